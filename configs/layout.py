@@ -1,0 +1,38 @@
+"""Every file and folder name of the project, in one place (formats: README, "File formats")."""
+
+from argparse import Namespace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent  # repository root: relative paths in a config start here
+
+SCALED_MESH = "model_normalized_scaled.off"
+UNIFORM_SAMPLES = "uniform_samples.npz"
+DEMO_PARAMETERS = "parameters.json"
+
+
+def absolute(path: str | Path) -> Path:
+    """`path` itself if absolute, else below the repository root, wherever the command was called from."""
+    return ROOT / Path(path).expanduser()
+
+
+def boundary_samples(sigma: float) -> str:
+    return f"boundary_{sigma}_samples.npz"
+
+
+def voxelized_point_cloud(resolution: int, num_points: int) -> str:
+    return f"voxelized_point_cloud_{resolution}res_{num_points}points.npz"
+
+
+class Experiment:
+    """The folders of one experiment: models/experiments/EXP_NAME/..."""
+
+    def __init__(self, cfg: Namespace):
+        self.root = absolute(cfg.exp_root) / cfg.exp_name
+        self.ndf_checkpoints = self.root / "checkpoints_ndf"
+        self.rnvp_checkpoints = self.root / "checkpoints_rnvp"
+        self.codes = self.root / "codes"
+        self.summary = self.root / "summary"
+        self.evaluation = self.root / "evaluation"
+        self.generation = self.evaluation / "generation"
+        self.reconstruction = self.evaluation / "reconstruction"
+        self.interpolation = self.evaluation / "interpolation"
