@@ -1,0 +1,47 @@
+# `make demo` and `make test` work on a fresh machine: each makes .venv and installs the pinned requirements first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo clean-demo test lint
+
+PYTHON := .venv/bin/python
+CONFIG ?= configs/demo_cars.txt
+PIP_FLAGS := --disable-pip-version-check $(if $(CI),--quiet)  # a person sees the downloads, a log does not need them
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: .venv/.installed  ## from nothing to novel cars: steps 0 to 7 on demo cars; finished steps are skipped
+	@$(PYTHON) configs/check_system.py
+	@bash demo.sh $(CONFIG)
+
+clean-demo:  ## delete the demo's cars and its experiment, so that `make demo` starts over
+	rm -rf datasets/demo_cars models/experiments/demo_cars
+
+test: .venv/.installed-dev  ## run the tests; one of them: make test ARGS="-k coupling"
+	@$(PYTHON) configs/check_system.py
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+
+lint: .venv/.installed-dev  ## check style and format
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+# The first of these commands that is Python 3.10, 3.11 or 3.12 and can make virtual environments.
+.venv/bin/python:
+	@for python in python3.11 python3.12 python3.10 python3; do \
+	  if $$python -c 'import sys, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; then \
+	    echo "making .venv with $$($$python --version)"; \
+	    exec $$python -m venv --clear .venv; \
+	  fi; \
+	done; \
+	echo "error: no Python 3.10, 3.11 or 3.12 with its venv module found; install one" \
+	  "(Debian 12, Ubuntu 22.04 and 24.04: sudo apt-get install python3-venv), then try again" >&2; \
+	exit 2
+
+.venv/.installed: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "installing requirements.txt into .venv (about 1.7 GB, a few minutes)"
+	@$(PYTHON) -m pip install $(PIP_FLAGS) -r requirements.txt
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.txt .venv/.installed
+	@$(PYTHON) -m pip install $(PIP_FLAGS) -r requirements-dev.txt
+	@touch $@
