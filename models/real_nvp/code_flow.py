@@ -1,0 +1,94 @@
+"""A whitening and a flow, put together into the density of one kind of shape code."""
+
+import torch
+from torch import Tensor, nn
+
+from models.real_nvp.couplings import draw_latents, standard_normal_log_prob
+from models.real_nvp.denoise import denoise
+from models.real_nvp.gaussian import ShrunkGaussian
+from models.real_nvp.whitening import LogitStandardise, dequantize
+
+
+class CodeFlow(nn.Module):
+    """codes (B, *code_shape) <-> whitened codes w (B, *code_shape) <-> z (B, D), z standard normal.
+
+    The whitening is fitted once (`fit_whitening`), the body is trained, on w with noise (`whiten_noised`) by
+    `log_prob_whitened`. Inverse and sampling want eval mode, since dropout has no inverse.
+
+    Attributes: code_kind, code_shape, dim (D, the product of code_shape), whitening, body.
+    """
+
+    def __init__(self, code_kind: str, code_shape: tuple[int, ...], whitening: nn.Module, body: nn.Module):
+        super().__init__()
+        self.code_kind = code_kind
+        self.code_shape = code_shape
+        self.dim = body.dim
+        self.whitening = whitening
+        self.body = body
+
+    def fit_whitening(self, codes: Tensor) -> None:
+        """Fit the whitening to the training codes (N, *code_shape); a few hundred fused codes are enough."""
+        self.whitening.fit(codes)
+
+    def whiten(self, codes: Tensor) -> Tensor:
+        """w, same shape as codes (B, *code_shape)."""
+        return self.whitening(codes)[0]
+
+    def unwhiten(self, w: Tensor) -> Tensor:
+        """The inverse of `whiten`; fused codes are clipped to [0, 1]."""
+        return self.whitening.inverse(w)
+
+    def whiten_noised(self, codes: Tensor, noise: float, generator: torch.Generator | None = None) -> Tensor:
+        """What the body is trained on: fused codes dequantized, all whitened, and Gaussian noise of sd `noise`."""
+        if isinstance(self.whitening, LogitStandardise):
+            codes = dequantize(codes, generator=generator)
+        w = self.whiten(codes)
+        if noise == 0:
+            return w
+        device = w.device if generator is None else generator.device
+        return w + noise * torch.randn(w.shape, generator=generator, device=device, dtype=w.dtype).to(w.device)
+
+    def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """codes (B, *code_shape) -> z (B, D), log_det (B,) nats, whitening included."""
+        w, log_det_whitening = self.whitening(codes)
+        z, log_det = self.body(w)
+        return z, log_det + log_det_whitening
+
+    def inverse(self, z: Tensor) -> Tensor:
+        """z (B, D) -> codes (B, *code_shape)."""
+        return self.unwhiten(self.body.inverse(z))
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """log p(codes) in the units of the codes, nats: (B, *code_shape) -> (B,)."""
+        z, log_det = self(codes)
+        return standard_normal_log_prob(z) + log_det
+
+    def log_prob_whitened(self, w: Tensor) -> Tensor:
+        """log p(w) of whitened codes, nats: (B, *code_shape) -> (B,)."""
+        return self.body.log_prob(w)
+
+    def nats_per_dim(self, codes: Tensor) -> Tensor:
+        """-log p(w) / D of whitened codes without noise: (B, *code_shape) -> (B,)."""
+        return -self.log_prob_whitened(self.whiten(codes)) / self.dim
+
+    @torch.no_grad()
+    def gaussian_nats_per_dim(self, codes_train: Tensor, codes_eval: Tensor, noise: float = 0.0) -> float:
+        """Mean nats per dimension of `codes_eval`, whitened and noised, under a shrunk Gaussian of `codes_train`."""
+        gaussian = ShrunkGaussian(self.whiten_noised(codes_train, 0.0).flatten(1), noise)
+        return gaussian.nats_per_dim(self.whiten_noised(codes_eval, 0.0).flatten(1)).mean().item()
+
+    @torch.no_grad()
+    def sample(
+        self,
+        num: int,
+        temperature: float = 1.0,
+        generator: torch.Generator | None = None,
+        denoise_sigma: float = 0.0,
+    ) -> Tensor:
+        """New codes (num, *code_shape), from z of sd `temperature`; a CPU `generator` makes them repeatable.
+
+        denoise_sigma: the noise of training, to be taken off by one step of the flow's own score; 0 leaves it.
+        """
+        like = next(self.body.parameters())
+        w = self.body.inverse(draw_latents(num, self.dim, temperature, generator, like))
+        return self.unwhiten(denoise(self.log_prob_whitened, w, denoise_sigma))

@@ -1,0 +1,138 @@
+"""Affine couplings and the fixed permutations between them, for vectors and for grids.
+
+Every layer of the flow keeps one contract: `forward(x) -> (z, log_det)` and `inverse(z) -> x`, where log_det (B,) is
+the sum of log |dz/dx| over all dimensions of one sample, in nats. Dinh et al. 2017, "Density estimation using Real
+NVP", sections 3.2 to 3.4.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+class AffineCoupling(nn.Module):
+    """Keeps the first `num_kept` entries of dim 1 (the last, if `keep_last`) and scales and shifts the others.
+
+    Works on vectors (B, D) and, channel-wise, on grids (B, C, r, r, r). `net` turns the kept part into twice the
+    other part: raw s and t. The scale is bounded, |s| <= s_max nats, so that no input can make it explode.
+    """
+
+    def __init__(self, net: nn.Module, num_kept: int, s_max: float, keep_last: bool = False):
+        super().__init__()
+        self.net = net
+        self.num_kept = num_kept
+        self.s_max = s_max
+        self.keep_last = keep_last
+
+    def scale_shift(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        raw_s, t = self.net(kept).to(kept.dtype).chunk(2, dim=1)  # the net may run in bf16, the flow does not
+        return bound(raw_s, self.s_max), t
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The kept and the changed part of x along dim 1."""
+        if self.keep_last:
+            changed, kept = x.tensor_split([x.shape[1] - self.num_kept], dim=1)
+        else:
+            kept, changed = x.tensor_split([self.num_kept], dim=1)
+        return kept, changed
+
+    def join(self, kept: Tensor, changed: Tensor) -> Tensor:
+        return torch.cat((changed, kept) if self.keep_last else (kept, changed), dim=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z = x on the kept part, x * exp(s) + t on the other."""
+        kept, changed = self.split(x)
+        s, t = self.scale_shift(kept)
+        return self.join(kept, torch.addcmul(t, changed, s.exp())), s.flatten(1).sum(dim=1)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        kept, changed = self.split(z)
+        s, t = self.scale_shift(kept)
+        return self.join(kept, (changed - t) * (-s).exp())
+
+
+class CheckerboardCoupling(nn.Module):
+    """Keeps the nodes (i, j, k) of a grid (B, C, r, r, r) whose i + j + k is even (odd, if `odd`); all channels.
+
+    `net` sees the kept nodes, zeros elsewhere. Dinh et al. 2017, section 3.4, in 3-D.
+    """
+
+    def __init__(self, net: nn.Module, resolution: int, s_max: float, odd: bool = False):
+        super().__init__()
+        self.net = net
+        self.s_max = s_max
+        axis = torch.arange(resolution)
+        parity = (axis[:, None, None] + axis[:, None] + axis) % 2
+        self.register_buffer("b", (parity == int(odd)).to(torch.get_default_dtype()), persistent=False)  # (r, r, r)
+
+    def scale_shift(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        raw_s, t = self.net(kept).to(kept.dtype).chunk(2, dim=1)
+        return (1 - self.b) * bound(raw_s, self.s_max), (1 - self.b) * t  # both 0 where b = 1
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z = x * exp(s) + t with s, t from b * x."""
+        s, t = self.scale_shift(self.b * x)
+        return torch.addcmul(t, x, s.exp()), s.flatten(1).sum(dim=1)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        s, t = self.scale_shift(self.b * z)  # b * z = b * x
+        return (z - t) * (-s).exp()
+
+
+class Permutation(nn.Module):
+    """A fixed order of the entries of dim 1, drawn from `seed`; kept in the checkpoint."""
+
+    def __init__(self, size: int, seed: int):
+        super().__init__()
+        order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
+        self.register_buffer("order", order)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x[:, self.order], x.new_zeros(x.shape[0])
+
+    def inverse(self, z: Tensor) -> Tensor:
+        return z[:, self.order.argsort()]
+
+
+class Chain(nn.Module):
+    """Invertible layers, one after the other."""
+
+    def __init__(self, layers: Iterable[nn.Module]):
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        total = x.new_zeros(x.shape[0])
+        for layer in self.layers:
+            x, log_det = layer(x)
+            total = total + log_det
+        return x, total
+
+    def inverse(self, z: Tensor) -> Tensor:
+        for layer in reversed(self.layers):
+            z = layer.inverse(z)
+        return z
+
+
+def bound(raw: Tensor, s_max: float) -> Tensor:
+    """Squash to [-s_max, s_max] with slope 1 at 0."""
+    return s_max * torch.tanh(raw / s_max)
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """log N(z; 0, I), nats, summed over all but the first dimension: (B, ...) -> (B,)."""
+    z = z.flatten(1)
+    return -0.5 * (z.square().sum(dim=1) + z.shape[1] * math.log(2 * math.pi))
+
+
+def draw_latents(num: int, dim: int, temperature: float, generator: torch.Generator | None, like: Tensor) -> Tensor:
+    """z (num, dim) of a normal with sd `temperature`, with the device and dtype of `like`.
+
+    Drawn on the CPU in float32, row by row, so that a seed gives the same shapes on every device, and the first
+    shapes do not depend on how many were asked for. `generator` must be a CPU generator.
+    """
+    rows = [torch.randn(dim, generator=generator, dtype=torch.float32) for _ in range(num)]
+    z = torch.stack(rows) if rows else torch.empty(0, dim)
+    return temperature * z.to(like)

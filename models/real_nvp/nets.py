@@ -1,0 +1,58 @@
+"""The networks that give a coupling its s and t: a residual MLP and a residual 3-D convolution net.
+
+Both end in a zero-initialised head, so that a new flow is the identity, and neither has a batch norm: RealNVP with
+batch norm and unbounded scales is known to blow up on held-out data.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ResidualMLP(nn.Module):
+    """(B, num_in) -> (B, num_out): a first layer, `blocks` - 1 residual layers of width `hidden`, the head."""
+
+    def __init__(self, num_in: int, num_out: int, hidden: int, blocks: int, dropout: float = 0.0):
+        super().__init__()
+        self.first = nn.Linear(num_in, hidden)
+        self.residuals = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(blocks - 1))
+        self.head = zero_init(nn.Linear(hidden, num_out))
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = F.silu(self.first(x))
+        for layer in self.residuals:
+            h = h + F.silu(layer(F.dropout(h, self.dropout, self.training)))
+        return self.head(F.dropout(h, self.dropout, self.training))
+
+
+class ResidualConv3d(nn.Module):
+    """(B, num_in, r, r, r) -> (B, num_out, r, r, r) at a bounded width, whatever the number of channels.
+
+    1x1x1 in, `blocks` residual blocks of a 3x3x3 and a 1x1x1 convolution, 1x1x1 out. Shapes are aligned in their box,
+    so each node has a learned bias: the net may tell the roof from the wheels.
+    """
+
+    def __init__(self, num_in: int, num_out: int, resolution: int, hidden: int, blocks: int, dropout: float = 0.0):
+        super().__init__()
+        self.first = nn.Conv3d(num_in, hidden, 1)
+        self.position = nn.Parameter(self.first.weight.new_zeros(hidden, resolution, resolution, resolution))
+        self.neighbours = nn.ModuleList(
+            nn.Conv3d(hidden, hidden, 3, padding=1, padding_mode="zeros") for _ in range(blocks)
+        )
+        self.mixers = nn.ModuleList(nn.Conv3d(hidden, hidden, 1) for _ in range(blocks))
+        self.head = zero_init(nn.Conv3d(hidden, num_out, 1))
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x) + self.position
+        for neighbours, mixer in zip(self.neighbours, self.mixers, strict=True):
+            inner = F.silu(neighbours(F.silu(h)))
+            h = h + mixer(F.dropout(inner, self.dropout, self.training))
+        return self.head(F.silu(h))
+
+
+def zero_init(layer: nn.Linear | nn.Conv3d) -> nn.Linear | nn.Conv3d:
+    """Set weight and bias to 0 and give the layer back."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

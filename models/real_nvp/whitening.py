@@ -1,0 +1,153 @@
+"""Exact invertible first layers, fitted on the training codes: after them codes have mean 0 and variance 1.
+
+Not trained: `fit` sets buffers, which are kept in the checkpoint. A direction in which the codes hardly vary is not
+blown up to variance 1: its scale stops at `floor` times the largest, so that a small error there stays small.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from configs.errors import UserError
+
+DEFAULT_FLOOR = 1e-2
+
+
+class PCAWhitening(nn.Module):
+    """Vectors: w = (x - mean) R / sd, with R the principal directions. A bijection on all D dimensions.
+
+    Works with fewer codes than dimensions: the directions that the codes do not span get the floor.
+    """
+
+    def __init__(self, dim: int, floor: float = DEFAULT_FLOOR):
+        super().__init__()
+        self.floor = floor
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("rotation", torch.eye(dim))  # columns: directions, largest variance first
+        self.register_buffer("sd", torch.ones(dim))
+
+    @torch.no_grad()
+    def fit(self, codes: Tensor) -> None:
+        """codes: (N, D), N >= 2. Raises UserError if they are not finite, too few or all the same."""
+        check_codes(codes, tuple(self.mean.shape))
+        codes = codes.to("cpu", torch.float64)
+        mean = codes.mean(dim=0)
+        _, singular, directions = torch.linalg.svd(codes - mean, full_matrices=True)  # (min(N, D),), (D, D)
+        sd = codes.new_zeros(codes.shape[1])
+        sd[: len(singular)] = singular / math.sqrt(len(codes) - 1)
+        self.mean.copy_(mean)
+        self.rotation.copy_(directions.T)
+        self.sd.copy_(raise_to_floor(sd, self.floor))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, D) -> w (B, D), log_det (B,) nats, the same for every x."""
+        w = (x - self.mean) @ self.rotation / self.sd
+        return w, -self.sd.log().sum().expand(len(x))
+
+    def inverse(self, w: Tensor) -> Tensor:
+        return (w * self.sd) @ self.rotation.T + self.mean
+
+
+class Standardise(nn.Module):
+    """Grids (B, C, r, r, r): w = (x - mean) / sd, of each channel or of each channel and node."""
+
+    def __init__(self, shape: tuple[int, ...], per_node: bool = True, floor: float = DEFAULT_FLOOR):
+        super().__init__()
+        self.shape = shape
+        self.floor = floor
+        kept = shape if per_node else (shape[0], *(1 for _ in shape[1:]))
+        self.register_buffer("mean", torch.zeros(kept))
+        self.register_buffer("sd", torch.ones(kept))
+
+    @torch.no_grad()
+    def fit(self, codes: Tensor) -> None:
+        """codes: (N, *shape), N >= 2. Raises UserError if they are not finite, too few or all the same."""
+        check_codes(codes, self.shape)
+        over = [0] + [i + 1 for i, size in enumerate(self.mean.shape) if size == 1]
+        sd, mean = torch.std_mean(codes, dim=over, keepdim=True)
+        self.mean.copy_(mean[0])
+        self.sd.copy_(raise_to_floor(sd[0], self.floor))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, *shape) -> w (B, *shape), log_det (B,) nats, the same for every x."""
+        log_det = -self.sd.log().sum() * (math.prod(self.shape) / self.sd.numel())
+        return (x - self.mean) / self.sd, log_det.expand(len(x))
+
+    def inverse(self, w: Tensor) -> Tensor:
+        return w * self.sd + self.mean
+
+
+class Logit(nn.Module):
+    """Codes in [0, 1] to the real line: logit(alpha + (1 - 2 alpha) x). Dinh et al. 2017, section 4.1."""
+
+    def __init__(self, alpha: float = 0.05):
+        super().__init__()
+        self.alpha = alpha
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, ...) in [0, 1] -> y (B, ...), log_det (B,) nats."""
+        p = self.alpha + (1 - 2 * self.alpha) * x
+        log_slope = math.log(1 - 2 * self.alpha) - p.log() - torch.log1p(-p)
+        return torch.logit(p), log_slope.flatten(1).sum(dim=1)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Back to [0, 1]; a y beyond the image of [0, 1] gives the nearer end."""
+        return ((torch.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)).clamp(0, 1)
+
+
+class LogitStandardise(nn.Module):
+    """The thesis's fused codes (B, C, r, r, r) in [0, 1]: logit, then standardised."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        self.logit = Logit()
+        self.standardise = Standardise(shape)
+
+    @torch.no_grad()
+    def fit(self, codes: Tensor) -> None:
+        """codes: (N, C, r, r, r) in [0, 1], N >= 2, not yet dequantized."""
+        spread = dequantize(codes, generator=torch.Generator().manual_seed(0))
+        self.standardise.fit(self.logit(spread)[0])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, C, r, r, r) -> w, same shape, log_det (B,) nats."""
+        y, log_det_logit = self.logit(x)
+        w, log_det = self.standardise(y)
+        return w, log_det_logit + log_det
+
+    def inverse(self, w: Tensor) -> Tensor:
+        """Back to [0, 1], clipped there."""
+        return self.logit.inverse(self.standardise.inverse(w))
+
+
+def dequantize(codes: Tensor, levels: int = 256, generator: torch.Generator | None = None) -> Tensor:
+    """(x (levels - 1) + u) / levels with u uniform in [0, 1): spreads the heap of exact zeros that a ReLU leaves.
+
+    codes in [0, 1], any shape; returns the same shape, in [0, 1). Dinh et al. 2017, section 4.1, as the thesis.
+    """
+    device = codes.device if generator is None else generator.device
+    u = torch.rand(codes.shape, generator=generator, device=device, dtype=codes.dtype).to(codes.device)
+    return (codes * (levels - 1) + u) / levels
+
+
+def raise_to_floor(sd: Tensor, floor: float) -> Tensor:
+    """Lift standard deviations to at least `floor` times the largest. Raises UserError if all are 0."""
+    largest = sd.max()
+    if not largest > 0:
+        raise UserError(
+            "the training codes are all the same, different ones expected;"
+            " is the NDF trained? look at its validation error, then encode again"
+        )
+    return sd.clamp_min(float(floor * largest))
+
+
+def check_codes(codes: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise UserError unless codes are (N, *shape), N >= 2, and finite."""
+    if tuple(codes.shape[1:]) != shape or len(codes) < 2:
+        raise UserError(
+            f"codes of shape {tuple(codes.shape)} found, (2 or more, {', '.join(map(str, shape))}) expected;"
+            " encode the training split with the same code_kind, latent_dim and out_resolution"
+        )
+    if not torch.isfinite(codes).all():
+        raise UserError("the training codes hold NaN or infinite numbers; train the NDF again, with a smaller lr")
