@@ -98,7 +98,7 @@ def add_preprocess_options(parser: argparse.ArgumentParser) -> None:
     group.add(
         "--num_boundary_samples",
         type=positive(int),
-        default=70_000,
+        default=50_000,
         help="samples stored per sigma and shape (NDF 100,000)",
     )
     group.add(

@@ -1,0 +1,24 @@
+"""The mesh in the units of everything that follows: box centre at the origin, longest side of the box 1."""
+
+from pathlib import Path
+
+import numpy as np
+
+from configs.files import write_text
+from dataprocessing.mesh_io import Mesh
+
+
+def scale_mesh(mesh: Mesh) -> Mesh:
+    """Move the centre of the box to the origin and make its longest side 1: inside [-0.5, 0.5]^3 then."""
+    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+    scaled = (mesh.vertices - (low + high) / 2) / (high - low).max()
+    return Mesh(scaled, mesh.faces)
+
+
+def write_off(path: Path | str, mesh: Mesh) -> None:
+    """Write a text OFF file. Seven decimals: 5e-8 of the longest side, what float32 holds."""
+    num_vertices, num_faces = len(mesh.vertices), len(mesh.faces)
+    # one format for all rows: ten times faster than a format per row, and than numpy.savetxt
+    vertices = ("%.7f %.7f %.7f\n" * num_vertices) % tuple((np.round(mesh.vertices, 7) + 0.0).ravel().tolist())
+    faces = ("3 %d %d %d\n" * num_faces) % tuple(mesh.faces.ravel().tolist())
+    write_text(path, f"OFF\n{num_vertices} {num_faces} 0\n{vertices}{faces}")

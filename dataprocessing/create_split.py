@@ -1,0 +1,101 @@
+"""Step 2: divide the preprocessed shapes into train, val and test."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from configs.config_loader import get_config
+from configs.errors import UserError, run
+from configs.files import write_npz
+from configs.layout import absolute
+
+
+def main(argv: list[str] | None = None) -> int:
+    cfg = get_config(argv)
+    shapes, left_out = find_shapes(cfg)
+    split = {"train": [], "val": [], "test": []}
+    for name, folders in group_by_class(shapes, cfg).items():
+        for part, chosen in divide(folders, name, cfg).items():
+            split[part] += chosen
+    path = absolute(cfg.split_file)
+    write_npz(path, **{part: [str(folder) for folder in folders] for part, folders in split.items()})
+    counts = ", ".join(f"{part} {len(folders)}" for part, folders in split.items())
+    print(f"{counts} of {len(shapes)} shapes in {path}; {left_out} left out: not all of their files are there")
+    return 0
+
+
+def find_shapes(cfg: Namespace) -> tuple[list[Path], int]:
+    """Folders with all preprocessed files, sorted, and the number of those that lack some.
+
+    Raises UserError if no folder has all.
+    """
+    from dataprocessing.shapes import expected_files, mesh_pattern, processed_root
+
+    root = processed_root(cfg)
+    pattern = mesh_pattern(cfg).rpartition("/")[0]
+    folders = sorted(path for path in (root.glob(pattern) if pattern else [root]) if path.is_dir())
+    lacking = {}  # folder -> the first file that it lacks
+    for folder in folders:
+        lacks = next((name for name in expected_files(cfg) if not (folder / name).is_file()), None)
+        if lacks:
+            lacking[folder] = lacks
+    if len(lacking) == len(folders):
+        example = next((f", for example no {name} in {folder}" for folder, name in lacking.items()), "")
+        raise UserError(
+            f"none of the {len(folders)} shapes in {root} is preprocessed{example}; first run: python"
+            f" dataprocessing/preprocess.py --config {cfg.config}"
+        )
+    return [folder for folder in folders if folder not in lacking], len(lacking)
+
+
+def group_by_class(shapes: list[Path], cfg: Namespace) -> dict[str, list[Path]]:
+    """Shapes by the folder, of those that class_folders names, that they are in; one group without class_folders.
+
+    Raises UserError if class_folders matches nothing, or a shape is in none of them.
+    """
+    from dataprocessing.shapes import processed_root
+
+    if not cfg.class_folders:
+        return {"": shapes}
+    root = processed_root(cfg)
+    pattern = cfg.class_folders.strip("/")
+    classes = {path for path in root.glob(pattern) if path.is_dir()} if pattern else set()
+    groups: dict[str, list[Path]] = {}
+    for shape in shapes:
+        inside = [path for path in (shape, *shape.parents) if path in classes]
+        if not inside:
+            raise UserError(f"{shape} is in no class folder: class_folders {cfg.class_folders!r} below {root}")
+        groups.setdefault(inside[0].relative_to(root).as_posix(), []).append(shape)
+    return groups
+
+
+def divide(folders: list[Path], class_name: str, cfg: Namespace) -> dict[str, list[Path]]:
+    """Split one class at random; depends on cfg.seed, the class and its shapes only.
+
+    Raises UserError if nothing is left for training.
+    """
+    from dataprocessing.shape_files import generator
+
+    total = len(folders)
+    n_val, n_test = how_many(total, cfg.n_val, cfg.r_val, 0.1), how_many(total, cfg.n_test, cfg.r_test, 0.2)
+    if n_val + n_test >= total:
+        where = f"class {class_name} has" if class_name else "there are"
+        raise UserError(
+            f"{where} {total} shapes, {n_val} for validation and {n_test} for test leave none for training;"
+            " lower n_val and n_test (or r_val and r_test)"
+        )
+    order = generator(cfg.seed, "split", class_name).permutation(total)
+    shuffled = [folders[i] for i in order]
+    parts = {"val": shuffled[:n_val], "test": shuffled[n_val : n_val + n_test], "train": shuffled[n_val + n_test :]}
+    return {part: sorted(parts[part]) for part in ("train", "val", "test")}
+
+
+def how_many(total: int, number: int | None, ratio: float | None, default_ratio: float) -> int:
+    """`number` if given, else that share of `total`, rounded, at least one unless the share is 0."""
+    if number is not None:
+        return number
+    ratio = default_ratio if ratio is None else ratio
+    return max(round(ratio * total), 1) if ratio > 0 else 0
+
+
+if __name__ == "__main__":
+    run(main)

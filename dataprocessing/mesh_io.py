@@ -1,0 +1,182 @@
+"""Read a mesh file into plain arrays, or say in one line why it cannot be used.
+
+OBJ and OFF, the formats of ShapeNet and of this project, are read here: fast, and without accepting a file that was
+cut off. Every other format goes through trimesh.
+"""
+
+import re
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class MeshError(Exception):
+    """Why a file is no usable mesh, in one line, without the path."""
+
+
+class Mesh(NamedTuple):
+    """Triangles: vertices (V, 3) float64, all of them used; faces (F, 3) int64. Open, degenerate, doubled: all fine."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+
+def load_mesh(path: Path | str) -> Mesh:
+    """Read a mesh of any format, all its parts in one, polygons cut into triangle fans.
+
+    Vertices at the same place are merged and unused ones dropped; no face is dropped. Materials are not read.
+    Raises MeshError for a file that is empty, cut off or no mesh, and for a mesh without faces, with vertices that
+    are not finite, or without extent or area.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MeshError(f"cannot be read: {error.strerror}") from error
+    if not data.strip():
+        raise MeshError("empty file")
+    suffix = path.suffix.lower()
+    if suffix == ".obj":
+        vertices, faces = _read_obj(data)
+    elif suffix == ".off":
+        vertices, faces = _read_off(data)
+    else:
+        vertices, faces = _read_other(path)
+    return _checked(vertices, faces)
+
+
+def triangle_areas(mesh: Mesh) -> np.ndarray:
+    """Area of each face, (F,) float64, in squared units of the vertices."""
+    a, b, c = (mesh.vertices[mesh.faces[:, i]] for i in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+
+
+def _checked(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
+    if len(faces) == 0:
+        raise MeshError("no faces")
+    wrong = faces[(faces < 0) | (faces >= len(vertices))]
+    if len(wrong):
+        raise MeshError(f"truncated or damaged: a face uses vertex {wrong[0] + 1} of {len(vertices)}")
+    if not np.isfinite(vertices).all():
+        row = int(np.argmin(np.isfinite(vertices).all(axis=1)))
+        raise MeshError(f"vertex {row + 1} is not finite: {vertices[row].tolist()}")
+    mesh = _compact(vertices, faces)
+    with np.errstate(over="ignore"):
+        extent = np.ptp(mesh.vertices, axis=0).max()
+    if extent == 0:
+        raise MeshError("zero extent: all vertices are at one place")
+    if not np.isfinite(extent):
+        raise MeshError(f"vertices up to {np.abs(mesh.vertices).max():g} are too far apart for float64")
+    if not triangle_areas(Mesh(mesh.vertices / extent, mesh.faces)).any():
+        raise MeshError("zero area: every face is a line or a point")
+    return mesh
+
+
+def _compact(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
+    """Keep the vertices that faces use, each place once; faces keep their number and order."""
+    used, corner = np.unique(faces, return_inverse=True)
+    places = np.ascontiguousarray(vertices[used] + 0.0)  # + 0.0 turns -0.0 into 0.0, which has other bytes
+    _, first, same = np.unique(places.view("V24").ravel(), return_index=True, return_inverse=True)
+    order = np.argsort(first)  # of the bytes' order, which means nothing, back to the file's order
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return Mesh(places[first[order]], rank[same.ravel()][corner.ravel()].reshape(-1, 3))
+
+
+def _numbers(rows: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """All numbers of the rows, (T,) float64, and how many each row has, (len(rows),). Raises MeshError."""
+    counts = np.fromiter((len(row.split()) for row in rows), dtype=np.int64, count=len(rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # numpy's way to say that it stopped at a wrong word
+        try:
+            flat = np.fromstring(b"\n".join(rows).decode("ascii"), sep=" ") if rows else np.zeros(0)
+        except (DeprecationWarning, ValueError) as error:
+            raise MeshError("not a mesh, or damaged: words where numbers are expected") from error
+    if len(flat) != counts.sum():
+        raise MeshError("not a mesh, or damaged: words where numbers are expected")
+    return flat, counts
+
+
+def _vertex_rows(rows: list[bytes]) -> np.ndarray:
+    """The first three numbers of each row, (V, 3)."""
+    flat, counts = _numbers(rows)
+    if len(rows) == 0:
+        return np.zeros((0, 3))
+    if counts.min() < 3:
+        raise MeshError(f"truncated or damaged: vertex {int(np.argmin(counts)) + 1} has fewer than three coordinates")
+    starts = np.cumsum(counts) - counts
+    return flat[starts[:, None] + np.arange(3)]
+
+
+def _fans(flat: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Triangles (F, 3) of polygons: polygon i has the `sizes[i]` corners `flat[starts[i]:]`; below 3 it has none."""
+    fans = [np.zeros((0, 3), dtype=np.int64)]
+    for size in np.unique(sizes[sizes >= 3]):
+        corners = flat[starts[sizes == size][:, None] + np.arange(size)]
+        fans += [corners[:, [0, i, i + 1]] for i in range(1, size - 1)]
+    return np.concatenate(fans).astype(np.int64)
+
+
+_OBJ_LINE = {key: re.compile(rb"^[ \t]*" + key + rb"(?:[ \t]+([^\n#]*))?$", re.M) for key in (b"v", b"f")}
+
+
+def _read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Wavefront OBJ: `v` and `f` lines, indices from 1 or, if negative, from the end of the vertices so far."""
+    if b"\0" in data:
+        raise MeshError("not a mesh: zero bytes in a text file")
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\\\n", b" ")
+    vertex_lines = list(_OBJ_LINE[b"v"].finditer(data))
+    face_lines = list(_OBJ_LINE[b"f"].finditer(data))
+    if not vertex_lines:
+        raise MeshError("not a mesh: no vertices in it")
+    vertices = _vertex_rows([line[1] or b"" for line in vertex_lines])
+    corners = re.sub(rb"/[^ \t\n]*", b"", b"\n".join(line[1] or b"" for line in face_lines)).split(b"\n")
+    flat, sizes = _numbers(corners if face_lines else [])
+    if len(sizes) and sizes[-1] < 3 and not data[face_lines[-1].end() :].strip():
+        raise MeshError("truncated: the file ends in the middle of a face")
+    if (flat < 0).any():
+        ends = np.array([line.start() for line in vertex_lines])
+        so_far = np.searchsorted(ends, [line.start() for line in face_lines])
+        flat = np.where(flat < 0, flat + np.repeat(so_far, sizes) + 1, flat)
+    faces = _fans(flat, np.cumsum(sizes) - sizes, sizes) - 1
+    if not data.endswith(b"\n") and len(faces) and faces.max() < len(vertices) - 1:
+        raise MeshError("truncated: the file ends within a line, and no face uses its last vertices")
+    return vertices, faces
+
+
+def _read_off(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Object File Format: header, numbers of vertices and faces, then a line each."""
+    header = re.match(rb"\s*(?:ST)?C?N?OFF(?![A-Za-z])", data)
+    if not header or b"\0" in data or re.match(rb"[ \t]*BINARY", data[header.end() :]):
+        raise MeshError("not a mesh, or not in text form: an OFF file starts with the word OFF")
+    body = re.sub(rb"#[^\n]*", b"", data[header.end() :].replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    counts, _ = _numbers(lines[:1])
+    if len(counts) < 2 or (counts[:2] < 0).any():
+        raise MeshError("truncated or damaged: the numbers of vertices and faces are missing")
+    num_vertices, num_faces = counts[:2].astype(int)
+    if len(lines) - 1 < num_vertices + num_faces:
+        raise MeshError(
+            f"truncated: {num_vertices} vertices and {num_faces} faces are announced, {len(lines) - 1} lines follow"
+        )
+    vertices = _vertex_rows(lines[1 : 1 + num_vertices])
+    flat, counts = _numbers(lines[1 + num_vertices : 1 + num_vertices + num_faces])
+    starts = np.cumsum(counts) - counts
+    sizes = flat[starts].astype(np.int64)
+    if (counts < sizes + 1).any():
+        raise MeshError(f"truncated or damaged: face {int(np.argmax(counts < sizes + 1)) + 1} lacks corners")
+    return vertices, _fans(flat, starts + 1, sizes)
+
+
+def _read_other(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """PLY, STL, GLB and so on: whatever trimesh reads, its parts placed as the scene says."""
+    import trimesh
+
+    try:
+        scene = trimesh.load_scene(path, process=False, skip_materials=True)
+        mesh = scene.to_mesh()
+        return np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
+    except Exception as error:  # a parser given a broken file may raise anything
+        raise MeshError(f"not a mesh that can be read: {type(error).__name__}: {error}") from error

@@ -1,0 +1,70 @@
+"""Run one function over many tasks in worker processes of one thread each, and survive the death of a worker."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from typing import Any
+
+from configs.errors import UserError
+
+
+def num_workers(num_cpus: int) -> int:
+    """Worker processes for the option num_cpus; -1: all cores that this job may use."""
+    return len(os.sched_getaffinity(0)) if num_cpus < 1 else num_cpus
+
+
+def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Iterator[Any]:
+    """Yield function(*task) for each task, in the order in which they end. One worker: in this process.
+
+    An exception of a task ends the run and is raised here; tasks that had not begun are dropped.
+    Raises UserError if a worker was killed.
+    """
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        yield from (function(*task) for task in tasks)
+        return
+    # spawned, not forked: a fork of a process with threads (tqdm's, Open3D's) may hang
+    with _one_thread_each(), ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as executor:
+        futures = [executor.submit(function, *task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a worker process was killed, perhaps for lack of memory; finished files are kept: run the same"
+                f" command again, with less than --num_cpus {workers} if it happens again"
+            ) from error
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Workers start with one thread for numpy and OpenMP: there are as many workers as cores."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

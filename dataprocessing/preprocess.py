@@ -1,0 +1,55 @@
+"""Step 1: make the training data of each mesh (README, "File formats"); finished files are skipped."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from configs.config_loader import get_config
+from configs.errors import run
+from configs.layout import absolute
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0, or 1 if a mesh could not be used."""
+    cfg = get_config(argv)
+    from dataprocessing.shapes import find_meshes, processed_root
+
+    all_meshes = find_meshes(cfg)
+    meshes = all_meshes[cfg.current_chunk :: cfg.num_chunks]
+    chunk = f", chunk {cfg.current_chunk} of {cfg.num_chunks}" if cfg.num_chunks > 1 else ""
+    print(f"{len(meshes)} of {len(all_meshes)} meshes in {absolute(cfg.data_dir)}{chunk}")
+    outcomes = preprocess(meshes, cfg)
+    failures = sorted((outcome.mesh, outcome.failure) for outcome in outcomes if outcome.failure)
+    print(
+        f"{len(outcomes) - len(failures)} shapes are ready in {processed_root(cfg)}:"
+        f" {sum(o.made for o in outcomes)} files made, {sum(o.made_again for o in outcomes)} made again for another"
+        f" number of samples, {sum(o.skipped for o in outcomes)} skipped; {len(failures)} meshes failed"
+    )
+    print_failures(failures)
+    return 1 if failures else 0
+
+
+def preprocess(meshes: list[Path], cfg: Namespace) -> list:
+    """Make the files of all meshes, on cfg.num_cpus workers. Returns an Outcome for each, in the order of ending."""
+    from tqdm import tqdm
+
+    from dataprocessing.pool import num_workers, run_tasks
+    from dataprocessing.shape_files import process_shape
+    from dataprocessing.shapes import output_folder
+
+    tasks = [(mesh, output_folder(mesh, cfg), cfg) for mesh in meshes]
+    results = run_tasks(process_shape, tasks, num_workers(cfg.num_cpus))
+    return list(tqdm(results, total=len(tasks), desc="preprocess", unit="shape"))
+
+
+def print_failures(failures: list[tuple[Path, str]]) -> None:
+    """A table: path and reason of each mesh that could not be used."""
+    if not failures:
+        return
+    width = max(len(str(mesh)) for mesh, _ in failures)
+    print(f"\n{'mesh that failed':{width}}  reason")
+    for mesh, reason in failures:
+        print(f"{str(mesh):{width}}  {' '.join(reason.split())}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,121 @@
+"""All preprocessed files of one shape: which are missing, and making them."""
+
+import hashlib
+import zipfile
+from argparse import Namespace
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from configs import layout
+from configs.errors import UserError
+from configs.files import SPARE_SUFFIX, write_npz
+from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
+from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
+from dataprocessing.distances import unsigned_distance
+from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
+from dataprocessing.shapes import expected_files, shape_name
+from dataprocessing.surface import sample_surface
+from dataprocessing.voxelized_pointcloud_sampling import voxelized_arrays
+
+
+@dataclass
+class Outcome:
+    """What became of one mesh. `failure` is empty, or one line."""
+
+    mesh: Path
+    made: int = 0
+    made_again: int = 0
+    skipped: int = 0
+    failure: str = field(default="")
+
+
+def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
+    """Make the files of one shape that are missing in `folder` or were made with other numbers of samples.
+
+    What is written depends on the mesh, the options, cfg.seed and the shape's name only. A broken mesh, or whatever
+    else goes wrong with this one, is told in the outcome. Raises OSError if writing fails: it would for all others too.
+    """
+    missing = [name for name in expected_files(cfg) if not is_finished(folder / name, cfg)]
+    outcome = Outcome(mesh_path, skipped=len(expected_files(cfg)) - len(missing))
+    if not missing:
+        return outcome
+    try:
+        mesh = scale_mesh(load_mesh(mesh_path))
+        remove_spares(folder)
+        present = [name for name in missing if (folder / name).exists()]
+        write_files(mesh, folder, missing, cfg)
+        outcome.made, outcome.made_again = len(missing) - len(present), len(present)
+    except MeshError as error:
+        outcome.failure = str(error)
+    except (OSError, UserError):
+        raise
+    except Exception as error:  # one odd mesh of thousands must not end a run of hours
+        outcome.failure = f"{type(error).__name__}: {error}"
+    return outcome
+
+
+def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> None:
+    """Write the named files of a scaled mesh; one scene gives the distances of all sample files."""
+    name_of_shape = shape_name(folder)
+    sigma_of = {layout.boundary_samples(sigma): sigma for sigma in cfg.sample_std_dev}
+    clouds = {}  # (S, 3) float32 points of each sample file
+    for name in names:
+        rng = generator(cfg.seed, name_of_shape, name)
+        if name == layout.SCALED_MESH:
+            write_off(folder / name, mesh)
+        elif name == layout.UNIFORM_SAMPLES:
+            clouds[name] = uniform_points(cfg.num_uniform_samples, rng)
+        elif name in sigma_of:
+            clouds[name] = boundary_points(mesh, sigma_of[name], cfg.num_boundary_samples, rng)
+        else:
+            points = sample_surface(mesh, cfg.num_points, rng).astype(np.float32)
+            arrays = voxelized_arrays(points, cfg.input_res, cfg.bb_min, cfg.bb_max)
+            write_npz(folder / name, compressed=True, **arrays)  # the occupancy of 256^3 is 2 MB of zeros else
+    if not clouds:
+        return
+    ends = np.cumsum([len(points) for points in clouds.values()])
+    df = unsigned_distance(*mesh, np.concatenate(list(clouds.values())), num_threads=1)
+    for (name, points), distances in zip(clouds.items(), np.split(df, ends[:-1]), strict=True):
+        write_npz(folder / name, **sample_arrays(points, distances))
+
+
+def is_finished(path: Path, cfg: Namespace) -> bool:
+    """Whether the file is there and whole, with as many samples (and the box) that `cfg` asks for.
+
+    Other settings leave no trace in the files: after a change of seed, for example, delete them.
+    """
+    if not path.is_file():
+        return False
+    if path.suffix != ".npz":
+        return True
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if path.name == layout.UNIFORM_SAMPLES:
+                return _length(path, "df") == cfg.num_uniform_samples
+            if path.name.startswith("boundary_"):
+                return _length(path, "df") == cfg.num_boundary_samples
+            return float(file["bb_min"]) == cfg.bb_min and float(file["bb_max"]) == cfg.bb_max
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return False  # not whole
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """Random numbers that belong to the seed and these names, on any machine and in any order of work."""
+    digest = hashlib.sha256("/".join([str(seed), *names]).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
+
+
+def remove_spares(folder: Path) -> None:
+    """Delete what a killed run left half-written. Jobs never share a folder, so none of it is in use."""
+    for spare in folder.glob(f".*{SPARE_SUFFIX}"):
+        spare.unlink(missing_ok=True)
+
+
+def _length(path: Path, key: str) -> int:
+    """Length of an array in an .npz, from its header alone."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return read(member)[0][0]

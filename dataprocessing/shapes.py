@@ -1,0 +1,70 @@
+"""Which shapes a configuration means, and where the files of each of them are."""
+
+from argparse import Namespace
+from pathlib import Path, PurePosixPath
+
+from configs import layout
+from configs.errors import UserError
+
+MODEL_FOLDER = "models"  # ShapeNetCore.v2 keeps the mesh of shape ID in ID/models, v1 in ID
+
+
+def processed_root(cfg: Namespace) -> Path:
+    """The folder below which preprocessed files are: processed_dir, or the meshes' own data_dir."""
+    return layout.absolute(cfg.processed_dir or cfg.data_dir)
+
+
+def shape_name(folder: Path | str) -> str:
+    """The shape's own name: that of its folder, not counting a last `models`."""
+    parts = PurePosixPath(folder).parts
+    return parts[-2] if len(parts) > 1 and parts[-1] == MODEL_FOLDER else parts[-1]
+
+
+def find_meshes(cfg: Namespace) -> list[Path]:
+    """The mesh files that data_dir + input_data_glob names, sorted.
+
+    Raises UserError if there are none, or two in one folder, whose samples would have the same names.
+    """
+    root = layout.absolute(cfg.data_dir)
+    if not root.is_dir():
+        raise UserError(f"no data_dir {root}; give the folder of the meshes, or make demo cars (README, step 0)")
+    meshes = sorted(path for path in root.glob(mesh_pattern(cfg)) if path.is_file())
+    if not meshes:
+        if not any(root.iterdir()):
+            raise UserError(f"data_dir {root} is empty; put the meshes there, or make demo cars (README, step 0)")
+        raise UserError(
+            f"no file matches {cfg.input_data_glob!r} in data_dir {root}; it holds {_some_names(root)};"
+            " set input_data_glob to fit, such as /*/models/model_normalized.obj"
+        )
+    for one, other in zip(meshes, meshes[1:], strict=False):
+        if one.parent == other.parent:
+            raise UserError(
+                f"{one.name} and {other.name} are both in {one.parent}; files are named by folder, so give each mesh"
+                " a folder of its own or set input_data_glob to one of them"
+            )
+    return meshes
+
+
+def mesh_pattern(cfg: Namespace) -> str:
+    """input_data_glob relative to data_dir. Raises UserError if it is empty."""
+    pattern = cfg.input_data_glob.strip("/")
+    if not pattern:
+        raise UserError("input_data_glob is empty; set it to a pattern such as /*/models/model_normalized.obj")
+    return pattern
+
+
+def output_folder(mesh: Path, cfg: Namespace) -> Path:
+    """Where the files made of `mesh` go: the same sub-folders as below data_dir, below `processed_root`."""
+    return processed_root(cfg) / mesh.parent.relative_to(layout.absolute(cfg.data_dir))
+
+
+def expected_files(cfg: Namespace) -> list[str]:
+    """Names of all files that preprocessing makes for a shape."""
+    names = [layout.SCALED_MESH, layout.voxelized_point_cloud(cfg.input_res, cfg.num_points)]
+    names += [layout.boundary_samples(sigma) for sigma in cfg.sample_std_dev]
+    return names + ([layout.UNIFORM_SAMPLES] if cfg.num_uniform_samples else [])
+
+
+def _some_names(folder: Path, count: int = 3) -> str:
+    names = sorted(path.name for path in folder.iterdir())
+    return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")

@@ -1,0 +1,80 @@
+"""Read a split of the shapes into train, val and test, whoever made it and wherever it was made."""
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from configs.errors import UserError
+from dataprocessing.shapes import MODEL_FOLDER
+
+PARTS = ("train", "val", "test")
+
+
+def load_split(split_file: Path | str, root: Path | str) -> dict[str, list[Path]]:
+    """The folders of preprocessed files of each part, `{"train": [...], "val": [...], "test": [...]}`.
+
+    Paths in the file may carry any prefix (NDF's published split does) and a last `models` or not: a shape is found
+    below `root` (processed_dir or data_dir) by the end of its path; a path that is right as it stands is taken too.
+    Raises UserError if the file is missing or no split, or if folders of it are gone or hold no samples.
+    """
+    paths = _read(Path(split_file))
+    find = _Finder(Path(root))
+    folders = {part: [find(path) for path in paths[part]] for part in PARTS}
+    missing = [path for part in PARTS for path, folder in zip(paths[part], folders[part], strict=True) if not folder]
+    if missing:
+        total = sum(map(len, paths.values()))
+        raise UserError(
+            f"{len(missing)} of the {total} shapes in {split_file} have no preprocessed files below {root}, the first:"
+            f" {missing[0]}; set data_dir or processed_dir to where they are, make them (dataprocessing/preprocess.py)"
+            " or make a new split (dataprocessing/create_split.py)"
+        )
+    return folders
+
+
+def has_samples(folder: Path) -> bool:
+    """Whether a folder holds boundary samples, NDF's or this project's."""
+    return next(folder.glob("boundary_*_samples.npz"), None) is not None
+
+
+def _read(split_file: Path) -> dict[str, list[str]]:
+    """The paths in a split file as they are, with slashes."""
+    if not split_file.is_file():
+        raise UserError(f"no split file {split_file}; make it with: python dataprocessing/create_split.py --config ...")
+    try:
+        with np.load(split_file, allow_pickle=False) as file:
+            absent = [part for part in PARTS if part not in file]
+            if absent:
+                raise UserError(
+                    f"{split_file} has no {' and no '.join(absent)}, only {', '.join(file) or 'nothing'};"
+                    " a split holds the arrays train, val and test: make it with dataprocessing/create_split.py"
+                )
+            arrays = {part: np.atleast_1d(file[part]) for part in PARTS}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise UserError(
+            f"{split_file} cannot be read as a split ({error}); expected an .npz with arrays of strings train, val and"
+            " test (no Python objects): make it again with dataprocessing/create_split.py"
+        ) from error
+    if any(array.dtype.kind not in "US" and array.size for array in arrays.values()):
+        raise UserError(f"{split_file} holds numbers, not folder paths; make it with dataprocessing/create_split.py")
+    return {part: [str(p) for p in array.ravel().astype(np.str_)] for part, array in arrays.items()}
+
+
+class _Finder:
+    """Find a shape's folder below a root by the end of its path; what fitted the last shape is tried first."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.last = (1, False)
+
+    def __call__(self, path: str) -> Path | None:
+        parts = PurePosixPath(path.replace("\\", "/")).parts
+        if parts and parts[-1] == MODEL_FOLDER:
+            parts = parts[:-1]
+        ways = [(length, below) for length in range(len(parts), 0, -1) for below in (True, False)]
+        for length, below in sorted(ways, key=lambda way: way != self.last):
+            folder = self.root.joinpath(*parts[-length:]) / (MODEL_FOLDER if below else "")
+            if has_samples(folder):
+                self.last = (length, below)
+                return folder
+        return Path(path) if has_samples(Path(path)) else None

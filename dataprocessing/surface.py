@@ -1,0 +1,19 @@
+"""Random points on the triangles of a mesh."""
+
+import numpy as np
+
+from dataprocessing.mesh_io import Mesh, triangle_areas
+
+
+def sample_surface(mesh: Mesh, num_points: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw points uniformly by area. Returns (num_points, 3) float64, in the units of the mesh.
+
+    Faces without area are never drawn; a face that is there twice counts twice.
+    """
+    cumulated = np.cumsum(triangle_areas(mesh))
+    face = np.searchsorted(cumulated, rng.random(num_points) * cumulated[-1], side="right")
+    a, b, c = (mesh.vertices[mesh.faces[face, i]] for i in range(3))
+    u, v = rng.random((2, num_points, 1))
+    outside = u + v > 1  # the other half of the parallelogram: turn it back into the triangle
+    u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
+    return a + u * (b - a) + v * (c - a)

@@ -1,0 +1,37 @@
+"""The network's input: surface points of a shape, as the nodes of a grid nearest to them."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+def voxelize(points: np.ndarray, res: int, bb_min: float, bb_max: float) -> np.ndarray:
+    """Mark the grid nodes nearest to the points. points (N, 3), mesh units. Returns (res, res, res) bool, [x, y, z].
+
+    Node i of an axis is at bb_min + i (bb_max - bb_min) / (res - 1), so the nearest one is a rounding; points outside
+    the box mark nodes on its sides.
+    """
+    step = (bb_max - bb_min) / max(res - 1, 1)
+    node = np.rint((np.asarray(points, dtype=np.float64) - bb_min) / step).astype(np.int64).clip(0, res - 1)  # (N, 3)
+    occupied = np.zeros((res, res, res), dtype=bool)
+    occupied[node[:, 0], node[:, 1], node[:, 2]] = True
+    return occupied
+
+
+def voxelized_arrays(points: np.ndarray, res: int, bb_min: float, bb_max: float) -> dict[str, np.ndarray]:
+    """The contents of a voxelized point cloud file, from points (n, 3) float32, mesh units."""
+    return {
+        "point_cloud": points,
+        "compressed_occupancies": np.packbits(voxelize(points, res, bb_min, bb_max)),
+        "bb_min": np.float64(bb_min),
+        "bb_max": np.float64(bb_max),
+        "res": np.int64(res),
+    }
+
+
+def read_occupancy(path: Path | str) -> np.ndarray:
+    """The grid of a voxelized point cloud file, this project's or NDF's. Returns (res, res, res) bool, [x, y, z]."""
+    with np.load(path, allow_pickle=False) as file:
+        res = int(file["res"])
+        bits = np.unpackbits(file["compressed_occupancies"], count=res**3)
+    return bits.view(bool).reshape(res, res, res)
