@@ -1,0 +1,29 @@
+"""Step 6: make dense point clouds: new shapes (default), test shapes from their codes, or a path between two shapes."""
+
+from configs.config_loader import get_config
+from configs.errors import run
+
+
+def main(argv: list[str] | None = None) -> int:
+    cfg = get_config(argv)
+
+    from models.generation import Generator
+    from models.showcase import write_contact_sheet
+
+    generator = Generator(cfg)
+    experiment = generator.experiment
+    if cfg.mode == "sample":
+        shapes, folder = generator.sampled(cfg.num_shapes, cfg.seed), experiment.generation
+    elif cfg.mode == "reconstruct":
+        shapes, folder = generator.reconstructed("test", cfg.num_shapes), experiment.reconstruction
+    else:
+        shapes, folder = generator.interpolated(cfg.num_shapes), experiment.interpolation
+    was_done = generator.write(shapes, folder, cfg.mode)
+    print(f"{len(shapes.names)} clouds of {cfg.num_output_points} points{' were there already' * was_done}: {folder}")
+    sheet = write_contact_sheet(generator, folder, was_done)
+    print(f"pictures: {sheet}")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,137 @@
+"""Shape codes on disk: each shape is encoded once, so that a flow step never touches a mesh or the NDF.
+
+`codes/{train,val,test}.npy` hold the codes (S, *code_shape), float32; `codes/{...}.json` say which shape each one is
+of, whether it is mirrored, which draw of the input points it is, and which checkpoint encoded it. Of val and test
+every shape has one code; of train also mirrored ones and further draws.
+"""
+
+import hashlib
+import json
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from configs.errors import UserError
+from configs.files import atomic_path, write_json
+from configs.layout import Experiment, absolute
+from dataprocessing.shapes import shape_name
+from models.checkpoints import best_checkpoint
+from models.data.occupancy import occupancy_from_points
+from models.data.shape_samples import read_cloud
+from models.data.surface import surface_points
+from models.devices import autocast
+from models.local_model import NDF
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass
+class Codes:
+    """codes: (S, *code_shape) float32, a view of the file; rows: what each code is of."""
+
+    codes: np.ndarray
+    rows: list[dict[str, Any]]  # name, folder, mirrored, draw
+
+    def tensor(self) -> torch.Tensor:
+        return torch.from_numpy(np.array(self.codes))
+
+    def one_per_shape(self) -> "Codes":
+        """Only the plain codes: not mirrored, of the stored input points."""
+        kept = [i for i, row in enumerate(self.rows) if not row["mirrored"] and row["draw"] == 0]
+        return Codes(self.codes[kept], [self.rows[i] for i in kept])
+
+
+def ndf_checkpoint_path(cfg: Namespace) -> Path:
+    """The frozen network that `ndf_checkpoint` names, or this experiment's best. Raises UserError without one."""
+    if cfg.ndf_checkpoint:
+        path = absolute(cfg.ndf_checkpoint)
+        path = best_checkpoint(path) or path if path.is_dir() else path
+    else:
+        path = best_checkpoint(Experiment(cfg).ndf_checkpoints)
+    if path is None or not path.is_file():
+        where = path or Experiment(cfg).ndf_checkpoints
+        raise UserError(f"no NDF checkpoint in {where}; train one with: python train_ndf.py --config {cfg.config}")
+    return path
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file: tells codes of one checkpoint from those of another."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def load_codes(cfg: Namespace, split: str) -> Codes:
+    """The stored codes of a split. Raises UserError if there are none, or if they are not of the config's shape."""
+    folder = Experiment(cfg).codes
+    if not (folder / f"{split}.json").is_file():
+        raise UserError(f"no shape codes in {folder}; make them with: python train_rnvp.py --config {cfg.config}")
+    return Codes(np.load(folder / f"{split}.npy", mmap_mode="r"), read_index(folder, split)["rows"])
+
+
+def read_index(folder: Path, split: str) -> dict[str, Any]:
+    return json.loads((folder / f"{split}.json").read_text())
+
+
+def encode_splits(
+    model: NDF, checkpoint: Path, folders: dict[str, list[Path]], cfg: Namespace, device: torch.device
+) -> None:
+    """Write the codes of all splits, unless those on disk are of the same checkpoint, shapes and options already."""
+    destination = Experiment(cfg).codes
+    source = {"ndf_checkpoint": str(checkpoint), "sha256": fingerprint(checkpoint)}
+    for split in SPLITS:
+        rows = rows_of(split, folders[split], cfg)
+        index = {**source, "code_kind": model.code_kind, "code_shape": list(model.code_shape), "rows": rows}
+        if (destination / f"{split}.json").is_file() and read_index(destination, split) == index:
+            continue
+        (destination / f"{split}.json").unlink(missing_ok=True)  # never an index beside codes that are not its own
+        with atomic_path(destination / f"{split}.npy") as spare:
+            shape = (len(rows), *model.code_shape)
+            out = np.lib.format.open_memmap(spare, mode="w+", dtype=np.float32, shape=shape)
+            encode_rows(model, rows, cfg, device, out, split)
+            out.flush()
+            del out
+        write_json(destination / f"{split}.json", index)
+
+
+def rows_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, Any]]:
+    """What to encode: every shape, and for training its mirror image and further draws of its input points."""
+    draws = range(cfg.code_draws if split == "train" else 1)
+    mirrors = (False, True) if split == "train" and cfg.code_mirror else (False,)
+    return [
+        {"name": shape_name(folder), "folder": str(folder), "mirrored": mirrored, "draw": draw}
+        for draw in draws
+        for mirrored in mirrors
+        for folder in folders
+    ]
+
+
+@torch.no_grad()
+def encode_rows(
+    model: NDF, rows: list[dict[str, Any]], cfg: Namespace, device: torch.device, out: np.ndarray, split: str
+) -> None:
+    """Encode `rows` in batches into `out` (S, *code_shape)."""
+    for start in tqdm(range(0, len(rows), cfg.batch_size), desc=f"encoding {split}", unit="batch", disable=None):
+        batch = rows[start : start + cfg.batch_size]
+        clouds = torch.from_numpy(np.stack([input_cloud(row, cfg) for row in batch])).to(device)
+        x = occupancy_from_points(clouds, cfg.input_res, cfg.bb_min, cfg.bb_max)
+        with autocast(device, cfg.precision):
+            code = model.encode(x)
+        out[start : start + len(batch)] = code.float().cpu().numpy()
+
+
+def input_cloud(row: dict[str, Any], cfg: Namespace) -> np.ndarray:
+    """The input points of a row, (n, 3) mesh units: the stored ones for draw 0, else fresh ones from the surface."""
+    folder = Path(row["folder"])
+    if row["draw"] == 0:
+        cloud = read_cloud(folder, cfg)
+    else:
+        cloud = surface_points(folder, cfg.num_points, seed=cfg.seed + row["draw"])
+    return cloud * np.array([-1, 1, 1] if row["mirrored"] else [1, 1, 1], dtype=np.float32)

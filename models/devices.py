@@ -1,0 +1,44 @@
+"""The one place that turns the options `device`, `precision` and `num_cpus` into torch's terms."""
+
+import os
+from argparse import Namespace
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from configs.errors import UserError
+
+
+def available_cores(num_cpus: int) -> int:
+    """`num_cpus` itself, or for -1 the cores that this process may use (a slurm job's own, not the machine's)."""
+    if num_cpus > 0:
+        return num_cpus
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pick_device(cfg: Namespace) -> torch.device:
+    """The device that `cfg.device` names; sets torch's threads too. Raises UserError if it is not there."""
+    torch.set_num_threads(available_cores(cfg.num_cpus))
+    has_accelerator = torch.cuda.is_available()
+    if cfg.device == "auto":
+        return torch.device("cuda" if has_accelerator else "cpu")
+    try:
+        device = torch.device(cfg.device)
+    except RuntimeError as error:
+        raise UserError(f"device {cfg.device!r} found, auto, cpu, cuda or cuda:N expected") from error
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if has_accelerator else 0
+        if (device.index or 0) >= count:
+            raise UserError(
+                f"device = {cfg.device} asked for, but torch sees {count} CUDA GPUs; use --device auto or cpu"
+            )
+    elif device.type != "cpu":
+        raise UserError(f"device {cfg.device!r} found, auto, cpu, cuda or cuda:N expected")
+    return device
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """bf16 autocast where `precision` says so (auto: on a GPU only), else nothing."""
+    if precision == "bf16" or (precision == "auto" and device.type != "cpu"):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()

@@ -1,0 +1,123 @@
+"""Training an NDF, with or without a bottleneck."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from configs.layout import Experiment
+from models.checkpoints import check_same_options, load_checkpoint, load_weights
+from models.data.occupancy import occupancy_from_points, to_grid_coords
+from models.data.shape_samples import ShapeSteps, step_loader, validation_batches
+from models.devices import autocast, pick_device
+from models.local_model import NDF
+from models.shape_codes import ARCHITECTURE, build_ndf
+from models.training import EXIT_STOPPED, StopRequest, TrainingRun, learning_rate, record_config, step_seed
+
+OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "RMSprop": torch.optim.RMSprop}
+Batch = dict[str, Tensor]
+
+
+def clamped_l1(predicted: Tensor, distances: Tensor, max_dist: float) -> Tensor:
+    """Mean |min(predicted, max_dist) - min(distance, max_dist)|, NDF's loss (sec. 3.3), mesh units.
+
+    Near the surface the prediction itself is compared, so that one above max_dist still gets a gradient; clamped as
+    in NDF's formula it would get none and stay wrong.
+    """
+    far = distances >= max_dist
+    return torch.where(far, (max_dist - predicted).clamp(min=0), (predicted - distances).abs()).mean()
+
+
+def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
+    """Distances at the points of a batch, (B, N) float32, mesh units."""
+    x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
+    with autocast(x.device, cfg.precision):
+        return model(to_grid_coords(batch["points"]), x).float()
+
+
+@torch.no_grad()
+def validate(model: NDF, batches: list[Batch], cfg: Namespace, device: torch.device) -> dict[str, float]:
+    """Mean errors over fixed validation points, mesh units: the loss, and |error| of points below max_dist."""
+    model.eval()
+    loss, near_error, near_count = [], 0.0, 0
+    for batch in batches:
+        batch = {name: value.to(device) for name, value in batch.items()}
+        predicted = predict(model, batch, cfg)
+        loss.append(clamped_l1(predicted, batch["distances"], cfg.max_dist))
+        near = batch["distances"] < cfg.max_dist
+        near_error += (predicted - batch["distances"]).abs()[near].sum().item()
+        near_count += int(near.sum())
+    model.train()
+    return {"clamped_l1": torch.stack(loss).mean().item(), "near_abs_error": near_error / max(1, near_count)}
+
+
+class NDFTrainer:
+    """One experiment's training, from nothing or from its latest checkpoint."""
+
+    def __init__(self, cfg: Namespace, split: dict[str, list[Path]]):
+        self.cfg, self.experiment = cfg, Experiment(cfg)
+        self.device = pick_device(cfg)
+        torch.manual_seed(cfg.seed)
+        self.model = build_ndf(vars(cfg)).to(self.device)
+        optimizer = OPTIMIZERS[cfg.optimizer](self.model.parameters(), lr=cfg.lr)
+        self.run = TrainingRun(cfg, self.experiment.ndf_checkpoints, self.model, optimizer)
+        self.run.resume(("code_kind", *ARCHITECTURE[cfg.code_kind]))
+        self.steps = ShapeSteps(split["train"], cfg)
+        self.val_folders = split["val"]
+
+    def train(self) -> int:
+        """Train to the last step. Returns 0, or EXIT_STOPPED when asked to stop before it."""
+        run, stop, num_steps = self.run, StopRequest(), len(self.steps)
+        if run.step >= num_steps:
+            print(f"already trained: {run.step} steps, best validation loss {run.best:.5f} in {run.folder}")
+            return 0
+        record_config(self.cfg, "train_ndf")
+        self.steps.read_all()
+        self.val_batches = validation_batches(self.val_folders, self.cfg)
+        self.model.train()
+        with SummaryWriter(self.experiment.summary / "ndf", purge_step=run.step) as log, tqdm(
+            total=num_steps, initial=run.step, desc="NDF", unit="step", mininterval=1, disable=None
+        ) as bar:  # fmt: skip
+            for batch in step_loader(self.steps, run.step):
+                loss = self.train_step(batch)
+                bar.update()
+                if run.step % 20 == 0:
+                    log.add_scalar("ndf/train_clamped_l1", loss.item(), run.step)
+                    bar.set_postfix(loss=f"{loss.item():.5f}", val=f"{run.best:.5f}")
+                if stop.requested or run.step % self.cfg.val_every == 0 or run.step == num_steps:
+                    self.validate_and_save(log)
+                if stop.requested and run.step < num_steps:
+                    print(f"asked to stop: saved step {run.step} of {num_steps}; run the same command to go on")
+                    return EXIT_STOPPED
+        return 0
+
+    def train_step(self, batch: Batch) -> Tensor:
+        cfg, step = self.cfg, self.run.step
+        torch.manual_seed(step_seed(cfg.seed, step))
+        batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+        loss = clamped_l1(predict(self.model, batch, cfg), batch["distances"], cfg.max_dist)
+        self.run.optimise(loss, learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps), cfg.grad_clip)
+        return loss.detach()
+
+    def validate_and_save(self, log: SummaryWriter) -> None:
+        errors = validate(self.model, self.val_batches, self.cfg, self.device)
+        for name, value in errors.items():
+            log.add_scalar(f"ndf/val_{name}", value, self.run.step)
+        self.run.save(self.run.note_value(errors["clamped_l1"]))
+
+
+def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
+    """The network of a checkpoint, ready to encode and decode, never to be trained.
+
+    Sizes come from the checkpoint, or from the config where it holds none (NDF's and the thesis's own files).
+    Raises UserError if its code kind is not the config's, or if it is of another architecture.
+    """
+    state = load_checkpoint(path)
+    options = {**vars(cfg), **state.get("config", {})}
+    check_same_options(options, vars(cfg), ("code_kind", "input_res"), path)
+    model = build_ndf(options)
+    load_weights(model, state["model_state_dict"], path)
+    return model.to(device).eval().requires_grad_(False)

@@ -1,0 +1,133 @@
+"""Training a RealNVP on frozen shape codes."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from configs.errors import UserError
+from configs.layout import Experiment, absolute
+from models.checkpoints import best_checkpoint, check_same_options, load_checkpoint, load_weights
+from models.codes import load_codes
+from models.devices import pick_device
+from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
+from models.training import (
+    EXIT_STOPPED,
+    AveragedWeights,
+    StopRequest,
+    TrainingRun,
+    learning_rate,
+    record_config,
+    step_seed,
+)
+
+VALIDATION_DRAWS = 8  # draws of the noise on each validation code: their mean is steady enough to compare steps by
+
+
+class FlowTrainer:
+    """One experiment's flow, from nothing or from its latest checkpoint. The codes are whole in memory."""
+
+    def __init__(self, cfg: Namespace, code_noise: float):
+        """code_noise: sd of the noise that the decoder was trained with, taken unless `flow_noise` names another."""
+        self.cfg, self.experiment = cfg, Experiment(cfg)
+        self.device = pick_device(cfg)
+        self.noise = code_noise if cfg.flow_noise is None else cfg.flow_noise
+        train, val = load_codes(cfg, "train"), load_codes(cfg, "val").one_per_shape()
+        self.train_codes, self.val_codes = train.tensor().to(self.device), val.tensor().to(self.device)
+        self.plain_codes = train.one_per_shape().tensor().to(self.device)
+        torch.manual_seed(cfg.seed)
+        flow = build_flow(cfg.code_kind, tuple(self.train_codes.shape[1:]), **flow_options(vars(cfg)))
+        flow.fit_whitening(self.train_codes.cpu(), self.noise)
+        self.flow = flow.to(self.device)
+        optimizer = torch.optim.AdamW(self.flow.parameters(), lr=cfg.flow_lr, weight_decay=cfg.flow_weight_decay)
+        self.run = TrainingRun(cfg, self.experiment.rnvp_checkpoints, self.flow, optimizer)
+        self.average = AveragedWeights(self.flow, cfg.flow_ema)
+        if state := self.run.resume(("code_kind", *FLOW_OPTIONS)):
+            self.average.model.load_state_dict(state["ema_state_dict"])
+
+    @property
+    def finished(self) -> bool:
+        patience = self.cfg.flow_patience * self.cfg.flow_val_every
+        return self.run.step >= self.cfg.flow_steps or self.run.step - self.run.best_step >= patience
+
+    def train(self) -> int:
+        """Train until the last step, or until validation stops improving. Returns 0, or EXIT_STOPPED when told to."""
+        run, stop = self.run, StopRequest()
+        if self.finished:
+            print(f"already trained: {run.step} steps, best validation NLL {run.best:.4f} nats/dim in {run.folder}")
+            return 0
+        record_config(self.cfg, "train_rnvp")
+        gaussian = self.flow.gaussian_nats_per_dim(self.train_codes, self.val_codes, self.noise)
+        self.flow.train()
+        with SummaryWriter(self.experiment.summary / "rnvp", purge_step=run.step) as log, tqdm(
+            total=self.cfg.flow_steps, initial=run.step, desc="RealNVP", unit="step", mininterval=1, disable=None
+        ) as bar:  # fmt: skip
+            while not self.finished:
+                nll = self.train_step()
+                bar.update()
+                if run.step % 50 == 0:
+                    log.add_scalar("rnvp/batch_nll_nats_per_dim", nll.item(), run.step)
+                if stop.requested or run.step % self.cfg.flow_val_every == 0 or run.step == self.cfg.flow_steps:
+                    values = self.validate_and_save(log, gaussian)
+                    bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
+                if stop.requested and not self.finished:
+                    print(f"asked to stop: saved step {run.step}; run the same command to go on")
+                    return EXIT_STOPPED
+        print(
+            f"RealNVP: {run.step} steps; best at step {run.best_step}: validation NLL {run.best:.4f} nats/dim,"
+            f" Gaussian {gaussian:.4f} (codes with noise of sd {self.noise:g}, whitened)"
+        )
+        return 0
+
+    def train_step(self) -> Tensor:
+        cfg, step = self.cfg, self.run.step
+        torch.manual_seed(step_seed(cfg.seed, step))
+        chosen = torch.randint(len(self.train_codes), (min(cfg.flow_batch_size, len(self.train_codes)),))
+        codes = self.train_codes[chosen.to(self.device)]
+        w = self.flow.whiten_noised(codes, self.noise)
+        nll = -self.flow.log_prob_whitened(w).mean() / self.flow.dim  # nats per dimension
+        self.run.optimise(nll, learning_rate(step, cfg.flow_steps, cfg.flow_lr, cfg.warmup_steps), cfg.grad_clip)
+        self.average.update(self.flow, step)
+        return nll.detach()
+
+    @torch.no_grad()
+    def nll(self, codes: Tensor) -> float:
+        """Mean nats per dimension of noised, whitened codes under the averaged weights, over fixed draws of noise."""
+        torch.manual_seed(self.cfg.seed)
+        values = []
+        for _ in range(VALIDATION_DRAWS):
+            for batch in codes.split(self.cfg.flow_batch_size):
+                w = self.average.model.whiten_noised(batch, self.noise)
+                values.append(-self.average.model.log_prob_whitened(w) / self.flow.dim)
+        return torch.cat(values).mean().item()
+
+    def validate_and_save(self, log: SummaryWriter, gaussian: float) -> dict[str, float]:
+        values = {"train": self.nll(self.plain_codes), "val": self.nll(self.val_codes), "gaussian": gaussian}
+        log.add_scalars("rnvp/nll_nats_per_dim", values, self.run.step)
+        log.add_scalar("rnvp/nll_gap_val_minus_train", values["val"] - values["train"], self.run.step)
+        is_best = self.run.note_value(values["val"])
+        self.run.save(
+            is_best, ema_state_dict=self.average.model.state_dict(), nll_nats_per_dim=values, code_noise=self.noise
+        )
+        return values
+
+
+def rnvp_checkpoint_path(cfg: Namespace) -> Path:
+    """The flow that `rnvp_checkpoint` names, or this experiment's best. Raises UserError without one."""
+    named = absolute(cfg.rnvp_checkpoint) if cfg.rnvp_checkpoint else Experiment(cfg).rnvp_checkpoints
+    path = best_checkpoint(named) if named.is_dir() else named
+    if path is None or not path.is_file():
+        raise UserError(f"no RealNVP checkpoint in {named}; train one with: python train_rnvp.py --config {cfg.config}")
+    return path
+
+
+def load_flow(path: Path, cfg: Namespace, code_shape: tuple[int, ...], device: torch.device) -> CodeFlow:
+    """The flow of a checkpoint with its averaged weights, in eval mode. Raises UserError if it is of other codes."""
+    state = load_checkpoint(path)
+    check_same_options(state["config"], vars(cfg), ("code_kind",), path)
+    flow = build_flow(cfg.code_kind, code_shape, **flow_options(state["config"]))
+    load_weights(flow, state["ema_state_dict"], path)
+    return flow.to(device).eval().requires_grad_(False)

@@ -1,0 +1,206 @@
+"""Shape codes: three bottlenecks behind the one interface of `NDF` (encode, features, query).
+
+| code_kind | code                      | made by                                                           |
+|-----------|---------------------------|-------------------------------------------------------------------|
+| none      | the pyramid itself        | plain NDF, no bottleneck                                          |
+| fused     | (sum C_i, r, r, r) [0, 1) | every level resampled to r^3, concatenated, ReLU(tanh): the thesis |
+| grid      | (D, r, r, r)              | every level pooled to r^3, a learned projection                   |
+| vector    | (D,)                      | a learned projection of the coarsest level                        |
+
+Learned codes are standardised per channel over the training set (a batch norm without scale and shift), so that
+`code_noise` is a share of their spread. The noise is what makes the decoder forgive the codes that a flow samples.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from configs.errors import UserError
+from models.local_model import NDF, NDF_CHANNELS
+
+
+def resample(grid: Tensor, resolution: int) -> Tensor:
+    """(B, C, R, R, R) -> (B, C, r, r, r), trilinear between the same corner nodes."""
+    return F.interpolate(grid, size=(resolution,) * 3, mode="trilinear", align_corners=True)
+
+
+class FusedNDF(NDF):
+    """The thesis's code: plain NDF whose point network looks all channels up in one r^3 grid."""
+
+    code_kind = "fused"
+
+    def __init__(self, channels: Sequence[int] = NDF_CHANNELS, hidden_dim: int = 256, out_resolution: int = 8):
+        super().__init__(tuple(channels), hidden_dim)
+        self.code_shape = (self.feature_channels,) + (out_resolution,) * 3
+
+    def encode(self, x: Tensor) -> Tensor:
+        levels = [resample(level, self.code_shape[-1]) for level in self.pyramid(x)]
+        return F.relu(torch.tanh(torch.cat(levels, dim=1)))  # (B, 497, r, r, r) in [0, 1)
+
+    def features(self, code: Tensor) -> list[Tensor]:
+        return [code]
+
+
+class BottleneckNDF(NDF):
+    """What `grid` and `vector` share: a standardised code, noise on it in training, a decoder to feature grids.
+
+    decoder_resolution, decoder_channels: nodes per axis and channels of the grids that points look features up in,
+    coarse to fine; each resolution is twice the one before.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        hidden_dim: int,
+        decoder_resolution: Sequence[int],
+        decoder_channels: Sequence[int],
+        code_noise: float,
+    ):
+        super().__init__(tuple(channels), hidden_dim, feature_channels=sum(decoder_channels))
+        for coarse, fine in zip(decoder_resolution, decoder_resolution[1:], strict=False):
+            if fine != 2 * coarse:
+                raise UserError(f"decoder_resolution {list(decoder_resolution)}: each must be twice the one before")
+        self.code_noise = code_noise
+        self.upsamplers = nn.ModuleList(
+            nn.ConvTranspose3d(c_in, c_out, 4, stride=2, padding=1)
+            for c_in, c_out in zip(decoder_channels, decoder_channels[1:], strict=False)
+        )
+        # |s| starts near a car's mean distance: with a zero start the sign of s would be undecided everywhere.
+        nn.init.constant_(self.fc_out.bias, 0.05)
+
+    def perturb(self, code: Tensor) -> Tensor:
+        """Add the training noise. Sampled codes are off the training set's by about so much."""
+        return code + self.code_noise * torch.randn_like(code) if self.training and self.code_noise else code
+
+    def coarsest_grid(self, code: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def features(self, code: Tensor) -> list[Tensor]:
+        grids = [self.coarsest_grid(self.perturb(code))]
+        for upsample in self.upsamplers:
+            grids.append(upsample(F.silu(grids[-1])))
+        return grids
+
+    def activate(self, raw: Tensor) -> Tensor:
+        """|s|: across a sheet s changes its sign, so the network never has to draw the kink of a distance."""
+        return raw.abs()
+
+
+class VectorNDF(BottleneckNDF):
+    """Code (D,): a linear map of the coarsest level; two linear layers give the coarsest feature grid."""
+
+    code_kind = "vector"
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        hidden_dim: int,
+        decoder_resolution: Sequence[int],
+        decoder_channels: Sequence[int],
+        code_noise: float,
+        latent_dim: int,
+        input_res: int,
+        decoder_hidden: int,
+    ):
+        super().__init__(channels, hidden_dim, decoder_resolution, decoder_channels, code_noise)
+        coarsest = input_res // 2 ** (len(channels) - 1)
+        if coarsest < 1:
+            raise UserError(f"input_res {input_res} is too small for {len(channels)} levels of encoder_channels")
+        self.code_shape = (latent_dim,)
+        self.to_code = nn.Linear(channels[-1] * coarsest**3, latent_dim)
+        self.standardise = nn.BatchNorm1d(latent_dim, affine=False)
+        self.grid_shape = (decoder_channels[0],) + (decoder_resolution[0],) * 3
+        self.from_code = nn.Sequential(
+            nn.Linear(latent_dim, decoder_hidden),
+            nn.SiLU(),
+            nn.Linear(decoder_hidden, decoder_hidden),
+            nn.SiLU(),
+            nn.Linear(decoder_hidden, decoder_channels[0] * decoder_resolution[0] ** 3),
+        )
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.standardise(self.to_code(self.pyramid(x)[-1].flatten(1)))  # (B, D)
+
+    def coarsest_grid(self, code: Tensor) -> Tensor:
+        return self.from_code(code).unflatten(1, self.grid_shape)
+
+
+class GridNDF(BottleneckNDF):
+    """Code (D, r, r, r): all levels pooled to r^3 and projected; the decoder starts at r^3 too."""
+
+    code_kind = "grid"
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        hidden_dim: int,
+        decoder_resolution: Sequence[int],
+        decoder_channels: Sequence[int],
+        code_noise: float,
+        latent_dim: int,
+        out_resolution: int,
+    ):
+        super().__init__(channels, hidden_dim, decoder_resolution, decoder_channels, code_noise)
+        if decoder_resolution[0] != out_resolution:
+            raise UserError(
+                f"the first decoder_resolution is {decoder_resolution[0]} and a grid code's out_resolution"
+                f" {out_resolution}; make them equal"
+            )
+        self.code_shape = (latent_dim,) + (out_resolution,) * 3
+        self.to_code = nn.Conv3d(1 + sum(channels), latent_dim, 1)
+        self.standardise = nn.BatchNorm3d(latent_dim, affine=False)
+        self.from_code = nn.Sequential(
+            nn.Conv3d(latent_dim, 2 * decoder_channels[0], 3, padding=1),
+            nn.SiLU(),
+            nn.Conv3d(2 * decoder_channels[0], decoder_channels[0], 3, padding=1),
+        )
+
+    def encode(self, x: Tensor) -> Tensor:
+        r = self.code_shape[-1]
+        pooled = [
+            F.adaptive_avg_pool3d(level, r) if level.shape[-1] >= r else resample(level, r) for level in self.pyramid(x)
+        ]
+        return self.standardise(self.to_code(torch.cat(pooled, dim=1)))  # (B, D, r, r, r)
+
+    def coarsest_grid(self, code: Tensor) -> Tensor:
+        return self.from_code(code)
+
+
+# The options that fix an architecture: a checkpoint carries them, and another value is another network.
+ARCHITECTURE = {
+    "none": ("encoder_channels", "hidden_dim"),
+    "fused": ("encoder_channels", "hidden_dim", "out_resolution"),
+    "grid": (
+        "encoder_channels",
+        "hidden_dim",
+        "decoder_resolution",
+        "decoder_channels",
+        "latent_dim",
+        "out_resolution",
+    ),
+    "vector": (
+        "encoder_channels",
+        "hidden_dim",
+        "decoder_resolution",
+        "decoder_channels",
+        "decoder_hidden",
+        "latent_dim",
+        "input_res",
+    ),
+}
+
+
+def build_ndf(options: Mapping[str, Any]) -> NDF:
+    """Make the network that the options (of a config, or stored in a checkpoint) describe, with random weights."""
+    kind = options["code_kind"]
+    sizes = {name: options[name] for name in ARCHITECTURE[kind]}
+    sizes["channels"] = tuple(sizes.pop("encoder_channels"))
+    if kind == "none":
+        return NDF(**sizes)
+    if kind == "fused":
+        return FusedNDF(**sizes)
+    network = {"grid": GridNDF, "vector": VectorNDF}[kind]
+    return network(**sizes, code_noise=options["code_noise"])

@@ -1,0 +1,17 @@
+"""Step 3: train the NDF encoder and decoder on preprocessed shapes."""
+
+from configs.config_loader import get_config
+from configs.errors import run
+
+
+def main(argv: list[str] | None = None) -> int:
+    cfg = get_config(argv)
+
+    from models.data.shape_samples import split_folders
+    from models.ndf_training import NDFTrainer
+
+    return NDFTrainer(cfg, split_folders(cfg)).train()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,28 @@
+"""Step 4: encode every shape once with the frozen NDF, then train a RealNVP on the codes."""
+
+from configs.config_loader import get_config
+from configs.errors import UserError, run
+
+
+def main(argv: list[str] | None = None) -> int:
+    cfg = get_config(argv)
+    if cfg.code_kind == "none":
+        raise UserError(
+            "code_kind = none is plain NDF, without a code to learn; set code_kind to vector, grid or fused"
+        )
+
+    from models.codes import encode_splits, ndf_checkpoint_path
+    from models.data.shape_samples import split_folders
+    from models.devices import pick_device
+    from models.ndf_training import load_frozen_ndf
+    from models.rnvp_training import FlowTrainer
+
+    device = pick_device(cfg)
+    checkpoint = ndf_checkpoint_path(cfg)
+    ndf = load_frozen_ndf(checkpoint, cfg, device)
+    encode_splits(ndf, checkpoint, split_folders(cfg), cfg, device)
+    return FlowTrainer(cfg, code_noise=getattr(ndf, "code_noise", 0.0)).train()
+
+
+if __name__ == "__main__":
+    run(main)
