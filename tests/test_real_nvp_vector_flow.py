@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 import zuko
+from flow_checks import check_bijection, check_every_gradient, log_abs_det, normal, randomise
 from torch.distributions import MultivariateNormal
 from torch.testing import assert_close
 
 from models.real_nvp.couplings import AffineCoupling, Permutation
 from models.real_nvp.nets import ResidualMLP
 from models.real_nvp.vector_flow import VectorFlow
-from flow_checks import check_bijection, check_every_gradient, log_abs_det, normal, randomise
 
 
 def random_flow(dim: int, couplings: int = 4, seed: int = 0, **options: float) -> VectorFlow:

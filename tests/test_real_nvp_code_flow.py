@@ -1,0 +1,157 @@
+"""The whole density of a code: one interface for three kinds, saved and loaded bit for bit, Gaussian, denoising."""
+
+import math
+
+import pytest
+import torch
+from flow_checks import check_every_gradient, log_abs_det, normal, randomise
+from torch.distributions import MultivariateNormal
+from torch.testing import assert_close
+
+from configs.errors import UserError
+from models.real_nvp import CodeFlow, build_flow, flow_options
+from models.real_nvp.denoise import denoise
+from models.real_nvp.gaussian import ShrunkGaussian
+
+KINDS = [("vector", (7,)), ("grid", (2, 4, 4, 4)), ("grid", (3, 3, 3, 3)), ("fused", (2, 4, 4, 4))]
+SMALL = {"flow_couplings": 4, "flow_hidden": 8, "flow_blocks": 1, "flow_s_max": 2.0, "flow_dropout": 0.0}
+
+
+def some_codes(code_kind: str, code_shape: tuple[int, ...], num: int = 40, seed: int = 5) -> torch.Tensor:
+    codes = 3 * normal(num, *code_shape, seed=seed) + 1
+    return torch.sigmoid(codes - 1) if code_kind == "fused" else codes
+
+
+def fitted_flow(code_kind: str, code_shape: tuple[int, ...], seed: int = 0, scale: float = 0.2) -> CodeFlow:
+    scales = 1 if code_shape[-1] == 3 else 2
+    flow = randomise(build_flow(code_kind, code_shape, flow_scales=scales, **SMALL), seed, scale)
+    flow.fit_whitening(some_codes(code_kind, code_shape))
+    return flow
+
+
+@pytest.mark.parametrize(("code_kind", "code_shape"), KINDS)
+def test_codes_round_trip_and_log_det_matches_autograd(code_kind, code_shape):
+    flow = fitted_flow(code_kind, code_shape)
+    codes = some_codes(code_kind, code_shape, num=2)
+    with torch.no_grad():
+        z, log_det = flow(codes)
+        assert z.shape == (2, flow.dim) and log_det.shape == (2,)
+        assert_close(flow.inverse(z), codes, rtol=1e-6, atol=1e-6)
+        assert_close(flow.unwhiten(flow.whiten(codes)), codes)
+        middle = flow(0.5 * codes + 0.25)[0] + 0.01 * normal(2, flow.dim)  # fused codes: away from the clipping
+        assert_close(flow(flow.inverse(middle))[0], middle, rtol=1e-6, atol=1e-6)
+    assert_close(log_det, log_abs_det(flow, codes), rtol=1e-6, atol=1e-6)
+    assert log_det.abs().min() > 0.1
+
+
+@pytest.mark.parametrize(("code_kind", "code_shape"), KINDS)
+def test_densities_before_and_after_whitening_differ_by_its_log_det(code_kind, code_shape):
+    flow = fitted_flow(code_kind, code_shape)
+    codes = some_codes(code_kind, code_shape, num=3)
+    w, log_det = flow.whitening(codes)
+    assert_close(flow.log_prob(codes), flow.log_prob_whitened(w) + log_det)
+    assert_close(flow.nats_per_dim(codes), -flow.log_prob_whitened(w) / math.prod(code_shape))
+    assert flow.nats_per_dim(codes).shape == (3,)
+
+
+@pytest.mark.parametrize(("code_kind", "code_shape"), KINDS)
+def test_a_saved_flow_gives_the_same_bits(code_kind, code_shape, tmp_path):
+    flow, other = fitted_flow(code_kind, code_shape), fitted_flow(code_kind, code_shape, seed=1)
+    codes = some_codes(code_kind, code_shape, num=3)
+    with torch.no_grad():
+        assert not torch.equal(other.log_prob(codes), flow.log_prob(codes))
+        for layer in other.modules():  # an order of entries drawn by another version must come from the file too
+            if hasattr(layer, "order"):
+                layer.order.copy_(layer.order.roll(1))
+        torch.save(flow.state_dict(), tmp_path / "flow.tar")
+        other.load_state_dict(torch.load(tmp_path / "flow.tar", weights_only=True))
+        assert torch.equal(other.log_prob(codes), flow.log_prob(codes))
+    first, again = (f.sample(2, generator=torch.Generator().manual_seed(0)) for f in (flow, other))
+    assert torch.equal(first, again)
+
+
+@pytest.mark.parametrize(("code_kind", "code_shape"), KINDS)
+def test_training_codes_are_whitened_with_the_noise_asked_for(code_kind, code_shape):
+    flow = fitted_flow(code_kind, code_shape)
+    codes = some_codes(code_kind, code_shape, num=400)
+
+    def draw(noise: float) -> torch.Tensor:
+        return flow.whiten_noised(codes, noise, torch.Generator().manual_seed(0))
+
+    added = draw(0.3) - draw(0.0)
+    assert abs(added.std() - 0.3) < 0.01
+    if code_kind != "fused":  # which are dequantized even without noise
+        assert torch.equal(draw(0.0), flow.whiten(codes))
+    assert torch.equal(draw(0.3), draw(0.3))
+    check_every_gradient(flow.body, -flow.log_prob_whitened(draw(0.1)).mean())
+
+
+def test_density_with_whitening_integrates_to_one():
+    flow = fitted_flow("vector", (2,))
+    axis = torch.linspace(-60, 60, 601, dtype=torch.float64)
+    with torch.no_grad():
+        mass = flow.log_prob(torch.cartesian_prod(axis, axis)).exp().sum() * (axis[1] - axis[0]) ** 2
+    assert abs(mass - 1) < 0.005
+
+
+def test_fused_samples_stay_in_the_unit_interval():
+    codes = fitted_flow("fused", (2, 4, 4, 4)).sample(20, 3.0, torch.Generator().manual_seed(0))
+    assert codes.shape == (20, 2, 4, 4, 4)
+    assert codes.min() >= 0 and codes.max() <= 1 and codes.std() > 0.1
+
+
+def test_gaussian_of_whitened_vectors_is_standard_normal_with_the_noise():
+    flow = fitted_flow("vector", (7,))
+    train, held_out = some_codes("vector", (7,)), some_codes("vector", (7,), seed=8)
+    noise = 0.4
+    w, e = flow.whiten(held_out), noise * normal(2000, 1, 7)
+    normal_pdf = MultivariateNormal(torch.zeros(7).double(), (1 + noise**2) * torch.eye(7).double())
+    expected = -normal_pdf.log_prob(w + e).mean() / 7
+    assert flow.gaussian_nats_per_dim(train, held_out, noise) == pytest.approx(expected.item(), abs=0.01)
+
+
+@pytest.mark.parametrize(("num", "dim"), [(60, 5), (12, 30)])
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_gaussian_equals_the_dense_formula_with_fewer_codes_than_dimensions_too(num, dim, noise):
+    w, points = normal(num, dim) @ normal(dim, dim, seed=4), normal(4, dim, seed=6)
+    sample, identity = w.T.cov(), torch.eye(dim).double()
+    trace, trace_sq = sample.trace(), (sample @ sample).trace()
+    rho = ((1 - 2 / dim) * trace_sq + trace**2) / ((num + 1 - 2 / dim) * (trace_sq - trace**2 / dim))
+    assert 0 < rho < 1
+    covariance = (1 - rho) * sample + (rho * trace / dim + noise**2) * identity
+    pdf = MultivariateNormal(w.mean(dim=0), covariance)
+    expected = -pdf.log_prob(points) + 0.5 * noise**2 * covariance.inverse().trace()
+    assert_close(ShrunkGaussian(w, noise).nats_per_dim(points), expected / dim)
+
+
+def test_denoising_gives_the_posterior_mean_of_a_gaussian():
+    sigma, x = 0.5, normal(6, 3)
+    clean_var = torch.tensor([0.2, 1.0, 4.0]).double()
+    noised = MultivariateNormal(torch.ones(3).double(), torch.diag(clean_var + sigma**2))
+    expected = 1 + (x - 1) * clean_var / (clean_var + sigma**2)
+    with torch.no_grad():
+        assert_close(denoise(noised.log_prob, x, sigma), expected)
+    with torch.inference_mode():
+        assert_close(denoise(noised.log_prob, x, sigma), expected)
+    assert denoise(noised.log_prob, x, 0.0) is x
+
+
+def test_denoised_samples_are_the_samples_moved_along_the_score():
+    flow = fitted_flow("vector", (7,))
+    plain, cleaned = (flow.sample(5, 1.0, torch.Generator().manual_seed(0), sigma) for sigma in (0.0, 0.3))
+    assert_close(cleaned, flow.unwhiten(denoise(flow.log_prob_whitened, flow.whiten(plain), 0.3)))
+    assert not torch.isclose(cleaned, plain).any()
+
+
+@pytest.mark.parametrize(
+    ("code_kind", "code_shape"),
+    [("vector", (2, 4, 4, 4)), ("vector", (1,)), ("grid", (8,)), ("fused", (2, 4, 4, 5)), ("none", (8,))],
+)
+def test_codes_that_no_flow_fits(code_kind, code_shape):
+    with pytest.raises(UserError, match=rf"code_kind '{code_kind}' with codes of shape .* found"):
+        build_flow(code_kind, code_shape, flow_scales=1, **SMALL)
+
+
+def test_the_flows_options_are_picked_out_of_a_configuration():
+    config = {**SMALL, "flow_scales": 1, "lr": 1.0}
+    assert build_flow("vector", (4,), **flow_options(config)).code_shape == (4,)
