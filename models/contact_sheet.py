@@ -11,7 +11,7 @@ from configs.files import atomic_path
 
 Picture = NDArray[np.uint8]
 
-BORDER, GAP = 28, 10  # pixels around the sheet, between pictures
+BORDER, GAP, ROW_GAP = 28, 10, 24  # pixels around the sheet, between pictures, between rows
 TITLE_SIZE, LABEL_SIZE = 34, 22  # pixels
 TITLE_COLOR, LABEL_COLOR, RULE_COLOR = (35, 40, 48), (80, 88, 100), (225, 228, 232)
 
@@ -34,7 +34,7 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Picture]]], path: Path | st
     text_width = max(label_font.getlength(label) for label, _ in rows)
     width = 2 * BORDER + max(columns * (cell + GAP) - GAP, int(text_width), int(title_font.getlength(title)))
     heights = [max((picture.shape[0] for picture in row), default=0) for _, row in rows]
-    height = 2 * BORDER + 2 * TITLE_SIZE + sum(heights) + len(rows) * (2 * LABEL_SIZE + GAP)
+    height = 2 * BORDER + 2 * TITLE_SIZE + sum(heights) + len(rows) * (2 * LABEL_SIZE + ROW_GAP)
 
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
@@ -47,6 +47,6 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Picture]]], path: Path | st
         for i, picture in enumerate(row):
             x = BORDER + i * (cell + GAP) + (cell - picture.shape[1]) // 2
             sheet.paste(Image.fromarray(picture), (x, y + row_height - picture.shape[0]))
-        y += row_height + GAP
+        y += row_height + ROW_GAP
     with atomic_path(path) as spare:
         sheet.save(spare, format="PNG")

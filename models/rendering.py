@@ -33,7 +33,8 @@ TINTS: dict[str, Color] = {
 }
 SUPERSAMPLING = 2
 CAMERA_DISTANCE = 4.0  # in radii of the cloud
-MARGIN = 0.04, 0.08  # of the picture's width and height
+MARGIN = 0.04, 0.10  # of the picture's width and height
+MIDDLE = 0.5, 0.47  # of the cloud in the picture: its shadow lies below
 SPLAT = 0.85  # radius of a splat in 80 % quantiles of the distance to the 6th neighbour
 NEIGHBOURS = 24  # of a local PCA
 MIN_RADIUS, MAX_RADIUS = 1.0, 14.0  # of a splat, pixels of the supersampled picture
@@ -76,8 +77,8 @@ class Camera:
     def __call__(self, points: Array) -> Projection:
         x, y, z = ((points - self.centre) @ self.axes.T).T
         depth = self.distance - z
-        column = (x / depth - self.middle[0]) * self.zoom + self.size[0] / 2
-        row = (-y / depth - self.middle[1]) * self.zoom + self.size[1] / 2
+        column = (x / depth - self.middle[0]) * self.zoom + self.size[0] * MIDDLE[0]
+        row = (-y / depth - self.middle[1]) * self.zoom + self.size[1] * MIDDLE[1]
         return Projection(column, row, depth, self.zoom / self.distance)
 
 
