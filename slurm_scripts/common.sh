@@ -1,0 +1,44 @@
+# Read by every job script of this folder. Sets `options`, the options that every step gets, and `python`.
+# The jobs run in the repository's root: submit them from there, or by submit_all.sh from anywhere.
+
+if [ $# -eq 0 ]; then
+  echo "error: no config given; for example: sbatch slurm_scripts/$SLURM_JOB_NAME.sh configs/shapenet_cars.txt" >&2
+  exit 2
+fi
+options=(--config "$1" --num_cpus "${SLURM_CPUS_PER_TASK:-1}" "${@:2}") # the cores of this job, not of its node
+
+python=python # of the environment that was active when the job was submitted, unless there is one of these
+if [ -x .venv/bin/python ]; then
+  python=.venv/bin/python
+elif [ -z "${CONDA_PREFIX:-}" ] && command -v conda > /dev/null; then
+  set +u # conda's own scripts read variables that are not set
+  source "$(conda info --base)/etc/profile.d/conda.sh"
+  conda activate NDF
+  set -u
+fi
+
+run() { # run SCRIPT [ARGUMENTS]: one step
+  echo "$(date '+%F %T') $(hostname): python $1 ${options[*]} ${*:2}"
+  "$python" "$1" "${options[@]}" "${@:2}"
+}
+
+# Run a trainer that may need more time than one job gets. Slurm sends USR1 some time before the limit (--signal); the
+# trainer saves its checkpoint and exits with status 85; the job goes back to the queue and later on from there.
+run_until_done() { # run_until_done SCRIPT
+  local trainer status asked=no again=no
+  echo "$(date '+%F %T') $(hostname): python $1 ${options[*]} (start ${SLURM_RESTART_COUNT:-0})"
+  "$python" "$1" "${options[@]}" &
+  trainer=$!
+  trap 'asked=yes; again=yes; kill -USR1 "$trainer" 2> /dev/null || true' USR1
+  while :; do # a signal ends `wait` before the trainer has ended
+    status=0
+    wait "$trainer" || status=$?
+    [ "$again" = yes ] || break
+    again=no
+  done
+  if [ "$asked" = yes ] && { [ "$status" -eq 85 ] || [ "$status" -eq 138 ]; }; then # 138: USR1 came while it loaded
+    echo "$(date '+%F %T') stopped before the time limit; back to the queue"
+    scontrol requeue "$SLURM_JOB_ID"
+  fi
+  return "$status"
+}

@@ -1,0 +1,279 @@
+"""The job scripts, run as slurm would run them: in the repository's root, with slurm's variables and a stand-in for it.
+
+A copy of the scripts works on stand-ins of the Python steps that write down how they were called.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from configs.layout import ROOT
+
+SCRIPTS = sorted((ROOT / "slurm_scripts").glob("*.sh"))
+JOBS = sorted((ROOT / "slurm_scripts").glob("[1-9]_*.sh"))
+STEPS = [
+    "dataprocessing/preprocess.py",
+    "dataprocessing/create_split.py",
+    "train_ndf.py",
+    "train_rnvp.py",
+    "generate.py",
+    "evaluate.py",
+]
+RECORD = """\
+import json, signal, sys, time
+with open("calls.jsonl", "a") as file:
+    print(json.dumps(sys.argv), file=file)
+"""
+WAIT_FOR_SIGNAL = """\
+def stop(number, frame):
+    time.sleep(0.2)  # as if it saved a checkpoint
+    sys.exit(85)
+signal.signal(signal.SIGUSR1, stop)
+signal.signal(signal.SIGTERM, stop)
+open("ready", "w").close()
+time.sleep(30)
+"""
+FAKE_SBATCH = """\
+#!/bin/bash
+printf '%s\\n' "$*" >> submitted
+[ ! -e refuse ] || { echo 'sbatch: error: Batch job submission failed' >&2; exit 1; }
+echo $((100 + $(wc -l < submitted)))
+"""
+FAKE_SCONTROL = """\
+#!/bin/bash
+printf '%s\\n' "$*" >> requeued
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A folder with the real job scripts, stand-ins of the steps, and stand-ins of sbatch and scontrol in bin/."""
+    (tmp_path / "slurm_scripts").mkdir()
+    for script in SCRIPTS:
+        shutil.copy(script, tmp_path / "slurm_scripts")
+    for step in STEPS:
+        (tmp_path / step).parent.mkdir(exist_ok=True)
+        (tmp_path / step).write_text(RECORD)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "cars.txt").touch()
+    (tmp_path / "bin").mkdir()
+    for name, text in (("sbatch", FAKE_SBATCH), ("scontrol", FAKE_SCONTROL)):
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    return tmp_path
+
+
+def start(repository: Path, *command: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH"))}
+    environment = {**clean, "PATH": f"{repository / 'bin'}:{os.environ['PATH']}", **variables}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        ["bash", *command], cwd=cwd or repository, env=environment, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def call(repository: Path, *command: str, cwd: Path | None = None, **variables: str) -> tuple[int, str, str]:
+    """Run a bash script to its end; gives its exit status, stdout, stderr."""
+    process = start(repository, *command, cwd=cwd, **variables)
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out, err
+
+
+def calls(repository: Path) -> list[list[str]]:
+    path = repository / "calls.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def option(arguments: list[str], name: str) -> str:
+    """The value that argparse would take: the last one given."""
+    last = len(arguments) - 1 - arguments[::-1].index(name)
+    return arguments[last + 1]
+
+
+def run_array(repository: Path, ids: list[int], *extra: str) -> list[tuple[int, str, str]]:
+    shared = {"SLURM_ARRAY_TASK_MIN": min(ids), "SLURM_ARRAY_TASK_MAX": max(ids), "SLURM_ARRAY_TASK_COUNT": len(ids)}
+    results = []
+    for task in ids:
+        variables = {key: str(value) for key, value in shared.items()} | {"SLURM_ARRAY_TASK_ID": str(task)}
+        script = "slurm_scripts/1_preprocess.sh"
+        results.append(call(repository, script, "configs/cars.txt", *extra, SLURM_CPUS_PER_TASK="3", **variables))
+    return results
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_script_is_valid_bash_and_names_scripts_that_exist(script):
+    subprocess.run(["bash", "-n", script], check=True)
+    for name in re.findall(r"(?<![\w$/])\w[\w./]*\.(?:py|sh)\b", script.read_text()):
+        assert (ROOT / name).is_file() or (ROOT / "slurm_scripts" / name).is_file(), name
+
+
+def test_jobs_run_every_step_in_order():
+    text = "".join(job.read_text() for job in JOBS)
+    assert list(dict.fromkeys(re.findall(r"^run\w* (\S+\.py)", text, flags=re.MULTILINE))) == STEPS
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
+def test_job_has_its_own_name_a_log_and_limits(job):
+    header = re.findall(r"^#SBATCH --([\w-]+)(?:=(\S+))?$", job.read_text(), flags=re.MULTILINE)
+    given = dict(header)
+    assert len(given) == len(header) == job.read_text().count("#SBATCH")
+    assert given["job-name"] == job.stem
+    assert {"time", "mem", "cpus-per-task"} <= given.keys()  # a job without --mem may get a whole node
+    assert given["output"].startswith("slurm_scripts/logs/%x_")
+    assert ("gres" in given) == (job.stem[0] in "346")
+    if "signal" in given:
+        assert {"requeue", "open-mode"} <= given.keys() and given["open-mode"] == "append"
+
+
+def test_log_folder_comes_with_the_repository():
+    """Slurm does not make it: a job whose log cannot be opened fails without a word."""
+    tracked = subprocess.run(["git", "ls-files", "slurm_scripts"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode != 0:
+        pytest.skip("not a git checkout")
+    assert "slurm_scripts/logs/.gitignore" in tracked.stdout
+
+
+@pytest.mark.parametrize("ids", [[0], [0, 1, 2, 3, 4], [1, 2, 3]], ids=str)
+def test_array_tasks_do_every_chunk_once(repository, ids):
+    results = run_array(repository, ids)
+    assert [status for status, _, _ in results] == [0] * len(ids), results
+    done = calls(repository)
+    assert {option(call, "--num_chunks") for call in done} == {str(len(ids))}
+    assert [int(option(call, "--current_chunk")) for call in done] == list(range(len(ids)))
+    assert all(option(call, "--num_cpus") == "3" and option(call, "--config") == "configs/cars.txt" for call in done)
+
+
+def test_array_with_gaps_is_refused(repository):
+    for status, _, err in run_array(repository, [0, 2]):
+        assert status == 2 and err.startswith("error: the array has gaps") and err.count("\n") == 1
+    assert calls(repository) == []
+
+
+def test_status_of_a_failing_step_is_the_status_of_its_job(repository):
+    (repository / "dataprocessing" / "preprocess.py").write_text("raise SystemExit(3)")
+    assert run_array(repository, [0])[0][0] == 3
+    (repository / "generate.py").write_text(RECORD + "raise SystemExit(4 if 'reconstruct' in sys.argv else 0)")
+    assert call(repository, "slurm_scripts/6_generate.sh", "configs/cars.txt")[0] == 4
+    assert len(calls(repository)) == 1  # nothing is sampled after a failed reconstruction
+
+
+def test_options_of_the_user_win_over_those_of_the_job(repository):
+    run_array(repository, [0], "--num_cpus", "2", "--exp_name", "two words")
+    (arguments,) = calls(repository)
+    assert option(arguments, "--num_cpus") == "2" and option(arguments, "--exp_name") == "two words"
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
+def test_job_without_config_says_so_in_one_line(repository, job):
+    status, _, err = call(repository, f"slurm_scripts/{job.name}", SLURM_JOB_NAME=job.stem)
+    assert status == 2 and err.startswith("error: no config given") and job.name in err and err.count("\n") == 1
+
+
+def run_trainer(repository: Path, job: str, body: str, number: signal.Signals | None) -> tuple[int, str]:
+    """Run a training job whose trainer is `body`; send the job's shell a signal when the trainer is ready for it."""
+    for step in ("train_ndf.py", "train_rnvp.py"):
+        (repository / step).write_text(RECORD + body)
+    process = start(repository, f"slurm_scripts/{job}", "configs/cars.txt", SLURM_JOB_ID="77")
+    if number is not None:
+        for _ in range(200):
+            if (repository / "ready").exists():
+                break
+            time.sleep(0.05)
+        process.send_signal(number)
+    process.communicate(timeout=20)
+    requeued = repository / "requeued"
+    return process.returncode, requeued.read_text() if requeued.exists() else ""
+
+
+@pytest.mark.parametrize("job", ["3_train_ndf.sh", "4_train_rnvp.sh"])
+def test_training_job_goes_back_to_the_queue_before_its_time_ends(repository, job):
+    started = time.monotonic()
+    status, requeued = run_trainer(repository, job, WAIT_FOR_SIGNAL, signal.SIGUSR1)
+    assert (status, requeued) == (85, "requeue 77\n")
+    assert time.monotonic() - started < 15  # the trainer stopped, it was not waited for to its end
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 85])
+def test_training_job_that_ends_by_itself_is_not_queued_again(repository, status):
+    assert run_trainer(repository, "3_train_ndf.sh", f"sys.exit({status})", None) == (status, "")
+
+
+def test_trainer_that_finishes_in_spite_of_the_signal_is_done(repository):
+    body = WAIT_FOR_SIGNAL.replace("sys.exit(85)", "sys.exit(0)")
+    assert run_trainer(repository, "3_train_ndf.sh", body, signal.SIGUSR1) == (0, "")
+
+
+def test_submit_all_chains_all_jobs(repository, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    command = ["configs/cars.txt", "--partition=gpu", "--mem=5G", "--", "--exp_name", "mine"]
+    status, out, err = call(
+        repository, f"{repository}/slurm_scripts/submit_all.sh", *command, cwd=elsewhere, CHUNKS="5"
+    )
+    assert (status, err) == (0, "")
+    lines = (repository / "submitted").read_text().splitlines()
+    assert len(lines) == len(JOBS)
+    for index, (line, job) in enumerate(zip(lines, JOBS, strict=True)):
+        assert f"--partition=gpu --mem=5G slurm_scripts/{job.name} configs/cars.txt --exp_name mine" in line
+        assert f"--chdir={repository} " in line
+        assert ("--array=0-4 " in line) == (index == 0)
+        assert (f"--dependency=afterok:{100 + index} --kill-on-invalid-dep=yes " in line) == (index > 0)
+        assert re.search(rf"^{job.stem} +job {101 + index}$", out, flags=re.MULTILINE)
+
+
+def test_submit_all_starts_at_a_later_step_with_a_config_of_the_callers_folder(repository, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "own.txt").touch()
+    submit = f"{repository}/slurm_scripts/submit_all.sh"
+    assert call(repository, submit, "own.txt", cwd=elsewhere, FIRST_STEP="4")[0] == 0
+    lines = (repository / "submitted").read_text().splitlines()
+    assert [re.search(r"slurm_scripts/(\d)_", line).group(1) for line in lines] == ["4", "6", "7"]
+    assert "--dependency" not in lines[0] and all(line.endswith(f" {elsewhere}/own.txt") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no config given"),
+        (["--mem=1G"], "no config given"),
+        (["configs/none.txt"], "no config file configs/none.txt"),
+    ],
+)
+def test_submit_all_refuses_a_missing_config(repository, arguments, message):
+    status, _, err = call(repository, "slurm_scripts/submit_all.sh", *arguments)
+    assert status == 2 and message in err and err.count("\n") == 1
+    assert not (repository / "submitted").exists()
+
+
+def test_submit_all_stops_when_slurm_refuses_a_job(repository):
+    (repository / "refuse").touch()
+    assert call(repository, "slurm_scripts/submit_all.sh", "configs/cars.txt")[0] == 1
+    assert len((repository / "submitted").read_text().splitlines()) == 1
+
+
+def slurm_answers() -> bool:
+    if shutil.which("sbatch") is None or shutil.which("scontrol") is None:
+        return False
+    try:
+        ping = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=5)
+    except subprocess.TimeoutExpired:
+        return False
+    return " is UP" in ping.stdout
+
+
+@pytest.mark.skipif(not slurm_answers(), reason="no slurm here")
+@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
+def test_slurm_accepts_the_job(job):
+    small = ["--cpus-per-task=1", "--mem=100M", "--gres=none"]
+    command = ["sbatch", "--test-only", *small, str(job), "configs/demo_cars.txt"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
