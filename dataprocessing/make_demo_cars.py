@@ -1,0 +1,70 @@
+"""Step 0: write parametric cars in ShapeNet's layout, for those who have no ShapeNet at hand."""
+
+import json
+import os
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+
+from configs.config_loader import get_config
+from configs.errors import UserError, run
+from configs.files import write_text
+from configs.layout import DEMO_PARAMETERS, absolute
+
+MESH = "model_normalized.obj"
+
+
+def main(argv: list[str] | None = None) -> int:
+    cfg = get_config(argv)
+    if cfg.demo_seed < 0:
+        raise UserError(f"demo_seed is {cfg.demo_seed}, expected 0 or more; choose another seed")
+    folders = {index: car_folder(cfg, index) for index in range(cfg.num_demo_cars)}
+    missing = [index for index, folder in folders.items() if not is_finished(folder)]
+    print(f"{len(folders) - len(missing)} of {len(folders)} demo cars are there already, {len(missing)} to make")
+    if missing:
+        make_all(cfg, missing)
+    print(f"cars: {absolute(cfg.data_dir)}/*/models/{MESH}, parameters beside each in {DEMO_PARAMETERS}")
+    return 0
+
+
+def car_folder(cfg: Namespace, index: int) -> Path:
+    """The folder of a car's files; its name carries seed and index."""
+    return absolute(cfg.data_dir) / f"demo_s{cfg.demo_seed}_{index:05d}" / "models"
+
+
+def is_finished(folder: Path) -> bool:
+    return (folder / MESH).is_file() and (folder / DEMO_PARAMETERS).is_file()
+
+
+def make_all(cfg: Namespace, indices: list[int]) -> None:
+    """Make the cars `indices` on cfg.num_cpus processes, with a progress bar."""
+    import multiprocessing
+
+    from tqdm import tqdm
+
+    workers = min(cfg.num_cpus if cfg.num_cpus > 0 else len(os.sched_getaffinity(0)), len(indices))
+    write = partial(write_car, cfg)
+    bar = partial(tqdm, total=len(indices), unit="car", desc="demo cars")
+    if workers == 1:
+        for _ in bar(map(write, indices)):
+            pass
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        for _ in bar(pool.imap_unordered(write, indices, chunksize=max(1, min(16, len(indices) // (4 * workers))))):
+            pass
+
+
+def write_car(cfg: Namespace, index: int) -> None:
+    """Write the mesh and the parameters of one car; the mesh last, so that it marks the car as finished."""
+    from dataprocessing.demo_cars.car import build_car, to_obj
+    from dataprocessing.demo_cars.parameters import draw_parameters
+
+    folder = car_folder(cfg, index)
+    parameters = draw_parameters(cfg.demo_seed, index)
+    comment = f"{parameters['style']}, demo car {index} of seed {cfg.demo_seed}; x right, y up, -z front"
+    write_text(folder / DEMO_PARAMETERS, json.dumps(parameters, indent=2) + "\n")
+    write_text(folder / MESH, to_obj(build_car(parameters), comment))
+
+
+if __name__ == "__main__":
+    run(main)
