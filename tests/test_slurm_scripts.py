@@ -113,7 +113,7 @@ def run_array(repository: Path, ids: list[int], *extra: str) -> list[tuple[int, 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_script_is_valid_bash_and_names_scripts_that_exist(script):
     subprocess.run(["bash", "-n", script], check=True)
-    for name in re.findall(r"(?<![\w$/])\w[\w./]*\.(?:py|sh)\b", script.read_text()):
+    for name in re.findall(r"(?<![\w./$])[a-z]\w*(?:/\w+)*\.(?:py|sh)\b", script.read_text()):
         assert (ROOT / name).is_file() or (ROOT / "slurm_scripts" / name).is_file(), name
 
 
