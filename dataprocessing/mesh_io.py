@@ -119,7 +119,8 @@ def _fans(flat: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray
     return np.concatenate(fans).astype(np.int64)
 
 
-_OBJ_LINE = {key: re.compile(rb"^[ \t]*" + key + rb"(?:[ \t]+([^\n#]*))?$", re.M) for key in (b"v", b"f")}
+_OBJ_VERTEX = re.compile(rb"^[ \t]*v(?=[ \t\n]|\Z)([^\n#]*)", re.M)
+_OBJ_FACE = re.compile(rb"^[ \t]*f(?=[ \t\n]|\Z)([^\n#]*)", re.M)
 
 
 def _read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -127,18 +128,18 @@ def _read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     if b"\0" in data:
         raise MeshError("not a mesh: zero bytes in a text file")
     data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\\\n", b" ")
-    vertex_lines = list(_OBJ_LINE[b"v"].finditer(data))
-    face_lines = list(_OBJ_LINE[b"f"].finditer(data))
-    if not vertex_lines:
+    vertex_rows, face_rows = _OBJ_VERTEX.findall(data), _OBJ_FACE.findall(data)
+    if not vertex_rows:
         raise MeshError("not a mesh: no vertices in it")
-    vertices = _vertex_rows([line[1] or b"" for line in vertex_lines])
-    corners = re.sub(rb"/[^ \t\n]*", b"", b"\n".join(line[1] or b"" for line in face_lines)).split(b"\n")
-    flat, sizes = _numbers(corners if face_lines else [])
-    if len(sizes) and sizes[-1] < 3 and not data[face_lines[-1].end() :].strip():
+    vertices = _vertex_rows(vertex_rows)
+    corners = re.sub(rb"/[^ \t\n]*", b"", b"\n".join(face_rows)).split(b"\n")  # 1/2/3 means vertex 1
+    flat, sizes = _numbers(corners if face_rows else [])
+    last_line = data.rstrip().rpartition(b"\n")[2]
+    if _OBJ_FACE.match(last_line) and sizes[-1] < 3:
         raise MeshError("truncated: the file ends in the middle of a face")
     if (flat < 0).any():
-        ends = np.array([line.start() for line in vertex_lines])
-        so_far = np.searchsorted(ends, [line.start() for line in face_lines])
+        vertex_places = [line.start() for line in _OBJ_VERTEX.finditer(data)]
+        so_far = np.searchsorted(vertex_places, [line.start() for line in _OBJ_FACE.finditer(data)])
         flat = np.where(flat < 0, flat + np.repeat(so_far, sizes) + 1, flat)
     faces = _fans(flat, np.cumsum(sizes) - sizes, sizes) - 1
     if not data.endswith(b"\n") and len(faces) and faces.max() < len(vertices) - 1:
@@ -175,8 +176,12 @@ def _read_other(path: Path) -> tuple[np.ndarray, np.ndarray]:
     import trimesh
 
     try:
-        scene = trimesh.load_scene(path, process=False, skip_materials=True)
-        mesh = scene.to_mesh()
-        return np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
+        mesh = trimesh.load_scene(path, process=False, skip_materials=True).to_mesh()
+        vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
     except Exception as error:  # a parser given a broken file may raise anything
         raise MeshError(f"not a mesh that can be read: {type(error).__name__}: {error}") from error
+    if path.suffix.lower() == ".ply":  # trimesh takes what is there of a text PLY
+        announced = re.search(rb"^element face (\d+)", path.read_bytes()[:100_000], re.M)
+        if announced and len(faces) < int(announced[1]):
+            raise MeshError(f"truncated: {int(announced[1])} faces are announced, {len(faces)} are there")
+    return vertices, faces
