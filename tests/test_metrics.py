@@ -1,0 +1,190 @@
+"""Metrics against slow double loops in float64, toy cases by hand, and sets whose answer is known."""
+
+import numpy as np
+import pytest
+
+from models.metrics import (
+    CloudSet,
+    chamfer_l2_sq,
+    chamfer_udf,
+    f_score,
+    mmd_cov,
+    nearest_distances,
+    nearest_in_set,
+    one_nna,
+    pairwise_chamfer,
+    reconstruction_scores,
+)
+
+RNG = np.random.default_rng(7)
+A, B = RNG.normal(size=(37, 3)), RNG.normal(size=(53, 3)) * [1, 2, 0.5]
+
+
+def slow_nearest(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.array([min(np.sqrt(((p - q) ** 2).sum()) for q in b) for p in a])
+
+
+def slow_chamfer(a: np.ndarray, b: np.ndarray) -> float:
+    forth = sum(d * d for d in slow_nearest(a, b)) / len(a)
+    back = sum(d * d for d in slow_nearest(b, a)) / len(b)
+    return forth + back
+
+
+def slow_one_nna(distance, references: list, samples: list) -> tuple[float, float, float]:
+    """One classification after the other, without a matrix."""
+    clouds = [(c, True) for c in references] + [(c, False) for c in samples]
+    right = {True: 0, False: 0}
+    for i, (cloud, label) in enumerate(clouds):
+        others = [(distance(cloud, other), kind) for j, (other, kind) in enumerate(clouds) if j != i]
+        right[label] += min(others, key=lambda pair: pair[0])[1] == label
+    return sum(right.values()) / len(clouds), right[True] / len(references), right[False] / len(samples)
+
+
+def random_clouds(count: int, seed: int, spread: float = 1.0, points: int = 40) -> list[np.ndarray]:
+    """Boxes of random sides, `points` to 1.5 times as many points each."""
+    rng = np.random.default_rng(seed)
+    return [
+        rng.uniform(-1, 1, (rng.integers(points, points * 3 // 2), 3)) * rng.uniform(0.3, 1, 3) * spread
+        for _ in range(count)
+    ]
+
+
+def test_nearest_distances_and_chamfer_match_double_loops() -> None:
+    a_to_b, b_to_a = nearest_distances(A, B)
+    np.testing.assert_allclose(a_to_b, slow_nearest(A, B), rtol=1e-12)
+    np.testing.assert_allclose(b_to_a, slow_nearest(B, A), rtol=1e-12)
+    assert chamfer_l2_sq(A, B) == pytest.approx(slow_chamfer(A, B), rel=1e-12)
+    assert chamfer_l2_sq(B, A) == pytest.approx(chamfer_l2_sq(A, B), rel=1e-12)
+    assert chamfer_udf(A, B) == pytest.approx(slow_chamfer(A, B) / 2, rel=1e-12)
+    assert chamfer_l2_sq(A, B) > 0.01
+
+
+@pytest.mark.parametrize("measure", [chamfer_l2_sq, chamfer_udf, lambda a, b: f_score(a, b, 0.4)])
+def test_order_of_points_and_threads_do_not_matter(measure) -> None:
+    value = measure(A, B)
+    assert measure(A[::-1], RNG.permutation(B)) == pytest.approx(value, rel=1e-13)
+    assert nearest_distances(A, B, workers=3)[0].tolist() == nearest_distances(A, B)[0].tolist()
+
+
+def test_known_values() -> None:
+    grid = np.stack(np.meshgrid(*[np.arange(4.0)] * 3), axis=-1).reshape(-1, 3)
+    assert chamfer_l2_sq(grid, grid[::-1]) == 0
+    assert chamfer_l2_sq(grid, grid + [0.1, 0, 0.2]) == pytest.approx(2 * (0.01 + 0.04))
+    assert chamfer_udf(grid, grid + [0, 0.3, 0]) == pytest.approx(0.09)
+    assert chamfer_l2_sq([[0, 0, 0]], [[0, 0, 0], [3, 4, 0]]) == pytest.approx(12.5)  # 0 forth, (0 + 25) / 2 back
+    assert chamfer_l2_sq(10 * A, 10 * B) == pytest.approx(100 * chamfer_l2_sq(A, B))  # squared units
+
+
+def test_f_score_counts_precision_and_recall() -> None:
+    true = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0]])
+    predicted = np.array([[0.0, 0.1, 0], [0, 0, 0.1], [1, 0.1, 0], [9, 0, 0], [9, 1, 0]])
+    precision, recall = 3 / 5, 2 / 4
+    assert f_score(predicted, true, 0.2) == pytest.approx(2 * precision * recall / (precision + recall))
+    assert f_score(predicted, true, 0.1) == 0  # strictly nearer than the threshold
+    assert f_score(true, true, 1e-9) == 1
+    precision, recall = np.mean(slow_nearest(A, B) < 0.5), np.mean(slow_nearest(B, A) < 0.5)
+    assert f_score(A, B, 0.5) == pytest.approx(2 * precision * recall / (precision + recall))
+    assert precision != recall
+
+
+def test_reconstruction_scores_are_the_single_measures() -> None:
+    scores = reconstruction_scores(A, B, (0.3, 0.5))
+    assert scores == {
+        "chamfer_udf": pytest.approx(chamfer_udf(A, B)),
+        "f_score_0.3": f_score(A, B, 0.3),
+        "f_score_0.5": f_score(A, B, 0.5),
+    }
+    assert list(reconstruction_scores(A, B)) == ["chamfer_udf", "f_score_0.005", "f_score_0.01"]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_pairwise_matrix_matches_single_pairs(workers: int) -> None:
+    a, b = random_clouds(5, 0, points=11), random_clouds(7, 1, points=11)
+    expected = [[slow_chamfer(x, y) for y in b] for x in a]
+    np.testing.assert_allclose(pairwise_chamfer(CloudSet(a), CloudSet(b), workers), expected, rtol=1e-12)
+    own = pairwise_chamfer(CloudSet(a), workers=workers)
+    np.testing.assert_allclose(own, [[slow_chamfer(x, y) for y in a] for x in a], rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(own, own.T)
+
+
+def test_nearest_in_set_finds_the_planted_neighbour() -> None:
+    b = random_clouds(40, 0)
+    a = [b[17] + 0.01, b[3][::-1], random_clouds(1, 5)[0]]
+    matrix = pairwise_chamfer(CloudSet(a), CloudSet(b))
+    for preselected in (6, 40, 100):
+        values, which = nearest_in_set(CloudSet(a), CloudSet(b), preselected)
+        assert which[:2].tolist() == [17, 3]
+        assert values[1] == 0
+        assert (values >= matrix.min(1) - 1e-15).all()
+        np.testing.assert_allclose(values[:2], matrix.min(1)[:2], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(values, matrix.min(1), rtol=1e-12, atol=1e-15)  # all were compared
+
+
+def test_mmd_and_cov_by_hand() -> None:
+    rs = np.array([[1.0, 2.0, 9.0], [4.0, 3.0, 8.0], [5.0, 6.0, 9.0], [7.0, 7.0, 7.0]])  # 4 references, 3 samples
+    result = mmd_cov(rs)
+    assert result.mmd == pytest.approx((1 + 3 + 5 + 7) / 4)
+    assert result.cov == 2 / 4  # samples 0 and 1 are nearest to reference 0, sample 2 to reference 3
+    assert result.mmd_smp == pytest.approx((1 + 2 + 7) / 3)
+    collapsed = np.repeat(rs[:, :1], 3, axis=1)
+    assert mmd_cov(collapsed).cov == 1 / 4
+    own = pairwise_chamfer(CloudSet(random_clouds(5, 0)))
+    assert mmd_cov(own) == (0, 1, 0)
+
+
+def test_one_nna_by_hand() -> None:
+    at = np.array([0.0, 1.0, 10.0, 0.4, 11.5, 12.0])  # three references, then three samples, on a line
+    distances = np.abs(at[:, None] - at)
+    result = one_nna(distances[:3, :3], distances[:3, 3:], distances[3:, 3:])
+    # references: 0 -> 0.4 wrong, 1 -> 0.4 wrong, 10 -> 11.5 wrong; samples: 0.4 -> 0 wrong, 11.5 <-> 12 right
+    assert result == (pytest.approx(2 / 6), 0, pytest.approx(2 / 3))
+
+
+def test_one_nna_matches_one_by_one_classification() -> None:
+    references, samples = random_clouds(7, 0, points=11), random_clouds(5, 1, spread=1.1, points=11)
+    r, s = CloudSet(references), CloudSet(samples)
+    result = one_nna(pairwise_chamfer(r), pairwise_chamfer(r, s), pairwise_chamfer(s))
+    assert result == pytest.approx(slow_one_nna(slow_chamfer, references, samples))
+    assert 0 < result.acc < 1
+
+
+def test_one_nna_of_the_same_and_of_different_distributions() -> None:
+    sets = [CloudSet(random_clouds(120, 10)), CloudSet(random_clouds(120, 11)), CloudSet(random_clouds(30, 12, 2.5))]
+    own = [pairwise_chamfer(clouds) for clouds in sets]
+    same = one_nna(own[0], pairwise_chamfer(sets[0], sets[1]), own[1])
+    apart = one_nna(own[0], pairwise_chamfer(sets[0], sets[2]), own[2])
+    assert 0.4 < same.acc < 0.6  # binomial sd 0.032
+    assert apart.acc > 0.95
+    copies = one_nna(own[0], own[0], own[0])  # memorised: each cloud's nearest is its twin in the other set
+    assert copies == (pytest.approx(0), 0, pytest.approx(0))
+
+
+def test_one_nna_shows_collapse_in_its_two_halves() -> None:
+    references = random_clouds(40, 20)
+    typical = np.random.default_rng(21).uniform(-0.65, 0.65, (50, 3))
+    samples = [typical + RNG.normal(0, 1e-3, typical.shape) for _ in range(40)]
+    r, s = CloudSet(references), CloudSet(samples)
+    result = one_nna(pairwise_chamfer(r), pairwise_chamfer(r, s), pairwise_chamfer(s))
+    assert result.acc_f == 1
+    assert result.acc_t < 0.8
+    assert mmd_cov(pairwise_chamfer(r, s)).cov <= 2 / 40
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: chamfer_l2_sq(np.zeros((0, 3)), A), r"N > 0, got \(0, 3\)"),
+        (lambda: chamfer_l2_sq(A[:, :2], B), r"got \(37, 2\)"),
+        (lambda: CloudSet([]), "at least one cloud"),
+        (lambda: mmd_cov(np.zeros((0, 3))), r"shape \(0, 3\)"),
+        (lambda: mmd_cov(np.full((2, 2), np.nan)), "not finite"),
+        (
+            lambda: one_nna(np.zeros((2, 2)), np.zeros((2, 3)), np.zeros((2, 2))),
+            r"ss must be .* \(3, 3\), got \(2, 2\)",
+        ),
+        (lambda: one_nna(*[np.zeros((1, 1))] * 3), "needs 3 clouds"),
+    ],
+)
+def test_wrong_input_is_named(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
