@@ -157,7 +157,8 @@ def test_readme_names_every_config_and_both_commands():
 GOOD = """\
 See `configs/demo_cars.txt`, `configs/`, `Makefile`, `dataprocessing/preprocess.py`, `config_loader.py`, [it](LICENSE).
 Outputs: `datasets/demo_cars/02958343`, `models/experiments/EXP_NAME/summary`, `evaluation/generation/<n>/cloud.npz`.
-Call `make test ARGS="-k flow"`, `--input_res 32`, `--dependency=afterok:7`, `latent_dim = 256`, `train.loss`, `x / y`, `(B, N, 3)`, `.npz`.
+Call `make test ARGS="-k flow"`, `--input_res 32`, `--dependency=afterok:7`.
+See `latent_dim = 256`, `train.loss`, `x / y`, `(B, N, 3)`, `.npz`.
 
 ```bash
 $ make demo        # makes everything
