@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from configs.errors import UserError
 from configs.files import atomic_path, write_npz
 
+Cloud = NDArray[np.float32]
+
 DENSE_POINT_CLOUD = "dense_point_cloud"  # file name without suffix, as NDF's
 PLY_TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",

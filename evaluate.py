@@ -1,0 +1,20 @@
+"""Step 7: measure reconstructions, samples and their novelty; print the tables and write them to evaluation/."""
+
+from configs.config_loader import get_config
+from configs.errors import run
+
+
+def main(argv: list[str] | None = None) -> int:
+    cfg = get_config(argv)
+
+    from models.evaluation import Evaluation
+    from models.evaluation_report import write_report
+
+    evaluation = Evaluation(cfg)
+    print(write_report(evaluation))
+    print(f"tables: {evaluation.experiment.evaluation}/evaluation.txt, evaluation.json, *.csv")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
