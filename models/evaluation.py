@@ -109,7 +109,7 @@ class Evaluation:
         return CloudSet([subset(read_cloud(file), points, seed + n, file) for n, file in enumerate(bar)])
 
     def _training_clouds(self, folders: Sequence[Path]) -> CloudSet:
-        """Surface points of training shapes: of the stored input points, read far faster than meshes, if they suffice."""
+        """Surface points of training shapes: some of the stored input points (quicker to read) or else fresh ones."""
         name = voxelized_point_cloud(self.cfg.input_res, self.cfg.num_points)
         points, seed = self.cfg.num_eval_points, self.cfg.seed
         clouds = []

@@ -20,7 +20,7 @@ TABLES: dict[str, tuple[str, list[Column], str]] = {
             Column("f_score_0.005", "F 0.005", ".4f"),
             Column("f_score_0.01", "F 0.01", ".4f"),
         ],
-        "chamfer_udf: mean squared distance to the nearest point, mean of both directions; longest side of a shape = 1.",
+        "chamfer_udf: mean squared distance to the nearest point, mean of both directions; the longest side is 1.",
     ),
     "generation": (
         "Generation: sets of clouds against test shapes, by chamfer_l2_sq",

@@ -147,11 +147,11 @@ def test_one_nna_matches_one_by_one_classification() -> None:
 
 
 def test_one_nna_of_the_same_and_of_different_distributions() -> None:
-    sets = [CloudSet(random_clouds(120, 10)), CloudSet(random_clouds(120, 11)), CloudSet(random_clouds(30, 12, 2.5))]
+    sets = [CloudSet(random_clouds(90, 10)), CloudSet(random_clouds(90, 11)), CloudSet(random_clouds(30, 12, 2.5))]
     own = [pairwise_chamfer(clouds) for clouds in sets]
     same = one_nna(own[0], pairwise_chamfer(sets[0], sets[1]), own[1])
     apart = one_nna(own[0], pairwise_chamfer(sets[0], sets[2]), own[2])
-    assert 0.4 < same.acc < 0.6  # binomial sd 0.032
+    assert 0.4 < same.acc < 0.6  # binomial sd 0.037
     assert apart.acc > 0.95
     copies = one_nna(own[0], own[0], own[0])  # memorised: each cloud's nearest is its twin in the other set
     assert copies == (pytest.approx(0), 0, pytest.approx(0))
