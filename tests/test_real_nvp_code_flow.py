@@ -100,8 +100,21 @@ def test_fused_samples_stay_in_the_unit_interval():
     assert codes.min() >= 0 and codes.max() <= 1 and codes.std() > 0.1
 
 
+@pytest.mark.parametrize("code_kind", ["vector", "grid"])
+def test_a_new_flow_is_the_diagonal_gaussian_of_noised_whitened_codes(code_kind):
+    code_shape, noise = dict(KINDS[:2])[code_kind], 0.4
+    flow = build_flow(code_kind, code_shape, flow_scales=1, **SMALL).double().eval()
+    train = some_codes(code_kind, code_shape)
+    flow.fit_whitening(train, noise)
+    w, x = flow.whiten(train), flow.whiten(some_codes(code_kind, code_shape, seed=8))
+    pdf = torch.distributions.Normal(w.mean(dim=0), (w.var(dim=0) + noise**2).sqrt())
+    assert_close(flow.log_prob_whitened(x), pdf.log_prob(x).flatten(1).sum(dim=1))
+
+
 def test_gaussian_of_whitened_vectors_is_standard_normal_with_the_noise():
     flow = fitted_flow("vector", (7,))
+    flow.whitening.floor = 1e-6  # no direction is held back
+    flow.fit_whitening(some_codes("vector", (7,)))
     train, held_out = some_codes("vector", (7,)), some_codes("vector", (7,), seed=8)
     noise = 0.4
     w, e = flow.whiten(held_out), noise * normal(2000, 1, 7)
@@ -114,11 +127,11 @@ def test_gaussian_of_whitened_vectors_is_standard_normal_with_the_noise():
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 def test_gaussian_equals_the_dense_formula_with_fewer_codes_than_dimensions_too(num, dim, noise):
     w, points = normal(num, dim) @ normal(dim, dim, seed=4), normal(4, dim, seed=6)
-    sample, identity = w.T.cov(), torch.eye(dim).double()
-    trace, trace_sq = sample.trace(), (sample @ sample).trace()
-    rho = ((1 - 2 / dim) * trace_sq + trace**2) / ((num + 1 - 2 / dim) * (trace_sq - trace**2 / dim))
+    sample, correlation = w.T.cov(), w.T.corrcoef()
+    trace_sq = (correlation @ correlation).trace()
+    rho = ((1 - 2 / dim) * trace_sq + dim**2) / ((num + 1 - 2 / dim) * (trace_sq - dim))
     assert 0 < rho < 1
-    covariance = (1 - rho) * sample + (rho * trace / dim + noise**2) * identity
+    covariance = (1 - rho) * sample + rho * sample.diag().diag() + noise**2 * torch.eye(dim).double()
     pdf = MultivariateNormal(w.mean(dim=0), covariance)
     expected = -pdf.log_prob(points) + 0.5 * noise**2 * covariance.inverse().trace()
     assert_close(ShrunkGaussian(w, noise).nats_per_dim(points), expected / dim)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.real_nvp.couplings import draw_latents, standard_normal_log_prob
+from models.real_nvp.couplings import Rescale, draw_latents, standard_normal_log_prob
 from models.real_nvp.denoise import denoise
 from models.real_nvp.gaussian import ShrunkGaussian
 from models.real_nvp.whitening import LogitStandardise, dequantize
@@ -13,9 +13,11 @@ class CodeFlow(nn.Module):
     """codes (B, *code_shape) <-> whitened codes w (B, *code_shape) <-> z (B, D), z standard normal.
 
     The whitening is fitted once (`fit_whitening`), the body is trained, on w with noise (`whiten_noised`) by
-    `log_prob_whitened`. Inverse and sampling want eval mode, since dropout has no inverse.
+    `log_prob_whitened`. Between the two a fixed scale takes w with that noise to variance 1, so that training starts
+    from a Gaussian fitted to the codes and can only improve on it. Inverse and sampling want eval mode, since dropout
+    has no inverse.
 
-    Attributes: code_kind, code_shape, dim (D, the product of code_shape), whitening, body.
+    Attributes: code_kind, code_shape, dim (D, the product of code_shape), whitening, rescale, body.
     """
 
     def __init__(self, code_kind: str, code_shape: tuple[int, ...], whitening: nn.Module, body: nn.Module):
@@ -24,11 +26,17 @@ class CodeFlow(nn.Module):
         self.code_shape = code_shape
         self.dim = body.dim
         self.whitening = whitening
+        self.rescale = Rescale(code_shape)
         self.body = body
 
-    def fit_whitening(self, codes: Tensor) -> None:
-        """Fit the whitening to the training codes (N, *code_shape); a few hundred fused codes are enough."""
+    def fit_whitening(self, codes: Tensor, noise: float = 0.0) -> None:
+        """Fit what is not trained to the training codes (N, *code_shape); a few hundred fused codes are enough.
+
+        noise: sd of the noise that training will add to whitened codes.
+        """
         self.whitening.fit(codes)
+        w = self.whiten_noised(codes, 0.0, torch.Generator().manual_seed(0))
+        self.rescale.fit(w, noise)
 
     def whiten(self, codes: Tensor) -> Tensor:
         """w, same shape as codes (B, *code_shape)."""
@@ -51,12 +59,20 @@ class CodeFlow(nn.Module):
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """codes (B, *code_shape) -> z (B, D), log_det (B,) nats, whitening included."""
         w, log_det_whitening = self.whitening(codes)
-        z, log_det = self.body(w)
+        z, log_det = self._body(w)
         return z, log_det + log_det_whitening
 
     def inverse(self, z: Tensor) -> Tensor:
         """z (B, D) -> codes (B, *code_shape)."""
-        return self.unwhiten(self.body.inverse(z))
+        return self.unwhiten(self._inverse_body(z))
+
+    def _body(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        x, log_det_scale = self.rescale(w)
+        z, log_det = self.body(x)
+        return z, log_det + log_det_scale
+
+    def _inverse_body(self, z: Tensor) -> Tensor:
+        return self.rescale.inverse(self.body.inverse(z))
 
     def log_prob(self, codes: Tensor) -> Tensor:
         """log p(codes) in the units of the codes, nats: (B, *code_shape) -> (B,)."""
@@ -65,7 +81,8 @@ class CodeFlow(nn.Module):
 
     def log_prob_whitened(self, w: Tensor) -> Tensor:
         """log p(w) of whitened codes, nats: (B, *code_shape) -> (B,)."""
-        return self.body.log_prob(w)
+        z, log_det = self._body(w)
+        return standard_normal_log_prob(z) + log_det
 
     def nats_per_dim(self, codes: Tensor) -> Tensor:
         """-log p(w) / D of whitened codes without noise: (B, *code_shape) -> (B,)."""
@@ -90,5 +107,5 @@ class CodeFlow(nn.Module):
         denoise_sigma: the noise of training, to be taken off by one step of the flow's own score; 0 leaves it.
         """
         like = next(self.body.parameters())
-        w = self.body.inverse(draw_latents(num, self.dim, temperature, generator, like))
+        w = self._inverse_body(draw_latents(num, self.dim, temperature, generator, like))
         return self.unwhiten(denoise(self.log_prob_whitened, w, denoise_sigma))

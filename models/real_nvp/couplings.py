@@ -96,6 +96,29 @@ class Permutation(nn.Module):
         return z[:, self.order.argsort()]
 
 
+class Rescale(nn.Module):
+    """z = (x - mean) / sd for each entry, not trained: a flow that starts with it starts as a diagonal Gaussian."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("sd", torch.ones(shape))
+
+    @torch.no_grad()
+    def fit(self, x: Tensor, noise: float) -> None:
+        """x: (N, *shape). The sd is that of x with independent noise of sd `noise`, which may be 0."""
+        variance, mean = torch.var_mean(x, dim=0)
+        sd = (variance + noise**2).sqrt()
+        self.mean.copy_(mean)
+        self.sd.copy_(sd.clamp_min(float(1e-3 * sd.max())))  # an entry that never varies stays finite
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return (x - self.mean) / self.sd, -self.sd.log().sum().expand(len(x))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        return z * self.sd + self.mean
+
+
 class Chain(nn.Module):
     """Invertible layers, one after the other."""
 

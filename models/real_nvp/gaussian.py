@@ -7,45 +7,43 @@ from torch import Tensor
 
 
 class ShrunkGaussian:
-    """A full-covariance Gaussian fitted to w (N, D), N(mean, (1 - rho) S + rho tr(S)/D I + noise^2 I).
+    """A Gaussian fitted to x (N, D), with independent noise of sd `noise`: full covariance, shrunk to its diagonal.
 
-    rho is the oracle approximating shrinkage of Chen, Wiesel, Eldar, Hero 2010, "Shrinkage algorithms for MMSE
-    covariance estimation", eq. 23: 0 for many codes, so that fewer codes than dimensions still give a density. `noise`
-    is the sd of the noise that the flow's training adds to w. On PCA-whitened codes, where S = I, this is the
-    Gaussian N(0, (1 + noise^2) I).
+    Covariance (1 - rho) S + rho diag(S) + noise^2 I. rho is the oracle approximating shrinkage of Chen, Wiesel,
+    Eldar, Hero 2010, "Shrinkage algorithms for MMSE covariance estimation", eq. 23, of the correlations: near 0 for
+    many codes, and large enough for a density where codes are fewer than dimensions. Where x is uncorrelated, as
+    after PCA, this is the diagonal Gaussian, whatever rho.
     """
 
-    def __init__(self, w: Tensor, noise: float = 0.0):
-        num, dim = w.shape
-        self.mean = w.mean(dim=0)
-        _, singular, self.directions = torch.linalg.svd(w - self.mean, full_matrices=False)  # (K,), (K, D)
-        eigenvalues = singular.square() / max(num - 1, 1)
-        self.noise = noise
-        self.dim = dim
-        trace, trace_sq = eigenvalues.sum().item(), eigenvalues.square().sum().item()
-        rho = shrinkage(trace, trace_sq, num, dim)
-        self.variances = (1 - rho) * eigenvalues + rho * trace / dim + noise**2  # (K,) along the directions
-        self.variance_off = rho * trace / dim + noise**2  # along the D - K others
-        self.num_off = dim - len(eigenvalues)
+    def __init__(self, x: Tensor, noise: float = 0.0):
+        num = len(x)
+        self.noise_sq = noise**2
+        variance, self.mean = torch.var_mean(x, dim=0)
+        tiny = 1e-12 * variance.max() + torch.finfo(x.dtype).tiny
+        factor = (x - self.mean) / math.sqrt(num - 1)  # S = factor^T factor
+        if num > x.shape[1]:
+            factor = torch.linalg.qr(factor, mode="r").R  # the same S from D rows
+        rho = shrinkage(factor / (variance + tiny).sqrt(), num)
+        self.diagonal = (rho * variance + self.noise_sq).clamp_min(tiny)  # (D,), and B^T B on top of it
+        scaled = math.sqrt(1 - rho) * factor / self.diagonal.sqrt()  # (K, D)
+        self.cholesky = torch.linalg.cholesky(torch.eye(len(scaled)).to(x) + scaled @ scaled.T)
+        self.scaled = torch.linalg.solve_triangular(self.cholesky, scaled, upper=False)
 
-    def nats_per_dim(self, w: Tensor) -> Tensor:
-        """Expected -log p(w + noise e) / D over e of N(0, I): (B, D) -> (B,), exact, no draw needed."""
-        centred = w - self.mean
-        along = centred @ self.directions.T  # (B, K)
-        quadratic = (along.square() / self.variances).sum(dim=1)
-        log_volume = self.variances.log().sum().item()
-        inverse_trace = (1 / self.variances).sum().item()
-        if self.num_off:
-            off = (centred.square().sum(dim=1) - along.square().sum(dim=1)).clamp_min(0)
-            quadratic = quadratic + off / self.variance_off
-            log_volume += self.num_off * math.log(self.variance_off)
-            inverse_trace += self.num_off / self.variance_off
-        constant = log_volume + self.noise**2 * inverse_trace
-        return 0.5 * ((quadratic + constant) / self.dim + math.log(2 * math.pi))
+    def nats_per_dim(self, x: Tensor) -> Tensor:
+        """Expected -log p(x + noise e) / D over e of N(0, I), exact without a draw: (B, D) -> (B,)."""
+        y = (x - self.mean) / self.diagonal.sqrt()
+        quadratic = y.square().sum(dim=1) - (y @ self.scaled.T).square().sum(dim=1)  # Woodbury
+        log_volume = self.diagonal.log().sum() + 2 * self.cholesky.diagonal().log().sum()
+        inverse_trace = ((1 - self.scaled.square().sum(dim=0)) / self.diagonal).sum()
+        constant = log_volume + self.noise_sq * inverse_trace
+        return 0.5 * ((quadratic + constant) / x.shape[1] + math.log(2 * math.pi))
 
 
-def shrinkage(trace: float, trace_sq: float, num: int, dim: int) -> float:
-    """OAS weight of the isotropic target, in [0, 1], from tr(S), tr(S^2), the number of codes and of dimensions."""
+def shrinkage(factor: Tensor, num: int) -> float:
+    """OAS weight of the identity, in [0, 1], for the correlations factor^T factor of `num` codes; factor (K, D)."""
+    dim = factor.shape[1]
+    gram = factor @ factor.T
+    trace, trace_sq = gram.trace().item(), gram.square().sum().item()
     top = (1 - 2 / dim) * trace_sq + trace**2
     bottom = (num + 1 - 2 / dim) * (trace_sq - trace**2 / dim)
     return 1.0 if bottom <= top else top / bottom

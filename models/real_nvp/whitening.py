@@ -1,7 +1,8 @@
 """Exact invertible first layers, fitted on the training codes: after them codes have mean 0 and variance 1.
 
 Not trained: `fit` sets buffers, which are kept in the checkpoint. A direction in which the codes hardly vary is not
-blown up to variance 1: its scale stops at `floor` times the largest, so that a small error there stays small.
+blown up to variance 1: its scale stops at `floor` times the codes' spread (the root mean square of all scales), so that
+noise on a whitened code is nowhere smaller than `floor` times as much noise, in shares of the spread, on the code.
 """
 
 import math
@@ -132,14 +133,14 @@ def dequantize(codes: Tensor, levels: int = 256, generator: torch.Generator | No
 
 
 def raise_to_floor(sd: Tensor, floor: float) -> Tensor:
-    """Lift standard deviations to at least `floor` times the largest. Raises UserError if all are 0."""
-    largest = sd.max()
-    if not largest > 0:
+    """Lift standard deviations to at least `floor` times their root mean square. Raises UserError if all are 0."""
+    spread = sd.square().mean().sqrt()
+    if not spread > 0:
         raise UserError(
             "the training codes are all the same, different ones expected;"
             " is the NDF trained? look at its validation error, then encode again"
         )
-    return sd.clamp_min(float(floor * largest))
+    return sd.clamp_min(float(floor * spread))
 
 
 def check_codes(codes: Tensor, shape: tuple[int, ...]) -> None:
