@@ -166,6 +166,13 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add("--decoder_channels", type=positive(int), nargs="+", default=[32, 16, 8], help="channels of these grids")
     group.add(
+        "--num_places",
+        type=int,
+        choices=[1, 7],
+        default=7,
+        help="grid and vector: places where a point looks features up, itself alone or with its six neighbours (NDF)",
+    )
+    group.add(
         "--code_noise",
         type=not_negative(float),
         default=0.1,

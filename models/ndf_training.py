@@ -17,8 +17,14 @@ from models.local_model import NDF
 from models.shape_codes import ARCHITECTURE, build_ndf
 from models.training import EXIT_STOPPED, StopRequest, TrainingRun, learning_rate, record_config, step_seed
 
-OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW, "RMSprop": torch.optim.RMSprop}
 Batch = dict[str, Tensor]
+
+
+def make_optimizer(name: str, model: NDF, rate: float) -> torch.optim.Optimizer:
+    """Adam, AdamW (fused: one pass over the weights, several times faster on a CPU) or RMSprop."""
+    if name == "RMSprop":
+        return torch.optim.RMSprop(model.parameters(), lr=rate)
+    return {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[name](model.parameters(), lr=rate, fused=True)
 
 
 def clamped_l1(predicted: Tensor, distances: Tensor, max_dist: float) -> Tensor:
@@ -62,7 +68,7 @@ class NDFTrainer:
         self.device = pick_device(cfg)
         torch.manual_seed(cfg.seed)
         self.model = build_ndf(vars(cfg)).to(self.device)
-        optimizer = OPTIMIZERS[cfg.optimizer](self.model.parameters(), lr=cfg.lr)
+        optimizer = make_optimizer(cfg.optimizer, self.model, cfg.lr)
         self.run = TrainingRun(cfg, self.experiment.ndf_checkpoints, self.model, optimizer)
         self.run.resume(("code_kind", *ARCHITECTURE[cfg.code_kind]))
         self.steps = ShapeSteps(split["train"], cfg)
@@ -107,6 +113,10 @@ class NDFTrainer:
         for name, value in errors.items():
             log.add_scalar(f"ndf/val_{name}", value, self.run.step)
         self.run.save(self.run.note_value(errors["clamped_l1"]))
+        tqdm.write(
+            f"NDF step {self.run.step}/{len(self.steps)}, {self.run.seconds / 60:.1f} min: validation loss"
+            f" {errors['clamped_l1']:.5f}, mean |error| within {self.cfg.max_dist:g} {errors['near_abs_error']:.5f}"
+        )
 
 
 def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:

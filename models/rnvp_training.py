@@ -112,6 +112,10 @@ class FlowTrainer:
         self.run.save(
             is_best, ema_state_dict=self.average.model.state_dict(), nll_nats_per_dim=values, code_noise=self.noise
         )
+        tqdm.write(
+            f"RealNVP step {self.run.step}, {self.run.seconds / 60:.1f} min, NLL in nats/dim: "
+            + ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        )
         return values
 
 

@@ -57,9 +57,10 @@ class BottleneckNDF(NDF):
         hidden_dim: int,
         decoder_resolution: Sequence[int],
         decoder_channels: Sequence[int],
+        num_places: int,
         code_noise: float,
     ):
-        super().__init__(tuple(channels), hidden_dim, feature_channels=sum(decoder_channels))
+        super().__init__(tuple(channels), hidden_dim, sum(decoder_channels), num_places)
         for coarse, fine in zip(decoder_resolution, decoder_resolution[1:], strict=False):
             if fine != 2 * coarse:
                 raise UserError(f"decoder_resolution {list(decoder_resolution)}: each must be twice the one before")
@@ -100,12 +101,13 @@ class VectorNDF(BottleneckNDF):
         hidden_dim: int,
         decoder_resolution: Sequence[int],
         decoder_channels: Sequence[int],
+        num_places: int,
         code_noise: float,
         latent_dim: int,
         input_res: int,
         decoder_hidden: int,
     ):
-        super().__init__(channels, hidden_dim, decoder_resolution, decoder_channels, code_noise)
+        super().__init__(channels, hidden_dim, decoder_resolution, decoder_channels, num_places, code_noise)
         coarsest = input_res // 2 ** (len(channels) - 1)
         if coarsest < 1:
             raise UserError(f"input_res {input_res} is too small for {len(channels)} levels of encoder_channels")
@@ -139,11 +141,12 @@ class GridNDF(BottleneckNDF):
         hidden_dim: int,
         decoder_resolution: Sequence[int],
         decoder_channels: Sequence[int],
+        num_places: int,
         code_noise: float,
         latent_dim: int,
         out_resolution: int,
     ):
-        super().__init__(channels, hidden_dim, decoder_resolution, decoder_channels, code_noise)
+        super().__init__(channels, hidden_dim, decoder_resolution, decoder_channels, num_places, code_noise)
         if decoder_resolution[0] != out_resolution:
             raise UserError(
                 f"the first decoder_resolution is {decoder_resolution[0]} and a grid code's out_resolution"
@@ -170,26 +173,13 @@ class GridNDF(BottleneckNDF):
 
 
 # The options that fix an architecture: a checkpoint carries them, and another value is another network.
+_PLAIN = ("encoder_channels", "hidden_dim")
+_BOTTLENECK = (*_PLAIN, "latent_dim", "decoder_resolution", "decoder_channels", "num_places")
 ARCHITECTURE = {
-    "none": ("encoder_channels", "hidden_dim"),
-    "fused": ("encoder_channels", "hidden_dim", "out_resolution"),
-    "grid": (
-        "encoder_channels",
-        "hidden_dim",
-        "decoder_resolution",
-        "decoder_channels",
-        "latent_dim",
-        "out_resolution",
-    ),
-    "vector": (
-        "encoder_channels",
-        "hidden_dim",
-        "decoder_resolution",
-        "decoder_channels",
-        "decoder_hidden",
-        "latent_dim",
-        "input_res",
-    ),
+    "none": _PLAIN,
+    "fused": (*_PLAIN, "out_resolution"),
+    "grid": (*_BOTTLENECK, "out_resolution"),
+    "vector": (*_BOTTLENECK, "decoder_hidden", "input_res"),
 }
 
 

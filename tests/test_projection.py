@@ -1,0 +1,115 @@
+"""Projection onto surfaces whose distance is known: a sphere, and an open half-sphere."""
+
+import pytest
+import torch
+from network_weights import random_weights
+from torch import Tensor
+
+from configs.errors import UserError
+from models.data.occupancy import to_grid_coords
+from models.local_model import NDF
+from models.projection import NetworkField, cells_near_surface, dense_point_cloud, project
+
+RADIUS = 0.31
+
+
+def sphere(points: Tensor) -> Tensor:
+    return (points.norm(dim=1) - RADIUS).abs()
+
+
+def half_sphere(points: Tensor) -> Tensor:
+    """Distance to the half y >= 0 of a sphere: below its rim, the distance to the rim's circle. Open: no inside."""
+    flat = points[:, [0, 2]].norm(dim=1)
+    rim = torch.stack([flat - RADIUS, points[:, 1]]).norm(dim=0)
+    return torch.where(points[:, 1] >= 0, (points.norm(dim=1) - RADIUS).abs(), rim)
+
+
+class AnalyticField:
+    """What `NetworkField` is for a network, for a function of points; clamped at 0.1 like a trained field."""
+
+    def __init__(self, function, clamp: float = 10.0):
+        self.function, self.clamp = function, clamp
+        self.grids = [torch.zeros(1)]
+
+    def distance(self, points: Tensor) -> Tensor:
+        return self.function(points).clamp(max=self.clamp)
+
+    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            points = points.detach().requires_grad_()
+            distance = self.distance(points)
+            (gradient,) = torch.autograd.grad(distance.sum(), points)
+        return distance.detach(), torch.nn.functional.normalize(gradient, dim=1)
+
+
+def seeds(count: int) -> Tensor:
+    return torch.rand(count, 3, generator=torch.Generator().manual_seed(5)) - 0.5
+
+
+@pytest.mark.parametrize("surface", [sphere, half_sphere])
+def test_one_step_of_an_exact_distance_reaches_the_surface(surface):
+    start = seeds(501)
+    assert surface(start).median() > 0.05
+    points, distances = project(AnalyticField(surface), start, num_steps=1, tolerance=1e-4)
+    assert surface(points).max() < 1e-4
+    assert torch.equal(distances, surface(points))
+
+
+def test_near_points_rest_and_points_without_gradient_stay():
+    field = AnalyticField(sphere, clamp=0.1)
+    near = torch.tensor([[RADIUS + 0.0005, 0.0, 0.0]])
+    far = torch.tensor([[0.5, 0.5, 0.5]])
+    points, distances = project(field, torch.cat([near, far]), num_steps=4, tolerance=0.001)
+    assert torch.equal(points, torch.cat([near, far]))
+    assert distances[1] == pytest.approx(0.1)  # and so it is not kept
+
+
+@pytest.mark.parametrize("surface", [sphere, half_sphere])
+def test_dense_cloud_covers_the_whole_surface_evenly(surface):
+    field = AnalyticField(surface, clamp=0.1)
+    cloud = dense_point_cloud(field, 20_011, torch.Generator().manual_seed(1), chunk=7_001)
+    assert cloud.shape == (20_011, 3)
+    assert surface(cloud).max() < 0.001
+    upper = cloud[cloud[:, 1] > 0.02]  # away from the rim, where the band around an open edge is thicker
+    height = upper[:, 1] / RADIUS  # uniform on a sphere (Archimedes)
+    counts = torch.histc(height, bins=8, min=0.02 / RADIUS, max=1.0)
+    assert counts.min() > 0.8 * counts.mean()
+    assert counts.max() < 1.2 * counts.mean()
+    if surface is half_sphere:
+        assert cloud[:, 1].min() > -0.001  # open: nothing below
+
+
+def test_cells_near_surface_hold_all_of_it():
+    centres, side = cells_near_surface(sphere, chunk=10_000, device=torch.device("cpu"))
+    on_surface = torch.nn.functional.normalize(seeds(1000), dim=1) * RADIUS
+    nearest = torch.cdist(on_surface, centres, p=float("inf")).min(dim=1).values
+    assert nearest.max() <= side / 2 + 1e-6
+    assert len(centres) < 0.2 * 48**3
+
+
+def test_field_without_surface_is_an_error():
+    field = AnalyticField(lambda points: points.norm(dim=1) + 1)
+    with pytest.raises(UserError, match="0 of 10 surface points.*train the NDF longer"):
+        dense_point_cloud(field, 10, torch.Generator())
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_network_field_gives_distance_and_mesh_direction(threads: int):
+    """Against finite differences in mesh units, however the points are spread over the batch."""
+    model = random_weights(NDF((5, 7), hidden_dim=16).double(), seed=2).requires_grad_(False)
+    x = (torch.rand(1, 9, 9, 9, generator=torch.Generator().manual_seed(3)) > 0.5).double()
+    field = NetworkField(model, model.features(model.encode(x)))
+    field.slices = threads
+    points = seeds(101).double() * 0.9
+    distance, direction = field(points)
+    plain = model(to_grid_coords(points[None]), x)[0]
+    torch.testing.assert_close(distance, plain)
+    step = 1e-6
+    numeric = torch.stack(
+        [(field.distance(points + s) - field.distance(points - s)) / (2 * step) for s in step * torch.eye(3).double()],
+        dim=1,
+    )
+    alive = (plain > 0.01) & (numeric.norm(dim=1) > 1e-3)
+    assert alive.sum() > 30
+    agreement = (torch.nn.functional.normalize(numeric, dim=1) * direction).sum(dim=1)[alive]
+    assert agreement.quantile(0.05) > 0.9999  # a few lie across a kink of a ReLU or of the interpolation
