@@ -15,7 +15,9 @@ from configs.errors import UserError
 
 def num_workers(num_cpus: int) -> int:
     """Worker processes for the option num_cpus; -1: all cores that this job may use."""
-    return len(os.sched_getaffinity(0)) if num_cpus < 1 else num_cpus
+    if num_cpus > 0:
+        return num_cpus
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS lacks it
 
 
 def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Iterator[Any]:
@@ -28,11 +30,11 @@ def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int
     if workers <= 1:
         yield from (function(*task) for task in tasks)
         return
-    # spawned, not forked: a fork of a process with threads (tqdm's, Open3D's) may hang
-    with _one_thread_each(), ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as executor:
-        futures = [executor.submit(function, *task) for task in tasks]
+    with _one_thread_each():
+        # spawned, not forked: a fork of a process with threads (tqdm's, Open3D's) may hang
+        executor = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
         try:
-            for future in as_completed(futures):
+            for future in as_completed([executor.submit(function, *task) for task in tasks]):
                 yield future.result()
         except BrokenProcessPool as error:
             raise UserError(
@@ -40,7 +42,7 @@ def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int
                 f" command again, with less than --num_cpus {workers} if it happens again"
             ) from error
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(cancel_futures=True)
 
 
 def _start_worker() -> None:

@@ -1,6 +1,7 @@
 """Step 1: make the training data of each mesh (README, "File formats"); finished files are skipped."""
 
 from argparse import Namespace
+from contextlib import closing
 from pathlib import Path
 
 from configs.config_loader import get_config
@@ -37,8 +38,8 @@ def preprocess(meshes: list[Path], cfg: Namespace) -> list:
     from dataprocessing.shapes import output_folder
 
     tasks = [(mesh, output_folder(mesh, cfg), cfg) for mesh in meshes]
-    results = run_tasks(process_shape, tasks, num_workers(cfg.num_cpus))
-    return list(tqdm(results, total=len(tasks), desc="preprocess", unit="shape"))
+    with closing(run_tasks(process_shape, tasks, num_workers(cfg.num_cpus))) as results:  # closed: Ctrl-C ends it
+        return list(tqdm(results, total=len(tasks), desc="preprocess", unit="shape"))
 
 
 def print_failures(failures: list[tuple[Path, str]]) -> None:

@@ -49,7 +49,10 @@ def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
         outcome.made, outcome.made_again = len(missing) - len(present), len(present)
     except MeshError as error:
         outcome.failure = str(error)
-    except (OSError, UserError):
+    except OSError as error:
+        error.filename = error.filename or str(folder)  # a full disk does not say where
+        raise
+    except UserError:
         raise
     except Exception as error:  # one odd mesh of thousands must not end a run of hours
         outcome.failure = f"{type(error).__name__}: {error}"

@@ -15,7 +15,7 @@ def load_split(split_file: Path | str, root: Path | str) -> dict[str, list[Path]
     """The folders of preprocessed files of each part, `{"train": [...], "val": [...], "test": [...]}`.
 
     Paths in the file may carry any prefix (NDF's published split does) and a last `models` or not: a shape is found
-    below `root` (processed_dir or data_dir) by the end of its path; a path that is right as it stands is taken too.
+    below `root` (processed_dir or data_dir) by the end of its path, else where its path says.
     Raises UserError if the file is missing or no split, or if folders of it are gone or hold no samples.
     """
     paths = _read(Path(split_file))
@@ -68,7 +68,7 @@ class _Finder:
         self.last = (1, False)
 
     def __call__(self, path: str) -> Path | None:
-        parts = PurePosixPath(path.replace("\\", "/")).parts
+        parts = PurePosixPath(path.replace("\\", "/").lstrip("/")).parts
         if parts and parts[-1] == MODEL_FOLDER:
             parts = parts[:-1]
         ways = [(length, below) for length in range(len(parts), 0, -1) for below in (True, False)]

@@ -1,0 +1,171 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import read_config, write_config
+
+from configs.errors import UserError
+from dataprocessing.create_split import main
+from dataprocessing.shapes import expected_files
+from dataprocessing.split import load_split
+
+
+def make_shapes(root: Path, names: list[str], tmp_path: Path) -> None:
+    """Folders with empty files of the right names: a split only looks whether they are there."""
+    for name in names:
+        folder = root / name / "models"
+        folder.mkdir(parents=True)
+        for file in expected_files(read_config(tmp_path)):
+            (folder / file).touch()
+
+
+def split(tmp_path: Path, **options: object) -> dict[str, list[str]]:
+    assert main(["--config", str(write_config(tmp_path, **options))]) == 0
+    with np.load(tmp_path / "split.npz", allow_pickle=False) as file:
+        assert sorted(file) == ["test", "train", "val"]
+        return {part: file[part].tolist() for part in ("train", "val", "test")}
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    """Thirty shapes in tmp_path / "data"."""
+    make_shapes(tmp_path / "data", [f"car{i:02}" for i in range(30)], tmp_path)
+    return tmp_path / "data"
+
+
+def test_parts_are_disjoint_complete_and_of_the_wanted_sizes(shapes, tmp_path, capsys):
+    parts = split(tmp_path)
+    assert {part: len(folders) for part, folders in parts.items()} == {"train": 21, "val": 3, "test": 6}
+    assert sorted(sum(parts.values(), [])) == [str(shapes / f"car{i:02}" / "models") for i in range(30)]
+    assert "train 21, val 3, test 6 of 30 shapes" in capsys.readouterr().out
+    sizes = {part: len(folders) for part, folders in split(tmp_path, n_val=4, r_test=0.5).items()}
+    assert sizes == {"train": 11, "val": 4, "test": 15}
+    sizes = {part: len(folders) for part, folders in split(tmp_path, n_val=0, n_test=0).items()}
+    assert sizes == {"train": 30, "val": 0, "test": 0}
+
+
+def test_split_is_seeded(shapes, tmp_path):
+    first = split(tmp_path)
+    assert split(tmp_path) == first
+    other = split(tmp_path, seed=1)
+    assert other["test"] != first["test"]
+    assert first["test"] != sorted(sum(first.values(), []))[-6:]  # not just the last ones
+
+
+def test_shapes_that_lack_a_file_are_left_out(shapes, tmp_path, capsys):
+    (shapes / "car07" / "models" / "boundary_0.003_samples.npz").unlink()
+    (shapes / "car11" / "models" / "uniform_samples.npz").unlink()
+    parts = split(tmp_path)
+    used = " ".join(sum(parts.values(), []))
+    assert "car07" not in used
+    assert "car11" not in used
+    assert "of 28 shapes" in capsys.readouterr().out
+    assert sum(map(len, split(tmp_path, num_uniform_samples=0).values())) == 29
+
+
+def test_each_class_is_split_on_its_own(tmp_path):
+    make_shapes(tmp_path / "data" / "02958343", [f"a{i}" for i in range(10)], tmp_path)
+    make_shapes(tmp_path / "data" / "02691156", [f"b{i}" for i in range(20)], tmp_path)
+    layout = {"input_data_glob": "/*/*/models/model_normalized.obj", "class_folders": "/*/"}
+    parts = split(tmp_path, **layout)
+    for name, sizes in {"02958343": (7, 1, 2), "02691156": (14, 2, 4)}.items():
+        assert tuple(sum(f"/{name}/" in path for path in parts[part]) for part in ("train", "val", "test")) == sizes
+    with pytest.raises(UserError, match="class 02958343 has 10 shapes, 4 for validation and 6 for test leave none"):
+        split(tmp_path, **layout, n_val=4, n_test=6)
+    with pytest.raises(UserError, match=r"is in no class folder: class_folders '/cars\*/'"):
+        split(tmp_path, **layout | {"class_folders": "/cars*/"})
+
+
+def test_split_lists_the_folders_below_processed_dir(tmp_path):
+    make_shapes(tmp_path / "out", ["x", "y", "z"], tmp_path)
+    parts = split(tmp_path, data_dir=tmp_path / "read_only", processed_dir=tmp_path / "out")
+    assert sorted(sum(parts.values(), [])) == [str(tmp_path / "out" / name / "models") for name in "xyz"]
+
+
+def test_mistakes_are_told_with_what_to_do(shapes, tmp_path):
+    with pytest.raises(UserError, match="there are 30 shapes, 20 for validation and 10 for test leave none for train"):
+        split(tmp_path, n_val=20, n_test=10)
+    with pytest.raises(UserError, match="leave none for training"):
+        split(tmp_path, r_val=0.5, r_test=0.5)
+    with pytest.raises(
+        UserError,
+        match=r"none of the 30 shapes in .* is preprocessed, for example no boundary_0.5_samples.npz in .*car00.models;"
+        r" first run: python dataprocessing/preprocess.py --config ",
+    ):
+        split(tmp_path, sample_std_dev=[0.08, 0.5])
+    with pytest.raises(UserError, match="none of the 0 shapes in .*nowhere is preprocessed; first run"):
+        split(tmp_path, data_dir=tmp_path / "nowhere")
+
+
+def test_own_split_is_read_back(shapes, tmp_path):
+    parts = split(tmp_path)
+    assert load_split(tmp_path / "split.npz", shapes) == {part: list(map(Path, parts[part])) for part in parts}
+
+
+def write_split(tmp_path: Path, prefix: str, suffix: str) -> Path:
+    """A split file of car00 to car05 as somebody else wrote it, in their folders."""
+    names = [f"{prefix}car{i:02}{suffix}" for i in range(6)]
+    np.savez(tmp_path / "theirs.npz", train=names[:3], val=names[3:4], test=names[4:])
+    return tmp_path / "theirs.npz"
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/models", "/models/"])
+@pytest.mark.parametrize("prefix", ["/some/one/elses/shapenet/data/02958343/", "data/02958343/", "", "C:\\cars\\"])
+@pytest.mark.parametrize("level", ["models", "", "class"])
+def test_a_published_split_loads_whatever_its_prefix(prefix, suffix, level, tmp_path):
+    """Also where our files are in ID (ShapeNet v1) and not in ID/models, or data_dir is a folder of classes."""
+    below = Path("02958343") if level == "class" and "02958343" in prefix else Path()
+    folders = [tmp_path / "mine" / below / f"car{i:02}" / ("models" if level == "models" else "") for i in range(6)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "boundary_0.02_samples.npz").touch()
+        (folder.parent / "other").mkdir(exist_ok=True)
+    parts = load_split(write_split(tmp_path, prefix, suffix), tmp_path / "mine")
+    assert parts == {"train": folders[:3], "val": folders[3:4], "test": folders[4:]}
+
+
+def test_a_split_of_another_place_is_taken_as_it_stands(shapes, tmp_path):
+    file = write_split(tmp_path, f"{shapes}/", "/models")
+    assert load_split(file, tmp_path / "elsewhere")["val"] == [shapes / "car03" / "models"]
+
+
+def test_missing_folders_are_counted_and_the_first_named(shapes, tmp_path):
+    for name in ("car01", "car04"):
+        (shapes / name).rename(tmp_path / name)
+    file = write_split(tmp_path, "/not/here/", "")
+    with pytest.raises(
+        UserError, match=r"2 of the 6 shapes in .*theirs.npz have no preprocessed files below .*data, the first: "
+    ) as caught:
+        load_split(file, shapes)
+    assert "/not/here/car01; set data_dir or processed_dir" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"train": ["a"], "val": ["b"]}, "has no test, only train, val; a split holds"),
+        (
+            {"train": np.array(["a", None]), "val": ["b"], "test": ["c"]},
+            "cannot be read as a split .*no Python objects",
+        ),
+        ({"train": np.arange(3), "val": [1], "test": [2]}, "holds numbers, not folder paths"),
+    ],
+)
+def test_files_that_are_no_split_are_told(arrays, message, tmp_path):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(UserError, match=message):
+        load_split(tmp_path / "a.npz", tmp_path)
+
+
+def test_a_split_file_that_is_missing_or_no_npz_is_told(tmp_path):
+    with pytest.raises(
+        UserError, match=r"no split file .*gone.npz; make it with: python dataprocessing/create_split.py"
+    ):
+        load_split(tmp_path / "gone.npz", tmp_path)
+    for data in (b"", b"PK\3\4 cut off", b"hello"):
+        (tmp_path / "a.npz").write_bytes(data)
+        with pytest.raises(UserError, match="cannot be read as a split"):
+            load_split(tmp_path / "a.npz", tmp_path)
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    with pytest.raises(UserError, match="cannot be read as a split"):
+        load_split(tmp_path / "a.npy", tmp_path)

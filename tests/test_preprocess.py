@@ -1,0 +1,255 @@
+import errno
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import brute_force_distance, open_box, read_config, write_config, write_obj
+
+from configs import layout
+from configs.errors import UserError
+from configs.files import atomic_path
+from dataprocessing import shape_files
+from dataprocessing.mesh_io import load_mesh
+from dataprocessing.pool import run_tasks
+from dataprocessing.preprocess import main
+from dataprocessing.shapes import expected_files, find_meshes, shape_name
+
+
+def preprocess(folder: Path, **options: object) -> int:
+    return main(["--config", str(write_config(folder, **options))])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, hidden ones too."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def times(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_all_files_have_the_keys_types_and_shapes_that_ndf_reads(meshes, tmp_path, capsys):
+    assert preprocess(tmp_path) == 0
+    assert "5 shapes are ready" in capsys.readouterr().out
+    for mesh in meshes:
+        folder = mesh.parent
+        scaled = load_mesh(folder / "model_normalized_scaled.off")
+        for name, count in [("boundary_0.08", 301), ("boundary_0.003", 301), ("uniform", 101)]:
+            with np.load(folder / f"{name}_samples.npz", allow_pickle=False) as file:
+                points, df, grid_coords = file["points"], file["df"], file["grid_coords"]
+            assert (points.shape, df.shape, grid_coords.shape) == ((count, 3), (count,), (count, 3))
+            assert {points.dtype, df.dtype, grid_coords.dtype} == {np.dtype(np.float32)}
+            assert np.array_equal(grid_coords, 2 * points[:, ::-1])
+            np.testing.assert_allclose(df, brute_force_distance(points, *scaled), atol=5e-7)
+        with np.load(folder / "voxelized_point_cloud_16res_53points.npz", allow_pickle=False) as file:
+            assert file["point_cloud"].shape == (53, 3)
+            assert file["point_cloud"].dtype == np.float32
+            occupancies = np.reshape(np.unpackbits(file["compressed_occupancies"]), (16,) * 3)  # as NDF's loader does
+            nodes = np.rint((file["point_cloud"].astype(float) + 0.5) * 15).astype(int)
+        assert set(map(tuple, np.argwhere(occupancies))) == set(map(tuple, nodes))
+        np.testing.assert_allclose(brute_force_distance(nodes / 15 - 0.5, *scaled), 0, atol=np.sqrt(3) / 30 + 1e-6)
+
+
+def test_chunks_partition_the_meshes(meshes, tmp_path):
+    made = []
+    for chunk in range(3):
+        assert preprocess(tmp_path, processed_dir=tmp_path / f"out{chunk}", num_chunks=3, current_chunk=chunk) == 0
+        made.append({path.name for path in (tmp_path / f"out{chunk}").iterdir()})
+    assert sorted(name for names in made for name in names) == [f"car{i}" for i in range(5)]
+    assert preprocess(tmp_path, processed_dir=tmp_path / "all") == 0
+    merged = {key: data for chunk in range(3) for key, data in contents(tmp_path / f"out{chunk}").items()}
+    assert merged == contents(tmp_path / "all")
+
+
+def test_more_chunks_than_meshes_leave_an_empty_chunk(meshes, tmp_path, capsys):
+    assert preprocess(tmp_path, num_chunks=9, current_chunk=8) == 0
+    assert "0 of 5 meshes" in capsys.readouterr().out
+
+
+def test_two_workers_write_the_same_as_one(meshes, tmp_path):
+    assert preprocess(tmp_path, processed_dir=tmp_path / "one", num_cpus=1) == 0
+    assert preprocess(tmp_path, processed_dir=tmp_path / "two", num_cpus=2) == 0
+    one = contents(tmp_path / "one")
+    assert len(one) == 5 * 5
+    assert one == contents(tmp_path / "two")
+
+
+def test_random_numbers_belong_to_seed_shape_and_file(meshes, tmp_path):
+    shutil.copy(meshes[0], meshes[1])  # the same mesh under two names
+    assert preprocess(tmp_path, processed_dir=tmp_path / "a") == 0
+    assert preprocess(tmp_path, processed_dir=tmp_path / "b", seed=1) == 0
+    a, b = contents(tmp_path / "a"), contents(tmp_path / "b")
+    for key in a:
+        assert (a[key] == b[key]) == key.endswith(".off"), key
+    draws = [np.load(path)["points"][:101] for path in sorted((tmp_path / "a" / "car0").rglob("*samples.npz"))]
+    draws.append(np.load(tmp_path / "a" / "car1" / "models" / "uniform_samples.npz")["points"])
+    assert len({draw.tobytes() for draw in draws}) == 4
+
+
+def test_finished_files_are_skipped_and_other_counts_made_again(meshes, tmp_path, capsys):
+    assert preprocess(tmp_path) == 0
+    before = times(tmp_path / "data")
+    assert preprocess(tmp_path) == 0
+    assert times(tmp_path / "data") == before
+    assert "0 files made, 0 made again for another number of samples, 25 skipped" in capsys.readouterr().out
+    assert preprocess(tmp_path, num_uniform_samples=99, sample_std_dev=[0.08, 0.02]) == 0
+    assert "5 files made, 5 made again for another number of samples, 15 skipped" in capsys.readouterr().out
+    assert len(np.load(meshes[0].parent / "uniform_samples.npz")["df"]) == 99
+    assert preprocess(tmp_path, num_uniform_samples=99, bb_max=0.6) == 0
+    assert "5 made again" in capsys.readouterr().out
+    assert float(np.load(meshes[0].parent / layout.voxelized_point_cloud(16, 53))["bb_max"]) == 0.6
+
+
+def test_no_uniform_samples_on_request(meshes, tmp_path):
+    assert preprocess(tmp_path, num_uniform_samples=0) == 0
+    assert not list(tmp_path.rglob("uniform*"))
+
+
+def test_a_run_after_a_kill_finishes_and_cleans_up(meshes, tmp_path):
+    """Killed without notice while a file is half-written; one older file was cut off by a lost disk."""
+    config = write_config(tmp_path)
+    code = (
+        "import os, signal, sys, dataprocessing.shape_files as files, dataprocessing.preprocess as step\n"
+        "from configs.files import atomic_path\n"
+        "def write_npz(path, **arrays):\n"
+        "    with atomic_path(path) as spare:\n"
+        "        spare.write_bytes(b'half')\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "files.write_npz = write_npz\n"
+        "step.main(['--config', sys.argv[1]])\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code, str(config)], capture_output=True, timeout=60)
+    assert result.returncode == -signal.SIGKILL
+    assert [path.name for path in meshes[0].parent.glob(".*.part")]  # the test would prove nothing otherwise
+    cut = meshes[1].parent / "boundary_0.08_samples.npz"
+    cut.write_bytes(b"PK\3\4 cut off")
+    assert main(["--config", str(config)]) == 0
+    names = {Path(name).name for name in contents(tmp_path / "data")}
+    assert names == {"model_normalized.obj", *expected_files(read_config(tmp_path))}
+    assert len(np.load(cut)["df"]) == 301
+
+
+def test_broken_meshes_are_listed_and_the_others_done(meshes, tmp_path, capsys):
+    meshes[1].write_text("")
+    meshes[3].write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 7\n")
+    assert preprocess(tmp_path, processed_dir=tmp_path / "out") == 1
+    out = capsys.readouterr().out
+    assert "3 shapes are ready" in out
+    assert "2 meshes failed" in out
+    assert re.search(rf"^{re.escape(str(meshes[1]))} +empty file$", out, re.M)
+    assert re.search(rf"^{re.escape(str(meshes[3]))} +truncated or damaged: a face uses vertex 7 of 3$", out, re.M)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["car0", "car2", "car4"]
+
+
+def test_an_unforeseen_error_of_one_mesh_does_not_stop_the_others(meshes, tmp_path, capsys, monkeypatch):
+    def fail_once(mesh, folder, names, cfg, write_files=shape_files.write_files):
+        if "car2" in str(folder):
+            raise ZeroDivisionError("odd\nmesh")
+        write_files(mesh, folder, names, cfg)
+
+    monkeypatch.setattr(shape_files, "write_files", fail_once)
+    assert preprocess(tmp_path) == 1
+    assert re.search(r"car2\S+ +ZeroDivisionError: odd mesh$", capsys.readouterr().out, re.M)
+    assert (meshes[4].parent / "uniform_samples.npz").is_file()
+
+
+def test_source_folder_is_not_touched(meshes, tmp_path):
+    source = tmp_path / "data"
+    for path in [source, *source.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = contents(source), times(source)
+    try:
+        assert preprocess(tmp_path, processed_dir=tmp_path / "deep" / "out") == 0
+        assert (contents(source), times(source)) == before
+    finally:
+        for path in [source, *source.rglob("*")]:
+            path.chmod(0o755)
+    assert len(contents(tmp_path / "deep" / "out" / "car3" / "models")) == 5
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_or_read_only_disk_stops_at_once_and_names_the_place(code, meshes, tmp_path, monkeypatch):
+    calls = []
+
+    def write_npz(path, **arrays):
+        calls.append(path)
+        with atomic_path(path) as spare:
+            spare.write_bytes(b"half")
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(shape_files, "write_npz", write_npz)
+    with pytest.raises(OSError, match=os.strerror(code)) as caught:
+        preprocess(tmp_path, processed_dir=tmp_path / "out")
+    assert caught.value.errno == code
+    assert str(tmp_path / "out") in str(caught.value.filename)
+    assert len(calls) == 1
+    assert not list(tmp_path.rglob(".*.part"))
+
+
+def give_back(value: int) -> int:
+    return value
+
+
+def die_at_three(value: int) -> int:
+    if value == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value
+
+
+def refuse(value: int) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device", f"file{value}")
+
+
+def test_the_death_of_a_worker_is_told_in_one_line():
+    with pytest.raises(UserError, match="a worker process was killed, perhaps for lack of memory"):
+        list(run_tasks(die_at_three, [(i,) for i in range(8)], 2))
+
+
+def test_workers_do_each_task_once_and_pass_errors_on():
+    before = dict(os.environ)
+    assert sorted(run_tasks(give_back, [(i,) for i in range(9)], 2)) == list(range(9))
+    with pytest.raises(OSError, match="No space left") as caught:
+        list(run_tasks(refuse, [(i,) for i in range(9)], 2))
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename.startswith("file")
+    assert dict(os.environ) == before
+
+
+def test_mistakes_are_told_with_what_to_do(meshes, tmp_path):
+    with pytest.raises(UserError, match="no data_dir .*nowhere; give the folder of the meshes"):
+        preprocess(tmp_path, data_dir=tmp_path / "nowhere")
+    (tmp_path / "hollow").mkdir()
+    with pytest.raises(UserError, match="hollow is empty; put the meshes there"):
+        preprocess(tmp_path, data_dir=tmp_path / "hollow")
+    with pytest.raises(UserError, match=r"no file matches '/\*/model.obj' in .* it holds car0, car1, car2 and 2 more"):
+        preprocess(tmp_path, input_data_glob="/*/model.obj")
+    with pytest.raises(UserError, match="input_data_glob is empty"):
+        preprocess(tmp_path, input_data_glob="/")
+    write_obj(meshes[0].with_name("other.obj"), *open_box(np.random.default_rng(0)))
+    with pytest.raises(UserError, match=r"model_normalized.obj and other.obj are both in .*car0.models"):
+        preprocess(tmp_path, input_data_glob="/*/models/*.obj")
+
+
+def test_layouts_of_both_shapenet_versions(tmp_path):
+    write_obj(tmp_path / "data" / "abc" / "model.obj", *open_box(np.random.default_rng(0)))
+    cfg = read_config(tmp_path, input_data_glob="/*/model.obj")
+    assert find_meshes(cfg) == [tmp_path / "data" / "abc" / "model.obj"]
+    assert shape_name(tmp_path / "abc") == shape_name(tmp_path / "abc" / "models") == "abc"
+
+
+def test_real_cars_pass_through(real_cars, tmp_path):
+    kept = real_cars[:2]
+    source = kept[0].parents[2]
+    pattern = f"/[{kept[0].parents[1].name[0]}{kept[1].parents[1].name[0]}]*/models/model_normalized.obj"
+    before = {path: path.read_bytes() for path in kept}
+    assert preprocess(tmp_path, data_dir=source, processed_dir=tmp_path / "out", input_data_glob=pattern) == 0
+    assert {path: path.read_bytes() for path in kept} == before
+    for path in kept:
+        df = np.load(tmp_path / "out" / path.parent.relative_to(source) / "boundary_0.003_samples.npz")["df"]
+        assert 0.001 < np.sqrt((df**2).mean()) < 0.003 * 1.1  # a displacement is at least the distance
