@@ -92,7 +92,7 @@ def render_cloud(
 ) -> NDArray[np.uint8]:
     """Draw a point cloud as a shaded surface on white.
 
-    points: (N, 3), any units: the picture is fitted to the cloud. view: a name in VIEWS; "three_quarter" looks from
+    points: (N, 3), any units: the picture is fitted to what is drawn. view: a name in VIEWS; "three_quarter" looks from
     the front left, slightly above. size: (width, height) in pixels. cut: "lengthwise" removes the half on the camera's
     side of the plane x = 0, so that the seats show: x < 0 in views from the left ("three_quarter", "side"), x > 0 from
     the right ("cutaway": the half that stays is the driver's, with the steering wheel). color: RGB, 0 to 255. shadow:
@@ -103,11 +103,11 @@ def render_cloud(
     """
     points = _checked(points, view, cut)
     width, height = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
-    camera = Camera(points, VIEWS[view], (width, height))
     radius = _splat_radius(points)
     kept = points if cut == "none" else points[points[:, 0] * _camera_side(view) <= 0]
     if not len(kept):
         raise ValueError(f"cut {cut!r} leaves none of the {len(points)} points")
+    camera = Camera(kept, VIEWS[view], (width, height))
     projection = camera(kept)
     seen = kept[_roughly_visible(projection, radius, (width, height))]
     seen, normals, radius, noise = _local_planes(seen, camera.axes, radius)  # normals (V, 3) in camera axes

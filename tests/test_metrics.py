@@ -107,12 +107,13 @@ def test_pairwise_matrix_matches_single_pairs(workers: int) -> None:
 
 def test_nearest_in_set_finds_the_planted_neighbour() -> None:
     b = random_clouds(40, 0)
-    a = [b[17] + 0.01, b[3][::-1], random_clouds(1, 5)[0]]
+    a = [b[17] + 0.01, b[3][::-1], *random_clouds(9, 5)]
     matrix = pairwise_chamfer(CloudSet(a), CloudSet(b))
     for preselected in (6, 40, 100):
         values, which = nearest_in_set(CloudSet(a), CloudSet(b), preselected)
         assert which[:2].tolist() == [17, 3]
         assert values[1] == 0
+        np.testing.assert_allclose(values, matrix[range(len(a)), which], rtol=1e-12, atol=1e-15)
         assert (values >= matrix.min(1) - 1e-15).all()
         np.testing.assert_allclose(values[:2], matrix.min(1)[:2], rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(values, matrix.min(1), rtol=1e-12, atol=1e-15)  # all were compared

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from models.contact_sheet import contact_sheet
-from models.rendering import TINTS, VIEWS, Camera, render_cloud
+from models.rendering import TINTS, VIEWS, Camera, _without_pinholes, render_cloud
 
 SIZE = (151, 97)  # odd: width, height
 
@@ -67,9 +67,13 @@ def test_cut_removes_the_half_on_the_cameras_side() -> None:
 
 def test_cutaway_keeps_the_left_half() -> None:
     points = np.concatenate([plate(-0.2, 3_000, 0.4), plate(0.2, 3_000, 0.4, seed=1)])
-    whole = drawn(render_cloud(points, "cutaway", SIZE, shadow=False)).sum()
-    left = drawn(render_cloud(points, "cutaway", SIZE, "lengthwise", shadow=False)).sum()
-    assert 0.5 < left / whole < 0.95
+    right_moved = points + np.where(points[:, :1] > 0, [0.1, 0.05, -0.1], 0)
+    left_moved = points - np.where(points[:, :1] < 0, [0, 0.3, 0.2], 0) * points[:, 2:]
+    cut, same, other = (
+        render_cloud(cloud, "cutaway", SIZE, "lengthwise").astype(int) for cloud in (points, right_moved, left_moved)
+    )
+    assert np.abs(cut - same).mean() < 0.5
+    assert np.abs(cut - other).mean() > 2
     with pytest.raises(ValueError, match="leaves none"):
         render_cloud(points[3_000:], "cutaway", SIZE, "lengthwise")
 
@@ -79,6 +83,22 @@ def test_gaps_are_closed_and_noise_keeps_the_silhouette() -> None:
     noisy_points = sphere(20_000) + np.random.default_rng(2).normal(0, 0.004, (20_000, 3))
     noisy = drawn(render_cloud(noisy_points, size=SIZE, shadow=False))
     assert (clean ^ noisy).sum() < 0.03 * clean.sum()
+
+
+def test_pinholes_are_filled_and_windows_stay() -> None:
+    depth = np.full((40, 50), 2.0, np.float32)
+    normals = np.zeros((40, 50, 3), np.float32)
+    normals[..., 2] = 1
+    pinhole, gap, window = np.s_[10:12, 10:12], np.s_[10:12, 30:32], np.s_[20:32, 20:32]
+    depth[pinhole], depth[gap], depth[window] = 3, np.inf, 3
+    normals[pinhole], normals[gap], normals[window] = [1, 0, 0], 0, [1, 0, 0]
+    filled, filled_normals = _without_pinholes(depth, normals, radius=0.01, pixels=6)
+    for spot in (pinhole, gap):
+        np.testing.assert_allclose(filled[spot], 2, rtol=1e-5)
+        np.testing.assert_allclose(filled_normals[spot], np.broadcast_to([0, 0, 1], (2, 2, 3)), atol=1e-5)
+    untouched = np.ones(depth.shape, bool)
+    untouched[pinhole] = untouched[gap] = False
+    np.testing.assert_array_equal(filled[untouched], depth[untouched])
 
 
 def test_lit_from_above_and_tinted() -> None:
