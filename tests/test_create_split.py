@@ -127,6 +127,8 @@ def test_a_published_split_loads_whatever_its_prefix(prefix, suffix, level, tmp_
 def test_a_split_of_another_place_is_taken_as_it_stands(shapes, tmp_path):
     file = write_split(tmp_path, f"{shapes}/", "/models")
     assert load_split(file, tmp_path / "elsewhere")["val"] == [shapes / "car03" / "models"]
+    make_shapes(tmp_path / "elsewhere", ["car03"], tmp_path)  # a copy below the root comes first
+    assert load_split(file, tmp_path / "elsewhere")["val"] == [tmp_path / "elsewhere" / "car03" / "models"]
 
 
 def test_missing_folders_are_counted_and_the_first_named(shapes, tmp_path):
