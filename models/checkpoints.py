@@ -66,7 +66,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         reason = str(error).split("\n")[0][:120]
         raise UserError(f"{path} cannot be read as a checkpoint ({reason}); is it complete?") from error
     if not isinstance(state, dict) or "model_state_dict" not in state:

@@ -1,0 +1,123 @@
+"""Checkpoint files: names with and without colons, best and latest, what is refused."""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from configs.errors import UserError
+from models.checkpoints import (
+    best_checkpoint,
+    check_same_options,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    timed_name,
+)
+
+
+def state(seconds: float, value: float = 1.0) -> dict:
+    return {"model_state_dict": {"w": torch.tensor([value])}, "training_time": seconds}
+
+
+def test_name_is_ndfs_without_colons():
+    assert timed_name(292 * 3600 + 15 * 60 + 45.55) == "checkpoint_292h_15m_45s_1052145.55.tar"
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoint_292h_15m_45s_1052145.55.tar", "checkpoint_108h:5m:50s_389150.3971107006.tar"]
+)
+def test_both_spellings_are_found_and_the_longest_training_is_the_latest(tmp_path: Path, name: str):
+    for other in ("checkpoint_0h_9m_0s_540.00.tar", "checkpoint_0h:59m:0s_3540.5.tar", "notes.tar"):
+        torch.save(state(1), tmp_path / other)
+    torch.save(state(2), tmp_path / name)
+    assert latest_checkpoint(tmp_path) == tmp_path / name
+    assert best_checkpoint(tmp_path) == tmp_path / name  # NDF's folders have no best.tar
+
+
+def test_save_keeps_one_latest_and_the_best(tmp_path: Path):
+    save_checkpoint(tmp_path, state(10.0, value=1), is_best=True)
+    save_checkpoint(tmp_path, state(20.0, value=2), is_best=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.tar", "checkpoint_0h_0m_20s_20.00.tar"]
+    assert load_checkpoint(best_checkpoint(tmp_path))["model_state_dict"]["w"] == 1
+    assert load_checkpoint(latest_checkpoint(tmp_path))["model_state_dict"]["w"] == 2
+
+
+def test_failed_save_leaves_the_last_good_file(tmp_path: Path):
+    save_checkpoint(tmp_path, state(10.0), is_best=False)
+    with pytest.raises(Exception, match="pickle"):
+        save_checkpoint(tmp_path, state(20.0) | {"bad": lambda: None}, is_best=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint_0h_0m_10s_10.00.tar"]
+
+
+def test_file_of_torch_1_2_is_read(tmp_path: Path):
+    """The serialisation before torch 1.6, with the keys that NDF saved."""
+    path = tmp_path / "checkpoint_0h:0m:1s_1.0.tar"
+    model = nn.Linear(3, 2)
+    old = {
+        "model_state_dict": OrderedDict(model.state_dict()),
+        "optimizer_state_dict": torch.optim.Adam(model.parameters()).state_dict(),
+        "epoch": 7,
+        "training_time": 1.0,
+    }
+    torch.save(old, path, _use_new_zipfile_serialization=False)
+    assert torch.equal(load_checkpoint(path)["model_state_dict"]["weight"], model.weight)
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("executed",)
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path: Path, capsys: pytest.CaptureFixture):
+    torch.save({"model_state_dict": Evil()}, tmp_path / "evil.tar")
+    with pytest.raises(UserError, match=r"evil.tar cannot be read as a checkpoint"):
+        load_checkpoint(tmp_path / "evil.tar")
+    assert "executed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot be read as a checkpoint"),
+        (b"PK\x03\x04 half of a file", "cannot be read as a checkpoint"),
+        (None, "no checkpoint at"),
+    ],
+)
+def test_broken_files_are_told(tmp_path: Path, content: bytes | None, message: str):
+    path = tmp_path / "x.tar"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        load_checkpoint(path)
+
+
+def test_truncated_checkpoint_is_told(tmp_path: Path):
+    path = save_checkpoint(tmp_path, state(1.0) | {"more": torch.randn(5000)}, is_best=False)
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(UserError, match="is it complete"):
+        load_checkpoint(path)
+
+
+def test_weights_of_another_architecture_are_told_by_name():
+    source = Path("x.tar")
+    with pytest.raises(UserError, match=r"weight is \(2, 4\) there and \(2, 3\) by the config"):
+        load_weights(nn.Linear(3, 2), nn.Linear(4, 2).state_dict(), source)
+    with pytest.raises(UserError, match="lacks bias"):
+        load_weights(nn.Linear(3, 2), nn.Linear(3, 2, bias=False).state_dict(), source)
+    with pytest.raises(UserError, match="has bias too"):
+        load_weights(nn.Linear(3, 2, bias=False), nn.Linear(3, 2).state_dict(), source)
+
+
+def test_weights_saved_from_data_parallel_load():
+    model = nn.Linear(3, 2)
+    load_weights(model, {f"module.{k}": v * 0 + 5 for k, v in model.state_dict().items()}, Path("x.tar"))
+    assert (model.weight == 5).all()
+
+
+def test_other_options_are_told():
+    with pytest.raises(UserError, match="trained with latent_dim = 5, the config says 6"):
+        check_same_options({"latent_dim": 5}, {"latent_dim": 6}, ("latent_dim",), Path("x.tar"))

@@ -1,0 +1,107 @@
+"""Codes of the three kinds: shapes, the fused code against its definition, noise in training only."""
+
+import pytest
+import torch
+from network_weights import random_weights
+from torch.testing import assert_close
+
+from configs.errors import UserError
+from models.local_model import NDF, look_up
+from models.shape_codes import build_ndf
+
+OPTIONS = {
+    "encoder_channels": [3, 5, 6],
+    "hidden_dim": 9,
+    "latent_dim": 7,
+    "out_resolution": 3,
+    "input_res": 13,
+    "decoder_hidden": 11,
+    "decoder_resolution": [3, 6],
+    "decoder_channels": [4, 2],
+    "num_places": 7,
+    "code_noise": 0.3,
+}
+SHAPES = {"fused": (15, 3, 3, 3), "grid": (7, 3, 3, 3), "vector": (7,)}
+
+
+def network(kind: str, **changes: object) -> NDF:
+    torch.manual_seed(0)
+    return random_weights(build_ndf({**OPTIONS, "code_kind": kind, **changes}), seed=1)
+
+
+def example(seed: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x = (torch.rand(3, 13, 13, 13, generator=generator) > 0.6).float()
+    return torch.rand(3, 17, 3, generator=generator) * 2 - 1, x
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_code_has_the_stated_shape_and_is_all_that_the_decoder_sees(kind: str):
+    model, (p, x) = network(kind), example()
+    code = model.encode(x)
+    assert tuple(code.shape) == (3, *model.code_shape) == (3, *SHAPES[kind])
+    assert_close(model.query(p, model.features(code)), model(p, x))
+    other = model.query(p, model.features(code.flip(0)))
+    assert_close(other[1], model(p, x)[1])
+    assert (other[0] - model(p, x)[0]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_distances_are_never_negative_and_every_parameter_learns(kind: str):
+    model, (p, x) = network(kind).train(), example()
+    distances = model(p, x)
+    assert distances.min() >= 0
+    weights = torch.randn(distances.shape, generator=torch.Generator().manual_seed(9))
+    (distances * weights).sum().backward()
+    without = [name for name, q in model.named_parameters() if q.grad is None or not q.grad.abs().sum() > 0]
+    # A bias just before a batch norm without scale only shifts the mean that is taken off again.
+    assert [name for name in without if name != "to_code.bias"] == []
+
+
+def test_fused_code_is_every_level_resampled_between_corners_then_relu_of_tanh():
+    model, (_, x) = network("fused"), example()
+    nodes = torch.linspace(-1, 1, 3)
+    lattice = torch.cartesian_prod(nodes, nodes, nodes).flip(-1)  # x y z order of the grid, as points z y x
+    found = look_up(model.pyramid(x), lattice.expand(3, -1, -1), torch.zeros(1, 3))  # (3, 27, 15)
+    expected = torch.tanh(found).clamp(min=0).transpose(1, 2).view(3, 15, 3, 3, 3)
+    assert_close(model.encode(x), expected)
+    assert expected.max() < 1
+    assert (expected == 0).any()
+
+
+def test_fused_network_takes_the_weights_of_plain_ndf():
+    plain = random_weights(NDF((3, 5, 6), hidden_dim=9), seed=5)
+    network("fused").load_state_dict(plain.state_dict())
+
+
+@pytest.mark.parametrize("kind", ["grid", "vector"])
+def test_learned_codes_have_unit_variance_and_noise_in_training_only(kind: str):
+    model, (p, x) = network(kind).train(), example()
+    code = model.encode(x)
+    over = [0, 2, 3, 4] if kind == "grid" else [0]
+    assert_close(code.mean(dim=over), torch.zeros(7), atol=1e-5, rtol=0)
+    assert_close(code.var(dim=over, unbiased=False), torch.ones(7), atol=0.05, rtol=0)  # the norm's epsilon
+    many = code[:1].expand(2000, *code.shape[1:])
+    noise = model.perturb(many) - many
+    assert noise.std().item() == pytest.approx(0.3, rel=0.05)
+    model.eval()
+    assert torch.equal(model.perturb(code), code)
+    assert torch.equal(model(p, x), model(p, x))
+
+
+def test_one_place_looks_up_a_seventh():
+    assert network("vector", num_places=1).fc_0.in_channels == 6 + 3
+    assert network("vector").fc_0.in_channels == 7 * 6 + 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("vector", {"decoder_resolution": [3, 7]}, "each must be twice the one before"),
+        ("vector", {"input_res": 3}, "input_res 3 is too small for 3 levels"),
+        ("grid", {"out_resolution": 4}, "first decoder_resolution is 3 .* out_resolution 4"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_told(kind: str, changes: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        network(kind, **changes)
