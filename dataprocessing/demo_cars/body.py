@@ -6,7 +6,7 @@ import numpy as np
 
 from dataprocessing.demo_cars.lines import Lines
 from dataprocessing.demo_cars.mesh import Array, Parts, Sheet, box_field, cut, smooth_max, smooth_step
-from dataprocessing.demo_cars.shell import EDGE, NORMAL, make_skin
+from dataprocessing.demo_cars.shell import EDGE, NORMAL, STRAIGHT, make_skin
 
 GAP = 0.006  # half of a shut line
 MIN_PANE = 0.025  # square metres on one side: smaller side windows stay sheet metal
@@ -33,8 +33,8 @@ def add_body(parts: Parts, lines: Lines) -> None:
     skin = _cut_screens(parts, lines, skin)
     skin = _cut_side_windows(parts, lines, skin, openings)
     skin = _cut_doors(parts, lines, skin, openings)
-    skin = _cut_lids(parts, lines, skin)
     skin = _cut_lights(parts, lines, skin)
+    skin = _cut_lids(parts, lines, skin)
     parts.add_pair("body", skin)
 
 
@@ -48,9 +48,9 @@ def place_doors(lines: Lines) -> Openings:
     """Doors start behind the front wheel or the windscreen's base and end behind each row of seats."""
     p = lines.p
     start = max(lines.front_axle + lines.arch_radius + 0.07, lines.cowl_z + 0.02)
-    first = lines.hip_z + (0.06 if p.doors == 2 else 0.26)
+    first = lines.hip_z + (0.06 if lines.doors == 2 else 0.26)
     pillars = [max(first, start + 0.75)]
-    for row in range(1, max(p.rows, p.doors)):
+    for row in range(1, max(len(lines.rows), lines.doors)):
         pillars.append(min(pillars[0] + row * p.row_pitch + 0.08, lines.rear_header_z + 0.30))
     return Openings([z for k, z in enumerate(pillars) if k == 0 or z > pillars[k - 1] + 0.35], start)
 
@@ -90,7 +90,7 @@ def _cut_screens(parts: Parts, lines: Lines, skin: Sheet) -> Sheet:
     margin = 0.07 * (front_y - lines.cowl_y)
     field = smooth_max(lines.cowl_y + margin - crest, crest - (front_y - margin), 0.02)
     field = smooth_max(field, p.pillar_width * 0.8 - edge, 0.05)
-    field = np.maximum(field, np.maximum(lines.cowl_z - 0.06 - z, z - (lines.header_z + 0.3)))
+    field = np.maximum(field, np.maximum(lines.cowl_z - 0.01 - z, z - (lines.header_z + 0.3)))
     pane, skin = cut(skin, field)
     if p.screen_glass:
         parts.add_pair("windscreen", pane.moved((0, -0.004, 0)))
@@ -150,7 +150,7 @@ def _cut_side_windows(parts: Parts, lines: Lines, skin: Sheet, openings: Opening
 
 def _cut_doors(parts: Parts, lines: Lines, skin: Sheet, openings: Openings) -> Sheet:
     p = lines.p
-    edges = [openings.door_start, *openings.pillars[: p.doors]]
+    edges = [openings.door_start, *openings.pillars[: lines.doors]]
     for k, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
         x, y, z = skin.points.T
         lower = p.clearance + 0.11
@@ -169,9 +169,8 @@ def _cut_lids(parts: Parts, lines: Lines, skin: Sheet) -> Sheet:
     for name in ("bonnet", "tailgate"):
         _, y, z = skin.points.T
         if name == "bonnet":
-            field = smooth_max(0.10 - z, z - lines.cowl_z + 0.03, 0.05)
+            field = smooth_max(0.13 - skin.data[:, STRAIGHT], z - lines.cowl_z + 0.03, 0.05)
             field = smooth_max(field, 0.06 - _edge(skin), 0.05)
-            field = np.maximum(field, y - lines.cowl_y - 0.01)
         else:
             across = np.abs(skin.points[:, 0]) - 0.74 * lines.half_width_max
             field = smooth_max(across, 0.30 * p.height + 0.08 - y, 0.06)
@@ -202,12 +201,16 @@ def _cut_lights(parts: Parts, lines: Lines, skin: Sheet) -> Sheet:
     aspect = {"round": 0.5, "oval": 0.38, "slim": 0.26}[p.lights]
     nose_y = p.nose_ratio * p.height
     for name, end in (("headlight", 0.0), ("tail_light", p.length)):
-        x, y, z = skin.points.T
-        high = nose_y - 0.10 if end == 0.0 else lines.deck_y - p.tail_drop - 0.11
-        centre = (0.74 * lines.half_width_max, high)
-        half = (p.light_size * 0.8, p.light_size * aspect)
+        x, y, _ = skin.points.T
+        if end == 0.0:
+            high, half = nose_y - 0.06, (0.8 * p.light_size, aspect * p.light_size)
+        elif p.deck_length > 0.2:
+            high, half = lines.deck_y - p.tail_drop - 0.12, (p.light_size, 0.35 * p.light_size)
+        else:  # upright tails carry upright lights
+            high, half = lines.deck_y - p.tail_drop - 0.06, (0.4 * p.light_size, p.light_size)
+        centre = (0.78 * lines.half_width_max, high)
         field = box_field(x, y, centre, half, 0.12)
-        field = np.maximum(field, np.abs(z - end) - 0.55)
+        field = np.maximum(field, np.abs(skin.data[:, STRAIGHT] - end) - 0.16)
         light, skin = cut(skin, field)
         parts.add_pair(name, light.moved(0.012 * light.data[:, NORMAL]))
     x, y, z = skin.points.T

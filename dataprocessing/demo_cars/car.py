@@ -8,7 +8,7 @@ import numpy as np
 from dataprocessing.demo_cars.body import add_body
 from dataprocessing.demo_cars.interior import add_interior
 from dataprocessing.demo_cars.lines import Lines
-from dataprocessing.demo_cars.mesh import Array, Parts, triangle_areas
+from dataprocessing.demo_cars.mesh import Array, Parts, compact, triangle_areas
 from dataprocessing.demo_cars.parameters import Parameters, draw_parameters
 from dataprocessing.demo_cars.trim import add_trim
 from dataprocessing.demo_cars.wheels import add_wheels
@@ -39,15 +39,14 @@ def build_car(parameters: Parameters) -> Car:
     owner = np.repeat(np.arange(len(parts.sheets)), [len(sheet.faces) for sheet in parts.sheets])
     starts = np.cumsum([0, *[len(sheet.points) for sheet in parts.sheets[:-1]]])
     faces = np.concatenate([sheet.faces + start for sheet, start in zip(parts.sheets, starts, strict=True)])
-    used = np.unique(faces)
-    low, high = points[used].min(axis=0), points[used].max(axis=0)
+    points, faces = compact(points, faces)
+    low, high = points.min(axis=0), points.max(axis=0)
     points = (points - 0.5 * (low + high)) / (high - low).max()
     points = np.round(points, DECIMALS) + 0.0  # + 0.0 turns -0.0 into 0.0
     keep = triangle_areas(points, faces) > MIN_AREA
     faces, owner = faces[keep], owner[keep]
-    used, compact = np.unique(faces, return_inverse=True)
     counts = np.bincount(owner, minlength=len(parts.names)).tolist()
-    return Car(points[used], compact.reshape(-1, 3), parts.names, counts)
+    return Car(*compact(points, faces), parts.names, counts)
 
 
 def make_car(seed: int, index: int) -> tuple[Array, Array, Parameters]:

@@ -9,12 +9,12 @@ from dataprocessing.demo_cars.wheels import inner_x
 
 BACK_LENGTH, CUSHION_LENGTH = 0.60, 0.50
 WALL = 0.07  # from the skin to what stands beside it
-ROUND_ENDS = np.array([0.86, 1.0, 1.0, 0.86])  # inset of a seat's cross-sections
+ROUND_ENDS = np.array([0.86, 1.0, 1.0, 1.0, 0.86])  # inset of a seat's cross-sections
 
 
 def add_interior(parts: Parts, lines: Lines) -> None:
     p = lines.p
-    rows = seat_rows(lines)
+    rows = lines.rows
     add_floor(parts, lines, rows[-1])
     add_dashboard(parts, lines)
     add_steering(parts, lines)
@@ -29,14 +29,6 @@ def add_interior(parts: Parts, lines: Lines) -> None:
         add_wall(parts, "bulkhead", lines, z, floor_y(lines, z, rows[-1]), lines.belt(z) + 0.1)
     elif p.deck_length > 0.2:
         add_shelf(parts, lines, rows[-1])
-
-
-def seat_rows(lines: Lines) -> list[float]:
-    """z of the foot of the backrests of each row; rows that would not fit before the rear end are left out."""
-    p = lines.p
-    last = (lines.deck_z if p.bed or p.deck_length > 0.2 else p.length - 0.25) - 0.42
-    rows = [lines.hip_z + k * p.row_pitch for k in range(p.rows)]
-    return [z for k, z in enumerate(rows) if k == 0 or z < last]
 
 
 def inside_x(lines: Lines, y: float, z: float) -> float:
@@ -129,11 +121,11 @@ def add_row(parts: Parts, lines: Lines, row: int, z: float) -> None:
     """Seats of one row: single ones in front, a bench or single ones behind, headrests on all."""
     p = lines.p
     base = p.floor_height + p.seat_height
-    recline = np.radians(p.seat_recline)
+    recline = np.radians(p.seat_recline if row == 0 or not p.bed else 0.5 * p.seat_recline)
     head_z = z + np.sin(recline) * (BACK_LENGTH + 0.15) + 0.1
     room = float(lines.top(head_z)) - 1.2 * p.roof_crown - 0.10 - base
     if p.roof == "open":
-        room = 1.0
+        room = p.height - (0.04 if row == 0 else 0.14) - base
     size = min(1.0, room / (np.cos(recline) * BACK_LENGTH + p.headrest_height + 0.05))
     if row == 0 or p.rear_seats == "single":
         half = 0.5 * p.seat_width
@@ -159,7 +151,7 @@ def _add_seat(parts: Parts, name: str, sheet: Sheet, x: float) -> None:
 
 def seat(z: float, base: float, recline: float, size: float, half: float) -> dict[str, Sheet]:
     """Cushion (its top at height `base`) and backrest (its foot at `z`), `half` wide to either side of x = 0."""
-    x = np.array([-1.0, -0.86, 0.86, 1.0]) * half
+    x = np.array([-1.0, -0.86, 0.0, 0.86, 1.0]) * half
     slab = np.array([(-0.5, 0.0), (-0.42, 0.45), (0.0, 0.5), (0.42, 0.42), (0.5, 0.0), (0.4, -0.5), (-0.4, -0.5)])
     cushion = slab[:, ::-1] * [0.15, CUSHION_LENGTH] + [base - 0.07, z - 0.5 * CUSHION_LENGTH + 0.04]
     length = size * BACK_LENGTH
@@ -176,7 +168,7 @@ def headrest(z: float, base: float, recline: float, size: float, height: float) 
     block = np.array([(0.0, -0.7), (0.5, -1.0), (1.0, -0.6), (1.0, 0.6), (0.5, 1.0), (0.0, 0.7)])
     across = np.array([-along[1], along[0]])
     outline = foot + block[:, :1] * size * height * along + block[:, 1:] * 0.045 * across
-    return extrude(outline, np.array([-0.12, -0.10, 0.10, 0.12]), ROUND_ENDS)
+    return extrude(outline, np.array([-0.12, -0.10, 0.0, 0.10, 0.12]), ROUND_ENDS)
 
 
 def add_shelf(parts: Parts, lines: Lines, last_row: float) -> None:

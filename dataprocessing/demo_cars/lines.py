@@ -41,7 +41,16 @@ class Lines:
             (p.length, self.deck_y - p.tail_drop - FRONT_DROP),
         ]
         self.hip_z = self.cowl_z + p.hip_offset  # foot of the front backrests
+        self.rows = self._seat_rows()
+        self.doors = min(p.doors, len(self.rows)) if p.bed else p.doors
         self.curve = self._silhouette()
+
+    def _seat_rows(self) -> list[float]:
+        """z of the foot of the backrests of each row; rows that would not fit before the rear end are left out."""
+        p = self.p
+        last = self.deck_z - 0.30 if p.deck_length > 0.2 else p.length - 0.50
+        rows = [self.hip_z + k * p.row_pitch for k in range(p.rows)]
+        return [z for k, z in enumerate(rows) if k == 0 or z < last]
 
     def _silhouette(self) -> Array:
         """The centre line seen from the side, (K, 2) of (z, y): knots joined, arched, and rounded."""

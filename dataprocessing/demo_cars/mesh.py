@@ -43,8 +43,15 @@ def grid_faces(rows: int, columns: int, closed: bool = False) -> Array:
     return np.concatenate([np.stack([a, b, e], 1), np.stack([a, e, d], 1)])
 
 
+def compact(vertices: Array, faces: Array) -> tuple[Array, Array]:
+    """Drop the rows of `vertices` that no face uses, and renumber the faces."""
+    used = np.zeros(len(vertices), dtype=bool)
+    used[faces] = True
+    return vertices[used], (np.cumsum(used) - 1)[faces]
+
+
 def cut(sheet: Sheet, field: Array) -> tuple[Sheet, Sheet]:
-    """Cut a sheet where `field` (V,) is zero; returns the part below and the part above, sharing the vertex table."""
+    """Cut a sheet where `field` (V,) is zero; returns the part below and the part above."""
     field = np.where(np.abs(field) < SNAP, 0.0, field)
     below = field <= 0
     inside = below[sheet.faces]  # (F, 3)
@@ -52,7 +59,9 @@ def cut(sheet: Sheet, field: Array) -> tuple[Sheet, Sheet]:
     mixed = (count == 1) | (count == 2)
     faces, odd_below = sheet.faces[mixed], count[mixed] == 1
     if not len(faces):
-        return Sheet(sheet.data, sheet.faces[count == 3]), Sheet(sheet.data, sheet.faces[count == 0])
+        return Sheet(*compact(sheet.data, sheet.faces[count == 3])), Sheet(
+            *compact(sheet.data, sheet.faces[count == 0])
+        )
     first = np.argmax(inside[mixed] == odd_below[:, None], axis=1)  # the corner that is alone on its side
     turned = faces[np.arange(len(faces))[:, None], (first[:, None] + np.arange(3)) % 3]
     a, b, c = turned.T
@@ -65,10 +74,9 @@ def cut(sheet: Sheet, field: Array) -> tuple[Sheet, Sheet]:
     tip = np.stack([a, ab, ac], 1)
     rest = np.concatenate([np.stack([ab, b, c], 1), np.stack([ab, c, ac], 1)])
     rest_below = np.concatenate([~odd_below, ~odd_below])
-    return (
-        Sheet(data, np.concatenate([sheet.faces[count == 3], tip[odd_below], rest[rest_below]])),
-        Sheet(data, np.concatenate([sheet.faces[count == 0], tip[~odd_below], rest[~rest_below]])),
-    )
+    lower = np.concatenate([sheet.faces[count == 3], tip[odd_below], rest[rest_below]])
+    upper = np.concatenate([sheet.faces[count == 0], tip[~odd_below], rest[~rest_below]])
+    return Sheet(*compact(data, lower)), Sheet(*compact(data, upper))
 
 
 def smooth_max(a: Array | float, b: Array | float, radius: float) -> Array:

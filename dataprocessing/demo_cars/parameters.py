@@ -21,10 +21,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "rim_ratio": (0.66, 0.74),  # rim radius / wheel radius
     "arch_gap": (0.035, 0.055),  # tyre to wheel arch
     "flare": (0.005, 0.025),  # how far wheel arches stand out
-    "nose_ratio": (0.49, 0.54),  # height of the bonnet's front edge / height
+    "nose_ratio": (0.505, 0.55),  # height of the bonnet's front edge / height
     "cowl_ratio": (0.66, 0.69),  # height of the windscreen's base / height
     "cowl_offset": (0.45, 0.60),  # windscreen's base behind the front axle
-    "bonnet_bulge": (0.02, 0.05),
+    "bonnet_bulge": (0.03, 0.065),
     "screen_rake": (57.0, 63.0),  # windscreen from the vertical
     "screen_bow": (0.06, 0.14),  # curvature of the windscreen seen from above
     "roof_arch": (0.03, 0.06),
@@ -47,7 +47,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "tail_bow": (0.10, 0.20),
     "nose_lean": (0.10, 0.25),
     "tail_lean": (0.05, 0.18),
-    "softness": (0.07, 0.11),  # radius of edges
+    "softness": (0.05, 0.085),  # radius of edges
     "pillar_width": (0.06, 0.09),
     "rear_pillar_width": (0.10, 0.20),
     "floor_height": (0.24, 0.28),
@@ -58,10 +58,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "seat_recline": (16.0, 24.0),
     "headrest_height": (0.15, 0.20),
     "steering_radius": (0.175, 0.195),
-    "mirror_size": (0.09, 0.12),
+    "mirror_size": (0.065, 0.095),
     "bumper_depth": (0.02, 0.05),
     "grille_width": (0.25, 0.42),  # half of it, over half the car's width
-    "light_size": (0.16, 0.24),
+    "light_size": (0.18, 0.26),
     "spoiler_size": (0.10, 0.20),
 }
 
@@ -70,7 +70,7 @@ CHOICES: dict[str, tuple[float | int | str, ...]] = {
     "doors": (2,),  # on each side
     "rows": (2,),
     "rear_seats": ("bench", "bench", "single"),
-    "roof": ("closed", "closed", "closed", "sunroof"),
+    "roof": ("closed", "closed", "closed", "closed", "sunroof"),
     "bed": (0,),
     "spare_wheel": (0,),
     "side_windows": ("all",),
@@ -107,7 +107,7 @@ STYLES: dict[str, dict[str, tuple]] = {
     "coupe": {
         "length": (4.30, 4.70), "width": (1.80, 1.92), "height": (1.26, 1.35), "front_overhang": (0.86, 0.98),
         "rear_overhang": (0.92, 1.05), "clearance": (0.13, 0.16), "wheel_radius": (0.325, 0.35),
-        "nose_ratio": (0.50, 0.54), "cowl_ratio": (0.68, 0.71), "cowl_offset": (0.58, 0.76), "screen_rake": (61, 65),
+        "nose_ratio": (0.52, 0.56), "cowl_ratio": (0.68, 0.71), "cowl_offset": (0.58, 0.76), "screen_rake": (61, 65),
         "rear_rake": (67, 73), "deck_length": (0.22, 0.42), "deck_ratio": (0.70, 0.74), "belt_ratio": (0.65, 0.68),
         "floor_height": (0.18, 0.22), "hip_offset": (1.22, 1.30), "row_pitch": (0.70, 0.76), "doors": (1,),
         "seat_height": (0.22, 0.26), "seat_recline": (22, 28), "spoiler": ("none", "lip", "wing"),
@@ -130,41 +130,41 @@ STYLES: dict[str, dict[str, tuple]] = {
         "belt_ratio": (0.60, 0.625), "belt_slope": (0.0, 0.01), "tumblehome": (4, 9), "roof_arch": (0.01, 0.03),
         "roof_drop": (0.0, 0.02), "shoulder": (0.01, 0.03), "barrel": (0.02, 0.05), "softness": (0.04, 0.06),
         "floor_height": (0.46, 0.52), "hip_offset": (1.00, 1.10), "flare": (0.03, 0.06), "spare_wheel": (1,),
-        "doors": (1, 2), "roof_rails": (0, 0, 1), "nose_lean": (0.0, 0.06),
+        "doors": (1, 2), "roof_rails": (0, 0, 1), "nose_lean": (0.0, 0.06), "spoiler": _ROOF_SPOILER,
     },
     "pickup": _UPRIGHT | {
         "length": (5.10, 5.50), "width": (1.84, 1.98), "height": (1.72, 1.85), "front_overhang": (0.86, 0.98),
         "rear_overhang": (1.15, 1.32), "clearance": (0.30, 0.36), "wheel_radius": (0.37, 0.405),
         "arch_gap": (0.05, 0.075), "nose_ratio": (0.56, 0.60), "cowl_ratio": (0.62, 0.65), "cowl_offset": (0.42, 0.56),
-        "screen_rake": (48, 56), "rear_rake": (6, 13), "deck_length": (1.45, 2.10), "deck_ratio": (0.59, 0.63),
+        "screen_rake": (48, 56), "rear_rake": (6, 13), "deck_length": (1.40, 1.95), "deck_ratio": (0.59, 0.63),
         "tail_drop": (0.0, 0.02), "belt_ratio": (0.60, 0.63), "belt_slope": (0.0, 0.02), "tumblehome": (11, 16),
         "floor_height": (0.42, 0.48), "hip_offset": (1.12, 1.20), "rear_pillar_width": (0.08, 0.13),
         "flare": (0.02, 0.05), "softness": (0.05, 0.08), "bed": (1,), "roof_drop": (0.01, 0.04),
-        "row_pitch": (0.74, 0.80),
+        "row_pitch": (0.74, 0.80), "spoiler": ("none",),
     },
     "van": _UPRIGHT | {
         "length": (4.75, 5.30), "width": (1.88, 2.00), "height": (1.92, 2.12), "front_overhang": (0.88, 1.00),
         "rear_overhang": (0.90, 1.08), "clearance": (0.24, 0.30), "wheel_radius": (0.33, 0.36),
-        "nose_ratio": (0.46, 0.51), "cowl_ratio": (0.57, 0.61), "cowl_offset": (0.00, 0.18), "screen_rake": (38, 48),
+        "nose_ratio": (0.475, 0.52), "cowl_ratio": (0.57, 0.61), "cowl_offset": (0.00, 0.18), "screen_rake": (38, 48),
         "rear_rake": (2, 5), "deck_length": (0.03, 0.05), "deck_ratio": (0.54, 0.58), "tail_drop": (0.02, 0.05),
         "belt_ratio": (0.53, 0.57), "belt_slope": (0.0, 0.015), "tumblehome": (4, 8), "roof_arch": (0.02, 0.05),
         "roof_drop": (0.0, 0.03), "shoulder": (0.015, 0.035), "barrel": (0.02, 0.05), "floor_height": (0.42, 0.50),
         "hip_offset": (1.10, 1.20), "seat_height": (0.32, 0.38), "softness": (0.06, 0.09), "rows": (1,), "doors": (1,),
-        "side_windows": ("front",), "roof": ("closed",),
+        "side_windows": ("front",), "roof": ("closed",), "spoiler": _ROOF_SPOILER,
     },
     "minibus": _UPRIGHT | {
         "length": (4.85, 5.40), "width": (1.88, 2.00), "height": (1.90, 2.12), "front_overhang": (0.88, 1.00),
         "rear_overhang": (0.95, 1.10), "clearance": (0.24, 0.29), "wheel_radius": (0.33, 0.36),
-        "nose_ratio": (0.46, 0.51), "cowl_ratio": (0.56, 0.60), "cowl_offset": (-0.02, 0.18), "screen_rake": (40, 50),
+        "nose_ratio": (0.475, 0.52), "cowl_ratio": (0.56, 0.60), "cowl_offset": (-0.02, 0.18), "screen_rake": (40, 50),
         "rear_rake": (3, 9), "deck_length": (0.04, 0.07), "deck_ratio": (0.53, 0.57), "tail_drop": (0.03, 0.06),
         "belt_ratio": (0.52, 0.56), "belt_slope": (0.0, 0.015), "tumblehome": (6, 11), "floor_height": (0.38, 0.45),
         "hip_offset": (1.08, 1.18), "seat_height": (0.32, 0.38), "rows": (3, 4), "row_pitch": (0.80, 0.86),
-        "rear_pillar_width": (0.06, 0.12), "roof_drop": (0.0, 0.03),
+        "rear_pillar_width": (0.06, 0.12), "roof_drop": (0.0, 0.03), "spoiler": _ROOF_SPOILER,
     },
     "convertible": _OPEN_TOP | {
         "length": (4.30, 4.75), "height": (1.36, 1.43), "rear_overhang": (1.00, 1.15), "cowl_offset": (0.52, 0.66),
         "deck_length": (0.62, 0.80), "rear_rake": (56, 63), "row_pitch": (0.74, 0.80), "clearance": (0.15, 0.18),
-        "rear_seats": ("single",),
+        "rear_seats": ("single",), "hip_offset": (1.14, 1.20),
     },
     "roadster": _OPEN_TOP | {
         "length": (3.90, 4.25), "width": (1.70, 1.82), "height": (1.22, 1.30), "front_overhang": (0.78, 0.90),
@@ -187,15 +187,15 @@ STYLES: dict[str, dict[str, tuple]] = {
     },
     "mpv": {
         "length": (4.30, 4.80), "width": (1.79, 1.88), "height": (1.60, 1.74), "rear_overhang": (0.78, 0.92),
-        "front_overhang": (0.84, 0.95), "cowl_offset": (0.10, 0.28), "nose_ratio": (0.46, 0.50),
+        "front_overhang": (0.84, 0.95), "cowl_offset": (0.10, 0.28), "nose_ratio": (0.48, 0.52),
         "cowl_ratio": (0.61, 0.65), "screen_rake": (58, 64), "rear_rake": (18, 30), "deck_length": (0.07, 0.13),
         "deck_ratio": (0.60, 0.64), "tail_drop": (0.06, 0.12), "belt_ratio": (0.58, 0.61), "rear_bow": (0.0, 0.02),
-        "hip_offset": (1.34, 1.44), "rows": (3,), "row_pitch": (0.76, 0.82), "seat_height": (0.31, 0.36),
+        "hip_offset": (1.30, 1.38), "rows": (3,), "row_pitch": (0.70, 0.76), "seat_height": (0.31, 0.36),
         "floor_height": (0.28, 0.33), "tumblehome": (14, 19), "spoiler": _ROOF_SPOILER, "roof_rails": (0, 1),
     },
     "city": {
         "length": (3.40, 3.70), "width": (1.58, 1.68), "height": (1.46, 1.56), "front_overhang": (0.66, 0.74),
-        "rear_overhang": (0.46, 0.58), "wheel_radius": (0.28, 0.305), "nose_ratio": (0.49, 0.53),
+        "rear_overhang": (0.46, 0.58), "wheel_radius": (0.28, 0.305), "nose_ratio": (0.505, 0.545),
         "cowl_ratio": (0.64, 0.67), "cowl_offset": (0.22, 0.34), "rear_rake": (16, 28), "deck_length": (0.05, 0.10),
         "deck_ratio": (0.63, 0.67), "tail_drop": (0.06, 0.12), "belt_ratio": (0.61, 0.64), "screen_rake": (50, 57),
         "rear_bow": (0.0, 0.02), "tail_bow": (0.10, 0.16), "hip_offset": (1.08, 1.16), "row_pitch": (0.70, 0.75),

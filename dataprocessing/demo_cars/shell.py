@@ -5,30 +5,30 @@ import numpy as np
 from dataprocessing.demo_cars.lines import Lines
 from dataprocessing.demo_cars.mesh import Array, Sheet, grid_faces
 
-STATIONS = 66
-SECTION_POINTS = 27
+STATIONS = 56
+SECTION_POINTS = 24
 FINE_POINTS = 128  # of a section before it is thinned out to SECTION_POINTS
-CAP = np.array([0.0, 0.3, 0.6, 0.85])  # sizes of the shrunk copies of an end section that close it
-EDGE, NORMAL = 3, slice(4, 7)  # columns of the skin's data after x y z
+CAP = np.array([0.0, 0.4, 0.8])  # widths of the narrowed copies of an end section that close it
+EDGE, STRAIGHT, NORMAL = 3, 4, slice(5, 8)  # columns of the skin's data after x y z
 
 
 def make_skin(lines: Lines) -> Sheet:
-    """Skin of the right half; columns x y z, EDGE, outward normal.
+    """Skin of the right half; columns x y z, EDGE, STRAIGHT, outward normal.
 
     EDGE: distance (m) from the edge between side and top: negative on the side, positive on roof, bonnet, screens.
+    STRAIGHT: z before the ends were bent round, so that it is constant along a bonnet's front edge.
     """
     z = stations(lines)
     x, y, edge = sections(lines, z)
     shrink = np.concatenate([CAP, np.ones(len(z)), CAP[::-1]])[:, None]
     spread = np.concatenate([np.zeros(len(CAP), int), np.arange(len(z)), np.full(len(CAP), len(z) - 1)])
     x, y, edge = x[spread], y[spread], edge[spread]
-    middle = 0.5 * (y[:, :1] + y[:, -1:])
-    x, y = x * shrink, middle + (y - middle) * shrink
+    x = x * shrink  # each point of an end section sweeps to the centre line at its height
     z = np.broadcast_to(z[spread][:, None], x.shape)
     grid = lines.bend(np.stack([x, y, z], axis=2).reshape(-1, 3)).reshape(*x.shape, 3)
-    normal = np.cross(np.gradient(grid, axis=0), np.gradient(grid, axis=1))
+    normal = np.cross(np.gradient(grid, axis=1), np.gradient(grid, axis=0))
     normal /= np.maximum(np.sqrt((normal**2).sum(axis=2, keepdims=True)), 1e-9)
-    data = np.concatenate([grid, edge[..., None], normal], axis=2)
+    data = np.concatenate([grid, edge[..., None], z[..., None], normal], axis=2)
     return Sheet(data.reshape(-1, data.shape[2]), grid_faces(*x.shape))
 
 

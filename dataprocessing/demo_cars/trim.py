@@ -26,14 +26,14 @@ def add_mirrors(parts: Parts, lines: Lines) -> None:
     z = lines.cowl_z + 0.42
     y = float(lines.belt(z)) + 0.03
     foot = np.array([side_x(lines, y, z) - 0.01, y, z])
-    head = foot + [0.06 + size, 0.05, 0.02]
-    parts.add_pair("mirror", ellipsoid(head, (size, 0.68 * size, 0.7 * size), front=0.5).moved((0, 0, 0)))
+    head = foot + [0.04 + size, 0.05, 0.02]
+    parts.add_pair("mirror", ellipsoid(head, (size, 0.68 * size, 0.7 * size), front=0.5))
     parts.add_pair("mirror_arm", tube(np.stack([foot, head - [0.4 * size, 0, 0]]), 0.018, 5))
 
 
 def add_handles(parts: Parts, lines: Lines) -> None:
     openings = place_doors(lines)
-    for k, end in enumerate(openings.pillars[: lines.p.doors]):
+    for k, end in enumerate(openings.pillars[: lines.doors]):
         z = end - 0.13
         y = float(lines.belt(z)) - 0.14
         x = side_x(lines, y, z)
@@ -54,7 +54,7 @@ def add_front(parts: Parts, lines: Lines) -> None:
         parts.add_pair(f"grille_bar_{k}", bent(lines, sheet_grid(np.stack(rows)), 0.0))
     low = float(lines.bottom(0.0)) + 0.14
     plate = patch([(0, low - 0.055, 0), (0.26, low - 0.055, 0), (0.26, low + 0.055, 0), (0, low + 0.055, 0)])
-    parts.add_pair("front_plate", bent(lines, plate, -lines.p.bumper_depth - 0.012))
+    parts.add_pair("front_plate", bent(lines, plate, -lines.p.bumper_depth - 0.004))
 
 
 def add_rear(parts: Parts, lines: Lines) -> None:
@@ -63,11 +63,11 @@ def add_rear(parts: Parts, lines: Lines) -> None:
     corners = [(0, y - 0.055, p.length), (0.26, y - 0.055, p.length), (0.26, y + 0.055, p.length)]
     plate = patch([*corners, (0, y + 0.055, p.length)])
     parts.add_pair("rear_plate", bent(lines, plate, 0.014))
-    low = float(lines.bottom(p.length)) - 0.01
+    low = float(lines.bottom(p.length)) + 0.02
     for k in range(p.exhausts):
         x = (0.55 if p.exhausts == 1 else 0.48 + 0.12 * k) * lines.half_width_max
         end = lines.bend(np.array([[x, low, p.length]]))[0]
-        pipe = tube(np.stack([end - [0, 0, 0.25], end + [0, 0, 0.03]]), 0.03, 8)
+        pipe = tube(np.stack([end - [0, 0, 0.25], end - [0, 0, 0.02]]), 0.03, 8)
         parts.add_pair(f"exhaust_{k}", pipe)
 
 
@@ -93,7 +93,7 @@ def add_spoiler(parts: Parts, lines: Lines) -> None:
         half = 0.82 * (side_x(lines, y - 0.1, z))
     else:
         z = p.length - 0.12 - 0.6 * chord
-        y = float(lines.top(z)) + (0.02 if p.spoiler == "lip" else 0.05 + 0.9 * chord)
+        y = float(lines.top(z)) + (0.02 if p.spoiler == "lip" else 0.05 + 0.6 * chord)
         half = 0.80 * lines.half_width_max
     x = np.linspace(0, 1, 5) * half
     sheet = extrude(wing + [y, z], x, np.array([1, 1, 1, 1, 0.8]))
@@ -102,6 +102,6 @@ def add_spoiler(parts: Parts, lines: Lines) -> None:
     points[:, 1] -= 0.8 * p.roof_crown * (points[:, 0] / lines.half_width_max) ** 2
     parts.add_pair("spoiler", Sheet(lines.bend(points), sheet.faces[~seam]))
     if p.spoiler == "wing":
-        post = patch([(0.6 * half, y - 0.15 - chord, z), (0.6 * half, y - 0.15 - chord, z + 0.8 * chord),
+        post = patch([(0.6 * half, y - 0.12 - 0.6 * chord, z), (0.6 * half, y - 0.12 - 0.6 * chord, z + 0.8 * chord),
                       (0.6 * half, y, z + 0.8 * chord), (0.6 * half, y, z)])  # fmt: skip
         parts.add_pair("spoiler_post", Sheet(lines.bend(post.points), post.faces))

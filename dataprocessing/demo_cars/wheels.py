@@ -5,7 +5,7 @@ import numpy as np
 from dataprocessing.demo_cars.lines import Lines
 from dataprocessing.demo_cars.mesh import Array, Parts, Sheet, grid_faces, revolve, sheet_grid
 
-TYRE_SEGMENTS = 24  # a multiple of 4, so that a vertex touches the ground
+TYRE_SEGMENTS = 20  # a multiple of 4, so that a vertex touches the ground
 
 
 def add_wheels(parts: Parts, lines: Lines) -> None:
@@ -92,6 +92,7 @@ def _wheel_house(lines: Lines, z: float) -> Sheet:
     angle = np.linspace(np.radians(-8), np.radians(188), 15)
     radius = lines.arch_radius + 0.004
     y, z_arc = p.wheel_radius + radius * np.sin(angle), z + radius * np.cos(angle)
+    y = np.maximum(y, lines.bottom(z_arc) + 0.01)
     outer = lines.half_width(y, z_arc) - 0.012
     inner = np.full_like(outer, inner_x(lines, z))
     ring = [np.stack([x, y, z_arc], 1) for x in (outer, inner)]

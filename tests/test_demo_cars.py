@@ -1,0 +1,350 @@
+"""The parametric cars: deterministic, of many styles, open, in many parts, furnished, symmetric, standing on wheels."""
+
+import json
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from configs.errors import UserError
+from configs.layout import DEMO_PARAMETERS
+from dataprocessing.demo_cars.car import Car, build_car, make_car, to_obj
+from dataprocessing.demo_cars.interior import add_interior
+from dataprocessing.demo_cars.lines import Lines
+from dataprocessing.demo_cars.mesh import Parts, Sheet, cut, grid_faces, triangle_areas
+from dataprocessing.demo_cars.parameters import CHOICES, RANGES, STYLES, draw_parameters, range_of
+from dataprocessing.demo_cars.shell import EDGE, NORMAL, make_skin
+from dataprocessing.make_demo_cars import main
+
+SEATS = ("cushion", "backrest", "headrest")
+
+
+def first_of_each_style(seed: int = 3) -> dict[str, dict]:
+    cars: dict[str, dict] = {}
+    index = 0
+    while len(cars) < len(STYLES):
+        parameters = draw_parameters(seed, index)
+        cars.setdefault(parameters["style"], parameters)
+        index += 1
+    return cars
+
+
+@pytest.fixture(scope="module")
+def cars() -> dict[str, Car]:
+    return {style: build_car(parameters) for style, parameters in first_of_each_style().items()}
+
+
+def faces_of(car: Car, *words: str) -> np.ndarray:
+    """Faces of the parts whose names contain one of the words."""
+    chosen = [any(word in name for word in words) for name in car.names]
+    return car.faces[np.repeat(chosen, car.counts)]
+
+
+def welded(car: Car) -> np.ndarray:
+    """Faces over distinct positions, so that parts that touch vertex on vertex count as joined."""
+    _, same = np.unique(car.vertices, axis=0, return_inverse=True)
+    return same.reshape(-1)[car.faces]
+
+
+def hits(origins: np.ndarray, directions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Whether each ray (N, 3) meets any triangle (F, 3, 3): Moeller and Trumbore's test, one ray at a time."""
+    a, e1, e2 = triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    out = []
+    for o, d in zip(origins, directions, strict=True):
+        h = np.cross(d, e2)
+        det = (e1 * h).sum(1)
+        det = np.where(np.abs(det) < 1e-14, np.inf, det)
+        u = ((o - a) * h).sum(1) / det
+        q = np.cross(o - a, e1)
+        v = (q @ d) / det
+        t = (e2 * q).sum(1) / det
+        out.append(bool(((u >= 0) & (v >= 0) & (u + v <= 1) & (t > 1e-4)).any()))
+    return np.array(out)
+
+
+def test_cut_splits_a_plane_along_a_circle_and_keeps_its_area():
+    grid = np.stack(
+        [*np.meshgrid(np.linspace(-1, 1, 41), np.linspace(-1, 1, 37), indexing="ij"), np.zeros((41, 37))], 2
+    )
+    sheet = Sheet(grid.reshape(-1, 3), grid_faces(41, 37))
+    inside, outside = cut(sheet, np.hypot(*sheet.points[:, :2].T) - 0.6)
+    assert inside.area() == pytest.approx(np.pi * 0.36, rel=0.01)
+    assert inside.area() + outside.area() == pytest.approx(4.0, rel=1e-9)
+    radius = np.hypot(*inside.points[np.unique(inside.faces), :2].T)
+    assert radius.max() < 0.603
+    assert np.hypot(*outside.points[np.unique(outside.faces), :2].T).min() > 0.595
+
+
+def test_cut_leaves_a_sheet_whole_on_either_side():
+    sheet = Sheet(np.eye(3), np.array([[0, 1, 2]]))
+    below, above = cut(sheet, np.full(3, -1.0))
+    assert (len(below.faces), len(above.faces)) == (1, 0)
+    below, above = cut(sheet, np.full(3, 1.0))
+    assert (len(below.faces), len(above.faces)) == (0, 1)
+
+
+def test_same_seed_gives_the_same_bytes_and_others_differ():
+    texts = [to_obj(build_car(draw_parameters(s, i)), "car") for s, i in ((5, 7), (5, 7), (5, 8), (6, 7))]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) == 3
+
+
+def test_draw_stays_in_its_style_and_covers_all_styles():
+    counts = Counter()
+    for index in range(200):
+        car = draw_parameters(0, index)
+        counts[car["style"]] += 1
+        for name in RANGES:
+            low, high = range_of(car["style"], name)
+            assert low - 1e-4 <= car[name] <= high + 1e-4
+        for name, values in CHOICES.items():
+            assert car[name] in STYLES[car["style"]].get(name, values)
+    assert len(counts) >= 10
+    assert len(RANGES) + len(CHOICES) >= 30
+
+
+def test_styles_name_only_known_parameters_and_share_them():
+    for style, own in STYLES.items():
+        assert set(own) <= set(RANGES) | set(CHOICES), style
+    for name in ("height", "length", "screen_rake", "belt_ratio"):  # regions that overlap make one family
+        ranges = sorted(range_of(style, name) for style in STYLES)
+        overlaps = [any(a < d and c < b for c, d in ranges if (c, d) != (a, b)) for a, b in ranges]
+        assert np.mean(overlaps) > 0.8, name
+
+
+def test_parameters_are_independent():
+    unit = []
+    for index in range(400):
+        car = draw_parameters(1, index)
+        ranges = [range_of(car["style"], name) for name in RANGES]
+        unit.append([(car[name] - low) / (high - low) for name, (low, high) in zip(RANGES, ranges, strict=True)])
+    correlation = np.corrcoef(np.array(unit).T) - np.eye(len(RANGES))
+    assert np.abs(correlation).max() < 0.25  # five standard errors: 903 pairs of 400 draws
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_mesh_is_sound(cars, style):
+    car = cars[style]
+    assert car.vertices.dtype == np.float64
+    assert np.isfinite(car.vertices).all()
+    assert sum(car.counts) == len(car.faces)
+    assert car.faces.min() == 0
+    assert car.faces.max() == len(car.vertices) - 1
+    assert triangle_areas(car.vertices, car.faces).min() > 1e-10
+    assert 2_000 <= len(car.faces) <= 14_000
+    low, high = car.vertices.min(axis=0), car.vertices.max(axis=0)
+    width, height, length = high - low
+    np.testing.assert_allclose(low + high, 0, atol=2e-5)
+    assert length == pytest.approx(1, abs=2e-5)
+    assert 0.28 < width < 0.60
+    assert 0.20 < height < 0.50
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_mesh_is_open_and_has_many_components(cars, style):
+    faces = welded(cars[style])
+    edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+    _, uses = np.unique(edges, axis=0, return_counts=True)
+    assert (uses == 1).sum() > 800  # boundary edges
+    size = faces.max() + 1
+    graph = coo_matrix((np.ones(len(edges)), edges.T), shape=(size, size))
+    count, label = connected_components(graph, directed=False)
+    assert len(np.unique(label[faces[:, 0]])) > 30, count
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_mirror_symmetric_but_for_the_steering(cars, style):
+    car = cars[style]
+    points = car.vertices[np.unique(faces_of(car, *[n for n in car.names if "steering" not in n and "spare" not in n]))]
+    distance, _ = cKDTree(points).query(points * [-1, 1, 1])
+    assert distance.max() < 3e-5
+    steering = car.vertices[np.unique(faces_of(car, "steering"))]
+    assert abs(steering[:, 0].mean()) > 0.03
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_four_wheels_stand_on_one_ground(cars, style):
+    car = cars[style]
+    ground = car.vertices[:, 1].min()
+    for name in ("front_tyre_left", "front_tyre_right", "rear_tyre_left", "rear_tyre_right"):
+        tyre = car.vertices[np.unique(faces_of(car, name))]
+        assert tyre[:, 1].min() == pytest.approx(ground, abs=1.1e-5)
+        assert (tyre[:, 2].mean() < 0) == name.startswith("front")
+    rest = car.vertices[np.unique(faces_of(car, *[n for n in car.names if "tyre" not in n]))]
+    assert rest[:, 1].min() > ground + 0.01
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_seats_are_inside_the_body(cars, style):
+    car = cars[style]
+    body = car.vertices[np.unique(faces_of(car, "body", "door", "bonnet", "tailgate"))]
+    seats = car.vertices[np.unique(faces_of(car, *SEATS))]
+    roofless = style in ("convertible", "roadster")
+    low, high = body.min(axis=0), body.max(axis=0)
+    inside = (seats > low) & (seats < high)
+    assert inside[:, [0, 2]].all()
+    assert roofless or inside.all()
+
+
+@pytest.mark.parametrize("style", ["sedan", "van", "pickup", "minibus"])
+def test_interior_is_hidden_but_for_the_windows(cars, style):
+    car = cars[style]
+    rng = np.random.default_rng(0)
+    seats = faces_of(car, *SEATS)
+    origins = car.vertices[seats[rng.integers(len(seats), size=120)]].mean(axis=1)
+    directions = rng.standard_normal((120, 3))
+    blocked = hits(origins, directions, car.vertices[car.faces])
+    assert blocked.mean() > 0.6
+    glass = faces_of(car, *[n for n in car.names if "window" not in n and "windscreen" not in n])
+    assert hits(origins, directions, car.vertices[glass]).mean() < 1.0  # some rays leave through windows
+
+
+def test_interior_stays_inside_the_shell():
+    for index in range(40):
+        parameters = draw_parameters(2, index)
+        lines, parts = Lines(SimpleNamespace(**parameters)), Parts()
+        add_interior(parts, lines)
+        x, y, z = np.concatenate([sheet.points for sheet in parts.sheets]).T
+        assert (np.abs(x) <= lines.half_width(y, z, flared=False) + 1e-9).all(), index
+        assert (y >= lines.bottom(z)).all(), index
+        if parameters["roof"] != "open":
+            assert (y <= lines.top_at(z, x) + (0.05 if parameters["bed"] else 0.0)).all(), index
+
+
+def test_skin_normals_point_outwards_so_that_bumpers_stand_out(cars):
+    for style, car in cars.items():
+        z = {
+            name: car.vertices[np.unique(faces_of(car, name))][:, 2] for name in ("front_bumper", "rear_bumper", "body")
+        }
+        assert z["front_bumper"].min() < z["body"].min() - 0.002, style
+        assert z["rear_bumper"].max() > z["body"].max() - 0.02, style
+    for index in range(5):
+        skin = make_skin(Lines(SimpleNamespace(**draw_parameters(9, index))))
+        a, b, c = (skin.points[skin.faces[:, k]] for k in range(3))
+        area = np.cross(b - a, c - a)
+        large = np.sqrt((area**2).sum(1)) > 1e-4
+        agree = (area * skin.data[skin.faces[:, 0], NORMAL]).sum(1)[large] > 0
+        assert agree.mean() > 0.99
+        side = large & (skin.data[skin.faces, EDGE] < -0.1).all(axis=1) & (a[:, 0] > 0.6)
+        assert (area[side, 0] > 0).mean() > 0.95  # the right side looks to the right
+
+
+def test_styles_have_what_makes_them(cars):
+    def has(style: str, word: str) -> bool:
+        return any(word in name for name in cars[style].names)
+
+    assert has("pickup", "bed")
+    assert has("offroader", "spare_tyre")
+    assert has("van", "bulkhead")
+    assert has("convertible", "tonneau")
+    assert not has("sedan", "spare_tyre")
+    rows = {style: sum(f"row{k}_cushion" in " ".join(car.names) for k in range(4)) for style, car in cars.items()}
+    assert (rows["roadster"], rows["van"], rows["sedan"]) == (1, 1, 2)
+    assert rows["minibus"] >= 3
+    assert rows["limousine"] >= 2
+
+
+def test_roof_is_missing_on_open_cars_only(cars):
+    up = np.array([[0.0, 1.0, 0.0]])
+    for style, car in cars.items():
+        wheel = car.vertices[np.unique(faces_of(car, "steering_column"))].mean(axis=0)
+        head = wheel + [0.0, 0.05, 0.13]
+        if first_of_each_style()[style]["roof"] == "closed":
+            assert hits(head[None], up, car.vertices[car.faces])[0], style
+        elif style in ("convertible", "roadster"):
+            assert not hits(head[None], up, car.vertices[car.faces])[0], style
+
+
+def differ(a: Car, b: Car) -> bool:
+    return len(a.vertices) != len(b.vertices) or bool(np.abs(a.vertices - b.vertices).max() > 2e-4)
+
+
+@pytest.mark.parametrize("style", ["sedan", "pickup", "roadster"])
+def test_every_continuous_parameter_moves_the_mesh(style):
+    base = first_of_each_style()[style] | {"spoiler": "lip"}
+    start = build_car(base)
+    one_row = len(Lines(SimpleNamespace(**base)).rows) == 1
+    for name in RANGES:
+        low, high = range_of(style, name)
+        far = low if base[name] > 0.5 * (low + high) else high
+        assert differ(start, build_car(base | {name: far})) or (name == "row_pitch" and one_row), name
+
+
+def test_every_switch_changes_the_mesh():
+    first = {"doors": 2, "rows": 2, "rear_seats": "bench", "roof": "closed", "bed": 0, "spare_wheel": 0}
+    first |= {"side_windows": "all", "front_glass": 0, "rear_glass": 0, "screen_glass": 0, "back_glass": 0}
+    first |= {"spokes": 5, "rim": "straight", "drive": "left", "spoiler": "none", "roof_rails": 0, "lights": "round"}
+    first |= {"exhausts": 1}
+    second = {"doors": 1, "rows": 1, "rear_seats": "single", "roof": "open", "bed": 1, "spare_wheel": 1}
+    second |= {"side_windows": "front", "front_glass": 1, "rear_glass": 1, "screen_glass": 1, "back_glass": 1}
+    second |= {"spokes": 7, "rim": "split", "drive": "right", "spoiler": "roof", "roof_rails": 1, "lights": "slim"}
+    second |= {"exhausts": 2}
+    assert set(first) == set(second) == set(CHOICES)
+    base = first_of_each_style()["suv"] | first
+    start = build_car(base)
+    for name, value in second.items():
+        assert differ(start, build_car(base | {name: value})), name
+
+
+def test_small_steps_of_a_parameter_move_the_surface_a_little():
+    base = first_of_each_style()["sedan"]
+    start = build_car(base)
+    near = build_car(base | {"height": base["height"] + 0.005})
+    distance, _ = cKDTree(start.vertices).query(near.vertices)
+    assert np.quantile(distance, 0.99) < 0.01
+
+
+def test_make_car_returns_arrays_and_parameters():
+    vertices, faces, parameters = make_car(0, 11)
+    assert (vertices.shape[1], faces.shape[1]) == (3, 3)
+    assert parameters == draw_parameters(0, 11)
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    config = tmp_path / "cars.txt"
+    config.write_text(f"exp_name = t\ndata_dir = {tmp_path}/data\nsplit_file = {tmp_path}/split.npz\n")
+    return ["--config", str(config), "--demo_seed", "4"]
+
+
+def read_all(folder) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_script_writes_the_same_cars_whatever_the_count_and_the_processes(arguments, tmp_path, capsys):
+    assert main([*arguments, "--num_demo_cars", "3", "--num_cpus", "1"]) == 0
+    few = read_all(tmp_path / "data")
+    assert len(few) == 6
+    assert main([*arguments, "--num_demo_cars", "5", "--num_cpus", "2", "--data_dir", f"{tmp_path}/more"]) == 0
+    more = read_all(tmp_path / "more")
+    assert len(more) == 10
+    assert few.items() <= more.items()
+    name = "demo_s4_00002/models"
+    parameters = json.loads(few[f"{name}/{DEMO_PARAMETERS}"])
+    assert len(parameters) >= 30
+    obj = few[f"{name}/model_normalized.obj"].decode()
+    assert obj.split("\n", 1)[1] == to_obj(build_car(parameters), "").split("\n", 1)[1]
+    assert obj.count("\ng ") > 30
+
+
+def test_script_goes_on_where_it_stopped(arguments, tmp_path, capsys):
+    arguments = [*arguments, "--num_demo_cars", "2", "--num_cpus", "1"]
+    main(arguments)
+    meshes = sorted((tmp_path / "data").rglob("*.obj"))
+    before = meshes[0].stat().st_mtime_ns
+    text = meshes[1].read_bytes()
+    meshes[1].unlink()
+    capsys.readouterr()
+    main(arguments)
+    assert "1 of 2 demo cars are there already, 1 to make" in capsys.readouterr().out
+    assert meshes[0].stat().st_mtime_ns == before
+    assert meshes[1].read_bytes() == text
+
+
+def test_negative_seed_is_refused(arguments):
+    with pytest.raises(UserError, match="demo_seed is -1, expected 0 or more"):
+        main([*arguments, "--demo_seed", "-1"])
