@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 PYTHON := .venv/bin/python
 CONFIG ?= configs/demo_cars.txt
-PIP_FLAGS := --disable-pip-version-check $(if $(CI),--quiet)  # a person sees the downloads, a log does not need them
+PIP_FLAGS := --disable-pip-version-check $(if $(CI),-qq)  # a person sees the downloads, a log does not need them
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
