@@ -135,7 +135,7 @@ def test_mesh_is_sound(cars, style):
     assert car.faces.min() == 0
     assert car.faces.max() == len(car.vertices) - 1
     assert triangle_areas(car.vertices, car.faces).min() > 1e-10
-    assert 2_000 <= len(car.faces) <= 14_000
+    assert 2_000 <= len(car.faces) <= 12_500
     low, high = car.vertices.min(axis=0), car.vertices.max(axis=0)
     width, height, length = high - low
     np.testing.assert_allclose(low + high, 0, atol=2e-5)

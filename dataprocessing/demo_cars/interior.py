@@ -96,7 +96,7 @@ def add_steering(parts: Parts, lines: Lines) -> None:
     tilt = np.radians(24.0 if p.height < 1.85 else 38.0)
     up, axis = np.array([0.0, np.cos(tilt), -np.sin(tilt)]), np.array([0.0, -np.sin(tilt), -np.cos(tilt)])
     right = np.array([1.0, 0.0, 0.0])
-    angle = np.linspace(0, 2 * np.pi, 19)
+    angle = np.linspace(0, 2 * np.pi, 17)
     ring = np.cos(angle)[:, None] * right + np.sin(angle)[:, None] * up
     minor = np.arange(6) * np.pi / 3
     section = np.cos(minor)[None, :, None] * ring[:, None] + np.sin(minor)[None, :, None] * axis

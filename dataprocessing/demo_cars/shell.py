@@ -5,7 +5,7 @@ import numpy as np
 from dataprocessing.demo_cars.lines import Lines
 from dataprocessing.demo_cars.mesh import Array, Sheet, grid_faces
 
-STATIONS = 56
+STATIONS = 52
 SECTION_POINTS = 24
 FINE_POINTS = 128  # of a section before it is thinned out to SECTION_POINTS
 CAP = np.array([0.0, 0.4, 0.8])  # widths of the narrowed copies of an end section that close it
