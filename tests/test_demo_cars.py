@@ -267,11 +267,12 @@ def differ(a: Car, b: Car) -> bool:
 def test_every_continuous_parameter_moves_the_mesh(style):
     base = first_of_each_style()[style] | {"spoiler": "lip"}
     start = build_car(base)
-    one_row = len(Lines(SimpleNamespace(**base)).rows) == 1
-    for name in RANGES:
+    idle = {"row_pitch"} if len(Lines(SimpleNamespace(**base)).rows) == 1 else set()  # have nothing to act on here
+    idle |= {"rear_pillar_width"} if base["roof"] == "open" else set()
+    for name in set(RANGES) - idle:
         low, high = range_of(style, name)
         far = low if base[name] > 0.5 * (low + high) else high
-        assert differ(start, build_car(base | {name: far})) or (name == "row_pitch" and one_row), name
+        assert differ(start, build_car(base | {name: far})), name
 
 
 def test_every_switch_changes_the_mesh():

@@ -49,9 +49,9 @@ def floor_y(lines: Lines, z: Array | float, last_row: float) -> Array:
 def add_floor(parts: Parts, lines: Lines, last_row: float) -> None:
     p = lines.p
     end = lines.deck_z + 0.05 if p.bed else p.length - 0.16
-    z = np.linspace(lines.cowl_z + 0.02, end, 22)[:, None]
+    z = np.linspace(lines.cowl_z + 0.02, end, 17)[:, None]
     y = floor_y(lines, z, last_row)
-    x = (lines.half_width(y, z, flared=False) - 0.03) * np.linspace(0, 1, 9)
+    x = (lines.half_width(y, z, flared=False) - 0.03) * np.linspace(0, 1, 7)
     tunnel = 0.10 * np.exp(-((x / 0.14) ** 2)) * (p.height < 1.6) * (1 - smooth_step(z, last_row - 0.5, last_row))
     pan = sheet_grid(np.stack([x, y + tunnel, np.broadcast_to(z, x.shape)], 2))
     x, y, z = pan.points.T

@@ -40,7 +40,7 @@ def _wheel(lines: Lines) -> dict[str, Sheet]:
     radius, half = p.wheel_radius, 0.5 * p.tyre_width
     rim = p.rim_ratio * radius
     side = 0.45 * (radius - rim)
-    tyre = [(-0.92, rim), (-1.0, rim + side), (-0.82, radius - 0.008), (-0.55, radius)]
+    tyre = [(-0.92, rim), (-1.0, rim + side), (-0.72, radius)]
     profile = np.array([*tyre, *[(-x, r) for x, r in reversed(tyre)]]) * [half, 1.0]
     lip = np.array([(-0.9 * half, rim), (0.55 * half, 0.93 * rim), (0.92 * half, rim)])
     hub = np.array([(0.52 * half, 0.24 * rim), (0.72 * half, 0.17 * rim), (0.74 * half, 0.004)])
