@@ -225,14 +225,21 @@ def add_flow_options(parser: argparse.ArgumentParser) -> None:
     group.add("--code_mirror", type=boolean, default=True, help="add the codes of the mirrored training shapes")
     group.add("--flow_steps", type=positive(int), default=20_000, help="training steps")
     group.add("--flow_batch_size", type=positive(int), default=128, help="codes per step")
-    group.add("--flow_lr", type=positive(float), default=5e-4, help="peak learning rate, AdamW, warm-up then cosine")
+    group.add("--flow_lr", type=positive(float), default=1e-3, help="peak learning rate, AdamW, warm-up then cosine")
     group.add("--flow_weight_decay", type=not_negative(float), default=1e-2, help="AdamW's weight decay")
     group.add("--flow_couplings", type=positive(int), default=8, help="coupling layers (per scale for 3-D codes)")
-    group.add("--flow_hidden", type=positive(int), default=256, help="width of the nets that give s and t")
+    group.add("--flow_hidden", type=positive(int), default=128, help="width of the nets that give s and t")
     group.add("--flow_blocks", type=positive(int), default=2, help="hidden layers or residual blocks of these nets")
+    group.add(
+        "--flow_dims",
+        type=positive(int),
+        default=32,
+        help="vector codes: principal directions with couplings, about a 30th of the training codes; the minor ones"
+        " get a Gaussian that depends on them",
+    )
     group.add("--flow_scales", type=positive(int), default=2, help="scales of the 3-D flow, each halves the resolution")
-    group.add("--flow_s_max", type=positive(float), default=2.0, help="bound on |s|, nats per code dimension")
-    group.add("--flow_dropout", type=not_negative(float), default=0.1, help="dropout in the nets that give s and t")
+    group.add("--flow_s_max", type=positive(float), default=1.0, help="bound on |s|, nats per code dimension")
+    group.add("--flow_dropout", type=not_negative(float), default=0.2, help="dropout in the nets that give s and t")
     group.add(
         "--flow_noise",
         type=not_negative(float),

@@ -14,7 +14,14 @@ from models.real_nvp.denoise import denoise
 from models.real_nvp.gaussian import ShrunkGaussian
 
 KINDS = [("vector", (7,)), ("grid", (2, 4, 4, 4)), ("grid", (3, 3, 3, 3)), ("fused", (2, 4, 4, 4))]
-SMALL = {"flow_couplings": 4, "flow_hidden": 8, "flow_blocks": 1, "flow_s_max": 2.0, "flow_dropout": 0.0}
+SMALL = {
+    "flow_couplings": 4,
+    "flow_hidden": 8,
+    "flow_blocks": 1,
+    "flow_dims": 5,
+    "flow_s_max": 2.0,
+    "flow_dropout": 0.0,
+}
 
 
 def some_codes(code_kind: str, code_shape: tuple[int, ...], num: int = 40, seed: int = 5) -> torch.Tensor:
@@ -84,6 +91,18 @@ def test_training_codes_are_whitened_with_the_noise_asked_for(code_kind, code_sh
         assert torch.equal(draw(0.0), flow.whiten(codes))
     assert torch.equal(draw(0.3), draw(0.3))
     check_every_gradient(flow.body, -flow.log_prob_whitened(draw(0.1)).mean())
+
+
+@pytest.mark.parametrize(("code_kind", "code_shape"), KINDS)
+def test_under_bf16_autocast_the_flow_stays_exact_in_float32(code_kind, code_shape):
+    flow, codes = fitted_flow(code_kind, code_shape).float(), some_codes(code_kind, code_shape, num=3).float()
+    exact = flow.log_prob(codes)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        z, log_det = flow(codes)
+        assert z.dtype == log_det.dtype == flow.log_prob(codes).dtype == torch.float32
+        assert_close(flow.inverse(z), codes, rtol=1e-4, atol=1e-4)  # bf16 carries 3 digits
+        assert not torch.equal(flow.log_prob(codes), exact)  # the nets did run in bf16
+        assert_close(flow.log_prob(codes), exact, rtol=0.05, atol=0.5)
 
 
 def test_density_with_whitening_integrates_to_one():

@@ -47,6 +47,16 @@ def test_flow_inverts_and_log_det_matches_autograd(dim, couplings):
     check_bijection(random_flow(dim, couplings), normal(4, dim), normal(4, dim, seed=2))
 
 
+@pytest.mark.parametrize(("dim", "leading"), [(3, 2), (9, 4), (8, 7), (5, 5), (5, 50)])
+def test_flow_on_the_leading_entries_is_exact_on_all(dim, leading):
+    flow, x = random_flow(dim, leading=leading), normal(4, dim)
+    check_bijection(flow, x, normal(4, dim, seed=2))
+    check_every_gradient(flow, -flow.log_prob(x).mean())
+    moved = x + torch.eye(dim).double()[-1]  # the last entry says nothing about the leading ones
+    unchanged = torch.isclose(flow(moved)[0], flow(x)[0]).all(dim=0)
+    assert unchanged[: dim - 1].all() == (leading < dim) and not unchanged[-1]
+
+
 def test_a_new_flow_keeps_volume_and_every_pair_changes_every_entry():
     new = VectorFlow(9, 4, hidden=16, blocks=2).double()
     assert not new(normal(3, 9))[1].any()
@@ -162,3 +172,5 @@ def test_a_trained_flow_beats_a_fitted_gaussian_on_a_banana():
 def test_dimension_one_is_refused():
     with pytest.raises(ValueError, match="at least 2 dimensions, got 1"):
         VectorFlow(1, 2, 8, 1)
+    with pytest.raises(ValueError, match="at least 2 dimensions, got 1"):
+        VectorFlow(9, 2, 8, 1, leading=1)

@@ -9,7 +9,15 @@ from models.real_nvp.grid_flow import GridFlow
 from models.real_nvp.vector_flow import VectorFlow
 from models.real_nvp.whitening import LogitStandardise, PCAWhitening, Standardise
 
-FLOW_OPTIONS = ("flow_couplings", "flow_hidden", "flow_blocks", "flow_scales", "flow_s_max", "flow_dropout")
+FLOW_OPTIONS = (
+    "flow_couplings",
+    "flow_hidden",
+    "flow_blocks",
+    "flow_dims",
+    "flow_scales",
+    "flow_s_max",
+    "flow_dropout",
+)
 
 
 def flow_options(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,21 +32,22 @@ def build_flow(
     flow_couplings: int,
     flow_hidden: int,
     flow_blocks: int,
+    flow_dims: int,
     flow_scales: int,
     flow_s_max: float,
     flow_dropout: float,
 ) -> CodeFlow:
     """A new flow for codes of `code_shape`: (D,) for `vector`, (C, r, r, r) for `grid` and `fused`.
 
-    The options are those of configs/options.py; flow_scales is for 3-D codes only. Fit its whitening, then train.
+    The options are those of configs/options.py; flow_dims is for vectors only, flow_scales for 3-D codes. Fit its
+    whitening, then train.
     Raises UserError for a kind or a shape that it cannot model.
     """
     code_shape = tuple(int(size) for size in code_shape)
     nets = {"hidden": flow_hidden, "blocks": flow_blocks, "s_max": flow_s_max, "dropout": flow_dropout}
     if code_kind == "vector" and len(code_shape) == 1 and code_shape[0] >= 2:
-        return CodeFlow(
-            code_kind, code_shape, PCAWhitening(code_shape[0]), VectorFlow(code_shape[0], flow_couplings, **nets)
-        )
+        flow = VectorFlow(code_shape[0], flow_couplings, **nets, leading=flow_dims)
+        return CodeFlow(code_kind, code_shape, PCAWhitening(code_shape[0]), flow)
     if code_kind in ("grid", "fused") and len(code_shape) == 4 and len(set(code_shape[1:])) == 1:
         whitening = (LogitStandardise if code_kind == "fused" else Standardise)(code_shape)
         return CodeFlow(code_kind, code_shape, whitening, GridFlow(code_shape, flow_couplings, flow_scales, **nets))

@@ -19,9 +19,9 @@ class ResidualMLP(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.silu(self.first(x))
+        h = F.relu(self.first(x))
         for layer in self.residuals:
-            h = h + F.silu(layer(F.dropout(h, self.dropout, self.training)))
+            h = h + F.relu(layer(F.dropout(h, self.dropout, self.training)))
         return self.head(F.dropout(h, self.dropout, self.training))
 
 

@@ -19,33 +19,59 @@ class VectorFlow(nn.Module):
     Couplings come in pairs, the second changing what the first kept, and a fixed random permutation stands before
     each pair: so every entry is changed by every pair. A new flow is a permutation: log_det 0.
 
+    With `leading` = K < D the couplings work on the first K entries only, and the other D - K, the minor principal
+    directions of a whitened code, get one coupling that scales and shifts them given the first K. Fitted to a few
+    hundred codes, a flow on all directions learns the noise of the minor ones by heart and gains nothing.
+
     dim: D, at least 2, odd or even. couplings: number of coupling layers. hidden, blocks, dropout: width, hidden
-    layers and dropout of their nets. s_max: bound on |s|, nats per dimension and coupling.
+    layers and dropout of their nets. s_max: bound on |s|, nats per dimension and coupling. leading: K, at least 2;
+    D if None or more than D.
     """
 
-    def __init__(self, dim: int, couplings: int, hidden: int, blocks: int, s_max: float = 2.0, dropout: float = 0.0):
+    def __init__(
+        self,
+        dim: int,
+        couplings: int,
+        hidden: int,
+        blocks: int,
+        s_max: float = 2.0,
+        dropout: float = 0.0,
+        leading: int | None = None,
+    ):
         super().__init__()
-        if dim < 2:
-            raise ValueError(f"a coupling flow needs at least 2 dimensions, got {dim}")
+        leading = dim if leading is None else min(leading, dim)
+        if leading < 2:
+            raise ValueError(f"a coupling flow needs at least 2 dimensions, got {leading}")
         self.dim = dim
-        self.shape = (dim,)
+        self.leading = leading
+        self.tail = None
+        if leading < dim:
+            net = ResidualMLP(leading, 2 * (dim - leading), hidden, 1, dropout)
+            self.tail = AffineCoupling(net, leading, s_max)
         layers: list[nn.Module] = []
         for i in range(couplings):
             keep_last = i % 2 == 1
-            num_kept = dim - dim // 2 if keep_last else dim // 2  # an odd dim: the halves differ in size
+            num_kept = leading - leading // 2 if keep_last else leading // 2  # odd: the halves differ in size
             if not keep_last:
-                layers.append(Permutation(dim, seed=i))
-            net = ResidualMLP(num_kept, 2 * (dim - num_kept), hidden, blocks, dropout)
+                layers.append(Permutation(leading, seed=i))
+            net = ResidualMLP(num_kept, 2 * (leading - num_kept), hidden, blocks, dropout)
             layers.append(AffineCoupling(net, num_kept, s_max, keep_last))
         self.chain = Chain(layers)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, D) -> z (B, D), log_det (B,) nats."""
-        return self.chain(x)
+        if self.tail is None:
+            return self.chain(x)
+        x, log_det_tail = self.tail(x)
+        z, log_det = self.chain(x[:, : self.leading])
+        return torch.cat((z, x[:, self.leading :]), dim=1), log_det + log_det_tail
 
     def inverse(self, z: Tensor) -> Tensor:
         """z (B, D) -> x (B, D)."""
-        return self.chain.inverse(z)
+        if self.tail is None:
+            return self.chain.inverse(z)
+        x = self.chain.inverse(z[:, : self.leading])
+        return self.tail.inverse(torch.cat((x, z[:, self.leading :]), dim=1))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p(x), nats: (B, D) -> (B,)."""

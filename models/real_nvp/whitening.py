@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from configs.errors import UserError
 
-DEFAULT_FLOOR = 1e-2
+DEFAULT_FLOOR = 0.1
 
 
 class PCAWhitening(nn.Module):
@@ -43,11 +43,13 @@ class PCAWhitening(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, D) -> w (B, D), log_det (B,) nats, the same for every x."""
-        w = (x - self.mean) @ self.rotation / self.sd
+        with torch.autocast(x.device.type, enabled=False):  # bf16 would keep 3 digits of the code
+            w = (x - self.mean) @ self.rotation / self.sd
         return w, -self.sd.log().sum().expand(len(x))
 
     def inverse(self, w: Tensor) -> Tensor:
-        return (w * self.sd) @ self.rotation.T + self.mean
+        with torch.autocast(w.device.type, enabled=False):
+            return (w * self.sd) @ self.rotation.T + self.mean
 
 
 class Standardise(nn.Module):
