@@ -8,10 +8,16 @@ def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv)
 
     from models.evaluation import Evaluation
+    from models.evaluation_networks import network_rows
     from models.evaluation_report import write_report
+    from models.evaluation_sets import write_sets
+    from models.generation import Generator
 
+    generator = Generator(cfg)
     evaluation = Evaluation(cfg)
-    print(write_report(evaluation))
+    write_sets(generator)
+    networks = network_rows(generator, evaluation.split["test"])
+    print(write_report(evaluation, networks, generator.sources))
     print(f"tables: {evaluation.experiment.evaluation}/evaluation.txt, evaluation.json, *.csv")
     return 0
 

@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
         shapes, folder = generator.reconstructed("test", cfg.num_shapes), experiment.reconstruction
     else:
         shapes, folder = generator.interpolated(cfg.num_shapes), experiment.interpolation
-    was_done = generator.write(shapes, folder, cfg.mode)
+    was_done = generator.write(shapes, folder, cfg.num_output_points, cfg.mode)
     print(f"{len(shapes.names)} clouds of {cfg.num_output_points} points{' were there already' * was_done}: {folder}")
     sheet = write_contact_sheet(generator, folder, was_done)
     print(f"pictures: {sheet}")

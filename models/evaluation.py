@@ -3,27 +3,22 @@
 import json
 from argparse import Namespace
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from configs.errors import UserError
-from configs.layout import Experiment, absolute, voxelized_point_cloud
+from configs.layout import DENSE_POINT_CLOUD, Experiment, absolute, voxelized_point_cloud
 from dataprocessing.pool import num_workers
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import load_split
 from models.data.surface import surface_points
 from models.metrics import CloudSet, Matrix, mmd_cov, nearest_in_set, one_nna, pairwise_chamfer, reconstruction_scores
-from models.point_cloud_io import DENSE_POINT_CLOUD, Cloud, read_cloud
+from models.point_cloud_io import Cloud, read_cloud
 
-# Folders of samples below evaluation/, each a row of the tables where it exists. The first one has to.
-SAMPLE_SETS = {
-    "generation": "flow",
-    "gaussian": "Gaussian on whitened codes",
-    "neighbours": "interpolated neighbours",
-}
+FLOW, GAUSSIAN, NEIGHBOURS = "flow", "Gaussian on whitened codes", "interpolated neighbours"
 TRAINING, TEST, DECODED = "training shapes", "test shapes", "test shapes, decoded"
 SECOND_DRAW = 1_000_003  # added to the seed: other points of the same surface
 THRESHOLDS = (0.005, 0.01)
@@ -32,21 +27,34 @@ THRESHOLDS = (0.005, 0.01)
 class Evaluation:
     """The sets of clouds of an experiment, each read once, and the rows of the tables.
 
-    Raises UserError, naming the command that makes it, where the split, the samples or the reconstructions are missing.
+    Raises UserError, naming the command that makes them, where the split or the reconstructions are missing, and later
+    where the sets of `models/evaluation_sets.py` are.
     """
 
     def __init__(self, cfg: Namespace):
         self.cfg, self.experiment = cfg, Experiment(cfg)
         self.workers = num_workers(cfg.num_cpus)
+        self.make_sets = f"python evaluate.py --config {cfg.config}"
         self.split = load_split(absolute(cfg.split_file), processed_root(cfg))
-        self.reconstructions = self._reconstructions()
-        self.samples = {
-            label: clouds_in(self.experiment.evaluation / folder, f"python generate.py --config {cfg.config}")
-            for folder, label in SAMPLE_SETS.items()
-            if folder == "generation" or (self.experiment.evaluation / folder).is_dir()
-        }
+        self.reconstructions = self._by_test_folder(
+            self.experiment.reconstruction, f"python generate.py --mode reconstruct --config {cfg.config}"
+        )
         self.clouds = cache(self._clouds)  # each set is read once, each pair of sets compared once
         self.distances = cache(self._distances)
+
+    @cached_property
+    def decoded(self) -> dict[Path, Path]:
+        """The small clouds of the decoded test shapes, by test folder."""
+        return self._by_test_folder(self.experiment.decoded_set, self.make_sets)
+
+    @cached_property
+    def samples(self) -> dict[str, list[Path]]:
+        """The small clouds of the flow, and of each baseline that was made, by the name of the row."""
+        made = {FLOW: clouds_in(self.experiment.flow_set, self.make_sets)}
+        for label, folder in ((GAUSSIAN, self.experiment.gaussian_set), (NEIGHBOURS, self.experiment.neighbour_set)):
+            if folder.is_dir():
+                made[label] = clouds_in(folder, self.make_sets)
+        return made
 
     def reconstruction_rows(self) -> tuple[list[dict], list[dict]]:
         """Rows of the reconstruction table, and the same measures for each shape (distances squared, mesh units)."""
@@ -102,9 +110,9 @@ class Evaluation:
             order = np.random.default_rng(seed).permutation(len(self.split["train"]))
             return self._training_clouds([self.split["train"][i] for i in order[:count]])
         if label == TEST:
-            folders = [*self.reconstructions, *(f for f in self.split["test"] if f not in self.reconstructions)]
-            return CloudSet([surface_points(folder, points, seed) for folder in folders[:count]])
-        files = list(self.reconstructions.values()) if label == DECODED else self.samples[label]
+            bar = tqdm(list(self.decoded)[:count], desc="sampling: test shapes", unit="cloud", disable=None)
+            return CloudSet([surface_points(folder, points, seed) for folder in bar])
+        files = list(self.decoded.values()) if label == DECODED else self.samples[label]
         bar = tqdm(files[:count], desc=f"reading: {label}", unit="cloud", disable=None)
         return CloudSet([subset(read_cloud(file), points, seed + n, file) for n, file in enumerate(bar)])
 
@@ -125,16 +133,15 @@ class Evaluation:
         b = None if one == other else self.clouds(other)
         return pairwise_chamfer(self.clouds(one), b, self.workers, description)
 
-    def _reconstructions(self) -> dict[Path, Path]:
-        """Reconstructed clouds by test folder, in the order of the split."""
-        command = f"python generate.py --mode reconstruct --config {self.cfg.config}"
-        files = {path.parent.name: path for path in clouds_in(self.experiment.reconstruction, command)}
-        found = {folder: files[shape_name(folder)] for folder in self.split["test"] if shape_name(folder) in files}
+    def _by_test_folder(self, folder: Path, command: str) -> dict[Path, Path]:
+        """The clouds of `folder`, which `command` makes, by test folder, in the order of the split."""
+        files = {path.parent.name: path for path in clouds_in(folder, command)}
+        found = {shape: files[shape_name(shape)] for shape in self.split["test"] if shape_name(shape) in files}
         if len(found) < len(files):
-            strange = sorted(set(files) - {shape_name(folder) for folder in found})
+            strange = sorted(set(files) - {shape_name(shape) for shape in found})
             raise UserError(
-                f"{self.experiment.reconstruction} holds {strange[0]}, no test shape of {self.cfg.split_file};"
-                f" remove that folder and reconstruct this split's test shapes with: {command}"
+                f"{folder} holds {strange[0]}, no test shape of {self.cfg.split_file};"
+                f" remove that folder and make this split's test shapes with: {command}"
             )
         return found
 
@@ -144,7 +151,7 @@ def clouds_in(folder: Path, command: str) -> list[Path]:
 
     Raises UserError if there are fewer than two, or one of the index is missing; `command` makes them.
     """
-    name, index = f"{DENSE_POINT_CLOUD}.npz", folder / "index.json"
+    name, index = DENSE_POINT_CLOUD, folder / "index.json"
     if index.is_file():
         files = [folder / shape / name for shape in json.loads(index.read_text())["shapes"]]
     else:

@@ -1,16 +1,23 @@
 """What step 7 prints and writes: the tables as text, csv and json, with the numbers that were used."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from configs.config_loader import config_as_dict
 from configs.files import write_json, write_text
+from models.checkpoints import current_commit
 from models.evaluation import Evaluation
 from models.tables import Column, Row, table_csv, table_text
 
 SET, SHAPES, POINTS = Column("set", "set"), Column("shapes", "shapes", "d"), Column("points", "points", "d")
 TABLES: dict[str, tuple[str, list[Column], str]] = {
+    "networks": (
+        "Networks",
+        [Column("measure", "measure"), Column("value", "value", ".5f"), Column("unit", "unit")],
+        "|UDF error|: of points nearer than max_dist. NLL: of whitened codes with the noise of the flow's training.",
+    ),
     "reconstruction": (
         "Reconstruction: test shapes against their true surface",
         [
@@ -47,27 +54,30 @@ TABLES: dict[str, tuple[str, list[Column], str]] = {
 }  # fmt: skip
 
 
-def write_report(evaluation: Evaluation) -> str:
-    """Compute all tables and write `evaluation.{txt,json}` and a csv for each table. Returns the text."""
+def write_report(evaluation: Evaluation, networks: Sequence[Row], sources: Mapping[str, str]) -> str:
+    """Compute the other tables and write `evaluation.{txt,json}` and a csv for each table. Returns the text.
+
+    networks: rows (measure, value, unit); sources: the checkpoints that were measured, with their SHA-256.
+    """
     reconstruction, per_shape = evaluation.reconstruction_rows()
-    rows = {
+    rows: dict[str, Sequence[Row]] = {
+        "networks": networks,
         "reconstruction": reconstruction,
         "generation": evaluation.generation_rows(),
         "nearest_training": evaluation.nearest_training_rows(),
     }
     folder: Path = evaluation.experiment.evaluation
     text = "\n".join(report_text(name, rows[name]) for name in TABLES)
-    options = ("exp_name", "seed", "num_eval_shapes", "num_eval_points", "num_eval_points_dense", "split_file")
-    used: dict[str, Any] = {name: getattr(evaluation.cfg, name) for name in options}
     for name, (_, columns, _) in TABLES.items():
         write_text(folder / f"{name}.csv", table_csv(columns, rows[name]))
-    write_json(folder / "evaluation.json", {"options": used, **rows, "reconstruction_per_shape": per_shape})
+    made_by = {"commit": current_commit(), **sources, "config": config_as_dict(evaluation.cfg)}
+    write_json(folder / "evaluation.json", {**made_by, **rows, "reconstruction_per_shape": per_shape})
     write_text(folder / "evaluation.txt", text)
     return text
 
 
-def report_text(name: str, rows: list[Row]) -> str:
+def report_text(name: str, rows: Sequence[Row]) -> str:
     title, columns, note = TABLES[name]
-    counts = sorted({row["shapes"] for row in rows})
+    counts = sorted({row["shapes"] for row in rows if "shapes" in row})
     chance = ", ".join(f"{100 * np.sqrt(0.25 / (2 * n)):.1f} points at {n} + {n} shapes" for n in counts)
     return table_text(title, columns, rows, note.format(sd=chance))

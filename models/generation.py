@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from configs.errors import UserError
 from configs.files import write_json
-from configs.layout import Experiment
-from models.codes import Codes, fingerprint, load_codes, ndf_checkpoint_path
+from configs.layout import DENSE_POINT_CLOUD, Experiment
+from models.codes import Codes, fingerprint, load_codes, ndf_checkpoint_path, read_index
 from models.devices import autocast, pick_device
 from models.local_model import NDF
 from models.ndf_training import load_frozen_ndf
@@ -25,7 +25,6 @@ from models.real_nvp import CodeFlow
 from models.rnvp_training import load_flow, rnvp_checkpoint_path
 from models.training import step_seed
 
-CLOUD_FILE = "dense_point_cloud.npz"
 DECODER_SEEDS = 1_000_000_000  # numbers from here on seed the points of a cloud, below it the codes
 
 
@@ -45,15 +44,36 @@ class Generator:
         self.cfg, self.experiment = cfg, Experiment(cfg)
         self.device = pick_device(cfg)
         self.ndf_path, self.rnvp_path = ndf_checkpoint_path(cfg), rnvp_checkpoint_path(cfg)
+        self.sources = {
+            "ndf_checkpoint": str(self.ndf_path),
+            "ndf_sha256": fingerprint(self.ndf_path),
+            "rnvp_checkpoint": str(self.rnvp_path),
+            "rnvp_sha256": fingerprint(self.rnvp_path),
+        }
+        self._check_codes()
         self.ndf: NDF = load_frozen_ndf(self.ndf_path, cfg, self.device)
         self.flow: CodeFlow = load_flow(self.rnvp_path, cfg, self.ndf.code_shape, self.device)
 
+    def _check_codes(self) -> None:
+        """Raise UserError if the stored codes, and so the flow, are of another NDF than the one that is to decode."""
+        folder = self.experiment.codes
+        if (folder / "train.json").is_file() and read_index(folder, "train")["sha256"] != self.sources["ndf_sha256"]:
+            raise UserError(
+                f"the codes in {folder} are of another NDF checkpoint than {self.ndf_path} (was it trained on since?);"
+                f" remove {self.experiment.rnvp_checkpoints} and run: python train_rnvp.py --config {self.cfg.config}"
+            )
+
     def sampled(self, num: int, seed: int) -> Shapes:
         """New shapes. Shape n does not depend on how many are drawn, on the device or on the batch."""
-        z = torch.stack([torch.randn(self.flow.dim, generator=shape_generator(seed, n)) for n in range(num)])
-        codes = torch.cat([self.flow.inverse(part) for part in (self.cfg.temperature * z).to(self.device).split(64)])
+        z = self.cfg.temperature * self.latents(num, seed)
+        codes = torch.cat([self.flow.inverse(one) for one in z.split(1)])  # one by one: a batch rounds differently
         facts = [{"seed": seed, "number": n, "temperature": self.cfg.temperature} for n in range(num)]
         return Shapes(codes, [str(n) for n in range(num)], facts)
+
+    def latents(self, num: int, seed: int, first: int = 0) -> Tensor:
+        """Standard normal (num, D), row n from a generator of its own, number first + n."""
+        rows = [torch.randn(self.flow.dim, generator=shape_generator(seed, first + n)) for n in range(num)]
+        return torch.stack(rows).to(self.device)
 
     def reconstructed(self, split: str, num: int | None = None) -> Shapes:
         """Shapes of a split from their own codes."""
@@ -93,40 +113,39 @@ class Generator:
             )
             yield cloud.cpu().numpy()
 
-    def write(self, shapes: Shapes, folder: Path, description: str) -> bool:
+    def write(self, shapes: Shapes, folder: Path, num_points: int, description: str, ply: bool = True) -> bool:
         """Decode shapes into `folder/<name>/dense_point_cloud.{npz,ply}`, unless that is done. True if it was done.
 
-        Each file holds point_cloud (N, 3) float32 mesh units, code, log_likelihood (nats, of the code) and
-        nll_nats_per_dim (whitened); `index.json` says what made them.
+        Each file holds point_cloud (num_points, 3) float32 mesh units, code, log_likelihood (nats, of the code) and
+        nll_nats_per_dim (whitened); `index.json` says what made them. Without `ply` only the .npz is written.
         """
-        index = self.index(shapes)
+        index = self.index(shapes, num_points)
         index_path = folder / "index.json"
         if index_path.is_file() and json.loads(index_path.read_text()) == index and all_there(folder, shapes.names):
             return True
         index_path.unlink(missing_ok=True)
-        with torch.no_grad():
-            log_likelihood = self.flow.log_prob(shapes.codes).cpu().numpy()
-            nats_per_dim = self.flow.nats_per_dim(shapes.codes).cpu().numpy()
-        for n, cloud in enumerate(self.clouds(shapes, self.cfg.num_output_points, description)):
+        for n, cloud in enumerate(self.clouds(shapes, num_points, description)):
+            code = shapes.codes[n : n + 1]
+            with torch.no_grad():
+                log_likelihood, nats_per_dim = self.flow.log_prob(code).item(), self.flow.nats_per_dim(code).item()
             write_cloud(
                 folder / shapes.names[n],
                 cloud,
-                code=shapes.codes[n].cpu().numpy(),
-                log_likelihood=log_likelihood[n],
-                nll_nats_per_dim=nats_per_dim[n],
+                ply,
+                code=code[0].cpu().numpy(),
+                log_likelihood=log_likelihood,
+                nll_nats_per_dim=nats_per_dim,
                 seed=self.cfg.seed,
             )
         write_json(index_path, index)
         return False
 
-    def index(self, shapes: Shapes) -> dict[str, Any]:
-        options = ("seed", "num_output_points", "num_steps", "filter_val", "temperature", "mode")
+    def index(self, shapes: Shapes, num_points: int) -> dict[str, Any]:
+        """What the files of `write` are made of: the same index, the same files."""
         return {
-            "ndf_checkpoint": str(self.ndf_path),
-            "ndf_sha256": fingerprint(self.ndf_path),
-            "rnvp_checkpoint": str(self.rnvp_path),
-            "rnvp_sha256": fingerprint(self.rnvp_path),
-            **{name: getattr(self.cfg, name) for name in options},
+            **self.sources,
+            "num_points": num_points,
+            **{name: getattr(self.cfg, name) for name in ("seed", "num_steps", "filter_val")},
             "shapes": shapes.names,
             "facts": shapes.facts,
         }
@@ -138,7 +157,7 @@ def shape_generator(seed: int, number: int) -> torch.Generator:
 
 
 def all_there(folder: Path, names: list[str]) -> bool:
-    return all((folder / name / CLOUD_FILE).is_file() for name in names)
+    return all((folder / name / DENSE_POINT_CLOUD).is_file() for name in names)
 
 
 def find_shape(stored: Codes, name: str | None, default: int) -> int:

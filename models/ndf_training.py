@@ -1,6 +1,7 @@
 """Training an NDF, with or without a bottleneck."""
 
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -45,8 +46,9 @@ def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
 
 
 @torch.no_grad()
-def validate(model: NDF, batches: list[Batch], cfg: Namespace, device: torch.device) -> dict[str, float]:
+def validate(model: NDF, batches: Iterable[Batch], cfg: Namespace, device: torch.device) -> dict[str, float]:
     """Mean errors over fixed validation points, mesh units: the loss, and |error| of points below max_dist."""
+    was_training = model.training
     model.eval()
     loss, near_error, near_count = [], 0.0, 0
     for batch in batches:
@@ -56,7 +58,7 @@ def validate(model: NDF, batches: list[Batch], cfg: Namespace, device: torch.dev
         near = batch["distances"] < cfg.max_dist
         near_error += (predicted - batch["distances"]).abs()[near].sum().item()
         near_count += int(near.sum())
-    model.train()
+    model.train(was_training)
     return {"clamped_l1": torch.stack(loss).mean().item(), "near_abs_error": near_error / max(1, near_count)}
 
 

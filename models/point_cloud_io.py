@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from configs.errors import UserError
 from configs.files import atomic_path, write_npz
+from configs.layout import DENSE_POINT_CLOUD
 
 Cloud = NDArray[np.float32]
 
-DENSE_POINT_CLOUD = "dense_point_cloud"  # file name without suffix, as NDF's
 PLY_TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
@@ -22,15 +22,16 @@ PLY_TYPES = {
 PLY_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": ""}
 
 
-def write_cloud(folder: Path | str, points: ArrayLike, **arrays: Any) -> Path:
-    """Write `dense_point_cloud.npz` (key `point_cloud`, and `arrays`) and `.ply` into a folder, which is made.
+def write_cloud(folder: Path | str, points: ArrayLike, ply: bool = True, **arrays: Any) -> Path:
+    """Write `dense_point_cloud.npz` (key `point_cloud`, and `arrays`) into a folder, which is made; `ply`: a .ply too.
 
     points: (N, 3), stored as float32 in their own units. Returns the path of the .npz, which is written last: where
-    it stands, both stand. Raises ValueError for points of another shape, or not finite.
+    it stands, all that was asked for stands. Raises ValueError for points of another shape, or not finite.
     """
     points = _as_points(points)
-    write_ply(Path(folder) / f"{DENSE_POINT_CLOUD}.ply", points)
-    path = Path(folder) / f"{DENSE_POINT_CLOUD}.npz"
+    path = Path(folder) / DENSE_POINT_CLOUD
+    if ply:
+        write_ply(path.with_suffix(".ply"), points)
     write_npz(path, point_cloud=points, **arrays)
     return path
 

@@ -93,19 +93,12 @@ class FlowTrainer:
         self.average.update(self.flow, step)
         return nll.detach()
 
-    @torch.no_grad()
-    def nll(self, codes: Tensor) -> float:
-        """Mean nats per dimension of noised, whitened codes under the averaged weights, over fixed draws of noise."""
-        torch.manual_seed(self.cfg.seed)
-        values = []
-        for _ in range(VALIDATION_DRAWS):
-            for batch in codes.split(self.cfg.flow_batch_size):
-                w = self.average.model.whiten_noised(batch, self.noise)
-                values.append(-self.average.model.log_prob_whitened(w) / self.flow.dim)
-        return torch.cat(values).mean().item()
-
     def validate_and_save(self, log: SummaryWriter, gaussian: float) -> dict[str, float]:
-        values = {"train": self.nll(self.plain_codes), "val": self.nll(self.val_codes), "gaussian": gaussian}
+        values = {
+            "train": noised_nll(self.average.model, self.plain_codes, self.noise, self.cfg),
+            "val": noised_nll(self.average.model, self.val_codes, self.noise, self.cfg),
+            "gaussian": gaussian,
+        }
         log.add_scalars("rnvp/nll_nats_per_dim", values, self.run.step)
         log.add_scalar("rnvp/nll_gap_val_minus_train", values["val"] - values["train"], self.run.step)
         is_best = self.run.note_value(values["val"])
@@ -117,6 +110,20 @@ class FlowTrainer:
             + ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         )
         return values
+
+
+@torch.no_grad()
+def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> float:
+    """Mean nats per dimension of noised, whitened codes (S, *code_shape) over fixed draws of the noise.
+
+    flow: in eval mode; noise: sd, as in training.
+    """
+    torch.manual_seed(cfg.seed)
+    values = []
+    for _ in range(VALIDATION_DRAWS):
+        for batch in codes.split(cfg.flow_batch_size):
+            values.append(-flow.log_prob_whitened(flow.whiten_noised(batch, noise)) / flow.dim)
+    return torch.cat(values).mean().item()
 
 
 def rnvp_checkpoint_path(cfg: Namespace) -> Path:

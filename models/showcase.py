@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from configs.layout import DENSE_POINT_CLOUD
 from models.codes import load_codes
 from models.contact_sheet import contact_sheet
 from models.data.surface import surface_points
-from models.generation import CLOUD_FILE, Generator
+from models.generation import Generator
 from models.point_cloud_io import read_cloud
 from models.rendering import TINTS, render_cloud
 
@@ -26,7 +27,7 @@ def write_contact_sheet(generator: Generator, folder: Path, keep: bool) -> Path:
     if keep and path.is_file():
         return path
     names = json.loads((folder / "index.json").read_text())["shapes"][: 2 * COLUMNS]
-    clouds = [read_cloud(folder / name / CLOUD_FILE) for name in names]
+    clouds = [read_cloud(folder / name / DENSE_POINT_CLOUD) for name in names]
     mode = generator.cfg.mode
     rows = []
     if mode == "sample":

@@ -2,19 +2,19 @@
 
 import csv
 import json
+import re
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import evaluate
 from configs.config_loader import get_config
 from configs.errors import UserError
 from configs.layout import SCALED_MESH, voxelized_point_cloud
 from models.data.surface import surface_points
 from models.evaluation import Evaluation, clouds_in, subset
-from models.evaluation_report import TABLES, report_text
+from models.evaluation_report import TABLES, report_text, write_report
 from models.metrics import chamfer_l2_sq, chamfer_udf
 from models.point_cloud_io import write_cloud
 from models.tables import Column, table_csv, table_text
@@ -39,7 +39,7 @@ def write_shape(folder: Path, rng: np.random.Generator) -> None:
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory) -> Path:
-    """data/, split.npz, config.txt and experiments/boxes/evaluation/{generation,reconstruction}."""
+    """data/, split.npz, config.txt and experiments/boxes/evaluation/{reconstruction,sets/flow,sets/decoded}."""
     root, rng = tmp_path_factory.mktemp("boxes"), np.random.default_rng(3)
     for name in TRAIN + TEST:
         write_shape(root / "data" / name / "models", rng)
@@ -51,8 +51,10 @@ def experiment(tmp_path_factory) -> Path:
     for name in TEST[:4]:
         true = surface_points(root / "data" / name / "models", DENSE, seed=5)
         write_cloud(evaluation / "reconstruction" / name, true + np.float32([0.01, 0, 0]))
+        write_cloud(evaluation / "sets" / "decoded" / name, true[:POINTS] + np.float32([0.01, 0, 0]), ply=False)
     for n, name in enumerate(TRAIN[:5]):  # samples that are copies of training shapes
-        write_cloud(evaluation / "generation" / str(n), surface_points(root / "data" / name / "models", DENSE, seed=6))
+        true = surface_points(root / "data" / name / "models", POINTS, seed=6)
+        write_cloud(evaluation / "sets" / "flow" / str(n), true, ply=False)
     options = {
         "exp_name": "boxes", "exp_root": root / "experiments", "data_dir": root / "data", "input_res": 16,
         "split_file": root / "split.npz", "num_points": 300, "num_eval_points": POINTS,
@@ -94,8 +96,8 @@ def test_generation_rows_compare_equal_numbers_with_both_references(experiment: 
     rows = Evaluation(config(experiment)).generation_rows()
     described = [(row["set"], row["reference"], row["shapes"], row["points"]) for row in rows]
     assert described == [
-        ("flow", "test shapes", 5, POINTS),
-        ("floor: training shapes", "test shapes", 5, POINTS),
+        ("flow", "test shapes", 4, POINTS),
+        ("floor: training shapes", "test shapes", 4, POINTS),
         ("flow", "test shapes, decoded", 4, POINTS),
     ]
     for row in rows:
@@ -105,7 +107,7 @@ def test_generation_rows_compare_equal_numbers_with_both_references(experiment: 
 
 
 def test_other_sets_join_the_tables_when_their_folder_exists(experiment: Path) -> None:
-    folder = output(experiment) / "gaussian"
+    folder = output(experiment) / "sets" / "gaussian"
     for n in range(3):
         write_cloud(folder / str(n), np.random.default_rng(n).normal(5, 0.1, (POINTS + n, 3)))
     try:
@@ -135,20 +137,26 @@ def test_nearest_training_shape_shows_copies(experiment: Path) -> None:
     assert all(row["min"] <= row["median"] for row in rows.values())
 
 
-def test_evaluate_writes_and_prints_the_tables(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert evaluate.main(["--config", str(experiment / "config.txt")]) == 0
-    text = (output(experiment) / "evaluation.txt").read_text()
-    assert text in capsys.readouterr().out
+def test_report_holds_the_same_numbers_as_text_json_and_csv(experiment: Path) -> None:
+    networks = [{"measure": "mean test |UDF error|", "value": 1 / 300, "unit": "mesh units"}]
+    networks += [{"measure": "unknown", "value": None, "unit": "nats/dim"}]
+    text = write_report(Evaluation(config(experiment)), networks, {"ndf_sha256": "0123"})
+    assert (output(experiment) / "evaluation.txt").read_text() == text
     report = json.loads((output(experiment) / "evaluation.json").read_text())
-    assert report["options"]["num_eval_points"] == POINTS
+    assert report["config"]["num_eval_points"] == POINTS
+    assert report["ndf_sha256"] == "0123"
+    assert report["commit"]
     for name, (title, columns, _) in TABLES.items():
         assert title in text
         with open(output(experiment) / f"{name}.csv", newline="") as file:
             rows = list(csv.DictReader(file))
-        assert [row["set"] for row in rows] == [row["set"] for row in report[name]]
         assert list(rows[0]) == [column.key for column in columns]
-        number = columns[-1].key
-        assert [float(row[number]) for row in rows] == [row[number] for row in report[name]]  # every digit
+        for found, expected in zip(rows, report[name], strict=True):
+            for column in columns:
+                value = expected[column.key]
+                assert found[column.key] == ("" if value is None else str(value))  # every digit
+    assert re.search(r"mean test \|UDF error\| +0\.00333 +mesh units", text)
+    assert re.search(r"unknown +- +nats/dim", text)
     scaled = f"{1e4 * report['reconstruction'][0]['chamfer_udf_mean']:.4f}"
     assert scaled in text
     Evaluation(config(experiment))  # the files beside the folders do not disturb
@@ -170,7 +178,8 @@ def test_num_eval_shapes_bounds_every_set(experiment: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "command"),
     [
-        ("generation", "python generate.py --config"),
+        ("sets/flow", "python evaluate.py --config"),
+        ("sets/decoded", "python evaluate.py --config"),
         ("reconstruction", "python generate.py --mode reconstruct --config"),
     ],
 )
@@ -179,14 +188,14 @@ def test_missing_inputs_name_the_command_that_makes_them(experiment: Path, folde
     away.rename(away.with_name("hidden"))
     try:
         with pytest.raises(UserError, match=f"0 shapes in .*{folder}, 2 or more expected; make them with: {command}"):
-            Evaluation(config(experiment))
+            Evaluation(config(experiment)).generation_rows()
     finally:
         away.with_name("hidden").rename(away)
 
 
 def test_too_few_points_and_foreign_reconstructions_are_named(experiment: Path) -> None:
-    with pytest.raises(UserError, match=f"has {DENSE} points, 701 are compared; lower num_eval_points"):
-        Evaluation(config(experiment, "--num_eval_points", "701")).generation_rows()
+    with pytest.raises(UserError, match=f"has {POINTS} points, {POINTS + 1} are compared; lower num_eval_points"):
+        Evaluation(config(experiment, "--num_eval_points", str(POINTS + 1))).generation_rows()
     strange = output(experiment) / "reconstruction" / "train0"
     write_cloud(strange, np.zeros((4, 3)))
     try:

@@ -8,40 +8,17 @@ import numpy as np
 import pytest
 import torch
 from helpers import read_config
+from tiny_experiment import SMALL, write_shapes
 
 from configs.config_loader import get_config
 from configs.errors import UserError
-from configs.files import write_npz
-from configs.layout import UNIFORM_SAMPLES, boundary_samples, voxelized_point_cloud
+from configs.layout import UNIFORM_SAMPLES
 from dataprocessing.voxelized_pointcloud_sampling import voxelize
 from models.checkpoints import latest_checkpoint, load_checkpoint
 from models.data.occupancy import occupancy_from_points
 from models.data.shape_samples import ShapeSteps, split_folders, validation_batches
 from models.ndf_training import NDFTrainer, clamped_l1, load_frozen_ndf
 from models.training import EXIT_STOPPED, AveragedWeights, learning_rate, step_seed
-
-SMALL = {
-    "code_kind": "vector", "latent_dim": 5, "encoder_channels": [3, 4], "hidden_dim": 8, "decoder_hidden": 7,
-    "decoder_resolution": [3, 6], "decoder_channels": [4, 3], "input_res": 9, "num_sample_points_training": 67,
-    "batch_size": 2, "num_epochs": 2, "val_every": 3, "lr": 0.01, "warmup_steps": 1,
-}  # fmt: skip
-
-
-def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0) -> None:
-    """Shapes that are spheres of several radii, preprocessed, with a split of all but two for training."""
-    rng = np.random.default_rng(seed)
-    folders = [folder / "data" / f"sphere{i}" for i in range(count)]
-    for i, place in enumerate(folders):
-        radius = 0.2 + 0.25 * i / count
-        place.mkdir(parents=True)
-        cloud = rng.normal(size=(53, 3))
-        cloud *= radius / np.linalg.norm(cloud, axis=1, keepdims=True)
-        write_npz(place / voxelized_point_cloud(9, 53), point_cloud=cloud)
-        for name in (boundary_samples(0.08), boundary_samples(0.003), UNIFORM_SAMPLES):
-            p = rng.uniform(-0.55, 0.55, (points, 3))
-            write_npz(place / name, points=p, df=np.abs(np.linalg.norm(p, axis=1) - radius))
-    names = [str(place) for place in folders]
-    write_npz(folder / "split.npz", train=names[:-2], val=names[-2:-1], test=names[-1:])
 
 
 @pytest.fixture

@@ -1,0 +1,39 @@
+"""What step 7 says of the two networks themselves: errors of the distances, likelihoods of the codes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from models.checkpoints import load_checkpoint
+from models.codes import load_codes
+from models.data.shape_samples import validation_batches
+from models.generation import Generator
+from models.ndf_training import validate
+from models.rnvp_training import noised_nll
+
+
+def network_rows(generator: Generator, test_folders: Sequence[Path]) -> list[dict]:
+    """Rows (measure, value, unit): what training stored in the two checkpoints, and the same for the test split.
+
+    |UDF error|: mean over points nearer to the surface than max_dist, drawn as for training. NLL: of whitened codes
+    with the noise that the flow was trained with. A value that a checkpoint lacks is None.
+    """
+    cfg, device = generator.cfg, generator.device
+    ndf_state, rnvp_state = load_checkpoint(generator.ndf_path), load_checkpoint(generator.rnvp_path)
+    batches = validation_batches(list(test_folders), cfg)
+    bar = tqdm(batches, desc="test |UDF error|", unit="batch", disable=None)
+    errors = validate(generator.ndf, bar, cfg, device)
+    noise, stored = rnvp_state["code_noise"], rnvp_state["nll_nats_per_dim"]
+    test_codes = torch.from_numpy(load_codes(cfg, "test").one_per_shape().codes).to(device)
+    rows = [
+        ("mean test |UDF error|", errors["near_abs_error"], "mesh units"),
+        ("test NDF loss", errors["clamped_l1"], "mesh units"),
+        ("validation NDF loss", ndf_state.get("best"), "mesh units"),
+        ("training flow NLL", stored["train"], "nats/dim"),
+        ("validation flow NLL", stored["val"], "nats/dim"),
+        ("test flow NLL", noised_nll(generator.flow, test_codes, noise, cfg), "nats/dim"),
+        ("validation Gaussian NLL", stored["gaussian"], "nats/dim"),
+    ]
+    return [{"measure": measure, "value": value, "unit": unit} for measure, value, unit in rows]

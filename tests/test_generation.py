@@ -1,0 +1,218 @@
+"""Generation: what a seed fixes, what the files say of a shape, what is made again and what is not, user errors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_experiment import make_experiment, save_random_ndf, tiny_config, train_flow
+from torch.testing import assert_close
+
+import generate
+from configs.errors import UserError
+from configs.layout import DENSE_POINT_CLOUD, Experiment
+from models.checkpoints import best_checkpoint
+from models.generation import Generator
+from models.point_cloud_io import read_cloud
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny experiment, which the tests leave as it is but for its evaluation/ folder."""
+    folder = tmp_path_factory.mktemp("generation")
+    make_experiment(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def coarse_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.projection.LATTICE", 12)  # 64 times fewer cells
+
+
+@pytest.fixture(autouse=True)
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The view and the cut of each picture that is asked for, in the place of the renderer, which takes seconds."""
+    asked = []
+
+    def render(cloud: np.ndarray, view: str, cut: str, color: tuple[int, int, int]) -> np.ndarray:
+        asked.append((view, cut))
+        return np.full((4, 6, 3), color, dtype=np.uint8)
+
+    monkeypatch.setattr("models.showcase.render_cloud", render)
+    return asked
+
+
+def generator(root: Path, **options: object) -> Generator:
+    return Generator(tiny_config(root, **options))
+
+
+def run_generate(root: Path, *words: str) -> None:
+    tiny_config(root)  # writes the config file
+    assert generate.main(["--config", str(root / "config.txt"), *words]) == 0
+
+
+def arrays(folder: Path, name: str) -> dict[str, np.ndarray]:
+    with np.load(folder / name / DENSE_POINT_CLOUD, allow_pickle=False) as file:
+        return dict(file)
+
+
+def times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("dense_point_cloud.*"))}
+
+
+def test_a_seed_fixes_the_shapes_and_shape_n_does_not_depend_on_how_many(root: Path):
+    made = generator(root)
+    three, five, other = made.sampled(3, seed=0), made.sampled(5, seed=0), made.sampled(3, seed=1)
+    assert five.names == ["0", "1", "2", "3", "4"]
+    assert torch.equal(three.codes, generator(root).sampled(3, seed=0).codes)
+    assert torch.equal(three.codes, five.codes[:3])
+    spread = five.codes.std(dim=0).mean()
+    assert (three.codes - other.codes).abs().mean() > 0.3 * spread
+    assert torch.cdist(five.codes, five.codes).fill_diagonal_(9).min() > 0.3 * spread
+    clouds = list(made.clouds(three, 70, "x"))
+    assert [cloud.shape for cloud in clouds] == [(70, 3)] * 3
+    for one, two in zip(clouds, made.clouds(five, 70, "x"), strict=False):
+        assert np.array_equal(one, two)
+
+
+def test_sampled_codes_are_the_inverse_of_scaled_standard_normal_latents(root: Path):
+    made = generator(root, temperature=0.5)
+    z, _ = made.flow(made.sampled(400, seed=3).codes)
+    assert z.std().item() == pytest.approx(0.5, rel=0.05)
+    assert z.mean().abs() < 0.05
+    whole = generator(root, temperature=1.0).sampled(400, seed=3)
+    assert_close(2 * z, made.flow(whole.codes)[0], atol=1e-3, rtol=1e-3)
+
+
+def test_temperature_near_zero_gives_one_shape(root: Path):
+    codes = generator(root, temperature=1e-4).sampled(4, seed=0).codes
+    assert codes.std(dim=0).max() < 1e-3 * generator(root).sampled(4, seed=0).codes.std(dim=0).max()
+
+
+def test_files_hold_what_the_flow_says_of_their_code(root: Path):
+    run_generate(root, "--seed", "5")
+    folder = Experiment(tiny_config(root)).generation
+    made = generator(root, seed=5)
+    for n, code in enumerate(made.sampled(3, seed=5).codes):
+        found = arrays(folder, str(n))
+        assert_close(torch.from_numpy(found["code"]), code)
+        log_prob = made.flow.log_prob(code[None]).item()
+        assert found["log_likelihood"] == pytest.approx(log_prob, rel=1e-5)
+        per_dim = -made.flow.log_prob_whitened(made.flow.whiten(code[None])).item() / 5
+        assert found["nll_nats_per_dim"] == pytest.approx(per_dim, rel=1e-5)
+        assert found["seed"] == 5
+        assert found["point_cloud"].shape == (90, 3)
+        assert found["point_cloud"].dtype == np.float32
+        with torch.no_grad():
+            p = 2 * torch.from_numpy(found["point_cloud"]).flip(-1)[None]
+            assert made.ndf.query(p, made.ndf.features(code[None])).max() < 0.009
+        assert np.array_equal(read_cloud(folder / str(n) / "dense_point_cloud.ply"), found["point_cloud"])
+    index = json.loads((folder / "index.json").read_text())
+    assert index["shapes"] == ["0", "1", "2"]
+    assert index["num_points"] == 90
+    assert index["facts"][1] == {"seed": 5, "number": 1, "temperature": 1.0}
+
+
+def test_contact_sheet_shows_training_shapes_new_ones_and_these_cut_open(
+    root: Path, rendered: list[tuple[str, str]], capsys: pytest.CaptureFixture
+):
+    run_generate(root, "--seed", "6", "--num_shapes", "9")
+    whole, open_ = ("three_quarter", "none"), ("cutaway", "lengthwise")
+    assert rendered == [whole] * 7 + [whole] * 7 + [whole] * 9 + [open_] * 8  # 7 training shapes, true and decoded
+    sheet = Experiment(tiny_config(root)).generation / "contact_sheet.png"
+    before = sheet.stat().st_mtime_ns
+    run_generate(root, "--seed", "6", "--num_shapes", "9")  # all is there
+    assert len(rendered) == 31
+    assert sheet.stat().st_mtime_ns == before
+    assert "9 clouds of 90 points were there already" in capsys.readouterr().out
+    run_generate(root, "--mode", "interpolate", "--num_shapes", "4")
+    assert rendered[31:] == [whole] * 4 + [open_] * 4
+
+
+def write(made: Generator, folder: Path) -> bool:
+    return made.write(made.sampled(2, made.cfg.seed), folder, made.cfg.num_output_points, "x")
+
+
+def test_a_second_run_makes_nothing_and_a_changed_option_makes_anew(root: Path, tmp_path: Path):
+    assert not write(generator(root), tmp_path)
+    before = times(tmp_path)
+    assert len(before) == 4
+    assert write(generator(root), tmp_path)
+    assert times(tmp_path) == before
+    for options in ({"num_output_points": 80}, {"temperature": 0.7}, {"seed": 3}, {"num_steps": 6}, {}):
+        assert not write(generator(root, **options), tmp_path), options
+        after = times(tmp_path)
+        assert all(after[path] > before[path] for path in before), options
+        assert len(read_cloud(tmp_path / "1" / DENSE_POINT_CLOUD)) == options.get("num_output_points", 90)
+        before = after
+    (tmp_path / "1" / DENSE_POINT_CLOUD).unlink()
+    assert not write(generator(root), tmp_path)
+    assert times(tmp_path).keys() == before.keys()
+
+
+def test_another_flow_makes_anew_and_a_run_that_broke_off_too(root: Path, tmp_path: Path):
+    assert not write(generator(root), tmp_path)
+    first = arrays(tmp_path, "0")
+    train_flow(tiny_config(root, exp_name="other", seed=7, ndf_checkpoint=best_ndf(root)))
+    other = best_checkpoint(Experiment(tiny_config(root, exp_name="other")).rnvp_checkpoints)
+    made = generator(root, rnvp_checkpoint=other)
+    assert not write(made, tmp_path)
+    assert not np.allclose(arrays(tmp_path, "0")["code"], first["code"])
+    assert write(made, tmp_path)
+    made.clouds = broken_clouds
+    with pytest.raises(KeyboardInterrupt):
+        made.write(made.sampled(2, seed=1), tmp_path, 90, "x")
+    assert not (tmp_path / "index.json").exists()  # what lies there is of two runs
+
+
+def broken_clouds(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def best_ndf(root: Path) -> Path:
+    return best_checkpoint(Experiment(tiny_config(root)).ndf_checkpoints)
+
+
+def test_reconstructions_are_the_test_shapes_by_name_from_their_own_codes(root: Path):
+    run_generate(root, "--mode", "reconstruct", "--num_shapes", "4")
+    experiment = Experiment(tiny_config(root))
+    names = json.loads((experiment.reconstruction / "index.json").read_text())["shapes"]
+    assert names == ["sphere8", "sphere9", "sphere10", "sphere11"]
+    codes = np.load(experiment.codes / "test.npy")
+    for name, code in zip(names, codes, strict=True):
+        assert np.array_equal(arrays(experiment.reconstruction, name)["code"], code)
+    assert generator(root).reconstructed("test", 2).names == names[:2]
+
+
+def test_interpolation_goes_straight_from_one_shape_to_the_other_in_z(root: Path):
+    made = generator(root, interpolate_from="sphere10", interpolate_to="sphere8")
+    path = made.interpolated(5)
+    codes = torch.from_numpy(np.load(made.experiment.codes / "test.npy"))
+    assert_close(path.codes[[0, 4]], codes[[2, 0]], atol=1e-5, rtol=1e-4)
+    z, _ = made.flow(path.codes)
+    steps = z.diff(dim=0)
+    assert_close(steps, steps.mean(dim=0).expand(4, -1), atol=1e-4, rtol=1e-3)
+    assert steps.norm(dim=1).min() > 1e-2
+    assert path.names == ["000", "001", "002", "003", "004"]
+    assert path.facts[1] == {"between": ["sphere10", "sphere8"], "share": 0.25}
+    assert generator(root).interpolated(2).facts[0]["between"] == ["sphere8", "sphere9"]
+
+
+def test_mistakes_are_told_with_what_to_do(root: Path, tmp_path: Path):
+    with pytest.raises(UserError, match=r"no test shape is named 'sphere1'; the test split has sphere8, sphere9"):
+        generator(root, interpolate_from="sphere1").interpolated(3)
+    with pytest.raises(UserError, match=r"no NDF checkpoint in .*; train one with: python train_ndf.py --config"):
+        generator(root, exp_name="nothing")
+    with pytest.raises(UserError, match=r"no RealNVP checkpoint in .*; train one with: python train_rnvp.py --config"):
+        generator(root, exp_name="nothing", ndf_checkpoint=best_ndf(root))
+
+
+def test_codes_of_another_ndf_are_refused(root: Path):
+    cfg = tiny_config(root, exp_name="stale")
+    save_random_ndf(cfg)
+    train_flow(cfg)
+    Generator(cfg)
+    save_random_ndf(cfg, seed=2)  # the NDF was trained on
+    with pytest.raises(UserError, match=r"codes in .* are of another NDF checkpoint than .*best.tar .*train_rnvp.py"):
+        Generator(cfg)

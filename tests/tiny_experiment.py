@@ -1,0 +1,94 @@
+"""Preprocessed shapes and trained networks, so small that tests make them: spheres of several radii."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import torch
+import trimesh
+from helpers import read_config
+from network_weights import random_weights
+
+from configs.config_loader import config_as_dict
+from configs.files import write_npz
+from configs.layout import SCALED_MESH, UNIFORM_SAMPLES, Experiment, boundary_samples, voxelized_point_cloud
+from models.checkpoints import save_checkpoint
+from models.codes import encode_splits, ndf_checkpoint_path
+from models.data.occupancy import occupancy_from_points, to_grid_coords
+from models.data.shape_samples import read_cloud, split_folders
+from models.devices import pick_device
+from models.ndf_training import load_frozen_ndf
+from models.rnvp_training import FlowTrainer
+from models.shape_codes import build_ndf
+
+SMALL = {
+    "code_kind": "vector", "latent_dim": 5, "encoder_channels": [3, 4], "hidden_dim": 8, "decoder_hidden": 7,
+    "decoder_resolution": [3, 6], "decoder_channels": [4, 3], "input_res": 9, "num_sample_points_training": 67,
+    "batch_size": 2, "num_epochs": 2, "val_every": 3, "lr": 0.01, "warmup_steps": 1,
+}  # fmt: skip
+# The networks of `make_experiment`.
+TINY = SMALL | {
+    "flow_steps": 20, "flow_val_every": 10, "flow_couplings": 2, "flow_hidden": 8, "warmup_steps": 1,
+    "num_output_points": 90, "num_shapes": 3, "num_eval_shapes": 4, "num_eval_points": 60,
+    "num_eval_points_dense": 80,
+}  # fmt: skip
+
+
+def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, num_test: int = 1) -> None:
+    """Spheres of several radii, preprocessed, with a split: the last ones are for the test, one for validation."""
+    rng = np.random.default_rng(seed)
+    folders = [folder / "data" / f"sphere{i}" for i in range(count)]
+    for i, place in enumerate(folders):
+        radius = 0.2 + 0.25 * (5 * i % count) / count
+        place.mkdir(parents=True)
+        cloud = rng.normal(size=(53, 3))
+        cloud *= radius / np.linalg.norm(cloud, axis=1, keepdims=True)
+        write_npz(place / voxelized_point_cloud(9, 53), point_cloud=cloud)
+        for name in (boundary_samples(0.08), boundary_samples(0.003), UNIFORM_SAMPLES):
+            p = rng.uniform(-0.55, 0.55, (points, 3))
+            write_npz(place / name, points=p, df=np.abs(np.linalg.norm(p, axis=1) - radius))
+        trimesh.creation.icosphere(subdivisions=2, radius=radius).export(place / SCALED_MESH)
+    names = [str(place) for place in folders]
+    num_train = count - 1 - num_test
+    write_npz(folder / "split.npz", train=names[:num_train], val=names[num_train:-num_test], test=names[-num_test:])
+
+
+def tiny_config(folder: Path, **options: object) -> Namespace:
+    """The configuration of `make_experiment`; `options` win."""
+    return read_config(folder, **(TINY | options))
+
+
+def make_experiment(folder: Path) -> Namespace:
+    """Twelve spheres, an NDF with random weights that has surfaces, codes and a flow of them, below `folder`."""
+    write_shapes(folder, count=12, num_test=4)
+    cfg = tiny_config(folder)
+    save_random_ndf(cfg)
+    train_flow(cfg)
+    return cfg
+
+
+def save_random_ndf(cfg: Namespace, seed: int = 1) -> None:
+    """A checkpoint with random weights, shifted and scaled: its field is 0 somewhere in the box, and about as steep as
+    a distance there."""
+    model = random_weights(build_ndf(vars(cfg)), seed)
+    clouds = np.stack([read_cloud(folder, cfg) for folder in split_folders(cfg)["train"]])
+    grids = model.features(model.encode(occupancy_from_points(torch.from_numpy(clouds), cfg.input_res, -0.5, 0.5)))
+    box = torch.rand(len(clouds), 500, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    model.activate = lambda raw: raw
+    points = box.requires_grad_()
+    raw = model.query(to_grid_coords(points), grids)
+    (gradient,) = torch.autograd.grad(raw.sum(), points)
+    with torch.no_grad():
+        scale = 1 / gradient.norm(dim=-1).median()
+        model.fc_out.bias.copy_(scale * (model.fc_out.bias - raw.median()))
+        model.fc_out.weight.mul_(scale)
+    state = {"model_state_dict": model.state_dict(), "training_time": float(seed), "best": 0.25}
+    save_checkpoint(Experiment(cfg).ndf_checkpoints, state | {"config": config_as_dict(cfg)}, is_best=True)
+
+
+def train_flow(cfg: Namespace) -> None:
+    """What train_rnvp.py does."""
+    device, checkpoint = pick_device(cfg), ndf_checkpoint_path(cfg)
+    ndf = load_frozen_ndf(checkpoint, cfg, device)
+    encode_splits(ndf, checkpoint, split_folders(cfg), cfg, device)
+    FlowTrainer(cfg, ndf.code_noise).train()
