@@ -39,7 +39,7 @@ def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, 
     rng = np.random.default_rng(seed)
     folders = [folder / "data" / f"sphere{i}" for i in range(count)]
     for i, place in enumerate(folders):
-        radius = 0.2 + 0.25 * (5 * i % count) / count
+        radius = 0.2 + 0.25 * i / count
         place.mkdir(parents=True)
         cloud = rng.normal(size=(53, 3))
         cloud *= radius / np.linalg.norm(cloud, axis=1, keepdims=True)
