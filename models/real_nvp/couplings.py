@@ -90,10 +90,10 @@ class Permutation(nn.Module):
         self.register_buffer("order", order)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x[:, self.order], x.new_zeros(x.shape[0])
+        return x.index_select(1, self.order), x.new_zeros(x.shape[0])
 
     def inverse(self, z: Tensor) -> Tensor:
-        return z[:, self.order.argsort()]
+        return z.index_select(1, self.order.argsort())
 
 
 class Rescale(nn.Module):

@@ -19,9 +19,9 @@ class ResidualMLP(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.relu(self.first(x))
+        h = F.relu(self.first(x), inplace=True)
         for layer in self.residuals:
-            h = h + F.relu(layer(F.dropout(h, self.dropout, self.training)))
+            h = h + F.relu(layer(F.dropout(h, self.dropout, self.training)), inplace=True)
         return self.head(F.dropout(h, self.dropout, self.training))
 
 
