@@ -15,7 +15,7 @@ from models.data.occupancy import to_grid_coords
 from models.local_model import NDF
 
 HALF_EXTENT = 0.55  # meshes lie in [-0.5, 0.5]^3; predicted surfaces may stand out a little
-LATTICE = 48  # cells per axis of the coarse lattice
+LATTICE = 48  # cells per axis of the coarse lattice, an even number
 MAX_ROUNDS = 50
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -70,13 +70,21 @@ def cells_near_surface(distance: Callable[[Tensor], Tensor], chunk: int, device:
     """Centres of the lattice cells that can hold surface: distance at the centre below half the diagonal.
 
     Returns centres (M, 3) mesh units and the cell's side. 1.5 half diagonals are allowed, since a network's field is
-    only about 1-Lipschitz.
+    only about 1-Lipschitz. Cells twice as wide are looked at first: most hold none, and their parts are left out.
     """
-    side = 2 * HALF_EXTENT / LATTICE
-    axis = (torch.arange(LATTICE, device=device) + 0.5) * side - HALF_EXTENT
-    centres = torch.cartesian_prod(axis, axis, axis)  # (LATTICE^3, 3)
-    values = torch.cat([distance(part) for part in centres.split(chunk)])
-    return centres[values < 1.5 * side * 3**0.5 / 2], side
+    side = 4 * HALF_EXTENT / LATTICE
+    axis = (torch.arange(LATTICE // 2, device=device) + 0.5) * side - HALF_EXTENT
+    centres = near_surface(distance, torch.cartesian_prod(axis, axis, axis), side, chunk)
+    side /= 2
+    corner = torch.tensor([-side / 2, side / 2], device=device)
+    parts = (centres[:, None] + torch.cartesian_prod(corner, corner, corner)).flatten(0, 1)  # (8 M, 3)
+    return near_surface(distance, parts, side, chunk), side
+
+
+def near_surface(distance: Callable[[Tensor], Tensor], centres: Tensor, side: float, chunk: int) -> Tensor:
+    """Those of the cells' centres (M, 3) whose cell can hold surface."""
+    values = [distance(part) for part in centres.split(chunk)]
+    return centres[torch.cat(values) < 1.5 * side * 3**0.5 / 2]
 
 
 def dense_point_cloud(

@@ -85,6 +85,10 @@ def test_cells_near_surface_hold_all_of_it():
     nearest = torch.cdist(on_surface, centres, p=float("inf")).min(dim=1).values
     assert nearest.max() <= side / 2 + 1e-6
     assert len(centres) < 0.2 * 48**3
+    # Just as if the whole fine lattice had been looked at.
+    axis = (torch.arange(48) + 0.5) * side - 24 * side
+    lattice = torch.cartesian_prod(axis, axis, axis)
+    assert len(centres) == (sphere(lattice) < 1.5 * side * 3**0.5 / 2).sum()
 
 
 def test_field_without_surface_is_an_error():
