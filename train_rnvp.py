@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     checkpoint = ndf_checkpoint_path(cfg)
     ndf = load_frozen_ndf(checkpoint, cfg, device)
     encode_splits(ndf, checkpoint, split_folders(cfg), cfg, device)
-    return FlowTrainer(cfg, code_noise=getattr(ndf, "code_noise", 0.0)).train()
+    return FlowTrainer(cfg).train()
 
 
 if __name__ == "__main__":

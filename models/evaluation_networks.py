@@ -25,7 +25,7 @@ def network_rows(generator: Generator, test_folders: Sequence[Path]) -> list[dic
     batches = validation_batches(list(test_folders), cfg)
     bar = tqdm(batches, desc="test |UDF error|", unit="batch", disable=None)
     errors = validate(generator.ndf, bar, cfg, device)
-    noise, stored = rnvp_state["code_noise"], rnvp_state["nll_nats_per_dim"]
+    noise, stored = rnvp_state["flow_noise"], rnvp_state["nll_nats_per_dim"]
     test_codes = torch.from_numpy(load_codes(cfg, "test").one_per_shape().codes).to(device)
     rows = [
         ("mean test |UDF error|", errors["near_abs_error"], "mesh units"),

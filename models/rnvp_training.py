@@ -30,11 +30,10 @@ VALIDATION_DRAWS = 8  # draws of the noise on each validation code: their mean i
 class FlowTrainer:
     """One experiment's flow, from nothing or from its latest checkpoint. The codes are whole in memory."""
 
-    def __init__(self, cfg: Namespace, code_noise: float):
-        """code_noise: sd of the noise that the decoder was trained with, taken unless `flow_noise` names another."""
+    def __init__(self, cfg: Namespace):
         self.cfg, self.experiment = cfg, Experiment(cfg)
         self.device = pick_device(cfg)
-        self.noise = code_noise if cfg.flow_noise is None else cfg.flow_noise
+        self.noise = cfg.flow_noise
         train, val = load_codes(cfg, "train"), load_codes(cfg, "val").one_per_shape()
         self.train_codes, self.val_codes = train.tensor().to(self.device), val.tensor().to(self.device)
         self.plain_codes = train.one_per_shape().tensor().to(self.device)
@@ -103,7 +102,7 @@ class FlowTrainer:
         log.add_scalar("rnvp/nll_gap_val_minus_train", values["val"] - values["train"], self.run.step)
         is_best = self.run.note_value(values["val"])
         self.run.save(
-            is_best, ema_state_dict=self.average.model.state_dict(), nll_nats_per_dim=values, code_noise=self.noise
+            is_best, ema_state_dict=self.average.model.state_dict(), nll_nats_per_dim=values, flow_noise=self.noise
         )
         tqdm.write(
             f"RealNVP step {self.run.step}, {self.run.seconds / 60:.1f} min, NLL in nats/dim: "

@@ -7,8 +7,9 @@
 | grid      | (D, r, r, r)              | every level pooled to r^3, a learned projection                   |
 | vector    | (D,)                      | a learned projection of the coarsest level                        |
 
-Learned codes are standardised per channel over the training set (a batch norm without scale and shift), so that
-`code_noise` is a share of their spread. The noise is what makes the decoder forgive the codes that a flow samples.
+Learned codes are normalised, each on its own, to mean 0 and variance 1 over its numbers, so that `code_noise` is a
+share of their spread. The noise is what makes the decoder forgive the codes that a flow samples. (A batch norm instead
+gave a larger error, 0.00445 to 0.00428 after 750 steps: the statistics of 8 shapes are noise of their own.)
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ class FusedNDF(NDF):
 
 
 class BottleneckNDF(NDF):
-    """What `grid` and `vector` share: a standardised code, noise on it in training, a decoder to feature grids.
+    """What `grid` and `vector` share: a normalised code, noise on it in training, a decoder to feature grids.
 
     decoder_resolution, decoder_channels: nodes per axis and channels of the grids that points look features up in,
     coarse to fine; each resolution is twice the one before.
@@ -72,6 +73,10 @@ class BottleneckNDF(NDF):
         # |s| starts near a car's mean distance: with a zero start the sign of s would be undecided everywhere.
         nn.init.constant_(self.fc_out.bias, 0.05)
 
+    def normalise(self, raw: Tensor) -> Tensor:
+        """Mean 0 and variance 1 over the numbers of each code; float32, whatever the networks around compute in."""
+        return F.layer_norm(raw.float(), raw.shape[1:])
+
     def perturb(self, code: Tensor) -> Tensor:
         """Add the training noise. Sampled codes are off the training set's by about so much."""
         return code + self.code_noise * torch.randn_like(code) if self.training and self.code_noise else code
@@ -91,7 +96,7 @@ class BottleneckNDF(NDF):
 
 
 class VectorNDF(BottleneckNDF):
-    """Code (D,): a linear map of the coarsest level; two linear layers give the coarsest feature grid."""
+    """Code (D,): a linear map of the coarsest level; three linear layers give the coarsest feature grid."""
 
     code_kind = "vector"
 
@@ -113,7 +118,6 @@ class VectorNDF(BottleneckNDF):
             raise UserError(f"input_res {input_res} is too small for {len(channels)} levels of encoder_channels")
         self.code_shape = (latent_dim,)
         self.to_code = nn.Linear(channels[-1] * coarsest**3, latent_dim)
-        self.standardise = nn.BatchNorm1d(latent_dim, affine=False)
         self.grid_shape = (decoder_channels[0],) + (decoder_resolution[0],) * 3
         self.from_code = nn.Sequential(
             nn.Linear(latent_dim, decoder_hidden),
@@ -124,7 +128,7 @@ class VectorNDF(BottleneckNDF):
         )
 
     def encode(self, x: Tensor) -> Tensor:
-        return self.standardise(self.to_code(self.pyramid(x)[-1].flatten(1)))  # (B, D)
+        return self.normalise(self.to_code(self.pyramid(x)[-1].flatten(1)))  # (B, D)
 
     def coarsest_grid(self, code: Tensor) -> Tensor:
         return self.from_code(code).unflatten(1, self.grid_shape)
@@ -154,7 +158,6 @@ class GridNDF(BottleneckNDF):
             )
         self.code_shape = (latent_dim,) + (out_resolution,) * 3
         self.to_code = nn.Conv3d(1 + sum(channels), latent_dim, 1)
-        self.standardise = nn.BatchNorm3d(latent_dim, affine=False)
         self.from_code = nn.Sequential(
             nn.Conv3d(latent_dim, 2 * decoder_channels[0], 3, padding=1),
             nn.SiLU(),
@@ -166,7 +169,7 @@ class GridNDF(BottleneckNDF):
         pooled = [
             F.adaptive_avg_pool3d(level, r) if level.shape[-1] >= r else resample(level, r) for level in self.pyramid(x)
         ]
-        return self.standardise(self.to_code(torch.cat(pooled, dim=1)))  # (B, D, r, r, r)
+        return self.normalise(self.to_code(torch.cat(pooled, dim=1)))  # (B, D, r, r, r)
 
     def coarsest_grid(self, code: Tensor) -> Tensor:
         return self.from_code(code)

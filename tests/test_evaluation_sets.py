@@ -131,7 +131,7 @@ def test_network_rows_are_the_stored_values_and_the_same_of_the_test_split(gener
     assert values["mean test |UDF error|"] == (pytest.approx(torch.cat(errors).mean().item(), rel=1e-4), "mesh units")
     assert values["validation NDF loss"] == (0.25, "mesh units")
     state = load_checkpoint(generator.rnvp_path)
-    stored, noise = state["nll_nats_per_dim"], state["code_noise"]
+    stored, noise = state["nll_nats_per_dim"], state["flow_noise"]
     for part in ("training", "validation", "test"):
         codes = load_codes(cfg, {"training": "train", "validation": "val", "test": "test"}[part]).one_per_shape()
         expected = noised_nll(flow, codes.tensor(), noise, cfg)  # for training and validation: as it was stored

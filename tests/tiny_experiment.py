@@ -91,4 +91,4 @@ def train_flow(cfg: Namespace) -> None:
     device, checkpoint = pick_device(cfg), ndf_checkpoint_path(cfg)
     ndf = load_frozen_ndf(checkpoint, cfg, device)
     encode_splits(ndf, checkpoint, split_folders(cfg), cfg, device)
-    FlowTrainer(cfg, ndf.code_noise).train()
+    FlowTrainer(cfg).train()
