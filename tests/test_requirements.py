@@ -1,8 +1,10 @@
 """requirements.txt is the single source: pinned, installed as it says, and what NDF.yml gives to conda users."""
 
+import ast
 import re
 import sys
 from importlib.metadata import metadata, version
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +14,7 @@ from packaging.version import Version
 
 from configs.layout import ROOT
 
+IMPORT_NAMES = {"pillow": "PIL", "open3d-cpu": "open3d"}
 INSTALL_LINES = {"-e .", "-r requirements.txt"}
 
 
@@ -79,3 +82,25 @@ def test_supported_pythons_are_those_that_make_looks_for():
     assert {int(minor) for minor in re.findall(r"\bpython3\.(\d+)", makefile)} == accepted
     low, high = re.search(r"\((3, \d+)\) <= sys.version_info < \((3, \d+)\)", makefile).groups()
     assert (low, high) == (f"3, {min(accepted)}", f"3, {max(accepted) + 1}")
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Top-level names of all absolute imports in a Python file, those inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_every_import_is_required_and_every_requirement_is_imported():
+    product = list(ROOT.glob("*.py"))
+    for package in ("configs", "dataprocessing", "models"):
+        product += [path for path in (ROOT / package).rglob("*.py") if "experiments" not in path.parts]
+    used = set().union(*(imported_modules(path) for path in product))
+    foreign = used - sys.stdlib_module_names - {"configs", "dataprocessing", "models"}
+    required = {IMPORT_NAMES.get(requirement.name, requirement.name) for requirement in RUNTIME}
+    assert foreign <= required, "imported, but not in requirements.txt"
+    assert required - foreign <= {"tensorboard"}, "in requirements.txt, but nothing imports it"  # torch imports it
