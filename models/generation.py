@@ -52,7 +52,9 @@ class Generator:
         }
         self._check_codes()
         self.ndf: NDF = load_frozen_ndf(self.ndf_path, cfg, self.device)
-        self.flow: CodeFlow = load_flow(self.rnvp_path, cfg, self.ndf.code_shape, self.device)
+        self.flow: CodeFlow = load_flow(
+            self.rnvp_path, cfg, self.ndf.code_shape, self.sources["ndf_sha256"], self.device
+        )
 
     def _check_codes(self) -> None:
         """Raise UserError if the stored codes, and so the flow, are of another NDF than the one that is to decode."""

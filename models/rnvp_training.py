@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from tqdm import tqdm
 from configs.errors import UserError
 from configs.layout import Experiment, absolute
 from models.checkpoints import best_checkpoint, check_same_options, load_checkpoint, load_weights
-from models.codes import load_codes
+from models.codes import load_codes, read_index
 from models.devices import pick_device
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
 from models.training import (
@@ -41,10 +42,14 @@ class FlowTrainer:
         flow = build_flow(cfg.code_kind, tuple(self.train_codes.shape[1:]), **flow_options(vars(cfg)))
         flow.fit_whitening(self.train_codes.cpu(), self.noise)
         self.flow = flow.to(self.device)
-        optimizer = torch.optim.AdamW(self.flow.parameters(), lr=cfg.flow_lr, weight_decay=cfg.flow_weight_decay)
+        optimizer = torch.optim.AdamW(
+            self.flow.parameters(), lr=cfg.flow_lr, weight_decay=cfg.flow_weight_decay, fused=True
+        )
         self.run = TrainingRun(cfg, self.experiment.rnvp_checkpoints, self.flow, optimizer)
         self.average = AveragedWeights(self.flow, cfg.flow_ema)
+        self.ndf_sha256 = read_index(self.experiment.codes, "train")["sha256"]
         if state := self.run.resume(("code_kind", *FLOW_OPTIONS)):
+            check_same_ndf(state, self.ndf_sha256, self.run.folder)
             self.average.model.load_state_dict(state["ema_state_dict"])
 
     @property
@@ -102,7 +107,11 @@ class FlowTrainer:
         log.add_scalar("rnvp/nll_gap_val_minus_train", values["val"] - values["train"], self.run.step)
         is_best = self.run.note_value(values["val"])
         self.run.save(
-            is_best, ema_state_dict=self.average.model.state_dict(), nll_nats_per_dim=values, flow_noise=self.noise
+            is_best,
+            ema_state_dict=self.average.model.state_dict(),
+            nll_nats_per_dim=values,
+            flow_noise=self.noise,
+            ndf_sha256=self.ndf_sha256,
         )
         tqdm.write(
             f"RealNVP step {self.run.step}, {self.run.seconds / 60:.1f} min, NLL in nats/dim: "
@@ -125,6 +134,15 @@ def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> f
     return torch.cat(values).mean().item()
 
 
+def check_same_ndf(state: dict[str, Any], ndf_sha256: str, source: Path) -> None:
+    """Raise UserError if a flow's checkpoint is of the codes of another NDF than the one with this SHA-256."""
+    if state["ndf_sha256"] != ndf_sha256:
+        raise UserError(
+            f"the flow in {source} was trained on the codes of another NDF checkpoint (it has been trained further, or"
+            " --ndf_checkpoint names another); delete that folder and run train_rnvp.py again"
+        )
+
+
 def rnvp_checkpoint_path(cfg: Namespace) -> Path:
     """The flow that `rnvp_checkpoint` names, or this experiment's best. Raises UserError without one."""
     named = absolute(cfg.rnvp_checkpoint) if cfg.rnvp_checkpoint else Experiment(cfg).rnvp_checkpoints
@@ -134,10 +152,15 @@ def rnvp_checkpoint_path(cfg: Namespace) -> Path:
     return path
 
 
-def load_flow(path: Path, cfg: Namespace, code_shape: tuple[int, ...], device: torch.device) -> CodeFlow:
+def load_flow(
+    path: Path, cfg: Namespace, code_shape: tuple[int, ...], ndf_sha256: str, device: torch.device
+) -> CodeFlow:
     """The flow of a checkpoint with its averaged weights, in eval mode. Raises UserError if it is of other codes."""
     state = load_checkpoint(path)
+    if "ema_state_dict" not in state:
+        raise UserError(f"{path} is no checkpoint of a flow (of an NDF, perhaps); give one that train_rnvp.py wrote")
     check_same_options(state["config"], vars(cfg), ("code_kind",), path)
+    check_same_ndf(state, ndf_sha256, path)
     flow = build_flow(cfg.code_kind, code_shape, **flow_options(state["config"]))
     load_weights(flow, state["ema_state_dict"], path)
     return flow.to(device).eval().requires_grad_(False)
