@@ -1,0 +1,62 @@
+"""The device option: what it accepts, what it refuses."""
+
+from argparse import Namespace
+
+import pytest
+import torch
+
+from configs.errors import UserError
+from models.devices import autocast, available_cores, pick_device
+
+
+def options(device: str) -> Namespace:
+    return Namespace(device=device, num_cpus=1)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_without_a_gpu_the_cpu_is_taken(no_gpu: None, name: str):
+    assert pick_device(options(name)) == torch.device("cpu")
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize(("name", "index"), [("auto", None), ("cuda", None), ("cuda:1", 1)])
+def test_a_gpu_is_taken_where_there_is_one(two_gpus: None, name: str, index: int | None):
+    assert pick_device(options(name)) == torch.device("cuda", index)
+
+
+def test_a_gpu_that_is_not_there_is_told(no_gpu: None):
+    with pytest.raises(UserError, match="device = cuda found, but torch sees 0 CUDA GPUs; use --device auto or cpu"):
+        pick_device(options("cuda"))
+
+
+def test_a_gpu_of_too_high_a_number_is_told(two_gpus: None):
+    with pytest.raises(UserError, match="device = cuda:2 found, but torch sees 2 CUDA GPUs"):
+        pick_device(options("cuda:2"))
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "meta"])
+def test_other_names_are_told(name: str):
+    with pytest.raises(UserError, match=f"device '{name}' found, auto, cpu, cuda or cuda:N expected"):
+        pick_device(options(name))
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("auto", torch.float32), ("float32", torch.float32), ("bf16", torch.bfloat16)])  # fmt: skip
+def test_precision_on_a_cpu(precision: str, expected: torch.dtype):
+    with autocast(torch.device("cpu"), precision):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == expected
+
+
+def test_cores():
+    assert available_cores(3) == 3
+    assert available_cores(-1) >= 1
