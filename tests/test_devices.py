@@ -36,12 +36,14 @@ def test_a_gpu_is_taken_where_there_is_one(two_gpus: None, name: str, index: int
 
 
 def test_a_gpu_that_is_not_there_is_told(no_gpu: None):
-    with pytest.raises(UserError, match="device = cuda found, but torch sees 0 CUDA GPUs; use --device auto or cpu"):
+    with pytest.raises(
+        UserError, match="device = cuda asked for, but torch sees 0 CUDA GPUs; use --device auto or cpu"
+    ):
         pick_device(options("cuda"))
 
 
 def test_a_gpu_of_too_high_a_number_is_told(two_gpus: None):
-    with pytest.raises(UserError, match="device = cuda:2 found, but torch sees 2 CUDA GPUs"):
+    with pytest.raises(UserError, match="device = cuda:2 asked for, but torch sees 2 CUDA GPUs"):
         pick_device(options("cuda:2"))
 
 
@@ -51,7 +53,9 @@ def test_other_names_are_told(name: str):
         pick_device(options(name))
 
 
-@pytest.mark.parametrize(("precision", "expected"), [("auto", torch.float32), ("float32", torch.float32), ("bf16", torch.bfloat16)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("precision", "expected"), [("auto", torch.float32), ("float32", torch.float32), ("bf16", torch.bfloat16)]
+)
 def test_precision_on_a_cpu(precision: str, expected: torch.dtype):
     with autocast(torch.device("cpu"), precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == expected
