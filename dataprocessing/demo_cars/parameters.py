@@ -74,10 +74,10 @@ CHOICES: dict[str, tuple[float | int | str, ...]] = {
     "bed": (0,),
     "spare_wheel": (0,),
     "side_windows": ("all",),
-    "front_glass": (0, 0, 1),  # panes of the front doors: 0 leaves an opening, 1 gives a sheet
-    "rear_glass": (0, 1),
-    "screen_glass": (0, 1, 1),
-    "back_glass": (0, 1),
+    "front_glass": (0, 0, 0, 0, 1),  # panes of the front doors: 0 leaves an opening, 1 gives a sheet
+    "rear_glass": (0, 0, 0, 0, 1),  # mostly open, so that a small network learns that cars have windows
+    "screen_glass": (0, 1, 1, 1),
+    "back_glass": (0, 1, 1),
     "spokes": (5, 6, 7, 8, 10),
     "rim": ("straight", "split", "disc", "turbine"),
     "drive": ("left", "left", "right"),
