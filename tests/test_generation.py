@@ -192,8 +192,9 @@ def test_interpolation_goes_straight_from_one_shape_to_the_other_in_z(root: Path
     assert_close(path.codes[[0, 4]], codes[[2, 0]], atol=1e-5, rtol=1e-4)
     z, _ = made.flow(path.codes)
     steps = z.diff(dim=0)
-    assert_close(steps, steps.mean(dim=0).expand(4, -1), atol=1e-4, rtol=1e-3)
-    assert steps.norm(dim=1).min() > 1e-2
+    length = steps.norm(dim=1).mean()
+    assert length > 0.1
+    assert (steps - steps.mean(dim=0)).abs().max() < 0.01 * length  # straight, in equal steps; rounding is magnified
     assert path.names == ["000", "001", "002", "003", "004"]
     assert path.facts[1] == {"between": ["sphere10", "sphere8"], "share": 0.25}
     assert generator(root).interpolated(2).facts[0]["between"] == ["sphere8", "sphere9"]
