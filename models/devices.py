@@ -1,6 +1,8 @@
 """The one place that turns the options `device`, `precision` and `num_cpus` into torch's terms."""
 
+import ctypes
 import os
+import sys
 from argparse import Namespace
 from contextlib import AbstractContextManager, nullcontext
 
@@ -16,9 +18,24 @@ def available_cores(num_cpus: int) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed for the next step, where it would give it back to the system.
+
+    By default every large tensor is mapped anew, page by page: a training step of the demo took 181 ms so, 158 ms with
+    this (2 threads). 32 MiB is the largest threshold that glibc takes.
+    """
+    if sys.platform == "linux":
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            mallopt(mmap_threshold, 32 << 20)
+            mallopt(trim_threshold, 1 << 30)
+
+
 def pick_device(cfg: Namespace) -> torch.device:
     """The device that `cfg.device` names; sets torch's threads too. Raises UserError if it is not there."""
     torch.set_num_threads(available_cores(cfg.num_cpus))
+    keep_freed_memory()
     has_accelerator = torch.cuda.is_available()
     if cfg.device == "auto":
         return torch.device("cuda" if has_accelerator else "cpu")
