@@ -4,6 +4,7 @@ Files are read with `weights_only=True`: a checkpoint from a stranger cannot run
 `checkpoint_{h}h_{m}m_{s}s_{seconds}.tar`, without its colons (which some file systems refuse); both are read.
 """
 
+import io
 import pickle
 import re
 import subprocess
@@ -49,9 +50,11 @@ def save_checkpoint(folder: Path, state: dict[str, Any], is_best: bool) -> Path:
     """Write `state` as the latest checkpoint (and as the best one), then drop the latest before it."""
     before = timed_checkpoints(folder)
     path = folder / timed_name(state["training_time"])
+    content = io.BytesIO()  # by way of memory: on a full disk torch.save raises no OSError
+    torch.save(state, content)
     for target in [path, folder / BEST] if is_best else [path]:
         with atomic_path(target) as spare:
-            torch.save(state, spare)
+            spare.write_bytes(content.getbuffer())
     for old in before:
         if old != path:
             old.unlink(missing_ok=True)

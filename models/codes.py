@@ -8,6 +8,7 @@ every shape has one code; of train also mirrored ones and further draws.
 import hashlib
 import json
 from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,12 +93,12 @@ def encode_splits(
         if (destination / f"{split}.json").is_file() and read_index(destination, split) == index:
             continue
         (destination / f"{split}.json").unlink(missing_ok=True)  # never an index beside codes that are not its own
-        with atomic_path(destination / f"{split}.npy") as spare:
-            shape = (len(rows), *model.code_shape)
-            out = np.lib.format.open_memmap(spare, mode="w+", dtype=np.float32, shape=shape)
-            encode_rows(model, rows, cfg, device, out, split)
-            out.flush()
-            del out
+        with atomic_path(destination / f"{split}.npy") as spare, open(spare, "wb") as file:
+            # Written as they come, not through a memory map: that one kills the process when the disk is full.
+            header = {"descr": "<f4", "fortran_order": False, "shape": (len(rows), *model.code_shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for codes in encode_rows(model, rows, cfg, device, split):
+                file.write(codes.astype("<f4").tobytes())
         write_json(destination / f"{split}.json", index)
 
 
@@ -113,18 +114,17 @@ def rows_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, A
     ]
 
 
-@torch.no_grad()
 def encode_rows(
-    model: NDF, rows: list[dict[str, Any]], cfg: Namespace, device: torch.device, out: np.ndarray, split: str
-) -> None:
-    """Encode `rows` in batches into `out` (S, *code_shape)."""
+    model: NDF, rows: list[dict[str, Any]], cfg: Namespace, device: torch.device, split: str
+) -> Iterator[np.ndarray]:
+    """The codes of `rows`, batch after batch, (B, *code_shape)."""
     for start in tqdm(range(0, len(rows), cfg.batch_size), desc=f"encoding {split}", unit="batch", disable=None):
         batch = rows[start : start + cfg.batch_size]
         clouds = torch.from_numpy(np.stack([input_cloud(row, cfg) for row in batch])).to(device)
         x = occupancy_from_points(clouds, cfg.input_res, cfg.bb_min, cfg.bb_max)
-        with autocast(device, cfg.precision):
+        with torch.no_grad(), autocast(device, cfg.precision):
             code = model.encode(x)
-        out[start : start + len(batch)] = code.float().cpu().numpy()
+        yield code.float().cpu().numpy()
 
 
 def input_cloud(row: dict[str, Any], cfg: Namespace) -> np.ndarray:

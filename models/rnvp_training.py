@@ -159,6 +159,10 @@ def load_flow(
     state = load_checkpoint(path)
     if "ema_state_dict" not in state:
         raise UserError(f"{path} is no checkpoint of a flow (of an NDF, perhaps); give one that train_rnvp.py wrote")
+    if missing := [name for name in FLOW_OPTIONS if name not in state["config"]]:
+        raise UserError(
+            f"{path} is of an earlier version (it has no {missing[0]}); train the flow again: train_rnvp.py"
+        )
     check_same_options(state["config"], vars(cfg), ("code_kind",), path)
     check_same_ndf(state, ndf_sha256, path)
     flow = build_flow(cfg.code_kind, code_shape, **flow_options(state["config"]))

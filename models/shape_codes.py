@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from configs.errors import UserError
 from models.local_model import NDF, NDF_CHANNELS
 
+SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: at 0 the softplus is at 0.0035, 0.01 further it is straight
+
 
 def resample(grid: Tensor, resolution: int) -> Tensor:
     """(B, C, R, R, R) -> (B, C, r, r, r), trilinear between the same corner nodes."""
@@ -70,7 +72,7 @@ class BottleneckNDF(NDF):
             nn.ConvTranspose3d(c_in, c_out, 4, stride=2, padding=1)
             for c_in, c_out in zip(decoder_channels, decoder_channels[1:], strict=False)
         )
-        # |s| starts near a car's mean distance: with a zero start the sign of s would be undecided everywhere.
+        # A start near a mean distance, where the softplus is straight.
         nn.init.constant_(self.fc_out.bias, 0.05)
 
     def normalise(self, raw: Tensor) -> Tensor:
@@ -91,8 +93,12 @@ class BottleneckNDF(NDF):
         return grids
 
     def activate(self, raw: Tensor) -> Tensor:
-        """|s|: across a sheet s changes its sign, so the network never has to draw the kink of a distance."""
-        return raw.abs()
+        """A softplus, nearly NDF's ReLU, but with a gradient where the network says 0 too early.
+
+        Not |s|, although that spares the network the kink at a sheet: s takes one sign outside and the other in the
+        cabin, so it has to be 0 somewhere in every open window, and windows and open tops were closed.
+        """
+        return F.softplus(raw, beta=SOFTPLUS_SHARPNESS)
 
 
 class VectorNDF(BottleneckNDF):

@@ -130,7 +130,7 @@ def step_loader(steps: ShapeSteps, first_step: int) -> DataLoader:
     return DataLoader(steps, batch_size=None, sampler=range(first_step, len(steps)), num_workers=workers)
 
 
-def validation_batches(folders: list[Path], cfg: Namespace, points_per_shape: int = 4096) -> list[dict[str, Tensor]]:
+def validation_batches(folders: list[Path], cfg: Namespace, points_per_shape: int = 2048) -> list[dict[str, Tensor]]:
     """Fixed batches over all validation shapes, the same at every call. [{cloud, points, distances}]."""
     shares = [share for _, share in sample_files(cfg)]
     rng = np.random.default_rng(step_seed(cfg.seed, 0))
