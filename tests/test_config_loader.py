@@ -1,0 +1,127 @@
+"""The one reader of options: files and command line, what is refused and how."""
+
+from pathlib import Path
+
+import pytest
+
+from configs.config_loader import build_parser, config_as_text, get_config
+from configs.errors import UserError, run
+from configs.files import atomic_path
+from configs.layout import ROOT
+
+CONFIGS = sorted(path.name for path in (ROOT / "configs").glob("*.txt"))
+THEIRS = """
+exp_name = shapenet_cars
+data_dir = datasets/shapenet/data/02958343
+split_file = datasets/shapenet/data/split_shapenet_cars.npz
+input_data_glob = /*/models/model_normalized.obj
+sample_std_dev = [0.08, 0.02, 0.003]
+sample_ratio = [0.01, 0.49, 0.5]
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    (folder / "theirs.txt").write_text(text)
+    return str(folder / "theirs.txt")
+
+
+def test_a_config_of_ndfs_users_loads_unchanged(tmp_path: Path):
+    cfg = get_config(["--config", write(tmp_path, THEIRS)])
+    assert cfg.sample_std_dev == [0.08, 0.02, 0.003]
+    assert cfg.sample_ratio == [0.01, 0.49, 0.5]
+    assert cfg.input_data_glob == "/*/models/model_normalized.obj"
+    assert cfg.data_dir == "datasets/shapenet/data/02958343"
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path):
+    cfg = get_config(["--config", write(tmp_path, THEIRS + "lr = 0.5\n"), "--lr", "0.25", "--sample_std_dev", "1"]
+                     + ["--sample_ratio", "1"])  # fmt: skip
+    assert (cfg.lr, cfg.sample_std_dev) == (0.25, [1.0])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_each_config_of_the_project_loads_from_any_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert get_config(["--config", f"configs/{name}"]).exp_name
+
+
+def test_the_merged_config_gives_itself_again(tmp_path: Path):
+    cfg = get_config(["--config", write(tmp_path, THEIRS), "--code_mirror", "no", "--n_val", "3"])
+    again = get_config(["--config", write(tmp_path, config_as_text(cfg))])
+    assert {**vars(again), "config": None} == {**vars(cfg), "config": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("bacth_size = 3", "unknown option 'bacth_size'; did you mean 'batch_size'"),
+        ("batch_size = many", "batch_size: invalid positive int value: 'many'"),
+        ("batch_size = 0", "batch_size: 0 found, a number above 0 expected"),
+        ("mirror = perhaps", "mirror: 'perhaps' found, true or false expected"),
+        ("code_kind = voxel", "code_kind: invalid choice: 'voxel'"),
+        ("sample_ratio = [0.5, 0.5]", "sample_ratio has 2 values and sample_std_dev 3; give one ratio for each"),
+        ("sample_ratio = [0.5, 0.5, 0.5]", r"sample_ratio \[0.5, 0.5, 0.5\] sums to 1.5; make it sum to 1"),
+        ("num_chunks = 2\ncurrent_chunk = 2", "current_chunk 2 is not below num_chunks 2"),
+        ("bb_min = 0.5", "bb_max 0.5 is not above bb_min 0.5"),
+        ("decoder_channels = [3]", "decoder_resolution has 3 values and decoder_channels 1"),
+        ("n_val = 3\nr_val = 0.5", "both n_val and r_val are given"),
+        ("uniform_ratio = 1", r"uniform_ratio 1.0 is not in \[0, 1\)"),
+        ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),
+    ],
+)
+def test_what_is_wrong_is_told(tmp_path: Path, text: str, message: str):
+    base = "\n".join(line for line in THEIRS.splitlines() if line.split(" ")[0] != text.split(" ")[0])
+    with pytest.raises(UserError, match=message):
+        get_config(["--config", write(tmp_path, f"{base}\n{text}\n")])
+
+
+def test_missing_config_names_those_there_are():
+    with pytest.raises(UserError, match=r"no config file nowhere.txt; the project has .*configs/demo_cars.txt"):
+        get_config(["--config", "nowhere.txt"])
+
+
+def test_every_option_has_help_that_is_a_sentence():
+    for action in build_parser()._actions:
+        assert action.help and len(action.help) > 8, action.dest
+
+
+def status_of(main, capsys: pytest.CaptureFixture) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as stop:
+        run(main)
+    return stop.value.code, capsys.readouterr().err
+
+
+def test_mistakes_and_full_disks_are_one_line_and_status_2(capsys: pytest.CaptureFixture):
+    def mistake() -> int:
+        raise UserError("found this,\n  expected that")
+
+    def full_disk() -> int:
+        raise OSError(28, "No space left on device", "some/file.npz")
+
+    assert status_of(mistake, capsys) == (2, "error: found this, expected that\n")
+    status, text = status_of(full_disk, capsys)
+    assert status == 2
+    assert text.startswith("error: no space left while writing some/file.npz; free some and run the same command again")
+    assert text.count("\n") == 1
+    assert status_of(lambda: 0, capsys) == (0, "")
+
+
+def test_other_errors_keep_their_traceback():
+    def bug() -> int:
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error"):
+        run(bug)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_spare(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError, match="stop"), atomic_path(path) as spare:
+        spare.write_text("half")
+        raise RuntimeError("stop")
+    assert path.read_text() == "old"
+    with atomic_path(path) as spare:
+        spare.write_text("new")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "new"
