@@ -17,25 +17,16 @@ from models.local_model import NDF
 HALF_EXTENT = 0.55  # meshes lie in [-0.5, 0.5]^3; predicted surfaces may stand out a little
 LATTICE = 48  # cells per axis of the coarse lattice, an even number
 MAX_ROUNDS = 50
-Field = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-class NetworkField:
-    """The distance field of one shape: `field(points)` gives distances and unit directions away from the surface."""
+class DistanceField:
+    """`field(points)`: distances (N,) and unit directions (N, 3) away from the surface, by autograd of `distance`."""
 
-    def __init__(self, model: NDF, grids: list[Tensor]):
-        """grids: the feature grids of one shape, [(1, C_i, R_i, R_i, R_i)]."""
-        self.model = model
-        self.grids = grids
-        # 5-D grid_sample runs on one thread per batch entry: spread a cloud's points over as many entries.
-        self.slices = torch.get_num_threads() if grids[0].device.type == "cpu" else 1
+    device = torch.device("cpu")
 
     def distance(self, points: Tensor) -> Tensor:
         """points: (N, 3) mesh units. Returns (N,) mesh units; differentiable in the points."""
-        per_slice = -(-len(points) // self.slices)
-        padded = torch.nn.functional.pad(points, (0, 0, 0, per_slice * self.slices - len(points)))
-        grids = [grid.expand(self.slices, -1, -1, -1, -1) for grid in self.grids]
-        return self.model.query(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids).flatten()[: len(points)]
+        raise NotImplementedError
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
@@ -46,7 +37,25 @@ class NetworkField:
         return distance.detach(), torch.nn.functional.normalize(gradient, dim=1)
 
 
-def project(field: Field, points: Tensor, num_steps: int, tolerance: float) -> tuple[Tensor, Tensor]:
+class NetworkField(DistanceField):
+    """The distance field that a network decodes from one shape's feature grids."""
+
+    def __init__(self, model: NDF, grids: list[Tensor]):
+        """grids: the feature grids of one shape, [(1, C_i, R_i, R_i, R_i)]."""
+        self.model = model
+        self.grids = grids
+        self.device = grids[0].device
+        # 5-D grid_sample runs on one thread per batch entry: spread a cloud's points over as many entries.
+        self.slices = torch.get_num_threads() if self.device.type == "cpu" else 1
+
+    def distance(self, points: Tensor) -> Tensor:
+        per_slice = -(-len(points) // self.slices)
+        padded = torch.nn.functional.pad(points, (0, 0, 0, per_slice * self.slices - len(points)))
+        grids = [grid.expand(self.slices, -1, -1, -1, -1) for grid in self.grids]
+        return self.model.query(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids).flatten()[: len(points)]
+
+
+def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: float) -> tuple[Tensor, Tensor]:
     """Move points to the zero level in at most `num_steps` steps; those nearer than `tolerance` move no more.
 
     points: (N, 3) mesh units. Returns the moved points (N, 3) and their last known distances (N,), mesh units.
@@ -88,7 +97,7 @@ def near_surface(distance: Callable[[Tensor], Tensor], centres: Tensor, side: fl
 
 
 def dense_point_cloud(
-    field: NetworkField,
+    field: DistanceField,
     num_points: int,
     generator: torch.Generator,
     num_steps: int = 5,
@@ -101,7 +110,7 @@ def dense_point_cloud(
     Returns (num_points, 3) float32 on the field's device, mesh units.
     Raises UserError if the field has no zero level in the box.
     """
-    device = field.grids[0].device
+    device = field.device
     centres, side = cells_near_surface(field.distance, chunk, device)
     kept, count = [], 0
     for _ in range(MAX_ROUNDS if len(centres) else 0):

@@ -1,5 +1,7 @@
 """Projection onto surfaces whose distance is known: a sphere, and an open half-sphere."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from network_weights import random_weights
@@ -8,7 +10,7 @@ from torch import Tensor
 from configs.errors import UserError
 from models.data.occupancy import to_grid_coords
 from models.local_model import NDF
-from models.projection import NetworkField, cells_near_surface, dense_point_cloud, project
+from models.projection import DistanceField, NetworkField, cells_near_surface, dense_point_cloud, project
 
 RADIUS = 0.31
 
@@ -24,22 +26,14 @@ def half_sphere(points: Tensor) -> Tensor:
     return torch.where(points[:, 1] >= 0, (points.norm(dim=1) - RADIUS).abs(), rim)
 
 
-class AnalyticField:
-    """What `NetworkField` is for a network, for a function of points; clamped at 0.1 like a trained field."""
+class AnalyticField(DistanceField):
+    """A function of points, clamped at 0.1 like a trained field."""
 
-    def __init__(self, function, clamp: float = 10.0):
+    def __init__(self, function: Callable[[Tensor], Tensor], clamp: float = 10.0):
         self.function, self.clamp = function, clamp
-        self.grids = [torch.zeros(1)]
 
     def distance(self, points: Tensor) -> Tensor:
         return self.function(points).clamp(max=self.clamp)
-
-    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            points = points.detach().requires_grad_()
-            distance = self.distance(points)
-            (gradient,) = torch.autograd.grad(distance.sum(), points)
-        return distance.detach(), torch.nn.functional.normalize(gradient, dim=1)
 
 
 def seeds(count: int) -> Tensor:
