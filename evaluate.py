@@ -7,10 +7,10 @@ from configs.errors import run
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv)
 
-    from models.evaluation import Evaluation
-    from models.evaluation_networks import network_rows
-    from models.evaluation_report import write_report
-    from models.evaluation_sets import write_sets
+    from models.evaluation.experiment import Evaluation
+    from models.evaluation.networks import network_rows
+    from models.evaluation.report import write_report
+    from models.evaluation.sample_sets import write_sets
     from models.generation import Generator
 
     generator = Generator(cfg)

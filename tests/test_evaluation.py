@@ -13,11 +13,11 @@ from configs.config_loader import get_config
 from configs.errors import UserError
 from configs.layout import SCALED_MESH, voxelized_point_cloud
 from models.data.surface import surface_points
-from models.evaluation import Evaluation, clouds_in, subset
-from models.evaluation_report import TABLES, report_text, write_report
+from models.evaluation.experiment import Evaluation, clouds_in, subset
+from models.evaluation.report import TABLES, report_text, write_report
+from models.evaluation.tables import Column, table_csv, table_text
 from models.metrics import chamfer_l2_sq, chamfer_udf
 from models.point_cloud_io import write_cloud
-from models.tables import Column, table_csv, table_text
 
 POINTS, DENSE = 150, 700
 TRAIN, TEST = [f"train{i}" for i in range(9)], [f"test{i}" for i in range(6)]

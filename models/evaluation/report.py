@@ -8,8 +8,8 @@ import numpy as np
 from configs.config_loader import config_as_dict
 from configs.files import write_json, write_text
 from models.checkpoints import current_commit
-from models.evaluation import Evaluation
-from models.tables import Column, Row, table_csv, table_text
+from models.evaluation.experiment import Evaluation
+from models.evaluation.tables import Column, Row, table_csv, table_text
 
 SET, SHAPES, POINTS = Column("set", "set"), Column("shapes", "shapes", "d"), Column("points", "points", "d")
 TABLES: dict[str, tuple[str, list[Column], str]] = {

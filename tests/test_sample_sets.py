@@ -16,8 +16,8 @@ from models.checkpoints import best_checkpoint, load_checkpoint
 from models.codes import fingerprint, load_codes
 from models.data.occupancy import occupancy_from_points, to_grid_coords
 from models.data.shape_samples import split_folders, validation_batches
-from models.evaluation_networks import network_rows
-from models.evaluation_sets import SHARES, gaussian_shapes, nearest_codes, neighbour_shapes, write_sets
+from models.evaluation.networks import network_rows
+from models.evaluation.sample_sets import SHARES, gaussian_shapes, nearest_codes, neighbour_shapes, write_sets
 from models.generation import Generator
 from models.rnvp_training import noised_nll
 
@@ -88,7 +88,7 @@ def test_nearest_codes_do_not_depend_on_how_many_are_read_at_a_time(
     training = load_codes(generator.cfg, "train")
     whole = nearest_codes(generator, training, [3, 0, 9])
     assert whole.shape == (3, 3)
-    monkeypatch.setattr("models.evaluation_sets.CODES_AT_A_TIME", 4)
+    monkeypatch.setattr("models.evaluation.sample_sets.CODES_AT_A_TIME", 4)
     assert torch.equal(nearest_codes(generator, training, [3, 0, 9]), whole)
     for row in training.rows:
         row["name"] = "alone"

@@ -28,7 +28,7 @@ class Evaluation:
     """The sets of clouds of an experiment, each read once, and the rows of the tables.
 
     Raises UserError, naming the command that makes them, where the split or the reconstructions are missing, and later
-    where the sets of `models/evaluation_sets.py` are.
+    where the sets of `models/evaluation/sample_sets.py` are.
     """
 
     def __init__(self, cfg: Namespace):
