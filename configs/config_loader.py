@@ -12,6 +12,8 @@ from configs.errors import UserError
 from configs.layout import ROOT
 from configs.options import ALL_GROUPS
 
+EXPERIMENT_OPTIONS = ("config", "exp_name", "data_dir", "split_file")  # without default; every experiment needs them
+
 
 class _Parser(configargparse.ArgumentParser):
     """Raises UserError where argparse would print its usage and exit."""
@@ -33,16 +35,20 @@ def build_parser() -> configargparse.ArgumentParser:
     return parser
 
 
-def get_config(argv: list[str] | None = None) -> Namespace:
+def get_config(argv: list[str] | None = None, instead: str | None = None) -> Namespace:
     """Merge defaults, config file and command line (`argv`, default: the process's own), and check them.
 
-    Returns one flat namespace, an attribute per option of `configs/options.py`.
+    instead: an option with which the script works without an experiment; where it is given, those that name one may
+    be missing, and are None. Returns one flat namespace, an attribute per option of `configs/options.py`.
     Raises UserError for a missing config, an unknown key (naming the nearest right one) or a value out of range.
     """
     parser = build_parser()
     cfg, unknown = parser.parse_known_args(argv)
     if unknown:
         raise UserError(_describe_unknown(unknown[0], vars(cfg)))
+    missing = [f"--{name}" for name in EXPERIMENT_OPTIONS if getattr(cfg, name) is None]
+    if missing and (instead is None or getattr(cfg, instead) is None):
+        raise UserError(f"the following arguments are required: {', '.join(missing)}; see --help")
     _check(cfg)
     return cfg
 
@@ -58,7 +64,9 @@ def config_as_text(cfg: Namespace) -> str:
     for key, value in config_as_dict(cfg).items():
         if key == "config" or value is None:
             continue
-        lines.append(f"{key} = {list(value) if isinstance(value, list | tuple) else value}")
+        lines.append(
+            f"{key} = [{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else f"{key} = {value}"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,8 @@ that users of NDF and of the thesis know are kept.
 import argparse
 from collections.abc import Callable
 
+TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
+
 
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     """An argparse type: `kind` (int or float), above zero."""
@@ -47,8 +49,8 @@ boolean.__name__ = "true/false"
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run", "read by every script")
-    group.add("-c", "--config", is_config_file_arg=True, required=True, help="config file, `key = value` lines")
-    group.add("--exp_name", required=True, help="name of the experiment; its outputs go to EXP_ROOT/EXP_NAME")
+    group.add("-c", "--config", is_config_file_arg=True, help="config file, `key = value` lines")
+    group.add("--exp_name", help="name of the experiment; its outputs go to EXP_ROOT/EXP_NAME")
     group.add("--exp_root", default="models/experiments", help="folder of all experiments")
     group.add("--device", default="auto", help="auto, cpu, cuda or cuda:N; auto takes a CUDA GPU where there is one")
     group.add(
@@ -63,7 +65,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data", "where the meshes are and where their samples go")
-    group.add("--data_dir", required=True, help="folder of the meshes, in ShapeNet's layout")
+    group.add("--data_dir", help="folder of the meshes, in ShapeNet's layout")
     group.add(
         "--input_data_glob",
         default="/*/models/model_normalized.obj",
@@ -74,7 +76,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="root for preprocessed files, same sub-folders as data_dir; default: beside each mesh",
     )
-    group.add("--split_file", required=True, help=".npz with the folders of train, val and test")
+    group.add("--split_file", help=".npz with the folders of train, val and test")
     group.add("--num_demo_cars", type=positive(int), default=600, help="make_demo_cars.py: number of cars")
     group.add("--demo_seed", type=int, default=0, help="make_demo_cars.py: cars of two seeds are all different")
 
@@ -287,14 +289,69 @@ def add_generation_options(parser: argparse.ArgumentParser) -> None:
 
 def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("evaluation", "read by evaluate.py")
+    group.add(
+        "--tasks",
+        nargs="+",
+        choices=TASKS,
+        default=list(TASKS),
+        help="parts of the evaluation; the results hold those that are named",
+    )
+    group.add(
+        "--protocol",
+        choices=["raw", "box", "pointflow"],
+        default="raw",
+        help="raw: clouds as they are (mesh units), test split; box: each cloud centred, longest side 1; pointflow:"
+        " 2,048 points in the data's own frame, validation split",
+    )
     group.add("--num_eval_shapes", type=positive(int), default=100, help="shapes in each set that is compared, at most")
-    group.add("--num_eval_points", type=positive(int), default=2048, help="points per shape in MMD, COV and 1-NNA")
+    group.add("--num_eval_points", type=positive(int), default=2048, help="points per shape in MMD, COV, 1-NNA and JSD")
+    group.add(
+        "--num_sample_sets",
+        type=positive(int),
+        default=10,
+        help="sets of so many shapes that each generator makes; measures are means and deviations over them",
+    )
+    group.add(
+        "--emd",
+        choices=["exact", "approx", "none"],
+        default="approx",
+        help="the two earth mover's distances: exact matching, a fast approximation whose error is printed, or none",
+    )
+    group.add(
+        "--num_emd_sets",
+        type=positive(int),
+        default=None,
+        help="sample sets that are compared by them, which takes longest; default: all",
+    )
     group.add(
         "--num_eval_points_dense",
         type=positive(int),
         default=100_000,
         help="points per shape in the reconstruction's chamfer_udf",
     )
+    group.add(
+        "--compare_experiments",
+        nargs="+",
+        default=None,
+        metavar="NAME",
+        help="other experiments below exp_root whose reconstructions get rows of their own in the reconstruction table",
+    )
+
+
+def add_folder_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "evaluation of folders", "read by evaluate.py: clouds of any system, without config and training"
+    )
+    group.add("--samples", default=None, help="folder of clouds (.npz .npy .pt .ply .off) that a system made")
+    group.add("--references", default=None, help="folder of the clouds that they are compared with")
+    group.add("--training", default=None, help="folder of the training clouds: floor and nearest-training distances")
+    group.add(
+        "--normalised_samples",
+        type=boolean,
+        default=False,
+        help="pointflow: the samples are still normalised; takes them back with the training clouds' mean and sd",
+    )
+    group.add("--output", default="evaluation", help="folder of the results of two folders")
 
 
 ALL_GROUPS = [
@@ -307,4 +364,5 @@ ALL_GROUPS = [
     add_flow_options,
     add_generation_options,
     add_evaluation_options,
+    add_folder_options,
 ]

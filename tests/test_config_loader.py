@@ -46,7 +46,19 @@ def test_each_config_of_the_project_loads_from_any_folder(name: str, tmp_path: P
 
 
 def test_the_merged_config_gives_itself_again(tmp_path: Path):
-    cfg = get_config(["--config", write(tmp_path, THEIRS), "--code_mirror", "no", "--n_val", "3"])
+    cfg = get_config(
+        [
+            "--config",
+            write(tmp_path, THEIRS),
+            "--code_mirror",
+            "no",
+            "--n_val",
+            "3",
+            "--tasks",
+            "likelihood",
+            "networks",
+        ]
+    )
     again = get_config(["--config", write(tmp_path, config_as_text(cfg))])
     assert {**vars(again), "config": None} == {**vars(cfg), "config": None}
 
@@ -78,6 +90,15 @@ def test_what_is_wrong_is_told(tmp_path: Path, text: str, message: str):
 def test_missing_config_names_those_there_are():
     with pytest.raises(UserError, match=r"no config file nowhere.txt; the project has .*configs/demo_cars.txt"):
         get_config(["--config", "nowhere.txt"])
+
+
+def test_only_a_script_that_allows_it_works_without_an_experiment():
+    cfg = get_config(["--samples", "somewhere"], instead="samples")
+    assert (cfg.samples, cfg.config, cfg.exp_name, cfg.data_dir) == ("somewhere", None, None, None)
+    missing = "required: --config, --exp_name, --data_dir, --split_file; see --help"
+    for arguments, instead in ((["--samples", "somewhere"], None), ([], "samples"), (["--references", "x"], "samples")):
+        with pytest.raises(UserError, match=missing):
+            get_config(arguments, instead)
 
 
 def test_every_option_has_help_that_is_a_sentence():
