@@ -27,7 +27,7 @@ from models.evaluation.reconstruction import (
     scores_by_part,
     true_surface,
 )
-from models.evaluation.tables import table_text
+from models.evaluation.tables import Table
 from models.metrics import chamfer_udf, f_score, nearest_distances
 from models.point_cloud_io import write_cloud
 
@@ -160,7 +160,7 @@ def test_other_clouds_rows_stay_when_experiments_are_added_and_threads_do_not_ma
 
 
 def test_the_table_states_the_rule_and_shows_every_column(cfg: Namespace) -> None:
-    text = table_text(TITLE, COLUMNS, table(cfg)[0], NOTE)
+    text = Table("reconstruction", TITLE, COLUMNS, table(cfg)[0], NOTE).text()
     assert "none of 64 rays" in text
     assert "-" not in text.splitlines()[3].split()  # every key of COLUMNS is there
     mask = interior_mask(nested_boxes(0.5).vertices, nested_boxes(0.5).faces, np.float32([[0.125, 0, 0], [0, 0.2, 0]]))
