@@ -21,7 +21,7 @@ from models.codes import read_index
 from models.data.surface import surface_points
 from models.evaluation.interior import RULE, interior_mask
 from models.evaluation.tables import Column
-from models.metrics import _f_score
+from models.metrics import scores_from_distances
 from models.point_cloud_io import Cloud, read_cloud
 
 PARTS = ("whole", "interior", "exterior")
@@ -134,9 +134,8 @@ def part_scores(accuracy: NDArray, completeness: NDArray) -> dict[str, float | N
     if not len(accuracy):
         found = dict.fromkeys(MEASURES, 0.0) | {"chamfer_udf": None, "accuracy": None}
         return found | {"completeness": float(np.mean(completeness**2))}
-    means = {"accuracy": float(np.mean(accuracy**2)), "completeness": float(np.mean(completeness**2))}
-    f_scores = {f"f_score_{threshold:g}": _f_score(accuracy, completeness, threshold) for threshold in THRESHOLDS}
-    return {"chamfer_udf": (means["accuracy"] + means["completeness"]) / 2, **means, **f_scores}
+    scores = scores_from_distances(accuracy, completeness, THRESHOLDS)
+    return {name: scores[name] for name in MEASURES}
 
 
 def summary(rows: Sequence[dict]) -> dict:
