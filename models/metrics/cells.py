@@ -1,0 +1,60 @@
+"""A cloud cut into cells of equally many points, by planes across the longest side, and the centroids of the cells."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_CELLS = 256  # an exact matching of so many takes 4 ms, of 512 cells 26 ms, of 2,048 points 1,200 ms
+
+# Axes of the second cutting: a rotation by an odd angle about an odd axis (Rodrigues), so that no plane of it lies
+# along the sides of a car.
+_AXIS, _ANGLE = np.array([0.48, 0.64, 0.60]), 0.9
+_CROSS = np.cross(np.eye(3), _AXIS)
+ROTATION = np.eye(3) + np.sin(_ANGLE) * _CROSS + (1 - np.cos(_ANGLE)) * _CROSS @ _CROSS
+
+
+def kd_cells(points: NDArray[np.floating], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut `points` (N, 3) into `count` <= N cells whose sizes differ by one at most.
+
+    Returns an order (N,) of the points and starts (count,): cell c holds points[order[starts[c] : starts[c + 1]]].
+    Each cut is a plane across the longest side of the box of what is cut. The cells are the same for any order of the
+    points (points at the very same place apart, which are alike).
+    """
+    order = np.lexsort(points.T)
+    starts = np.zeros(count, np.int64)
+    waiting = [(0, len(points), 0, count)]  # points [begin, end) of `order` become cells [first, last)
+    while waiting:
+        begin, end, first, last = waiting.pop()
+        if last - first == 1:
+            starts[first] = begin
+            continue
+        part = order[begin:end]
+        inside = points[part]
+        along = inside[:, np.argmax(np.ptp(inside, axis=0))]
+        order[begin:end] = part[np.argsort(along, kind="stable")]
+        middle = (first + last) // 2
+        cut = begin + _points_of(middle - first, last - first, end - begin)
+        waiting += [(begin, cut, first, middle), (cut, end, middle, last)]
+    return order, starts
+
+
+def centroids(points: NDArray[np.floating], cells: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Mean of the points of each cell that `kd_cells` gave, (cells, 3)."""
+    order, starts = cells
+    sizes = np.diff(starts, append=len(points))
+    return np.add.reduceat(points[order], starts) / sizes[:, None]
+
+
+def cell_centroids(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(2, cells, 3): centroids of at most `MAX_CELLS` cells of a cloud (N, 3), cut along two different triples of axes.
+
+    2,048 points give 256 cells of 8. Up to `MAX_CELLS` points, each is a cell, and there is one cutting: (1, N, 3).
+    """
+    if len(points) <= MAX_CELLS:
+        return np.asarray(points, np.float64)[None]
+    count = len(points) // -(-len(points) // MAX_CELLS)
+    return np.stack([centroids(points, kd_cells(points @ axes, count)) for axes in (np.eye(3), ROTATION)])
+
+
+def _points_of(cells: int, of: int, points: int) -> int:
+    """How many of `points` go to the first `cells` of `of` cells, so that all cells have points // of or one more."""
+    return cells * (points // of) + min(cells, points % of)
