@@ -51,6 +51,6 @@ printf '%-18s %d:%02d\n' "all" $((SECONDS / 60)) $((SECONDS % 60))
 
 printf '\n== results, besides the tables above\n'
 find "$experiment/evaluation" -name '*.png' | sort | sed 's/^/picture      /'
-echo "tables       $experiment/evaluation/evaluation.txt"
+echo "tables       $experiment/evaluation/results.md"
 echo "clouds       $experiment/evaluation/generation/<n>/dense_point_cloud.{npz,ply}"
 echo "TensorBoard  $python -m tensorboard.main --logdir $experiment/summary   (step 5)"

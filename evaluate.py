@@ -1,24 +1,17 @@
-"""Step 7: measure reconstructions, samples and their novelty; print the tables and write them to evaluation/."""
+"""Step 7: measure reconstructions, samples, novelty and likelihoods; or compare two folders of anybody's clouds."""
 
 from configs.config_loader import get_config
 from configs.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv)
+    cfg = get_config(argv, instead="samples")
 
-    from models.evaluation.experiment import Evaluation
-    from models.evaluation.networks import network_rows
-    from models.evaluation.report import write_report
-    from models.evaluation.sample_sets import write_sets
-    from models.generation import Generator
+    from models.evaluation.evaluate_all import evaluate_experiment, evaluate_folders
 
-    generator = Generator(cfg)
-    evaluation = Evaluation(cfg)
-    write_sets(generator)
-    networks = network_rows(generator, evaluation.split["test"])
-    print(write_report(evaluation, networks, generator.sources))
-    print(f"tables: {evaluation.experiment.evaluation}/evaluation.txt, evaluation.json, *.csv")
+    tables, folder = evaluate_folders(cfg) if cfg.samples or cfg.references else evaluate_experiment(cfg)
+    print(tables)
+    print(f"results: {folder}/results.json, results.csv, results.md and plots")
     return 0
 
 

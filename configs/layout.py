@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent  # repository root: relative paths
 SCALED_MESH = "model_normalized_scaled.off"
 UNIFORM_SAMPLES = "uniform_samples.npz"
 DEMO_PARAMETERS = "parameters.json"
+RESULTS = "results"  # of evaluate.py: results.json, .csv, .md
 DENSE_POINT_CLOUD = "dense_point_cloud.npz"  # name as NDF's; a .ply of the same points may lie beside it
 
 
@@ -37,8 +38,5 @@ class Experiment:
         self.generation = self.evaluation / "generation"
         self.reconstruction = self.evaluation / "reconstruction"
         self.interpolation = self.evaluation / "interpolation"
-        self.sets = self.evaluation / "sets"  # many small clouds, which evaluate.py compares with the test split
-        self.flow_set = self.sets / "flow"
-        self.gaussian_set = self.sets / "gaussian"
-        self.neighbour_set = self.sets / "neighbours"
-        self.decoded_set = self.sets / "decoded"
+        self.sets = self.evaluation / "sets"  # sets of many small clouds, which evaluate.py compares
+        self.cache = self.evaluation / "cache"  # matrices of their distances

@@ -65,12 +65,13 @@ class Generator:
                 f" remove {self.experiment.rnvp_checkpoints} and run: python train_rnvp.py --config {self.cfg.config}"
             )
 
-    def sampled(self, num: int, seed: int) -> Shapes:
-        """New shapes. Shape n does not depend on how many are drawn, on the device or on the batch."""
-        z = self.cfg.temperature * self.latents(num, seed)
+    def sampled(self, num: int, seed: int, first: int = 0) -> Shapes:
+        """New shapes, numbers first, first + 1, ... of a seed. None depends on the others, the device or the batch."""
+        z = self.cfg.temperature * self.latents(num, seed, first)
         codes = torch.cat([self.flow.inverse(one) for one in z.split(1)])  # one by one: a batch rounds differently
-        facts = [{"seed": seed, "number": n, "temperature": self.cfg.temperature} for n in range(num)]
-        return Shapes(codes, [str(n) for n in range(num)], facts)
+        numbers = range(first, first + num)
+        facts = [{"seed": seed, "number": n, "temperature": self.cfg.temperature} for n in numbers]
+        return Shapes(codes, [str(n) for n in numbers], facts)
 
     def latents(self, num: int, seed: int, first: int = 0) -> Tensor:
         """Standard normal (num, D), row n from a generator of its own, number first + n."""
@@ -98,10 +99,16 @@ class Generator:
         facts = [{"between": end_names, "share": n / max(1, num - 1)} for n in range(num)]
         return Shapes(path, [f"{n:03d}" for n in range(num)], facts)
 
-    def clouds(self, shapes: Shapes, num_points: int, description: str) -> Iterator[np.ndarray]:
-        """Decode shape after shape: (num_points, 3) float32 mesh units each."""
+    def clouds(
+        self, shapes: Shapes, num_points: int, description: str | None = None, first: int = 0
+    ) -> Iterator[np.ndarray]:
+        """Decode shape after shape: (num_points, 3) float32 mesh units each, with a bar where there is a description.
+
+        first: number of the first shape's random stream, from which the points of a cloud are drawn.
+        """
         cfg = self.cfg
-        for n, code in enumerate(tqdm(shapes.codes, desc=description, unit="shape", disable=None)):
+        hidden = True if description is None else None
+        for n, code in enumerate(tqdm(shapes.codes, desc=description, unit="shape", disable=hidden), first):
             with autocast(self.device, cfg.precision), torch.no_grad():
                 grids = self.ndf.features(code[None])
             generator = shape_generator(cfg.seed, DECODER_SEEDS + n)

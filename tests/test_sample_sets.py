@@ -1,4 +1,4 @@
-"""The sets that are compared: what each is made of, that a second run finds them; evaluate.py on a tiny experiment."""
+"""The sets that are compared: what each is made of, that a second run finds them."""
 
 import json
 from pathlib import Path
@@ -9,19 +9,24 @@ import torch
 from tiny_experiment import make_experiment, tiny_config
 from torch.testing import assert_close
 
-import evaluate
 from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, Experiment
-from models.checkpoints import best_checkpoint, load_checkpoint
-from models.codes import fingerprint, load_codes
+from models.checkpoints import load_checkpoint
+from models.codes import load_codes
 from models.data.occupancy import occupancy_from_points, to_grid_coords
 from models.data.shape_samples import split_folders, validation_batches
+from models.evaluation.baselines import SHARES, gaussian_shapes, nearest_codes, neighbour_shapes
 from models.evaluation.networks import network_rows
-from models.evaluation.sample_sets import SHARES, gaussian_shapes, nearest_codes, neighbour_shapes, write_sets
+from models.evaluation.sample_sets import (
+    SET_STRIDE,
+    decoded_recipe,
+    is_written,
+    read_set,
+    sampled_recipes,
+    set_path,
+    write_sets,
+)
 from models.generation import Generator
 from models.rnvp_training import noised_nll
-
-SETS = {"flow", "gaussian", "neighbours", "decoded"}
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +47,14 @@ def generator(root: Path) -> Generator:
     return Generator(tiny_config(root))
 
 
-def files(generator: Generator) -> dict[str, int]:
-    """When each file of the sets was written, by its path below sets/."""
-    folder = generator.experiment.sets
-    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in sorted(folder.rglob("*")) if p.is_file()}
+def times(generator: Generator) -> dict[str, int]:
+    """When the file of each set was written."""
+    return {path.name: path.stat().st_mtime_ns for path in generator.experiment.sets.iterdir()}
+
+
+def all_recipes(generator: Generator, num: int = 3) -> list:
+    sampled = sampled_recipes(generator, num)
+    return [one for sets in sampled.values() for one in sets]
 
 
 def test_gaussian_codes_are_standard_normal_when_whitened(generator: Generator):
@@ -88,7 +97,7 @@ def test_nearest_codes_do_not_depend_on_how_many_are_read_at_a_time(
     training = load_codes(generator.cfg, "train")
     whole = nearest_codes(generator, training, [3, 0, 9])
     assert whole.shape == (3, 3)
-    monkeypatch.setattr("models.evaluation.sample_sets.CODES_AT_A_TIME", 4)
+    monkeypatch.setattr("models.evaluation.baselines.CODES_AT_A_TIME", 4)
     assert torch.equal(nearest_codes(generator, training, [3, 0, 9]), whole)
     for row in training.rows:
         row["name"] = "alone"
@@ -96,27 +105,67 @@ def test_nearest_codes_do_not_depend_on_how_many_are_read_at_a_time(
         nearest_codes(generator, training, [3])
 
 
-def test_sets_are_written_once_and_anew_for_other_options(root: Path, generator: Generator):
-    write_sets(generator)
-    before = files(generator)
-    names = {"decoded": ["sphere8", "sphere9", "sphere10", "sphere11"]}
-    expected = [f"{s}/{n}/{DENSE_POINT_CLOUD}" for s in SETS for n in names.get(s, ["0", "1", "2", "3"])]
-    assert sorted(before) == sorted(expected + [f"{s}/index.json" for s in SETS])  # and no .ply
-    cloud = np.load(generator.experiment.flow_set / "2" / DENSE_POINT_CLOUD)
-    assert cloud["point_cloud"].shape == (60, 3)
-    assert_close(torch.from_numpy(cloud["code"]), generator.sampled(3, generator.cfg.seed).codes[2])
-    write_sets(Generator(tiny_config(root)))
-    assert files(generator) == before
-    write_sets(Generator(tiny_config(root, num_output_points=33, num_shapes=2)))  # generate.py's own options
-    assert files(generator) == before
-    write_sets(Generator(tiny_config(root, temperature=0.5)))  # an option of the flow's set alone
-    changed = {path.split("/")[0] for path, time in files(generator).items() if time != before[path]}
-    assert changed == {"flow"}
-    write_sets(Generator(tiny_config(root, num_eval_points=50, num_eval_shapes=2)))
-    for folder in SETS:
-        index = json.loads((generator.experiment.sets / folder / "index.json").read_text())
-        assert index["num_points"] == 50
-        assert len(index["shapes"]) == 2
+def test_sets_are_written_once_and_anew_for_other_options(root: Path):
+    generator = Generator(tiny_config(root, num_sample_sets=2))
+    write_sets(generator, all_recipes(generator))
+    before = times(generator)
+    assert set(before) == {f"{kind}_{k}.npz" for kind in ("flow", "gaussian", "neighbours") for k in (0, 1)}
+
+    def rewritten(num: int = 3, **options: object) -> set[str]:
+        """The sets that are made again for other options."""
+        other, last = Generator(tiny_config(root, num_sample_sets=2, **options)), times(generator)
+        write_sets(other, all_recipes(other, num))
+        return {name for name, time in times(other).items() if time != last[name]}
+
+    assert rewritten() == set()
+    assert rewritten(num_output_points=33, num_shapes=2) == set()  # generate.py's own options
+    assert rewritten(temperature=0.5) == {"flow_0.npz", "flow_1.npz"}
+    assert rewritten(num=2, temperature=0.5) == set(before)
+    path = generator.experiment.sets / "gaussian_1.npz"
+    path.write_bytes(path.read_bytes()[:-30])  # as a broken disk leaves it
+    assert rewritten(num=2, temperature=0.5) == {"gaussian_1.npz"}
+
+
+def test_a_set_holds_its_shapes_with_their_likelihoods(root: Path):
+    generator = Generator(tiny_config(root, num_sample_sets=2))
+    recipes = sampled_recipes(generator, 3)["flow"]
+    write_sets(generator, recipes)
+    with np.load(set_path(generator, recipes[1]), allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    codes = generator.sampled(3, generator.cfg.seed, SET_STRIDE).codes
+    assert arrays["point_cloud"].shape == (3, 60, 3)
+    assert_close(torch.from_numpy(arrays["log_likelihood"]), generator.flow.log_prob(codes))
+    assert_close(torch.from_numpy(arrays["nll_nats_per_dim"]), generator.flow.nats_per_dim(codes))
+    assert json.loads(str(arrays["index"]))["rnvp_sha256"] == generator.sources["rnvp_sha256"]
+    first, second = (read_set(set_path(generator, recipe)) for recipe in recipes)
+    clouds = list(generator.clouds(generator.sampled(3, generator.cfg.seed), 60))  # what generate.py makes
+    np.testing.assert_array_equal(first, np.stack(clouds))
+    assert abs(first - second).max() > 0.01
+
+
+def test_shapes_of_a_split_are_decoded_by_name(root: Path):
+    generator = Generator(tiny_config(root))
+    recipe = decoded_recipe(generator, "test_decoded", "test", ["sphere10", "sphere8"])
+    stored = load_codes(generator.cfg, "test").one_per_shape()
+    rows = {row["name"]: i for i, row in enumerate(stored.rows)}
+    expected = stored.codes[[rows["sphere10"], rows["sphere8"]]]
+    np.testing.assert_array_equal(recipe.make().codes.numpy(), expected)
+    assert not is_written(generator, recipe)
+    write_sets(generator, [recipe])
+    assert is_written(generator, recipe)
+    assert not is_written(generator, decoded_recipe(generator, "test_decoded", "test", ["sphere8", "sphere10"]))
+    with pytest.raises(UserError, match="no code of sphere3 in .*codes/test.json, so the split has changed since"):
+        decoded_recipe(generator, "x", "test", ["sphere8", "sphere3"])
+
+
+def test_sets_draw_from_streams_of_their_own(root: Path):
+    generator = Generator(tiny_config(root, num_sample_sets=3))
+    for make in (gaussian_shapes, neighbour_shapes):
+        assert_close(make(generator, 2, first=5).codes, make(generator, 7).codes[5:], atol=1e-6, rtol=1e-5)
+    firsts = [recipe.first for recipe in sampled_recipes(generator, 2)["gaussian"]]
+    assert firsts == [0, SET_STRIDE, 2 * SET_STRIDE]
+    with pytest.raises(UserError, match="num_sample_sets is 101, at most 100 expected"):
+        sampled_recipes(Generator(tiny_config(root, num_sample_sets=101)), 2)
 
 
 def test_network_rows_are_the_stored_values_and_the_same_of_the_test_split(generator: Generator):
@@ -147,31 +196,3 @@ def test_noised_nll_is_the_mean_over_draws_of_noise(generator: Generator):
     values = [noised_nll(generator.flow, codes, 0.1, tiny_config(generator.experiment.root, seed=s)) for s in range(9)]
     assert np.mean(values) == pytest.approx(mean, abs=5 * np.std(values) / 3)
     assert np.std(values) > 0
-
-
-def test_evaluate_makes_the_sets_and_reports(root: Path, capsys: pytest.CaptureFixture):
-    cfg = tiny_config(root)
-    experiment = Experiment(cfg)
-    with pytest.raises(UserError, match=r"0 shapes in .*reconstruction.* python generate.py --mode reconstruct"):
-        evaluate.main(["--config", cfg.config])
-    generator = Generator(cfg)
-    generator.write(generator.reconstructed("test", 3), experiment.reconstruction, 80, "x")
-    assert evaluate.main(["--config", cfg.config]) == 0
-    text = (experiment.evaluation / "evaluation.txt").read_text()
-    assert text in capsys.readouterr().out
-    report = json.loads((experiment.evaluation / "evaluation.json").read_text())
-    rows = [(row["set"], row["reference"], row["shapes"], row["points"]) for row in report["generation"]]
-    samples = ["flow", "Gaussian on whitened codes", "interpolated neighbours"]
-    assert rows == [
-        *((name, "test shapes", 4, 60) for name in [*samples, "floor: training shapes"]),
-        *((name, "test shapes, decoded", 4, 60) for name in samples),
-    ]
-    assert [row["set"] for row in report["nearest_training"]] == [*samples, "test shapes, decoded", "test shapes"]
-    assert [row["shapes"] for row in report["reconstruction"]] == [3, 3, 3]
-    assert report["networks"] == network_rows(generator, split_folders(cfg)["test"])
-    assert report["rnvp_sha256"] == fingerprint(best_checkpoint(experiment.rnvp_checkpoints))
-    assert report["config"]["num_eval_points"] == 60
-    for command in ("train_ndf.py", "train_rnvp.py"):
-        missing = [] if command == "train_ndf.py" else ["--ndf_checkpoint", str(generator.ndf_path)]
-        with pytest.raises(UserError, match=f"train one with: python {command} --config"):
-            evaluate.main(["--config", cfg.config, "--exp_name", "nothing", *missing])

@@ -9,9 +9,13 @@ from tqdm import tqdm
 from models.checkpoints import load_checkpoint
 from models.codes import load_codes
 from models.data.shape_samples import validation_batches
+from models.evaluation.tables import Column
 from models.generation import Generator
 from models.ndf_training import validate
 from models.rnvp_training import noised_nll
+
+COLUMNS = [Column("measure", "measure"), Column("value", "value", ".5f"), Column("unit", "unit")]
+NOTE = "|UDF error|: of points nearer than max_dist. NLL: of whitened codes with the noise of the flow's training."
 
 
 def network_rows(generator: Generator, test_folders: Sequence[Path]) -> list[dict]:

@@ -1,12 +1,22 @@
-"""Tables of numbers as aligned text, and as csv with every digit."""
+"""Tables of numbers: as aligned text, as Markdown, and as long csv with every digit."""
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 Row = Mapping[str, Any]
+
+CSV_COLUMNS = ("table", "set", "reference", "distance", "item", "measure", "statistic", "value")
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Mean and standard deviation (n - 1) of a measure over sample sets, with the values; sd is None of one value."""
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "sd": sd, "values": [float(value) for value in values]}
 
 
 @dataclass(frozen=True)
@@ -22,28 +32,79 @@ class Column:
         value = row.get(self.key)
         if value is None:
             return "-"
-        return format(value * self.scale, self.spec) if self.spec else str(value)
+        if isinstance(value, Mapping):
+            mean, sd = (None if value[key] is None else self._number(value[key]) for key in ("mean", "sd"))
+            return str(mean) if sd is None else f"{mean} ± {sd}"
+        return self._number(value) if self.spec else str(value)
+
+    def _number(self, value: float) -> str:
+        return format(value * self.scale, self.spec)
 
 
-def table_text(title: str, columns: Sequence[Column], rows: Sequence[Row], note: str = "") -> str:
-    """The table with its title above and its note below; words stand left, numbers right."""
-    cells = [[column.title for column in columns]] + [[column.text(row) for column in columns] for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    lines = []
-    for line in cells:
-        aligned = [
-            cell.rjust(width) if column.spec else cell.ljust(width)
-            for cell, width, column in zip(line, widths, columns, strict=True)
+@dataclass(frozen=True)
+class Table:
+    """One table of the results. name: its key in results.json; title above, note below; rows may hold more keys."""
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    note: str = ""
+
+    def cells(self) -> list[list[str]]:
+        """Titles, then a line for each row."""
+        return [[column.title for column in self.columns]] + [
+            [column.text(row) for column in self.columns] for row in self.rows
         ]
-        lines.append("  ".join(aligned).rstrip())
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([title, *lines, *([note] if note else [])]) + "\n"
+
+    def text(self) -> str:
+        """Aligned for a terminal; words stand left, numbers right."""
+        cells = self.cells()
+        widths = [max(len(line[i]) for line in cells) for i in range(len(self.columns))]
+        lines = []
+        for line in cells:
+            aligned = [
+                cell.rjust(width) if column.spec else cell.ljust(width)
+                for cell, width, column in zip(line, widths, self.columns, strict=True)
+            ]
+            lines.append("  ".join(aligned).rstrip())
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join([self.title, *lines, *([self.note] if self.note else [])]) + "\n"
+
+    def markdown(self) -> str:
+        """For a README."""
+        titles, *lines = [[cell.replace("|", "\\|") for cell in line] for line in self.cells()]
+        rule = ["---:" if column.spec else "---" for column in self.columns]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in (titles, rule, *lines))
+        return f"**{self.title}**\n\n{table}\n" + (f"\n{self.note}\n" if self.note else "")
+
+    def long_rows(self) -> Iterator[dict[str, Any]]:
+        """One row for each number, not scaled, not rounded, under `CSV_COLUMNS`.
+
+        statistic: value; or of a measure over sample sets mean, sd and, with their number from 0, set 0, set 1, ...
+        """
+        for row in self.rows:
+            item = row.get("measure") or row.get("shape") or row.get("part") or ""
+            labels = {key: row.get(key, "") for key in ("set", "reference", "distance")}
+            for key, value in row.items():
+                for statistic, number in _numbers(value):
+                    named = {"table": self.name, "item": item, "measure": key, "statistic": statistic}
+                    yield labels | named | {"value": number}
 
 
-def table_csv(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    """The rows under their keys, not scaled, not rounded."""
+def long_csv(tables: Sequence[Table]) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, [column.key for column in columns], extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for table in tables:
+        writer.writerows(table.long_rows())
     return out.getvalue()
+
+
+def _numbers(value: Any) -> Iterator[tuple[str, float | None]]:
+    """The numbers of a cell with their statistic; words and lists give none."""
+    if isinstance(value, Mapping):
+        yield from (("mean", value["mean"]), ("sd", value["sd"]))
+        yield from ((f"set {n}", number) for n, number in enumerate(value["values"]))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield "value", value

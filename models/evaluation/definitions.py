@@ -1,0 +1,36 @@
+"""What each measure of the results is, in words, for results.json: numbers without these cannot be compared."""
+
+MEASURES = {
+    "cd": "Chamfer distance chamfer_l2_sq: mean over points of the squared distance to the nearest point of the other"
+    " cloud, both directions summed. PointFlow (Yang et al. 2019).",
+    "emd": "Earth mover's distance: mean distance of the points of two clouds of N points, matched one to one, of the"
+    " matching that makes it least. PointFlow (Yang et al. 2019).",
+    "emd_sq": "The same with squared distances, of the matching that makes their mean least. PVD (Zhou et al. 2021),"
+    " LION (Zeng et al. 2022).",
+    "mmd": "Minimum matching distance: mean over references of the distance to the nearest sample. Less is better.",
+    "mmd_smp": "The other direction: mean over samples of the distance to the nearest reference.",
+    "cov": "Coverage: share of references that are the nearest one of some sample. More is better. Achlioptas et al."
+    " 2018.",
+    "nna_acc": "1-NNA: leave-one-out accuracy of the 1-nearest-neighbour classifier of references against samples. 0.5"
+    " is best, 1: told apart without fail, below 0.5: samples sit on references. PointFlow (Yang et al. 2019).",
+    "nna_acc_t": "Share of references whose nearest other cloud is a reference.",
+    "nna_acc_f": "Share of samples whose nearest other cloud is a sample.",
+    "jsd": "Jensen-Shannon divergence, base 2, in [0, 1], of how the points of all samples and of all references fall"
+    " on a grid of 28^3 in the unit cube, clipped to the ball of radius 0.5. Achlioptas et al. 2018. Stands with CD.",
+    "nearest_training": "CD of each cloud to the nearest of all training clouds: median and least over a set. The ten"
+    " likeliest, by some of the points, are compared with all points.",
+    "spread": "mean and sd (of a sample, n - 1) over the sample sets, values: each set's; sd is null for one set.",
+    "chamfer_udf": "Half of CD: the mean of accuracy and completeness. CAP-UDF (Zhou et al. 2022).",
+    "accuracy": "Mean squared distance from the points of a reconstruction to the nearest true point.",
+    "completeness": "Mean squared distance from the true points to the nearest point of a reconstruction.",
+    "f_score": "Harmonic mean of the shares of points nearer than the threshold to the other cloud, not squared.",
+    "nll": "Nats per dimension of whitened codes, with the noise of the flow's training.",
+    "auroc": "Chance that a test shape has a higher log-likelihood than a shape of the set; ties count half.",
+}
+SETS = {
+    "flow": "Set k: shapes number 1,000,000 k, 1,000,000 k + 1, ... of the seed; set 0 has those of generate.py.",
+    "Gaussian on whitened codes": "Standard normal numbers, un-whitened and decoded.",
+    "interpolated neighbours": "A random training code mixed with one of its three nearest, whitened, and decoded.",
+    "floor: training shapes": "Random parts of the training shapes, true surfaces, as many shapes as references.",
+    "floor: training shapes, decoded": "The same parts, decoded from their codes.",
+}

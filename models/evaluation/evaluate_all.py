@@ -1,0 +1,89 @@
+"""Step 7 from end to end: of an experiment, by its tasks, or of two folders of clouds."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from configs.layout import Experiment
+from models.checkpoints import load_checkpoint
+from models.data.shape_samples import split_folders
+from models.evaluation import likelihood, reconstruction
+from models.evaluation.cloud_files import RULE
+from models.evaluation.compare_folders import FolderSets
+from models.evaluation.definitions import SETS
+from models.evaluation.experiment import ExperimentSets
+from models.evaluation.generation_table import Comparison, NamedSet, generation_tables, nearest_table
+from models.evaluation.networks import COLUMNS, NOTE, network_rows
+from models.evaluation.plots import plot_likelihood, plot_nearest_training, plot_one_nna
+from models.evaluation.report import write_results
+from models.evaluation.tables import Table
+from models.generation import Generator
+
+
+def evaluate_experiment(cfg: Namespace) -> tuple[str, Path]:
+    """Measure what `cfg.tasks` names. Returns the tables as text, and the folder where everything was written."""
+    folder = Experiment(cfg).evaluation
+    generator = None if cfg.tasks == ["reconstruction"] else Generator(cfg)
+    facts: dict[str, Any] = {"of": "experiment", "checkpoints": generator.sources if generator else {}}
+    facts["seeds"] = {"seed": cfg.seed}
+    tables: list[Table] = []
+    if "networks" in cfg.tasks:
+        tables.append(Table("networks", "Networks", COLUMNS, network_rows(generator, split_folders(cfg)["test"]), NOTE))
+    if "reconstruction" in cfg.tasks:
+        tables += reconstruction_tables(cfg)
+    if "generation" in cfg.tasks:
+        sets = ExperimentSets(cfg, generator)
+        found, errors = generation(sets.comparison(), sets.training_set(), folder)
+        tables += found
+        facts |= {"protocol": sets.protocol.facts(), "sets": SETS, "error_of_approximate_emd": errors}
+    if "likelihood" in cfg.tasks:
+        tables += likelihood_tables(cfg, generator, folder)
+    return write_results(folder, cfg, tables, facts), folder
+
+
+def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:
+    """Compare the clouds of --samples with those of --references. Returns the tables as text and the output folder."""
+    folder = Path(cfg.output).expanduser()
+    sets = FolderSets(cfg)
+    tables, errors = generation(sets.comparison(), sets.training_set(), folder)
+    facts = {"of": "folders", "folders": sets.facts(), "reading": RULE, "seeds": {"seed": cfg.seed}}
+    facts |= {"protocol": sets.protocol.facts(), "error_of_approximate_emd": errors}
+    return write_results(folder, cfg, tables, facts), folder
+
+
+def generation(
+    comparison: Comparison, training: NamedSet | None, folder: Path
+) -> tuple[list[Table], dict[str, dict[str, float | None]]]:
+    """The tables of samples against references, and of their distances to the training clouds; and both plots.
+
+    Returns also the measured errors of the approximate EMDs.
+    """
+    rows, errors = comparison.rows(), comparison.emd_errors()
+    tables = generation_tables(rows, errors, comparison.notes)
+    plot_one_nna(rows, folder / "one_nna.png")
+    if training is not None:
+        nearest = comparison.nearest_training_rows(training)
+        plot_nearest_training(nearest, folder / "nearest_training.png")
+        tables.append(nearest_table(nearest))
+    return tables, errors
+
+
+def reconstruction_tables(cfg: Namespace) -> list[Table]:
+    """The table, and the same measures per shape, which is not printed."""
+    rows, per_shape = reconstruction.reconstruction_rows(cfg, split_folders(cfg)["test"])
+    note = reconstruction.NOTE
+    return [
+        Table("reconstruction", reconstruction.TITLE, reconstruction.COLUMNS, rows, note),
+        Table("reconstruction_per_shape", f"{reconstruction.TITLE}, each", (), per_shape),
+    ]
+
+
+def likelihood_tables(cfg: Namespace, generator: Generator, folder: Path) -> list[Table]:
+    """The table, the same per shape, the plot of all sets, and pictures of the least likely test shapes."""
+    noise = load_checkpoint(generator.rnvp_path)["flow_noise"]
+    report = likelihood.likelihood_report(generator, noise, cfg.num_eval_shapes, folder / "least_likely.png")
+    plot_likelihood({name: found["log_likelihood"] for name, found in report.arrays.items()}, folder / "likelihood.png")
+    return [
+        Table("likelihood", likelihood.TITLE, likelihood.COLUMNS, report.rows, report.note),
+        Table("likelihood_per_shape", f"{likelihood.TITLE}, each", (), report.per_shape),
+    ]
