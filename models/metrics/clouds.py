@@ -34,6 +34,10 @@ class CloudSet(Sequence):
     def __getitem__(self, index: int) -> Matrix:
         return self.clouds[index]
 
+    def prepare(self, name: str) -> None:
+        """Make the property of this name now, so that threads which share the set do not each make it."""
+        getattr(self, name)
+
     @cached_property
     def trees(self) -> list[cKDTree]:
         return [cKDTree(cloud, leafsize=LEAF_SIZE) for cloud in self.clouds]

@@ -104,7 +104,7 @@ def _blocks(matrix: Matrix, size: int, upper: bool) -> Iterator[tuple[int, slice
 
 def _cpu_block(metric: Metric, a: CloudSet, b: CloudSet) -> Callable[[int, slice], Matrix]:
     for clouds in (a, b):
-        getattr(clouds, metric.needs)  # made here, once, not by several threads at a time
+        clouds.prepare(metric.needs)
     return lambda i, columns: metric.block(a, b, i, columns)
 
 

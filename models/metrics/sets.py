@@ -83,7 +83,8 @@ def nearest_in_set(
     def nearest(i: int) -> tuple[float, int]:
         return min((float(chamfer_block(a, b, i, slice(j, j + 1))[0]), int(j)) for j in likeliest[i])
 
-    a.points, b.points  # noqa: B018, made here, once, not by several threads at a time
+    for clouds in (a, b):
+        clouds.prepare("points")
     with ThreadPoolExecutor(max(1, workers)) as pool:
         values, which = zip(*pool.map(nearest, range(len(a))), strict=True)
     return np.array(values), np.array(which, np.int64)
