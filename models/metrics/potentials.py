@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from models.metrics.cells import MAX_CELLS, centroids, kd_cells
+from models.metrics.cells import centroids, kd_cells
 
 Array = NDArray[np.floating]
 Cost = Callable[[Array, Array], Array]
 
 # Temperatures in units of the mean cost of a matched pair, rounds at each, and overrelaxation: tried on pairs of cars.
 COARSE_TEMPERATURES, COARSE_ROUNDS = (8.0, 2.0, 0.5, 0.25), 10
+COARSE_CELLS = 256
 DENSE_TEMPERATURE = 0.3
 SPARSE_TEMPERATURES, SPARSE_ROUNDS = (0.3, 0.1, 0.03, 0.01), 70
 RELAXATION = 1.7
@@ -44,7 +45,7 @@ def column_prices(a: Array, b: Array, costs: Array, cost: Cost) -> Array:
 
 def _coarse(a: Array, b: Array, cost: Cost) -> tuple[Array, Array, float]:
     """Prices of the cells of both clouds, given to their points, (N,) each, and the mean cost of a matched pair."""
-    count = min(MAX_CELLS, len(a))
+    count = min(COARSE_CELLS, len(a))
     cells_a, cells_b = kd_cells(a, count), kd_cells(b, count)
     costs = cost(centroids(a, cells_a), centroids(b, cells_b))
     mean_cost = (costs.min(0).mean() + costs.min(1).mean()) / 2
