@@ -12,7 +12,7 @@ from configs.files import write_npz
 from models.metrics.clouds import CloudSet, Matrix
 
 SECONDS_BETWEEN_SAVES = 20.0
-VERSION = 1  # raise it when a metric gives other values
+VERSION = 2  # raise it when a metric gives other values
 
 
 def content_key(metric: str, a: CloudSet, b: CloudSet | None, precision: str) -> str:
