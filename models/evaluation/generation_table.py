@@ -22,10 +22,7 @@ from models.metrics import CloudSet, Matrix, approximation_error, jsd, mmd_cov, 
 
 LONG = 20_000  # pairs; a matrix of more shows a bar of its own
 ERROR_PAIRS = 16  # of clouds, on which the approximate EMDs are compared with the exact ones
-OUTSIDE_NOTE = (
-    "JSD: some points are outside the ball of radius 0.5 and count at its nearest cell; published values are of clouds"
-    " within it (--protocol box nearly is)."
-)
+OUTSIDE_NOTE = "JSD: some points are outside the ball of radius 0.5 and count at its nearest cell, as PointFlow has it."
 
 
 class Distance(NamedTuple):

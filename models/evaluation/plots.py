@@ -14,7 +14,7 @@ from configs.files import atomic_path
 COLORS = ("#2a78d6", "#c9781f", "#3a9a6a", "#8a63c0", "#6b7280", "#c2456b")  # told apart by colour-blind people too
 MARKERS = {"cd": "o", "emd": "s", "emd_sq": "D"}
 DISTANCE_NAMES = {"cd": "CD", "emd": "EMD", "emd_sq": "squared EMD"}
-BINS = 40
+BINS = 30
 GRID = "#e3e6ea"
 
 
@@ -58,12 +58,12 @@ def plot_nearest_training(rows: Sequence[Mapping[str, Any]], path: Path) -> None
 
 
 def plot_likelihood(series: Mapping[str, ArrayLike], path: Path) -> None:
-    """Log-likelihoods (nats) of the shapes of each set, the first of which is what the others are compared with."""
+    """Log-likelihoods (nats) of the shapes of each set."""
     save(histograms(series, "log-likelihood of the code, nats (right: likely)"), path)
 
 
 def histograms(series: Mapping[str, ArrayLike], x_label: str) -> Figure:
-    """One panel below the other, a histogram each, all with the same bins; the first one's median in all of them.
+    """One panel below the other, a histogram with its median each, all with the same bins.
 
     Values beyond the 1st and 99th percentile of all are counted in the outermost bins.
     """
