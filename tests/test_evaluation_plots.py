@@ -32,9 +32,10 @@ def test_plots_are_pictures_with_the_same_bytes_each_time(tmp_path: Path):
 
 def test_histograms_count_every_value_in_percent():
     values = np.concatenate([np.random.default_rng(1).normal(size=200), [1e6, -1e6]])  # outliers count at the ends
-    figure = histograms({"one": values, "other": [0.0, 0.1]}, "x")
+    figure = histograms({"one": values, "other": [0.0, 0.1], "far": [-1e5]}, -2, 3, "x")
     for axes in figure.axes:
         assert len(axes.patches) == BINS
         assert np.isclose(sum(patch.get_height() for patch in axes.patches), 100)
-    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
-    assert figure.axes[0].get_xlim()[1] < 10
+        assert axes.get_xlim() == figure.axes[0].get_xlim()
+        assert axes.get_xlim()[0] > -3 and axes.get_xlim()[1] < 4
+    assert figure.axes[2].patches[0].get_height() == 100

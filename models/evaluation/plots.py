@@ -53,22 +53,24 @@ def plot_one_nna(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 def plot_nearest_training(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """How far the shapes of each set are from their nearest training shapes. rows: with their `distances`."""
     series = {row["set"]: 1e4 * np.array(row["distances"]) for row in rows}
-    figure = histograms(series, "CD to the nearest training shape, x1e4 (left: near to a copy)")
-    save(figure, path)
+    low, high = np.percentile(np.concatenate(list(series.values())), [1, 99])
+    save(histograms(series, low, high, "CD to the nearest training shape, x1e4 (left: near to a copy)"), path)
 
 
 def plot_likelihood(series: Mapping[str, ArrayLike], path: Path) -> None:
-    """Log-likelihoods (nats) of the shapes of each set."""
-    save(histograms(series, "log-likelihood of the code, nats (right: likely)"), path)
+    """Log-likelihoods (nats) of the shapes of each set. The first set's range and twice its width below are shown:
+    wrong shapes may lie a hundred times further, and count in the leftmost bin."""
+    low, high = np.percentile(next(iter(series.values())), [0, 100])
+    low, high = low - 2 * (high - low), high + (high - low) / 4
+    save(histograms(series, low, high, "log-likelihood of the code, nats (leftmost bin: that or less)"), path)
 
 
-def histograms(series: Mapping[str, ArrayLike], x_label: str) -> Figure:
-    """One panel below the other, a histogram with its median each, all with the same bins.
+def histograms(series: Mapping[str, ArrayLike], low: float, high: float, x_label: str) -> Figure:
+    """One panel below the other, a histogram with its median each, all with the same bins from `low` to `high`.
 
-    Values beyond the 1st and 99th percentile of all are counted in the outermost bins.
+    Values beyond these are counted in the outermost bins, and a median beyond stands at the edge.
     """
     values = {label: np.asarray(found, np.float64) for label, found in series.items()}
-    low, high = np.percentile(np.concatenate(list(values.values())), [1, 99])
     high = high if high > low else low + 1
     edges = np.linspace(low, high, BINS + 1)
     figure = Figure(figsize=(7.5, 0.9 + 1.05 * len(values)), layout="constrained")
@@ -76,7 +78,7 @@ def histograms(series: Mapping[str, ArrayLike], x_label: str) -> Figure:
     for axes, (label, found), color in zip(panels, values.items(), cycle(len(values)), strict=True):
         shares = np.ones(len(found)) / len(found)
         axes.hist(np.clip(found, low, high), edges, weights=100 * shares, color=color)
-        axes.axvline(np.median(found), color="#30363d", linewidth=1.2)
+        axes.axvline(np.clip(np.median(found), low, high), color="#30363d", linewidth=1.2)
         axes.set_title(f"{label} ({len(found)} shapes; line: median)", loc="left", fontsize=9)
         axes.set_ylabel("%")
         tidy(axes, "y")
