@@ -163,16 +163,24 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "--decoder_resolution",
         type=positive(int),
         nargs="+",
-        default=[8, 16, 32],
+        default=[8],
         help="nodes per axis of the decoder's feature grids, coarse to fine, each twice the last",
     )
-    group.add("--decoder_channels", type=positive(int), nargs="+", default=[32, 16, 8], help="channels of these grids")
+    group.add("--decoder_channels", type=positive(int), nargs="+", default=[16], help="channels of these grids")
+    group.add(
+        "--plane_resolution",
+        type=positive(int),
+        nargs="*",
+        default=[16, 32],
+        help="vector: nodes per side of the three feature planes, coarse to fine, each twice the last; no value: none",
+    )
+    group.add("--plane_channels", type=positive(int), nargs="*", default=[32, 16], help="channels of these planes")
     group.add(
         "--num_places",
         type=int,
         choices=[1, 7],
-        default=7,
-        help="grid and vector: places where a point looks features up, itself alone or with its six neighbours (NDF)",
+        default=1,
+        help="grid and vector: places where a point looks grids up, itself alone or with its six neighbours (NDF)",
     )
     group.add(
         "--code_noise",

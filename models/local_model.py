@@ -104,8 +104,12 @@ class NDF(nn.Module):
 
     def query(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         """p: (B, N, 3) grid coordinates (z, y, x in [-1, 1]). Returns (B, N) unsigned distances in mesh units."""
-        found = torch.cat([look_up(grids, p, self.offsets), p], dim=2)  # (B, N, K C + 3)
+        found = torch.cat([self.look_up(p, grids), p], dim=2)  # (B, N, K C + 3)
         return self.activate(self.point_network(found))
+
+    def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
+        """The features of each point, (B, N, K C)."""
+        return look_up(grids, p, self.offsets)
 
     def point_network(self, found: Tensor) -> Tensor:
         h = F.relu(pointwise(self.fc_0, found))  # (B, N, 512)

@@ -13,7 +13,7 @@ from configs.layout import Experiment
 from models.checkpoints import check_same_options, load_checkpoint, load_weights
 from models.data.occupancy import occupancy_from_points, to_grid_coords
 from models.data.shape_samples import ShapeSteps, step_loader, validation_batches
-from models.devices import autocast, pick_device
+from models.devices import autocast, pick_device, place
 from models.local_model import NDF
 from models.shape_codes import ARCHITECTURE, build_ndf
 from models.training import EXIT_STOPPED, StopRequest, TrainingRun, learning_rate, record_config, step_seed
@@ -69,8 +69,7 @@ class NDFTrainer:
         self.cfg, self.experiment = cfg, Experiment(cfg)
         self.device = pick_device(cfg)
         torch.manual_seed(cfg.seed)
-        # Channels last: a quarter less time for the convolutions, on a CPU as on a GPU.
-        self.model = build_ndf(vars(cfg)).to(self.device, memory_format=torch.channels_last_3d)
+        self.model = place(build_ndf(vars(cfg)), self.device)
         optimizer = make_optimizer(cfg.optimizer, self.model, cfg.lr)
         self.run = TrainingRun(cfg, self.experiment.ndf_checkpoints, self.model, optimizer)
         self.run.resume(("code_kind", *ARCHITECTURE[cfg.code_kind]))
@@ -133,4 +132,4 @@ def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
     check_same_options(options, vars(cfg), ("code_kind", "input_res"), path)
     model = build_ndf(options)
     load_weights(model, state["model_state_dict"], path)
-    return model.to(device, memory_format=torch.channels_last_3d).eval().requires_grad_(False)
+    return place(model, device).eval().requires_grad_(False)

@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from configs.errors import UserError
-from models.local_model import NDF, NDF_CHANNELS
+from models.feature_planes import PlaneDecoder, look_up_planes
+from models.local_model import NDF, NDF_CHANNELS, look_up
 
 SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: at 0 the softplus is at 0.0035, 0.01 further it is straight
 
@@ -62,8 +63,10 @@ class BottleneckNDF(NDF):
         decoder_channels: Sequence[int],
         num_places: int,
         code_noise: float,
+        plane_channels: Sequence[int] = (),
     ):
-        super().__init__(tuple(channels), hidden_dim, sum(decoder_channels), num_places)
+        point_channels = sum(decoder_channels) + sum(plane_channels)
+        super().__init__(tuple(channels), hidden_dim, point_channels, num_places)
         for coarse, fine in zip(decoder_resolution, decoder_resolution[1:], strict=False):
             if fine != 2 * coarse:
                 raise UserError(f"decoder_resolution {list(decoder_resolution)}: each must be twice the one before")
@@ -83,11 +86,9 @@ class BottleneckNDF(NDF):
         """Add the training noise. Sampled codes are off the training set's by about so much."""
         return code + self.code_noise * torch.randn_like(code) if self.training and self.code_noise else code
 
-    def coarsest_grid(self, code: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def features(self, code: Tensor) -> list[Tensor]:
-        grids = [self.coarsest_grid(self.perturb(code))]
+    def upsampled(self, coarsest: Tensor) -> list[Tensor]:
+        """The feature grids, coarse to fine: [(B, C_i, R_i, R_i, R_i)]."""
+        grids = [coarsest]
         for upsample in self.upsamplers:
             grids.append(upsample(F.silu(grids[-1])))
         return grids
@@ -103,7 +104,8 @@ class BottleneckNDF(NDF):
 
 
 class VectorNDF(BottleneckNDF):
-    """Code (D,): a linear map of the coarsest level; three linear layers give the coarsest feature grid."""
+    """Code (D,): a linear map of the coarsest level. Two linear layers widen it; of these numbers one more linear layer
+    makes the coarsest feature grid, and another one feature planes, where `plane_resolution` names some."""
 
     code_kind = "vector"
 
@@ -118,27 +120,42 @@ class VectorNDF(BottleneckNDF):
         latent_dim: int,
         input_res: int,
         decoder_hidden: int,
+        plane_resolution: Sequence[int],
+        plane_channels: Sequence[int],
     ):
-        super().__init__(channels, hidden_dim, decoder_resolution, decoder_channels, num_places, code_noise)
+        if plane_resolution and num_places != 1:
+            raise UserError(
+                f"num_places {num_places} with feature planes: 1 expected (or --plane_resolution alone: none)"
+            )
+        plane_channels = plane_channels if plane_resolution else ()
+        super().__init__(
+            channels, hidden_dim, decoder_resolution, decoder_channels, num_places, code_noise, plane_channels
+        )
         coarsest = input_res // 2 ** (len(channels) - 1)
         if coarsest < 1:
             raise UserError(f"input_res {input_res} is too small for {len(channels)} levels of encoder_channels")
         self.code_shape = (latent_dim,)
         self.to_code = nn.Linear(channels[-1] * coarsest**3, latent_dim)
-        self.grid_shape = (decoder_channels[0],) + (decoder_resolution[0],) * 3
-        self.from_code = nn.Sequential(
-            nn.Linear(latent_dim, decoder_hidden),
-            nn.SiLU(),
-            nn.Linear(decoder_hidden, decoder_hidden),
-            nn.SiLU(),
-            nn.Linear(decoder_hidden, decoder_channels[0] * decoder_resolution[0] ** 3),
+        self.widen = nn.Sequential(
+            nn.Linear(latent_dim, decoder_hidden), nn.SiLU(), nn.Linear(decoder_hidden, decoder_hidden), nn.SiLU()
         )
+        self.grid_shape = (decoder_channels[0],) + (decoder_resolution[0],) * 3
+        self.to_grid = nn.Linear(decoder_hidden, decoder_channels[0] * decoder_resolution[0] ** 3)
+        self.num_grids = len(decoder_channels)
+        self.to_planes = PlaneDecoder(decoder_hidden, plane_resolution, plane_channels) if plane_resolution else None
 
     def encode(self, x: Tensor) -> Tensor:
         return self.normalise(self.to_code(self.pyramid(x)[-1].flatten(1)))  # (B, D)
 
-    def coarsest_grid(self, code: Tensor) -> Tensor:
-        return self.from_code(code).unflatten(1, self.grid_shape)
+    def features(self, code: Tensor) -> list[Tensor]:
+        numbers = self.widen(self.perturb(code))
+        grids = self.upsampled(self.to_grid(numbers).unflatten(1, self.grid_shape))
+        return grids + (self.to_planes(numbers) if self.to_planes else [])
+
+    def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
+        found = look_up(grids[: self.num_grids], p, self.offsets)
+        planes = grids[self.num_grids :]
+        return torch.cat([found, look_up_planes(planes, p)], dim=2) if planes else found
 
 
 class GridNDF(BottleneckNDF):
@@ -178,8 +195,8 @@ class GridNDF(BottleneckNDF):
         ]
         return self.normalise(self.to_code(torch.cat(pooled, dim=1)))  # (B, D, r, r, r)
 
-    def coarsest_grid(self, code: Tensor) -> Tensor:
-        return self.from_code(code)
+    def features(self, code: Tensor) -> list[Tensor]:
+        return self.upsampled(self.from_code(self.perturb(code)))
 
 
 # The options that fix an architecture: a checkpoint carries them, and another value is another network.
@@ -189,7 +206,7 @@ ARCHITECTURE = {
     "none": _PLAIN,
     "fused": (*_PLAIN, "out_resolution"),
     "grid": (*_BOTTLENECK, "out_resolution"),
-    "vector": (*_BOTTLENECK, "decoder_hidden", "input_res"),
+    "vector": (*_BOTTLENECK, "decoder_hidden", "input_res", "plane_resolution", "plane_channels"),
 }
 
 

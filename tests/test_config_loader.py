@@ -75,7 +75,7 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
         ("sample_ratio = [0.5, 0.5, 0.5]", r"sample_ratio \[0.5, 0.5, 0.5\] sums to 1.5; make it sum to 1"),
         ("num_chunks = 2\ncurrent_chunk = 2", "current_chunk 2 is not below num_chunks 2"),
         ("bb_min = 0.5", "bb_max 0.5 is not above bb_min 0.5"),
-        ("decoder_channels = [3]", "decoder_resolution has 3 values and decoder_channels 1"),
+        ("decoder_channels = [3, 4]", "decoder_resolution has 1 values and decoder_channels 2"),
         ("n_val = 3\nr_val = 0.5", "both n_val and r_val are given"),
         ("uniform_ratio = 1", r"uniform_ratio 1.0 is not in \[0, 1\)"),
         ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),

@@ -4,9 +4,10 @@ from argparse import Namespace
 
 import pytest
 import torch
+from torch import nn
 
 from configs.errors import UserError
-from models.devices import autocast, available_cores, pick_device
+from models.devices import autocast, pick_device, place
 
 
 def options(device: str) -> Namespace:
@@ -61,6 +62,11 @@ def test_precision_on_a_cpu(precision: str, expected: torch.dtype):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == expected
 
 
-def test_cores():
-    assert available_cores(3) == 3
-    assert available_cores(-1) >= 1
+def test_weights_of_3d_convolutions_lie_channels_last_and_keep_their_values():
+    network = nn.Sequential(nn.Conv3d(3, 5, 3), nn.ConvTranspose3d(5, 4, 4), nn.Conv2d(4, 2, 3), nn.Linear(2, 2))
+    before = [weight.clone() for weight in network.state_dict().values()]
+    assert place(network, torch.device("cpu")) is network
+    assert network[0].weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert network[1].weight.is_contiguous(memory_format=torch.channels_last_3d)
+    assert network[2].weight.is_contiguous()
+    assert all(torch.equal(a, b) for a, b in zip(before, network.state_dict().values(), strict=True))

@@ -18,7 +18,9 @@ OPTIONS = {
     "decoder_hidden": 11,
     "decoder_resolution": [3, 6],
     "decoder_channels": [4, 2],
-    "num_places": 7,
+    "plane_resolution": [6, 12],
+    "plane_channels": [3, 5],
+    "num_places": 1,
     "code_noise": 0.3,
 }
 SHAPES = {"fused": (15, 3, 3, 3), "grid": (7, 3, 3, 3), "vector": (7,)}
@@ -88,14 +90,28 @@ def test_learned_codes_have_unit_variance_and_noise_in_training_only(kind: str):
 
 
 def test_one_place_looks_up_a_seventh():
-    assert network("vector", num_places=1).fc_0.in_channels == 6 + 3
-    assert network("vector").fc_0.in_channels == 7 * 6 + 3
+    assert network("grid", num_places=1).fc_0.in_channels == 6 + 3
+    assert network("grid", num_places=7).fc_0.in_channels == 7 * 6 + 3
+    assert network("vector", plane_resolution=[], num_places=7).fc_0.in_channels == 7 * 6 + 3
+
+
+def test_feature_planes_add_their_channels_or_are_left_out():
+    with_planes, without = network("vector"), network("vector", plane_resolution=[])
+    assert with_planes.fc_0.in_channels == without.fc_0.in_channels + 3 + 5
+    code = torch.randn(2, 7, generator=torch.Generator().manual_seed(3))
+    shapes = [tuple(grid.shape) for grid in with_planes.features(code)]
+    assert shapes == [(2, 4, 3, 3, 3), (2, 2, 6, 6, 6), (2, 3, 3, 6, 6), (2, 3, 5, 12, 12)]
+    assert [tuple(grid.shape) for grid in without.features(code)] == shapes[:2]
 
 
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
         ("vector", {"decoder_resolution": [3, 7]}, "each must be twice the one before"),
+        ("vector", {"plane_resolution": [6, 10]}, r"plane_resolution \[6, 10\] with plane_channels \[3, 5\]"),
+        ("vector", {"plane_resolution": [6]}, "as many of one as of the other expected"),
+        ("vector", {"plane_resolution": [5, 10]}, "the first resolution even"),
+        ("vector", {"num_places": 7}, "num_places 7 with feature planes: 1 expected"),
         ("vector", {"input_res": 3}, "input_res 3 is too small for 3 levels"),
         ("grid", {"out_resolution": 4}, "first decoder_resolution is 3 .* out_resolution 4"),
     ],

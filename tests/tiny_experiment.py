@@ -23,7 +23,8 @@ from models.shape_codes import build_ndf
 
 SMALL = {
     "code_kind": "vector", "latent_dim": 5, "encoder_channels": [3, 4], "hidden_dim": 8, "decoder_hidden": 7,
-    "decoder_resolution": [3, 6], "decoder_channels": [4, 3], "input_res": 9, "num_sample_points_training": 67,
+    "decoder_resolution": [3, 6], "decoder_channels": [4, 3], "plane_resolution": [4], "plane_channels": [3],
+    "input_res": 9, "num_sample_points_training": 67,
     "batch_size": 2, "num_epochs": 2, "val_every": 3, "lr": 0.01, "warmup_steps": 1,
 }  # fmt: skip
 # The networks of `make_experiment`.

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from configs.errors import UserError
 from configs.layout import UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
+from dataprocessing.pool import num_workers
 from dataprocessing.shapes import processed_root
 from dataprocessing.split import load_split
-from models.devices import available_cores
 from models.training import step_seed
 
 Samples = dict[str, Any]  # cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
@@ -126,7 +126,7 @@ def stack(shapes: list[Samples]) -> dict[str, Tensor]:
 
 def step_loader(steps: ShapeSteps, first_step: int) -> DataLoader:
     """Iterate over the batches from `first_step` on. Worker processes read when the samples are not in memory."""
-    workers = 0 if steps.cache is not None else available_cores(steps.cfg.num_cpus)
+    workers = 0 if steps.cache is not None else num_workers(steps.cfg.num_cpus)
     return DataLoader(steps, batch_size=None, sampler=range(first_step, len(steps)), num_workers=workers)
 
 
