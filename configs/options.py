@@ -128,6 +128,11 @@ def add_split_options(parser: argparse.ArgumentParser) -> None:
     group.add("--r_test", type=not_negative(float), default=None, help="share of test shapes (default 0.2)")
     group.add("--n_val", type=not_negative(int), default=None, help="number of validation shapes (per class)")
     group.add("--n_test", type=not_negative(int), default=None, help="number of test shapes (per class)")
+    group.add(
+        "--test_pattern",
+        default=None,
+        help="the test split: shapes whose name matches this, such as demo_s1_* for cars of another demo_seed",
+    )
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:

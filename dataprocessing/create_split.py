@@ -1,6 +1,7 @@
 """Step 2: divide the preprocessed shapes into train, val and test."""
 
 from argparse import Namespace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from configs.config_loader import get_config
@@ -12,8 +13,9 @@ from configs.layout import absolute
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv)
     shapes, left_out = find_shapes(cfg)
-    split = {"train": [], "val": [], "test": []}
-    for name, folders in group_by_class(shapes, cfg).items():
+    held_out, others = hold_out(shapes, cfg)
+    split = {"train": [], "val": [], "test": held_out}
+    for name, folders in group_by_class(others, cfg).items():
         for part, chosen in divide(folders, name, cfg).items():
             split[part] += chosen
     path = absolute(cfg.split_file)
@@ -47,6 +49,25 @@ def find_shapes(cfg: Namespace) -> tuple[list[Path], int]:
     return [folder for folder in folders if folder not in lacking], len(lacking)
 
 
+def hold_out(shapes: list[Path], cfg: Namespace) -> tuple[list[Path], list[Path]]:
+    """The shapes that test_pattern names, and the others; without a pattern no shape and all shapes.
+
+    Raises UserError if the pattern names none, or n_test or r_test is given too.
+    """
+    from dataprocessing.shapes import shape_name
+
+    if cfg.test_pattern is None:
+        return [], shapes
+    if cfg.n_test is not None or cfg.r_test is not None:
+        raise UserError("both test_pattern and n_test (or r_test) are given; give one of them")
+    held_out = [shape for shape in shapes if fnmatchcase(shape_name(shape), cfg.test_pattern)]
+    if not held_out:
+        raise UserError(
+            f"no shape's name matches test_pattern {cfg.test_pattern!r}; names are such as {shape_name(shapes[0])}"
+        )
+    return held_out, sorted(set(shapes) - set(held_out))
+
+
 def group_by_class(shapes: list[Path], cfg: Namespace) -> dict[str, list[Path]]:
     """Shapes by the folder, of those that class_folders names, that they are in; one group without class_folders.
 
@@ -76,7 +97,8 @@ def divide(folders: list[Path], class_name: str, cfg: Namespace) -> dict[str, li
     from dataprocessing.shape_files import generator
 
     total = len(folders)
-    n_val, n_test = how_many(total, cfg.n_val, cfg.r_val, 0.1), how_many(total, cfg.n_test, cfg.r_test, 0.2)
+    n_val = how_many(total, cfg.n_val, cfg.r_val, 0.1)
+    n_test = 0 if cfg.test_pattern else how_many(total, cfg.n_test, cfg.r_test, 0.2)
     if n_val + n_test >= total:
         where = f"class {class_name} has" if class_name else "there are"
         raise UserError(

@@ -44,6 +44,17 @@ def test_parts_are_disjoint_complete_and_of_the_wanted_sizes(shapes, tmp_path, c
     assert sizes == {"train": 30, "val": 0, "test": 0}
 
 
+def test_shapes_named_by_a_pattern_are_the_test_split(shapes, tmp_path):
+    parts = split(tmp_path, test_pattern="car2*", n_val=4)
+    assert parts["test"] == [str(shapes / f"car{i:02}" / "models") for i in range(20, 30)]
+    assert len(parts["val"]) == 4
+    assert sorted(parts["train"] + parts["val"]) == [str(shapes / f"car{i:02}" / "models") for i in range(20)]
+    with pytest.raises(UserError, match=r"no shape's name matches test_pattern 'van\*'; names are such as car00"):
+        split(tmp_path, test_pattern="van*")
+    with pytest.raises(UserError, match="both test_pattern and n_test"):
+        split(tmp_path, test_pattern="car2*", n_test=3)
+
+
 def test_split_is_seeded(shapes, tmp_path):
     first = split(tmp_path)
     assert split(tmp_path) == first
