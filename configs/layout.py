@@ -5,10 +5,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # repository root: relative paths in a config start here
 
+PRETRAINED = ROOT / "models" / "pretrained"  # weights that come with the project
+
 SCALED_MESH = "model_normalized_scaled.off"
 UNIFORM_SAMPLES = "uniform_samples.npz"
 DEMO_PARAMETERS = "parameters.json"
 RESULTS = "results"  # of evaluate.py: results.json, .csv, .md
+CODE_TABLE = "codes"  # of analyse_codes.py: codes.json, .csv, .md
 DENSE_POINT_CLOUD = "dense_point_cloud.npz"  # name as NDF's; a .ply of the same points may lie beside it
 
 
@@ -40,3 +43,6 @@ class Experiment:
         self.interpolation = self.evaluation / "interpolation"
         self.sets = self.evaluation / "sets"  # sets of many small clouds, which evaluate.py compares
         self.cache = self.evaluation / "cache"  # matrices of their distances
+        self.analysis = self.evaluation / "analysis"  # of analyse_codes.py
+        self.analysis_cache = self.analysis / "cache"
+        self.projector = self.summary / "projector"

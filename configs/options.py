@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Callable
 
 TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
+ANALYSES = ("table", "paths", "map", "neighbours", "projector", "temperatures")  # the parts of analyse_codes.py
 
 
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
@@ -347,7 +348,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=None,
         metavar="NAME",
-        help="other experiments below exp_root whose reconstructions get rows of their own in the reconstruction table",
+        help="other experiments below exp_root: rows of their own in the reconstruction table, and in that of codes",
     )
 
 
@@ -367,6 +368,30 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
     group.add("--output", default="evaluation", help="folder of the results of two folders")
 
 
+def add_analysis_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("analysis", "read by analyse_codes.py, with compare_experiments")
+    group.add(
+        "--analyses",
+        nargs="+",
+        choices=ANALYSES,
+        default=list(ANALYSES),
+        help="parts of the study; table is that of codes and their spectra, the only part without decoding",
+    )
+    group.add("--num_analysis_points", type=positive(int), default=2048, help="points of each cloud that is compared")
+    group.add("--num_paths", type=positive(int), default=8, help="pairs of test shapes with a path between them")
+    group.add("--path_steps", type=positive(int), default=12, help="steps of a path: it has one shape more")
+    group.add("--num_map_shapes", type=positive(int), default=500, help="shapes in the map and the projector, at most")
+    group.add("--num_neighbour_samples", type=positive(int), default=8, help="samples shown beside training shapes")
+    group.add(
+        "--temperatures",
+        type=positive(float),
+        nargs="+",
+        default=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2],
+        help="scales of z that are compared",
+    )
+    group.add("--num_curve_shapes", type=positive(int), default=50, help="shapes at each temperature, at most")
+
+
 ALL_GROUPS = [
     add_run_options,
     add_data_options,
@@ -378,4 +403,5 @@ ALL_GROUPS = [
     add_generation_options,
     add_evaluation_options,
     add_folder_options,
+    add_analysis_options,
 ]
