@@ -8,8 +8,9 @@ every shape has one code; of train also mirrored ones and further draws.
 import hashlib
 import json
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ def encode_splits(
             # Written as they come, not through a memory map: that one kills the process when the disk is full.
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(rows), *model.code_shape)}
             np.lib.format.write_array_header_1_0(file, header)
-            for codes in encode_rows(model, rows, cfg, device, split):
+            clouds = (input_cloud(row, cfg) for row in rows)
+            for codes in encode_batches(model, clouds, len(rows), cfg, device, split):
                 file.write(codes.astype("<f4").tobytes())
         write_json(destination / f"{split}.json", index)
 
@@ -114,17 +116,25 @@ def rows_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, A
     ]
 
 
-def encode_rows(
-    model: NDF, rows: list[dict[str, Any]], cfg: Namespace, device: torch.device, split: str
+def encode_batches(
+    model: NDF, clouds: Iterable[np.ndarray], count: int, cfg: Namespace, device: torch.device, name: str
 ) -> Iterator[np.ndarray]:
-    """The codes of `rows`, batch after batch, (B, *code_shape)."""
-    for start in tqdm(range(0, len(rows), cfg.batch_size), desc=f"encoding {split}", unit="batch", disable=None):
-        batch = rows[start : start + cfg.batch_size]
-        clouds = torch.from_numpy(np.stack([input_cloud(row, cfg) for row in batch])).to(device)
-        x = occupancy_from_points(clouds, cfg.input_res, cfg.bb_min, cfg.bb_max)
-        with torch.no_grad(), autocast(device, cfg.precision):
-            code = model.encode(x)
-        yield code.float().cpu().numpy()
+    """The codes of `count` clouds (n, 3), read one after the other: batch after batch, (B, *code_shape) float32."""
+    clouds = iter(clouds)
+    with tqdm(total=count, desc=f"encoding {name}", unit="shape", disable=None) as bar:
+        while batch := list(islice(clouds, cfg.batch_size)):
+            yield encode_clouds(model, np.stack(batch), cfg, device).float().cpu().numpy()
+            bar.update(len(batch))
+
+
+@torch.no_grad()
+def encode_clouds(
+    model: NDF, clouds: np.ndarray, cfg: Namespace, device: torch.device
+) -> torch.Tensor | list[torch.Tensor]:
+    """The codes (B, *code_shape) of input clouds (B, n, 3), mesh units; of a plain NDF its pyramid."""
+    x = occupancy_from_points(torch.from_numpy(clouds).to(device), cfg.input_res, cfg.bb_min, cfg.bb_max)
+    with autocast(device, cfg.precision):
+        return model.encode(x)
 
 
 def input_cloud(row: dict[str, Any], cfg: Namespace) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +48,7 @@ class FlowTrainer:
         self.average = AveragedWeights(self.flow, cfg.flow_ema)
         self.ndf_sha256 = read_index(self.experiment.codes, "train")["sha256"]
         if state := self.run.resume(("code_kind", *FLOW_OPTIONS)):
-            check_same_ndf(state, self.ndf_sha256, self.run.folder)
+            check_same_ndf(state["ndf_sha256"], self.ndf_sha256, f"the flow in {self.run.folder}")
             self.average.model.load_state_dict(state["ema_state_dict"])
 
     @property
@@ -134,12 +133,12 @@ def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> f
     return torch.cat(values).mean().item()
 
 
-def check_same_ndf(state: dict[str, Any], ndf_sha256: str, source: Path) -> None:
-    """Raise UserError if a flow's checkpoint is of the codes of another NDF than the one with this SHA-256."""
-    if state["ndf_sha256"] != ndf_sha256:
+def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str) -> None:
+    """Raise UserError if `what`, codes or the flow of a file, is of another NDF than the one with `ndf_sha256`."""
+    if found_sha256 != ndf_sha256:
         raise UserError(
-            f"the flow in {source} was trained on the codes of another NDF checkpoint (it has been trained further, or"
-            " --ndf_checkpoint names another); delete that folder and run train_rnvp.py again"
+            f"{what}: of another NDF checkpoint (it has been trained further, or --ndf_checkpoint names another);"
+            " delete the folder of the flow's checkpoints and run train_rnvp.py again"
         )
 
 
@@ -164,7 +163,7 @@ def load_flow(
             f"{path} is of an earlier version (it has no {missing[0]}); train the flow again: train_rnvp.py"
         )
     check_same_options(state["config"], vars(cfg), ("code_kind",), path)
-    check_same_ndf(state, ndf_sha256, path)
+    check_same_ndf(state["ndf_sha256"], ndf_sha256, f"the flow in {path}")
     flow = build_flow(cfg.code_kind, code_shape, **flow_options(state["config"]))
     load_weights(flow, state["ema_state_dict"], path)
     return flow.to(device).eval().requires_grad_(False)

@@ -13,6 +13,11 @@ import generate
 from configs.errors import UserError
 from configs.layout import DENSE_POINT_CLOUD, Experiment
 from models.checkpoints import best_checkpoint
+from models.data.occupancy import occupancy_from_points
+from models.data.shape_samples import read_cloud as input_points
+from models.data.shape_samples import split_folders
+from models.decoder import Decoder
+from models.evaluation.reconstruction import reconstruction_rows
 from models.generation import Generator
 from models.point_cloud_io import read_cloud
 
@@ -160,13 +165,13 @@ def test_another_flow_makes_anew_and_a_run_that_broke_off_too(root: Path, tmp_pa
     assert not write(made, tmp_path)
     assert not np.allclose(arrays(tmp_path, "0")["code"], first["code"])
     assert write(made, tmp_path)
-    made.clouds = broken_clouds
+    made.decode = broken_decoder
     with pytest.raises(KeyboardInterrupt):
         made.write(made.sampled(2, seed=1), tmp_path, 90, "x")
     assert not (tmp_path / "index.json").exists()  # what lies there is of two runs
 
 
-def broken_clouds(*_: object) -> None:
+def broken_decoder(*_: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -209,11 +214,60 @@ def test_mistakes_are_told_with_what_to_do(root: Path, tmp_path: Path):
         generator(root, exp_name="nothing", ndf_checkpoint=best_ndf(root))
 
 
-def test_codes_of_another_ndf_are_refused(root: Path):
+def test_codes_or_flow_of_another_ndf_are_refused(root: Path):
     cfg = tiny_config(root, exp_name="stale")
-    save_random_ndf(cfg)
+    save_random_ndf(cfg, seed=2)
     train_flow(cfg)
     Generator(cfg)
-    save_random_ndf(cfg, seed=2)  # the NDF was trained on
-    with pytest.raises(UserError, match=r"codes in .* are of another NDF checkpoint than .*best.tar .*train_rnvp.py"):
+    flow = best_checkpoint(Experiment(tiny_config(root)).rnvp_checkpoints)
+    with pytest.raises(UserError, match=r"the codes in .*/stale/codes: of another NDF checkpoint .*train_rnvp.py"):
+        generator(root, exp_name="stale", ndf_checkpoint=best_ndf(root), rnvp_checkpoint=flow)
+    save_random_ndf(cfg, seed=3)  # the NDF was trained on
+    with pytest.raises(UserError, match=r"the flow in .*/stale/.*best.tar: of another NDF checkpoint .*train_rnvp.py"):
         Generator(cfg)
+
+
+def test_without_a_flow_the_test_shapes_are_decoded_from_their_input_points(root: Path):
+    """The same clouds as from stored codes, but for rounding: codes were encoded in batches of two."""
+    cfg = tiny_config(root, exp_name="flowless", ndf_checkpoint=best_ndf(root))
+    run_generate(root, "--mode", "reconstruct")
+    with_flow = arrays(Experiment(tiny_config(root)).reconstruction, "sphere9")
+    assert generate.main(["--config", cfg.config, "--mode", "reconstruct", "--exp_name", "flowless", "--ndf_checkpoint",
+                          str(best_ndf(root))]) == 0  # fmt: skip
+    found = arrays(Experiment(cfg).reconstruction, "sphere9")
+    assert set(found) == {"point_cloud", "code", "seed"}
+    assert set(with_flow) == {*found, "log_likelihood", "nll_nats_per_dim"}
+    np.testing.assert_allclose(found["code"], with_flow["code"], atol=1e-5)
+    np.testing.assert_allclose(np.median(abs(found["point_cloud"] - with_flow["point_cloud"])), 0, atol=1e-4)
+    index = json.loads((Experiment(cfg).reconstruction / "index.json").read_text())
+    assert "rnvp_sha256" not in index
+    assert (index["code_kind"], index["code_shape"]) == ("vector", [5])
+    assert index["shapes"] == ["sphere8", "sphere9", "sphere10"]
+
+
+def test_a_plain_ndf_reconstructs_and_has_its_row_but_cannot_sample(root: Path, rendered: list[tuple[str, str]]):
+    options = {"exp_name": "plain", "code_kind": "none"}
+    cfg = tiny_config(root, **options)
+    save_random_ndf(cfg)
+    assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0
+    assert len(rendered) == 3 * 3  # true, decoded, cut open
+    folder = Experiment(cfg).reconstruction
+    found = arrays(folder, "sphere10")
+    assert set(found) == {"point_cloud", "seed"}
+    decoder = Decoder(cfg)
+    cloud = torch.from_numpy(input_points(split_folders(cfg)["test"][2], cfg))[None]
+    grids = decoder.ndf.encode(occupancy_from_points(cloud, cfg.input_res, cfg.bb_min, cfg.bb_max))
+    with torch.no_grad():
+        distances = decoder.ndf.query(2 * torch.from_numpy(found["point_cloud"]).flip(-1)[None], grids)
+    assert distances.max() < 0.009
+    before = times(folder)
+    assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0
+    assert times(folder) == before
+    for mode in ("sample", "interpolate"):
+        with pytest.raises(UserError, match="code_kind none found, a plain NDF .*--tasks reconstruction"):
+            generate.main(["--config", cfg.config, "--mode", mode])
+    run_generate(root, "--mode", "reconstruct")
+    rows, _ = reconstruction_rows(tiny_config(root, compare_experiments="plain"), split_folders(cfg)["test"])
+    labels = ["input points", "vector code, 5 numbers (test)", "NDF without a bottleneck (plain)"]
+    assert [row["set"] for row in rows[:3]] == labels
+    assert rows[1]["chamfer_udf_mean"] != rows[2]["chamfer_udf_mean"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tiny_experiment import make_experiment
 
-from models.codes import load_codes
+from models.codes import encode_batches, load_codes
 from models.data.shape_samples import read_cloud, split_folders
 from models.evaluation.likelihood import (
     COLUMNS,
@@ -22,7 +22,6 @@ from models.evaluation.likelihood import (
     auroc,
     auroc_standard_error,
     draw_extremes,
-    encode_clouds,
     likelihood_report,
     likelihood_rows,
 )
@@ -95,7 +94,7 @@ def generator(cfg: Namespace) -> Generator:
 def test_the_same_clouds_get_the_stored_codes(generator: Generator, cfg: Namespace) -> None:
     stored = load_codes(cfg, "test").codes
     clouds = [read_cloud(folder, cfg) for folder in split_folders(cfg)["test"]]
-    codes = encode_clouds(generator, clouds)
+    codes = np.concatenate(list(encode_batches(generator.ndf, clouds, len(clouds), cfg, generator.device, "x")))
     np.testing.assert_allclose(codes, stored, atol=1e-5)
     assert np.abs(np.diff(codes, axis=0)).max() > 1e-3
 

@@ -46,9 +46,7 @@ def write_reconstructions(cfg: Namespace, exp_name: str, names: list[str], shift
     for name in names:
         true = surface_points(Path(cfg.data_dir) / name / "models", 2 * DENSE, seed=5)
         write_cloud(experiment.reconstruction / name, true + np.float32([shift, 0, 0]), ply=False)
-    write_json(experiment.reconstruction / "index.json", {"shapes": names})
-    if codes:
-        write_json(experiment.codes / "test.json", codes)
+    write_json(experiment.reconstruction / "index.json", {"shapes": names, **(codes or {"code_kind": "none"})})
 
 
 @pytest.fixture(scope="module")
@@ -183,10 +181,21 @@ def test_missing_reconstructions_name_the_command(cfg: Namespace) -> None:
     with pytest.raises(UserError, match=f"no .*gone/.*box0/dense_point_cloud.npz; make it with: {make}"):
         table(cfg, compare_experiments=["gone"])
     write_reconstructions(cfg, "strange", NAMES, 0.0, None)
-    write_json(gone.parents[3] / "strange" / "evaluation" / "reconstruction" / "index.json", {"shapes": ["sofa"]})
+    write_json(
+        gone.parents[3] / "strange" / "evaluation" / "reconstruction" / "index.json",
+        {"shapes": ["sofa"], "code_kind": "none"},
+    )
     write_cloud(gone.parents[3] / "strange" / "evaluation" / "reconstruction" / "sofa", np.zeros((4, 3)), ply=False)
     with pytest.raises(UserError, match=r"holds sofa, no test shape of .*split.npz; remove that folder and make"):
         table(cfg, exp_name="strange")
+
+
+def test_reconstructions_of_an_earlier_version_are_told(cfg: Namespace) -> None:
+    write_reconstructions(cfg, "old", NAMES, 0.0, None)
+    index = Experiment(Namespace(exp_root=cfg.exp_root, exp_name="old")).reconstruction / "index.json"
+    write_json(index, {"shapes": NAMES})
+    with pytest.raises(UserError, match=r"index.json is of an earlier version .*again with: python generate.py"):
+        table(cfg, exp_name="old")
 
 
 def test_an_experiment_without_codes_is_a_plain_ndf(cfg: Namespace) -> None:

@@ -121,12 +121,12 @@ def test_flow_of_another_networks_codes_is_refused(codes_only: Path):
     path = best_checkpoint(Experiment(cfg).rnvp_checkpoints)
     sha256 = read_index(Experiment(cfg).codes, "train")["sha256"]
     assert load_flow(path, cfg, (5,), sha256, CPU).dim == 5
-    with pytest.raises(UserError, match="codes of another NDF checkpoint.* delete that folder"):
+    with pytest.raises(UserError, match="the flow in .*: of another NDF checkpoint.* delete the folder"):
         load_flow(path, cfg, (5,), "0" * 64, CPU)
     with pytest.raises(UserError, match="is no checkpoint of a flow"):
         load_flow(best_checkpoint(Experiment(cfg).ndf_checkpoints), cfg, (5,), sha256, CPU)
     save_random_ndf(cfg, seed=7)
-    with pytest.raises(UserError, match="codes of another NDF checkpoint"):
+    with pytest.raises(UserError, match="the flow in .*: of another NDF checkpoint"):
         train_flow(cfg)
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from configs.errors import UserError
 from models.codes import Codes, load_codes
-from models.generation import Generator, Shapes, shape_generator
+from models.decoder import Shapes, shape_generator
+from models.generation import Generator
 
 # First numbers of the random streams (see `shape_generator`) of their shapes; those of the flow's shapes start at 0.
 GAUSSIAN_SEEDS = 100_000_000

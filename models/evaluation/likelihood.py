@@ -12,15 +12,12 @@ from scipy.stats import rankdata
 from torch import Tensor
 from tqdm import tqdm
 
-from models.codes import load_codes
+from models.codes import encode_batches, load_codes
 from models.contact_sheet import contact_sheet
-from models.data.occupancy import occupancy_from_points
 from models.data.surface import surface_points
-from models.devices import autocast
 from models.evaluation.outliers import DEFINITIONS, outlier_clouds
 from models.evaluation.tables import Column
 from models.generation import Generator
-from models.point_cloud_io import Cloud
 from models.real_nvp.gaussian import ShrunkGaussian
 from models.rendering import TINTS, render_cloud
 
@@ -127,7 +124,8 @@ def likelihood_report(
     scores = CodeScores(generator, noise)
     arrays = {TEST: scores(test.codes), TRAINING: scores(train.codes)}
     for name, clouds in outlier_clouds(folders[:num_outliers], cfg.num_points, cfg.seed).items():
-        arrays[name] = scores(encode_clouds(generator, clouds, name))
+        codes = encode_batches(generator.ndf, clouds, len(clouds), cfg, generator.device, name)
+        arrays[name] = scores(np.concatenate(list(codes)))
     log_likelihood, nats_per_dim = arrays[TEST]["log_likelihood"], arrays[TEST]["nats_per_dim"]
     if sheet is not None:
         draw_extremes(folders, log_likelihood, cfg.seed, sheet)
@@ -178,17 +176,6 @@ def auroc_standard_error(area: float, num_usual: int, num_unusual: int) -> float
     q_usual, q_unusual = area / (2 - area), 2 * area**2 / (1 + area)  # two of a set on the right side of one other
     variance = area * (1 - area) + (num_usual - 1) * (q_usual - area**2) + (num_unusual - 1) * (q_unusual - area**2)
     return math.sqrt(max(variance, 0.0) / (num_usual * num_unusual))
-
-
-def encode_clouds(generator: Generator, clouds: Sequence[Cloud], name: str = "clouds") -> NDArray[np.float32]:
-    """The codes (S, *code_shape) that the frozen NDF gives clouds (S, n, 3), in mesh units."""
-    cfg, codes = generator.cfg, []
-    for start in tqdm(range(0, len(clouds), cfg.batch_size), desc=f"encoding {name}", unit="batch", disable=None):
-        batch = torch.from_numpy(np.stack(clouds[start : start + cfg.batch_size])).to(generator.device)
-        x = occupancy_from_points(batch, cfg.input_res, cfg.bb_min, cfg.bb_max)
-        with torch.no_grad(), autocast(generator.device, cfg.precision):
-            codes.append(generator.ndf.encode(x).float().cpu().numpy())
-    return np.concatenate(codes)
 
 
 def draw_extremes(folders: Sequence[Path], log_likelihood: NDArray[np.float64], seed: int, path: Path) -> None:

@@ -19,8 +19,9 @@ from tqdm import tqdm
 from configs.errors import UserError
 from configs.files import write_npz
 from models.codes import fingerprint, load_codes
+from models.decoder import Shapes
 from models.evaluation.baselines import CODES_AT_A_TIME, NUM_NEIGHBOURS, SHARES, gaussian_shapes, neighbour_shapes
-from models.generation import Generator, Shapes
+from models.generation import Generator
 
 # Set k of a kind takes the random streams from k times SET_STRIDE on (see `shape_generator`). The flow's are those of
 # generate.py, so that its set 0 has the shapes that generate.py makes with the same seed and temperature.
