@@ -165,7 +165,7 @@ def reconstructions(cfg: Namespace, test_folders: Sequence[Path]) -> dict[str, d
             f" this split's test shapes with: {command}"
         )
     wanted = [name for name in names if name in files][: cfg.num_eval_shapes]
-    compared = {label_of(own, command): {name: files[name] for name in wanted}}
+    compared = {label_of(own): {name: files[name] for name in wanted}}
     for other in dict.fromkeys(cfg.compare_experiments or []):
         if other == cfg.exp_name:
             continue
@@ -177,37 +177,32 @@ def reconstructions(cfg: Namespace, test_folders: Sequence[Path]) -> dict[str, d
                 f"{experiment.reconstruction} lacks {missing[0]}, {len(missing)} of the {len(wanted)} test shapes that"
                 f" {cfg.exp_name} has; make them with: {command}"
             )
-        compared[label_of(experiment, command)] = {name: files[name] for name in wanted}
+        compared[label_of(experiment)] = {name: files[name] for name in wanted}
     return compared
 
 
 def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]:
     """Shape -> cloud file, as the index of an experiment's reconstructions lists them; `command` makes them.
 
-    Raises UserError if there is no index, or a file of it is missing.
+    Raises UserError if there is no index, an older one, or a file of it is missing.
     """
-    names = reconstruction_index(experiment, command)["shapes"]
-    files = {name: experiment.reconstruction / name / DENSE_POINT_CLOUD for name in names}
-    if missing := [file for file in files.values() if not file.is_file()]:
-        raise UserError(f"no {missing[0]}; make it with: {command}")
-    return files
-
-
-def reconstruction_index(experiment: Experiment, command: str) -> dict[str, Any]:
-    """What `generate.py` says of an experiment's reconstructions. Raises UserError if there are none, or older ones."""
     path = experiment.reconstruction / "index.json"
     if not path.is_file():
         raise UserError(f"no reconstructions in {path.parent} (no index.json); make them with: {command}")
     index = json.loads(path.read_text())
     if "code_kind" not in index:
         raise UserError(f"{path} is of an earlier version (it has no code_kind); make them again with: {command}")
-    return index
+    files = {name: experiment.reconstruction / name / DENSE_POINT_CLOUD for name in index["shapes"]}
+    if missing := [file for file in files.values() if not file.is_file()]:
+        raise UserError(f"no {missing[0]}; make it with: {command}")
+    return files
 
 
-def label_of(experiment: Experiment, command: str) -> str:
-    """An experiment's row, by its kind of code: "vector code, 128 numbers (demo_cars)"."""
-    index, name = reconstruction_index(experiment, command), experiment.root.name
-    if index["code_kind"] == "none":
+def label_of(experiment: Experiment) -> str:
+    """An experiment's row, by the kind of code of its reconstructions: "vector code, 128 numbers (demo_cars)"."""
+    path, name = experiment.reconstruction / "index.json", experiment.root.name
+    index = json.loads(path.read_text()) if path.is_file() else {}
+    if index.get("code_kind", "none") == "none":
         return f"NDF without a bottleneck ({name})"
     return f"{index['code_kind']} code, {math.prod(index['code_shape'])} numbers ({name})"
 
