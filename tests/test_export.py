@@ -1,0 +1,38 @@
+"""Exported weights: small, complete, and the same network as the one that was trained, within float16."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_experiment import make_experiment
+
+from configs import layout
+from models import export
+from models.checkpoints import best_checkpoint
+from models.codes import encode_splits
+from models.data.shape_samples import split_folders
+from models.generation import Generator
+from models.ndf_training import load_frozen_ndf
+from models.rnvp_training import FlowTrainer
+
+
+def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cfg = make_experiment(tmp_path)
+    monkeypatch.setattr(export, "PRETRAINED", tmp_path / "pretrained")
+    experiment, cpu = layout.Experiment(cfg), torch.device("cpu")
+    trained = best_checkpoint(experiment.ndf_checkpoints)
+    ndf, rnvp = export.exported_path(cfg, "ndf"), export.exported_path(cfg, "rnvp")
+    export.write_small(trained, ndf)
+    small, whole = load_frozen_ndf(ndf, cfg, cpu).state_dict(), load_frozen_ndf(trained, cfg, cpu).state_dict()
+    for name, value in whole.items():
+        assert torch.equal(small[name], value.half().float() if value.is_floating_point() else value)
+
+    cfg.ndf_checkpoint = str(ndf)
+    for file in (*experiment.codes.glob("*"), *experiment.rnvp_checkpoints.glob("*")):
+        file.unlink()
+    encode_splits(load_frozen_ndf(ndf, cfg, cpu), ndf, split_folders(cfg), cfg, cpu)
+    FlowTrainer(cfg).train()
+    before = Generator(cfg).sampled(2, seed=3).codes
+    export.write_small(best_checkpoint(experiment.rnvp_checkpoints), rnvp)
+    cfg.rnvp_checkpoint = str(rnvp)
+    assert torch.equal(Generator(cfg).sampled(2, seed=3).codes, before)
