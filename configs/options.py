@@ -114,6 +114,12 @@ def add_preprocess_options(parser: argparse.ArgumentParser) -> None:
     group.add("--input_res", type=positive(int), default=256, help="resolution of the voxelized input, per axis")
     group.add("--bb_min", type=float, default=-0.5, help="lower bound of the voxel grid, mesh units")
     group.add("--bb_max", type=float, default=0.5, help="upper bound of the voxel grid, mesh units")
+    group.add(
+        "--distance_backend",
+        choices=["auto", "open3d", "torch"],
+        default="auto",
+        help="what measures distances; torch: on the device of --device, as exact; auto: open3d where it can be loaded",
+    )
     group.add("--num_chunks", type=positive(int), default=1, help="split the meshes into so many jobs")
     group.add("--current_chunk", type=not_negative(int), default=0, help="which of the chunks this job does, from 0")
 

@@ -1,5 +1,8 @@
 """Unsigned distances from points to the triangles of any mesh, closed or open."""
 
+from argparse import Namespace
+from collections.abc import Callable
+from functools import cache, partial
 from types import ModuleType
 
 import numpy as np
@@ -8,6 +11,37 @@ from configs.errors import UserError
 
 THIN = 0.05  # height over longest side below which Embree's float32 arithmetic may place the nearest point wrongly
 BLOCK = 16_384  # points at a time in float64: their arrays stay in the processor's cache
+
+
+Distances = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of vertices, faces, points
+
+
+def distance_function(cfg: Namespace) -> Distances:
+    """The backend that cfg.distance_backend names, on one thread, torch's on the device that cfg.device names.
+
+    auto: Open3D where it can be loaded, else torch.
+    Raises UserError for open3d where it cannot be loaded, and for a device that is not there.
+    """
+    backend = _auto_backend() if cfg.distance_backend == "auto" else cfg.distance_backend
+    if backend == "open3d":
+        return partial(unsigned_distance, num_threads=1)
+    import torch
+
+    from dataprocessing.triangle_distances_torch import unsigned_distance_torch
+    from models.devices import pick_device
+
+    device = pick_device(cfg)
+    torch.set_num_threads(1)  # there are as many workers as cores
+    return partial(unsigned_distance_torch, device=device)
+
+
+@cache
+def _auto_backend() -> str:
+    try:
+        _open3d()
+    except UserError:
+        return "torch"
+    return "open3d"
 
 
 def unsigned_distance(vertices: np.ndarray, faces: np.ndarray, points: np.ndarray, num_threads: int = 0) -> np.ndarray:
@@ -89,6 +123,6 @@ def _open3d() -> ModuleType:
     except ImportError as error:  # also for a system library that is missing
         raise UserError(
             f"open3d, which measures distances, cannot be loaded ({error}); to see what it needs, run: python"
-            " configs/check_system.py"
+            " configs/check_system.py; or measure without it: --distance_backend torch"
         ) from error
     return open3d

@@ -13,7 +13,7 @@ from configs.errors import UserError
 from configs.files import SPARE_SUFFIX, write_npz
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
-from dataprocessing.distances import unsigned_distance
+from dataprocessing.distances import distance_function
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.shapes import expected_files, shape_name
 from dataprocessing.surface import sample_surface
@@ -79,7 +79,7 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> N
     if not clouds:
         return
     ends = np.cumsum([len(points) for points in clouds.values()])
-    df = unsigned_distance(*mesh, np.concatenate(list(clouds.values())), num_threads=1)
+    df = distance_function(cfg)(*mesh, np.concatenate(list(clouds.values())))
     for (name, points), distances in zip(clouds.items(), np.split(df, ends[:-1]), strict=True):
         write_npz(folder / name, **sample_arrays(points, distances))
 
