@@ -16,6 +16,7 @@ from models.local_model import NDF
 
 HALF_EXTENT = 0.55  # meshes lie in [-0.5, 0.5]^3; predicted surfaces may stand out a little
 LATTICE = 48  # cells per axis of the coarse lattice, an even number
+LEAST_SHARE = 0.05  # of seeds that end on the surface, to be reckoned with; of a trained network's fields it is 0.99
 MAX_ROUNDS = 50
 
 
@@ -63,14 +64,16 @@ def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: flo
     points = points.clone()
     distances = torch.full_like(points[:, 0], torch.inf)
     active = torch.arange(len(points), device=points.device)
-    for step in range(num_steps + 1):
+    for _ in range(num_steps):
         distance, direction = field(points[active])
         distances[active] = distance
         moving = distance > tolerance
-        if step == num_steps or not moving.any():
-            break
         active = active[moving]
+        if not len(active):
+            return points, distances
         points[active] -= distance[moving, None] * direction[moving]
+    with torch.no_grad():
+        distances[active] = field.distance(points[active])
     return points, distances
 
 
@@ -112,9 +115,11 @@ def dense_point_cloud(
     """
     device = field.device
     centres, side = cells_near_surface(field.distance, chunk, device)
-    kept, count = [], 0
+    kept, count, tried = [], 0, 0
     for _ in range(MAX_ROUNDS if len(centres) else 0):
-        num_seeds = min(chunk, int(1.3 * (num_points - count)) + 1000)
+        share = max(count / tried, LEAST_SHARE) if tried else 1.0  # of the seeds so far that were kept
+        num_seeds = min(chunk, int(1.05 * (num_points - count) / share) + 64)
+        tried += num_seeds
         cell = torch.randint(len(centres), (num_seeds,), generator=generator).to(device)
         jitter = (torch.rand(num_seeds, 3, generator=generator) - 0.5).to(device)
         points, distances = project(field, centres[cell] + side * jitter, num_steps, tolerance=filter_val / 20)

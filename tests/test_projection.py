@@ -111,3 +111,24 @@ def test_network_field_gives_distance_and_mesh_direction(threads: int):
     assert alive.sum() > 30
     agreement = (torch.nn.functional.normalize(numeric, dim=1) * direction).sum(dim=1)[alive]
     assert agreement.quantile(0.05) > 0.9999  # a few lie across a kink of a ReLU or of the interpolation
+
+
+def test_few_seeds_are_wasted_and_the_last_look_needs_no_gradient():
+    """Points asked of the field, with and without a gradient, after the lattice."""
+    asked: list[tuple[int, bool]] = []
+
+    class Counting(AnalyticField):
+        def distance(self, points: Tensor) -> Tensor:
+            asked.append((len(points), points.requires_grad))
+            return super().distance(points)
+
+    field = Counting(lambda points: sphere(points) + 0.003)  # never near 0, as a trained softplus
+    assert len(dense_point_cloud(field, 2000, torch.Generator().manual_seed(1), num_steps=4)) == 2000
+    seeds_only = [(count, gradient) for count, gradient in asked if count < 3000]
+    assert seeds_only == [(2164, True)] * 4 + [(2164, False)]
+    half = Counting(lambda points: sphere(points) + 0.02 * (points[:, 0] > 0))  # half of the surface is not kept
+    asked.clear()
+    cloud = dense_point_cloud(half, 2000, torch.Generator().manual_seed(1), num_steps=1)
+    assert (cloud[:, 0] <= 1e-6).all()
+    rounds = [count for count, gradient in asked if gradient]
+    assert len(rounds) <= 3 and sum(rounds) < 1.2 * 4000
