@@ -1,0 +1,19 @@
+"""Step 8: the latent-space study: what codes hold, how paths between them look, what is near samples."""
+
+from configs.config_loader import get_config
+from configs.errors import run
+
+
+def main(argv: list[str] | None = None) -> int:
+    cfg = get_config(argv)
+
+    from models.analysis.analyse import analyse
+
+    tables, folder = analyse(cfg)
+    print(tables)
+    print(f"results: {folder}/codes.json, codes.csv, codes.md and plots")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
