@@ -18,6 +18,7 @@ SCRIPTS = [
     "train_rnvp.py",
     "generate.py",
     "evaluate.py",
+    "analyse_codes.py",
 ]
 HEAVY = {"torch", "open3d", "matplotlib", "scipy", "trimesh", "tensorboard", "PIL"}
 
@@ -79,7 +80,7 @@ def test_data_that_is_not_there_is_one_line(script, tmp_path, config):
     assert_one_line_error(call(script, "--config", "own.txt", cwd=tmp_path), "nowhere")
 
 
-@pytest.mark.parametrize("script", ["train_ndf.py", "train_rnvp.py", "generate.py", "evaluate.py"])
+@pytest.mark.parametrize("script", ["train_ndf.py", "train_rnvp.py", "generate.py", "evaluate.py", "analyse_codes.py"])
 def test_step_before_the_ones_it_needs_is_one_line(script, tmp_path, config):
     arguments = ("--config", "own.txt", "--code_kind", "vector", "--exp_root", str(tmp_path))
     result = call(script, *arguments, cwd=tmp_path)

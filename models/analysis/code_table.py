@@ -66,7 +66,8 @@ class ExperimentFiles:
         self.cfg, self.name, self.experiment = cfg, cfg.exp_name, Experiment(cfg)
         if not self.experiment.root.is_dir():
             raise UserError(
-                f"no experiment {self.name!r} in {self.experiment.root.parent}; {_present(self.experiment)}"
+                f"no experiment {self.name!r} in {self.experiment.root.parent}, which has {_present(self.experiment)};"
+                f" train it with: python train_ndf.py --config {cfg.config}"
             )
         self.ndf_path = self._ndf_path()
         self.ndf_state = None if self.ndf_path is None else load_checkpoint(self.ndf_path)
@@ -199,4 +200,4 @@ def minutes(path: Path | None) -> float | None:
 def _present(experiment: Experiment) -> str:
     root = experiment.root.parent
     names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    return f"there are {', '.join(names)}" if names else "there is none yet: train one (README, steps 3 and 4)"
+    return ", ".join(names) or "none yet"
