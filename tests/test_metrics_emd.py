@@ -141,7 +141,7 @@ def test_centroids_are_means_of_cells() -> None:
 
 def test_approximation_is_within_its_stated_error() -> None:
     cars = [car(index, 2048) for index in range(3)]
-    pairs = [(0, 1), (0, 2), (1, 2)]
+    pairs = [(0, 1), (0, 2)]
     for approximate, exact, most in ((emd_cells, emd, 0.23), (emd_sq_cells, emd_sq, 0.44)):
         near = np.array([approximate(cars[i], cars[j]) for i, j in pairs])
         true = np.array([exact(cars[i], cars[j]) for i, j in pairs])

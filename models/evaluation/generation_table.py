@@ -133,7 +133,9 @@ class Comparison:
             for label, sets in wanted:
                 found = []
                 for one in sets:
-                    found.append(nearest_in_set(CloudSet(list(one.load())), all_training, workers=self.workers)[0])
+                    cache = self.cache_folder / f"nearest-{one.name}-{training.name}.npz"
+                    clouds = CloudSet(list(one.load()))
+                    found.append(nearest_in_set(clouds, all_training, workers=self.workers, cache=cache)[0])
                     bar.update()
                 row = {"set": label, "shapes": len(found[0]), "training": len(all_training), "sets": len(found)}
                 row["median"] = spread([float(np.median(values)) for values in found])
