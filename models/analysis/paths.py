@@ -32,13 +32,13 @@ COLUMNS = [
     Column("floor", "same shape twice", ".3f", 1e4),
     Column("udf_change_mean", "|UDF change| x1e4", ".2f", 1e4),
     Column("udf_change_max", "largest of a path", ".2f", 1e4),
-    Column("log_likelihood_dip", "log-lik. of the middle - ends (nats)", ".1f"),
+    Column("excess", "log-lik. of the middle (nats)", ".1f"),
 ]
 NOTE = (
     "CD jump: chamfer_l2_sq of the clouds of neighbouring steps, its mean over all steps, and the mean over the pairs"
     " of each path's largest; same shape twice: that of two draws of points from one shape, about the least that a jump"
     f" can be. |UDF change|: mean over {NUM_QUERIES} fixed points, uniform in the box, of the change of the distance,"
-    " clamped at max_dist, in a step. Log-likelihood: below 0 the middle is less likely than the mean of the ends."
+    " clamped at max_dist, in a step. Log-likelihood: less that of the ends; below 0: less likely."
 )
 
 
@@ -56,13 +56,21 @@ class Paths:
     floor: NDArray[np.float64]
     clouds: NDArray[np.float32]
 
+    @property
+    def excess(self) -> NDArray[np.float64]:
+        """log_likelihood less the straight line between its ends, (K, T + 1) nats; 0 at both ends."""
+        share = np.linspace(0, 1, self.log_likelihood.shape[1])
+        return self.log_likelihood - (self.log_likelihood[:, :1] * (1 - share) + self.log_likelihood[:, -1:] * share)
+
     def row(self, space: str) -> dict[str, Any]:
         """A row of `COLUMNS`."""
-        middle, ends = self.log_likelihood[:, self.jumps.shape[1] // 2], self.log_likelihood[:, [0, -1]].mean(axis=1)
         row: dict[str, Any] = {"set": SPACES[space], "pairs": len(self.jumps), "steps": self.jumps.shape[1]}
         for key, values in (("jump", self.jumps), ("udf_change", self.udf_changes)):
             row |= {f"{key}_mean": float(values.mean()), f"{key}_max": float(values.max(axis=1).mean())}
-        return row | {"floor": float(self.floor.mean()), "log_likelihood_dip": float((middle - ends).mean())}
+        return row | {
+            "floor": float(self.floor.mean()),
+            "excess": float(self.excess[:, self.jumps.shape[1] // 2].mean()),
+        }
 
     def curves(self) -> dict[str, list]:
         """All numbers of the plot, as lists."""

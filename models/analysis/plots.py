@@ -54,8 +54,7 @@ def plot_paths(found: Mapping[str, Paths], path: Path) -> None:
     for (space, paths), color in zip(found.items(), cycle(len(found)), strict=True):
         steps = paths.jumps.shape[1]
         between, at = (np.arange(steps) + 0.5) / steps, np.linspace(0, 1, steps + 1)
-        relative = paths.log_likelihood - paths.log_likelihood[:, [0, -1]].mean(axis=1, keepdims=True)
-        lines = ((between, 1e4 * paths.jumps), (between, 1e4 * paths.udf_changes), (at, relative))
+        lines = ((between, 1e4 * paths.jumps), (between, 1e4 * paths.udf_changes), (at, paths.excess))
         for axes, (x, y) in zip(panels, lines, strict=True):
             axes.plot(x, y.T, color=color, linewidth=0.7, alpha=0.35)
             axes.plot(x, y.mean(axis=0), color=color, linewidth=2.4, label=SPACES[space])
@@ -64,13 +63,12 @@ def plot_paths(found: Mapping[str, Paths], path: Path) -> None:
     titles = (
         "CD of neighbouring steps, x1e4",
         "mean |UDF change| of a step, x1e4",
-        "log-likelihood - mean of the ends, nats",
+        "log-likelihood - line between the ends, nats",
     )
     for axes, title in zip(panels, titles, strict=True):
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_xlabel("way from one test shape to the other")
         tidy(axes, "both")
-    panels[0].set_ylim(bottom=0)
     panels[1].set_ylim(bottom=0)
     panels[0].legend(frameon=False, fontsize=8)
     save(figure, path)
