@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.real_nvp.couplings import Rescale, draw_latents, standard_normal_log_prob
-from models.real_nvp.denoise import denoise
+from models.real_nvp.couplings import Rescale, standard_normal_log_prob
 from models.real_nvp.gaussian import ShrunkGaussian
 from models.real_nvp.whitening import LogitStandardise, dequantize
 
@@ -14,8 +13,7 @@ class CodeFlow(nn.Module):
 
     The whitening is fitted once (`fit_whitening`), the body is trained, on w with noise (`whiten_noised`) by
     `log_prob_whitened`. Between the two a fixed scale takes w with that noise to variance 1, so that training starts
-    from a Gaussian fitted to the codes and can only improve on it. Inverse and sampling want eval mode, since dropout
-    has no inverse.
+    from a Gaussian fitted to the codes and can only improve on it. The inverse wants eval mode, since dropout has none.
 
     Attributes: code_kind, code_shape, dim (D, the product of code_shape), whitening, rescale, body.
     """
@@ -93,19 +91,3 @@ class CodeFlow(nn.Module):
         """Mean nats per dimension of `codes_eval`, whitened and noised, under a shrunk Gaussian of `codes_train`."""
         gaussian = ShrunkGaussian(self.whiten_noised(codes_train, 0.0).flatten(1), noise)
         return gaussian.nats_per_dim(self.whiten_noised(codes_eval, 0.0).flatten(1)).mean().item()
-
-    @torch.no_grad()
-    def sample(
-        self,
-        num: int,
-        temperature: float = 1.0,
-        generator: torch.Generator | None = None,
-        denoise_sigma: float = 0.0,
-    ) -> Tensor:
-        """New codes (num, *code_shape), from z of sd `temperature`; a CPU `generator` makes them repeatable.
-
-        denoise_sigma: the noise of training, to be taken off by one step of the flow's own score; 0 leaves it.
-        """
-        like = next(self.body.parameters())
-        w = self._inverse_body(draw_latents(num, self.dim, temperature, generator, like))
-        return self.unwhiten(denoise(self.log_prob_whitened, w, denoise_sigma))

@@ -11,10 +11,9 @@ from models.real_nvp.couplings import (
     Chain,
     CheckerboardCoupling,
     Permutation,
-    draw_latents,
-    standard_normal_log_prob,
 )
 from models.real_nvp.nets import ResidualConv3d
+from models.real_nvp.normal_flow import NormalFlow
 
 
 class Squeeze(nn.Module):
@@ -32,7 +31,7 @@ class Squeeze(nn.Module):
         return z.reshape(batch, channels // 8, 2 * r, 2 * r, 2 * r)
 
 
-class GridFlow(nn.Module):
+class GridFlow(NormalFlow):
     """Grids x (B, C, r, r, r) <-> z (B, D), D = C r^3, z standard normal. Dinh et al. 2017, sections 3.4 to 3.6.
 
     Each scale but the last: checkerboard couplings, squeeze, channel-wise couplings, half of the channels goes to z.
@@ -95,17 +94,6 @@ class GridFlow(nn.Module):
             z, done = z.tensor_split([z.shape[1] - size], dim=1)
             x = step.inverse(torch.cat((x, done.reshape(x.shape)), dim=1))
         return x
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x), nats: (B, C, r, r, r) -> (B,)."""
-        z, log_det = self(x)
-        return standard_normal_log_prob(z) + log_det
-
-    @torch.no_grad()
-    def sample(self, num: int, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
-        """x (num, C, r, r, r) from z of sd `temperature`; in eval mode, since dropout has no inverse."""
-        like = next(self.parameters())
-        return self.inverse(draw_latents(num, self.dim, temperature, generator, like))
 
 
 def checkerboards(count: int, channels: int, r: int, s_max: float, nets: dict) -> list[nn.Module]:

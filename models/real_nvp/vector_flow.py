@@ -7,13 +7,12 @@ from models.real_nvp.couplings import (
     AffineCoupling,
     Chain,
     Permutation,
-    draw_latents,
-    standard_normal_log_prob,
 )
 from models.real_nvp.nets import ResidualMLP
+from models.real_nvp.normal_flow import NormalFlow
 
 
-class VectorFlow(nn.Module):
+class VectorFlow(NormalFlow):
     """Vectors x (B, D) <-> z (B, D), z standard normal. Dinh et al. 2017, sections 3.2 to 3.5.
 
     Couplings come in pairs, the second changing what the first kept, and a fixed random permutation stands before
@@ -72,14 +71,3 @@ class VectorFlow(nn.Module):
             return self.chain.inverse(z)
         x = self.chain.inverse(z[:, : self.leading])
         return self.tail.inverse(torch.cat((x, z[:, self.leading :]), dim=1))
-
-    def log_prob(self, x: Tensor) -> Tensor:
-        """log p(x), nats: (B, D) -> (B,)."""
-        z, log_det = self(x)
-        return standard_normal_log_prob(z) + log_det
-
-    @torch.no_grad()
-    def sample(self, num: int, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
-        """x (num, D) from z of sd `temperature`; in eval mode, since dropout has no inverse."""
-        like = next(self.parameters())
-        return self.inverse(draw_latents(num, self.dim, temperature, generator, like))
