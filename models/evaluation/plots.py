@@ -1,4 +1,4 @@
-"""Plots of the results as PNG files. The only module that imports matplotlib."""
+"""Plots of the results as PNG files. With `models.analysis.plots` the only module that imports matplotlib."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
