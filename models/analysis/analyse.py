@@ -10,6 +10,7 @@ from configs.files import write_json, write_text
 from configs.layout import CODE_TABLE, Experiment
 from models.analysis import code_table, neighbours, paths, temperatures
 from models.analysis.code_map import ShownShapes, choose_shapes, map_panels
+from models.analysis.decoded import decoded_clouds
 from models.analysis.plots import plot_map, plot_paths, plot_spectrum, plot_temperatures
 from models.analysis.projector import write_projector
 from models.checkpoints import current_commit
@@ -57,22 +58,24 @@ def path_table(generator: Generator, folder: Path) -> tuple[Table, dict[str, Any
     """The table of the paths and all their numbers; draws the plot, and some of the paths as pictures."""
     found, pairs = paths.measure_paths(generator)
     plot_paths(found, folder / "paths.png")
-    draw_paths(found, pairs, generator.cfg.exp_name, folder / "paths_pictures.png")
+    draw_paths(generator, found, pairs, folder / "paths_pictures.png")
     rows = [one.row(space) for space, one in found.items()]
     numbers = {"pairs": pairs} | {space: one.curves() for space, one in found.items()}
     return Table(paths.NAME, paths.TITLE, paths.COLUMNS, rows, paths.NOTE), numbers
 
 
-def draw_paths(found: dict[str, paths.Paths], pairs: Sequence[Sequence[str]], title: str, path: Path) -> None:
-    """A sheet of the first paths: those of the same pair below each other."""
+def draw_paths(generator: Generator, found: dict[str, paths.Paths], pairs: list[list[str]], path: Path) -> None:
+    """A sheet of the first paths, decoded to as many points as pictures need: those of a pair below each other."""
     rows = []
     for k, (start, stop) in enumerate(pairs[:PICTURED_PATHS]):
         for space, tint in zip(found, ("amber", "blue"), strict=True):
-            clouds = found[space].clouds[k]
-            shown = [round(i * (len(clouds) - 1) / (PICTURES_A_PATH - 1)) for i in range(PICTURES_A_PATH)]
-            label = f"{start} to {stop}, {paths.SPACES[space]}"
-            rows.append((label, [clouds[i] for i in dict.fromkeys(shown)], tint, "none"))
-    draw_rows(rows, path, f"{title}: paths between test shapes")
+            codes = found[space].codes[k]
+            shown = [round(i * (len(codes) - 1) / (PICTURES_A_PATH - 1)) for i in range(PICTURES_A_PATH)]
+            clouds = decoded_clouds(
+                generator, codes[list(dict.fromkeys(shown))], neighbours.PICTURE_POINTS, f"path_{k}_{space}", "pictures"
+            )
+            rows.append((f"{start} to {stop}, {paths.SPACES[space]}", list(clouds), tint, "none"))
+    draw_rows(rows, path, f"{generator.cfg.exp_name}: paths between test shapes")
 
 
 def draw_codes(cfg: Namespace, generator: Generator | None, folder: Path) -> None:

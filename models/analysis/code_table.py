@@ -16,7 +16,7 @@ from models.analysis.spectrum import MAX_SHAPES, SHARES, code_spectrum, dimensio
 from models.checkpoints import best_checkpoint, latest_checkpoint, load_checkpoint
 from models.codes import fingerprint, load_codes, ndf_checkpoint_path, read_index
 from models.evaluation.experiment import LABELS
-from models.evaluation.reconstruction import PARTS, label_of
+from models.evaluation.reconstruction import PARTS
 from models.evaluation.tables import Column
 
 NAME, TITLE = "codes", "Shape codes: size, spectrum, reconstruction, flow and generation"
@@ -96,7 +96,7 @@ class ExperimentFiles:
         flow_path = self._flow_path()
         found |= self._training_facts(flow_path, missing)
         results = self._results(flow_path, missing)
-        found |= reconstruction_facts(results, label_of(self.experiment)) | generation_facts(results)
+        found |= reconstruction_facts(results, self.name) | generation_facts(results)
         return {column.key: found.get(column.key) for column in COLUMNS}
 
     def _training_facts(self, flow_path: Path | None, missing: list[str]) -> dict[str, Any]:
@@ -169,9 +169,10 @@ def code_rows(experiments: Sequence[ExperimentFiles]) -> tuple[list[dict[str, An
     return rows, " ".join([NOTE, *(f"[-] {one}." for one in missing)])
 
 
-def reconstruction_facts(tables: Mapping[str, Any], label: str) -> dict[str, Any]:
-    """chamfer_udf of each part and the F-scores of the whole, of the row of this label."""
-    rows = {row["part"]: row for row in tables.get("reconstruction", {}).get("rows", []) if row["set"] == label}
+def reconstruction_facts(tables: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """chamfer_udf of each part and the F-scores of the whole, of an experiment: its label ends with its name."""
+    found = tables.get("reconstruction", {}).get("rows", [])
+    rows = {row["part"]: row for row in found if row["set"].endswith(f"({name})")}
     facts = {f"chamfer_udf_{part}": rows.get(part, {}).get("chamfer_udf_mean") for part in PARTS}
     whole = rows.get("whole", {})
     return facts | {f"f_score_{threshold}": whole.get(f"f_score_{threshold}_mean") for threshold in ("0.005", "0.01")}

@@ -21,7 +21,7 @@ from models.metrics import CloudSet, pairwise
 from models.rendering import TINTS, render_cloud
 
 NUM_NEAREST = 3
-PICTURE_POINTS = 30_000
+PICTURE_POINTS = 20_000
 COARSE_POINTS, PRESELECTED = 256, 30
 SAMPLES_A_ROW = 2
 NAME, TITLE = "neighbours", "Samples and the training shapes nearest to them"

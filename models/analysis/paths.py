@@ -47,14 +47,14 @@ class Paths:
     """What was measured along the paths of one space between K pairs in T steps.
 
     jumps, udf_changes: (K, T), of each step; log_likelihood: (K, T + 1) nats; floor: (K,), CD of two draws of the
-    first shape's points; clouds: (K, T + 1, N, 3), mesh units.
+    first shape's points; codes: (K, T + 1, *code_shape).
     """
 
     jumps: NDArray[np.float64]
     udf_changes: NDArray[np.float64]
     log_likelihood: NDArray[np.float64]
     floor: NDArray[np.float64]
-    clouds: NDArray[np.float32]
+    codes: Tensor
 
     @property
     def excess(self) -> NDArray[np.float64]:
@@ -129,7 +129,7 @@ def _measure(generator: Generator, codes: Tensor, space: str) -> Paths:
         np.abs(np.diff(distances, axis=1)).mean(axis=2),
         log_likelihoods(generator, flat).reshape(count, length),
         np.array(floor),
-        clouds,
+        codes,
     )
 
 
