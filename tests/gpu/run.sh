@@ -43,7 +43,8 @@ python=${PYTHON:-$root/.venv/bin/python}
 [ -x "$python" ] || command -v "$python" > /dev/null || python=python3
 shopt -s nullglob
 wheels=("$root"/build/wheels/*.whl)
-export PYTHONPATH=$root$(printf ':%s' "${wheels[@]}")${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
+wheels_path=$(IFS=: && echo "${wheels[*]}")
+export PYTHONPATH=$root${wheels_path:+:$wheels_path}${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 mkdir -p "$out/stages"
 options=(--config "$config" --data_dir "$out/cars" --split_file "$out/split.npz" --exp_root "$out" "$@")
 experiment=$("$python" -c '
