@@ -157,6 +157,15 @@ def test_stored_points_serve_where_they_are_enough(root: Path):
     assert {point.tobytes() for point in cloud} <= stored
 
 
+def test_reconstructions_of_another_ndf_are_refused(root: Path):
+    path = Experiment(tiny_config(root)).reconstruction / "index.json"
+    text = path.read_text()
+    path.write_text(json.dumps(json.loads(text) | {"ndf_sha256": "0" * 64}))  # as if the NDF had been trained on
+    with pytest.raises(UserError, match=r"reconstruction are of another NDF checkpoint .*generate.py --mode reconstr"):
+        run(root, "--tasks", "reconstruction")
+    path.write_text(text)
+
+
 def test_missing_steps_are_named(root: Path):
     cfg = tiny_config(root)
     options = ["--config", cfg.config, "--exp_name", "nothing"]

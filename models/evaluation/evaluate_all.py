@@ -70,6 +70,7 @@ def generation(
 
 def reconstruction_tables(cfg: Namespace) -> list[Table]:
     """The table, and the same measures per shape, which is not printed."""
+    reconstruction.check_of_current_ndf(cfg)
     rows, per_shape = reconstruction.reconstruction_rows(cfg, split_folders(cfg)["test"])
     note = reconstruction.NOTE
     return [

@@ -17,6 +17,7 @@ from configs.layout import DENSE_POINT_CLOUD, SCALED_MESH, Experiment, voxelized
 from dataprocessing.mesh_io import load_mesh
 from dataprocessing.pool import num_workers
 from dataprocessing.shapes import shape_name
+from models.codes import fingerprint, ndf_checkpoint_path
 from models.data.surface import surface_points
 from models.evaluation.interior import RULE, interior_mask
 from models.evaluation.tables import Column
@@ -196,6 +197,17 @@ def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]
     if missing := [file for file in files.values() if not file.is_file()]:
         raise UserError(f"no {missing[0]}; make it with: {command}")
     return files
+
+
+def check_of_current_ndf(cfg: Namespace) -> None:
+    """Raise UserError if the experiment's reconstructions are of another NDF than the one that it has now."""
+    path = Experiment(cfg).reconstruction / "index.json"
+    if path.is_file() and json.loads(path.read_text()).get("ndf_sha256") != fingerprint(ndf_checkpoint_path(cfg)):
+        raise UserError(
+            f"the clouds in {path.parent} are of another NDF checkpoint (it has been trained further, or"
+            f" --ndf_checkpoint names another); make them again with: python generate.py --mode reconstruct --config"
+            f" {cfg.config}"
+        )
 
 
 def label_of(experiment: Experiment) -> str:
