@@ -38,7 +38,7 @@ def distance_function(cfg: Namespace) -> Distances:
 @cache
 def _auto_backend() -> str:
     try:
-        _open3d()
+        load_open3d()
     except UserError:
         return "torch"
     return "open3d"
@@ -53,7 +53,7 @@ def unsigned_distance(vertices: np.ndarray, faces: np.ndarray, points: np.ndarra
     vertices (V, 3), faces (F, 3), points (N, 3) float32; num_threads 0: all cores. Returns (N,) float32, same units.
     Raises UserError if Open3D cannot be loaded.
     """
-    scene = _open3d().t.geometry.RaycastingScene(nthreads=num_threads)
+    scene = load_open3d().t.geometry.RaycastingScene(nthreads=num_threads)
     vertices = vertices.astype(np.float32)
     sides, thin = _sides_of_thin(vertices, faces)
     scene.add_triangles(vertices, np.concatenate([faces, sides]).astype(np.uint32))
@@ -117,7 +117,7 @@ def _sides_of_thin(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray,
     return np.concatenate([faces[thin][:, sides] for sides in ([0, 1, 0], [1, 2, 1], [2, 0, 2])]), thin
 
 
-def _open3d() -> ModuleType:
+def load_open3d() -> ModuleType:
     try:
         import open3d
     except ImportError as error:  # also for a system library that is missing

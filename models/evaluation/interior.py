@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dataprocessing.distances import _open3d as load_open3d
+from dataprocessing.distances import load_open3d
 
 NUM_RAYS = 64
 NEAR = 1e-4  # mesh units: a hit nearer than this is the point's own sheet
