@@ -105,8 +105,11 @@ def _check(cfg: Namespace) -> None:
             f"decoder_resolution has {len(cfg.decoder_resolution)} values and decoder_channels"
             f" {len(cfg.decoder_channels)}; give one number of channels for each grid"
         )
-    if not 0 <= cfg.uniform_ratio < 1:
-        raise UserError(f"uniform_ratio {cfg.uniform_ratio} is not in [0, 1)")
+    if cfg.uniform_ratio + cfg.gap_ratio >= 1:
+        raise UserError(
+            f"uniform_ratio {cfg.uniform_ratio} and gap_ratio {cfg.gap_ratio} leave no share of a batch to points"
+            " near the surface; make their sum less than 1"
+        )
     if not 0 <= cfg.flow_ema < 1:
         raise UserError(f"flow_ema {cfg.flow_ema} is not in [0, 1)")
     for n, r in (("n_val", "r_val"), ("n_test", "r_test")):

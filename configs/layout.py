@@ -9,6 +9,7 @@ PRETRAINED = ROOT / "models" / "pretrained"  # weights that come with the projec
 
 SCALED_MESH = "model_normalized_scaled.off"
 UNIFORM_SAMPLES = "uniform_samples.npz"
+GAP_SAMPLES = "gap_samples.npz"  # in openings
 DEMO_PARAMETERS = "parameters.json"
 RESULTS = "results"  # of evaluate.py: results.json, .csv, .md
 CODE_TABLE = "codes"  # of analyse_codes.py: codes.json, .csv, .md

@@ -110,6 +110,12 @@ def add_preprocess_options(parser: argparse.ArgumentParser) -> None:
         default=20_000,
         help="samples stored per shape, uniform in the box of half side 0.55; 0: none, as NDF",
     )
+    group.add(
+        "--num_gap_samples",
+        type=not_negative(int),
+        default=5_000,
+        help="samples stored per shape in its openings, such as windows; 0: none, as NDF",
+    )
     group.add("--num_points", type=positive(int), default=10_000, help="points of the voxelized input cloud")
     group.add("--input_res", type=positive(int), default=256, help="resolution of the voxelized input, per axis")
     group.add("--bb_min", type=float, default=-0.5, help="lower bound of the voxel grid, mesh units")
@@ -214,6 +220,18 @@ def add_ndf_training_options(parser: argparse.ArgumentParser) -> None:
         help="share of them uniform in the box: without them false surfaces appear in empty space",
     )
     group.add(
+        "--gap_ratio",
+        type=not_negative(float),
+        default=0.2,
+        help="share of them in the openings of the shape: without them a global code closes windows",
+    )
+    group.add(
+        "--num_hard_points",
+        type=not_negative(int),
+        default=64,
+        help="points per shape and step beside them: those predicted worst of 16 times as many far from the surface",
+    )
+    group.add(
         "--max_dist", type=positive(float), default=0.1, help="distances are clamped here in the loss, mesh units"
     )
     group.add("--optimizer", choices=["Adam", "AdamW", "RMSprop"], default="Adam", help="for the NDF")
@@ -296,7 +314,7 @@ def add_generation_options(parser: argparse.ArgumentParser) -> None:
         help="points projected at a time: bounds the memory",
     )
     group.add("--temperature", type=positive(float), default=1.0, help="scale of z before the flow's inverse")
-    group.add("--num_steps", type=positive(int), default=5, help="projection steps a round (NDF 7)")
+    group.add("--num_steps", type=positive(int), default=3, help="projection steps of a point (NDF 7)")
     group.add(
         "--filter_val",
         type=positive(float),

@@ -94,7 +94,7 @@ def divide(folders: list[Path], class_name: str, cfg: Namespace) -> dict[str, li
 
     Raises UserError if nothing is left for training.
     """
-    from dataprocessing.shape_files import generator
+    from dataprocessing.seeds import generator
 
     total = len(folders)
     n_val = how_many(total, cfg.n_val, cfg.r_val, 0.1)

@@ -1,6 +1,5 @@
 """All preprocessed files of one shape: which are missing, and making them."""
 
-import hashlib
 import zipfile
 from argparse import Namespace
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ from configs.files import SPARE_SUFFIX, write_npz
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
 from dataprocessing.distances import distance_function
+from dataprocessing.gaps import gap_candidates, gap_indices
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
+from dataprocessing.seeds import generator
 from dataprocessing.shapes import expected_files, shape_name
 from dataprocessing.surface import sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import voxelized_arrays
@@ -70,6 +71,8 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> N
             write_off(folder / name, mesh)
         elif name == layout.UNIFORM_SAMPLES:
             clouds[name] = uniform_points(cfg.num_uniform_samples, rng)
+        elif name == layout.GAP_SAMPLES:
+            clouds[name] = gap_candidates(mesh, cfg.num_gap_samples, rng)
         elif name in sigma_of:
             clouds[name] = boundary_points(mesh, sigma_of[name], cfg.num_boundary_samples, rng)
         else:
@@ -81,6 +84,9 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> N
     ends = np.cumsum([len(points) for points in clouds.values()])
     df = distance_function(cfg)(*mesh, np.concatenate(list(clouds.values())))
     for (name, points), distances in zip(clouds.items(), np.split(df, ends[:-1]), strict=True):
+        if name == layout.GAP_SAMPLES:
+            kept = gap_indices(distances, cfg.num_gap_samples, generator(cfg.seed, name_of_shape, name, "kept"))
+            points, distances = points[kept], distances[kept]
         write_npz(folder / name, **sample_arrays(points, distances))
 
 
@@ -97,17 +103,13 @@ def is_finished(path: Path, cfg: Namespace) -> bool:
         with np.load(path, allow_pickle=False) as file:
             if path.name == layout.UNIFORM_SAMPLES:
                 return _length(path, "df") == cfg.num_uniform_samples
+            if path.name == layout.GAP_SAMPLES:
+                return _length(path, "df") == cfg.num_gap_samples
             if path.name.startswith("boundary_"):
                 return _length(path, "df") == cfg.num_boundary_samples
             return float(file["bb_min"]) == cfg.bb_min and float(file["bb_max"]) == cfg.bb_max
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return False  # not whole
-
-
-def generator(seed: int, *names: str) -> np.random.Generator:
-    """Random numbers that belong to the seed and these names, on any machine and in any order of work."""
-    digest = hashlib.sha256("/".join([str(seed), *names]).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
 def remove_spares(folder: Path) -> None:

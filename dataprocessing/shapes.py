@@ -62,7 +62,8 @@ def expected_files(cfg: Namespace) -> list[str]:
     """Names of all files that preprocessing makes for a shape."""
     names = [layout.SCALED_MESH, layout.voxelized_point_cloud(cfg.input_res, cfg.num_points)]
     names += [layout.boundary_samples(sigma) for sigma in cfg.sample_std_dev]
-    return names + ([layout.UNIFORM_SAMPLES] if cfg.num_uniform_samples else [])
+    names += [layout.UNIFORM_SAMPLES] if cfg.num_uniform_samples else []
+    return names + ([layout.GAP_SAMPLES] if cfg.num_gap_samples else [])
 
 
 def _some_names(folder: Path, count: int = 3) -> str:

@@ -10,10 +10,22 @@ def sample_surface(mesh: Mesh, num_points: int, rng: np.random.Generator) -> np.
 
     Faces without area are never drawn; a face that is there twice counts twice.
     """
+    return sample_surface_and_faces(mesh, num_points, rng)[0]
+
+
+def sample_surface_and_faces(mesh: Mesh, num_points: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """`sample_surface`, with the number of each point's face: (num_points, 3) float64 and (num_points,)."""
     cumulated = np.cumsum(triangle_areas(mesh))
     face = np.searchsorted(cumulated, rng.random(num_points) * cumulated[-1], side="right")
     a, b, c = (mesh.vertices[mesh.faces[face, i]] for i in range(3))
     u, v = rng.random((2, num_points, 1))
     outside = u + v > 1  # the other half of the parallelogram: turn it back into the triangle
     u, v = np.where(outside, 1 - u, u), np.where(outside, 1 - v, v)
-    return a + u * (b - a) + v * (c - a)
+    return a + u * (b - a) + v * (c - a), face
+
+
+def normals(mesh: Mesh, face: np.ndarray) -> np.ndarray:
+    """Unit normals of the faces with these numbers, (N, 3) float64; their sign is the face's orientation."""
+    a, b, c = (mesh.vertices[mesh.faces[face, i]] for i in range(3))
+    normal = np.cross(b - a, c - a)
+    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), np.finfo(np.float64).tiny)

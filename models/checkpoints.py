@@ -50,15 +50,20 @@ def save_checkpoint(folder: Path, state: dict[str, Any], is_best: bool) -> Path:
     """Write `state` as the latest checkpoint (and as the best one), then drop the latest before it."""
     before = timed_checkpoints(folder)
     path = folder / timed_name(state["training_time"])
-    content = io.BytesIO()  # by way of memory: on a full disk torch.save raises no OSError
-    torch.save(state, content)
-    for target in [path, folder / BEST] if is_best else [path]:
-        with atomic_path(target) as spare:
-            spare.write_bytes(content.getbuffer())
+    write_state(state, *[path, folder / BEST] if is_best else [path])
     for old in before:
         if old != path:
             old.unlink(missing_ok=True)
     return path
+
+
+def write_state(state: dict[str, Any], *targets: Path) -> None:
+    """Write `state` to each of the files, whole or not at all."""
+    content = io.BytesIO()  # by way of memory: on a full disk torch.save raises no OSError
+    torch.save(state, content)
+    for target in targets:
+        with atomic_path(target) as spare:
+            spare.write_bytes(content.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -6,7 +6,6 @@ with train_rnvp.py, and run this again, which writes models/pretrained/EXP_NAME_
 its likelihoods are to be exact).
 """
 
-import io
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ import torch
 
 from configs.config_loader import get_config
 from configs.errors import run
-from configs.files import atomic_path
 from configs.layout import PRETRAINED, Experiment
-from models.checkpoints import best_checkpoint, load_checkpoint
+from models.checkpoints import best_checkpoint, load_checkpoint, write_state
 
 KEPT = ("training_time", "step", "epoch", "best", "best_step", "config", "commit")
 KEPT_OF_FLOW = ("ema_state_dict", "ndf_sha256", "flow_noise", "nll_nats_per_dim")
@@ -50,10 +48,7 @@ def write_small(source: Path, target: Path) -> None:
         small |= {key: state[key] for key in KEPT_OF_FLOW} | {"model_state_dict": {}}
     else:
         small["model_state_dict"] = {name: halved(value) for name, value in state["model_state_dict"].items()}
-    content = io.BytesIO()
-    torch.save(small, content)
-    with atomic_path(target) as spare:
-        spare.write_bytes(content.getbuffer())
+    write_state(small, target)
 
 
 def halved(value: torch.Tensor) -> torch.Tensor:

@@ -29,13 +29,13 @@ def make_optimizer(name: str, model: NDF, rate: float) -> torch.optim.Optimizer:
 
 
 def clamped_l1(predicted: Tensor, distances: Tensor, max_dist: float) -> Tensor:
-    """Mean |min(predicted, max_dist) - min(distance, max_dist)|, NDF's loss (sec. 3.3), mesh units.
+    """|min(predicted, max_dist) - min(distance, max_dist)| of each point, NDF's loss (sec. 3.3), mesh units.
 
     Near the surface the prediction itself is compared, so that one above max_dist still gets a gradient; clamped as
     in NDF's formula it would get none and stay wrong.
     """
     far = distances >= max_dist
-    return torch.where(far, (max_dist - predicted).clamp(min=0), (predicted - distances).abs()).mean()
+    return torch.where(far, (max_dist - predicted).clamp(min=0), (predicted - distances).abs())
 
 
 def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
@@ -43,6 +43,35 @@ def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
     x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
     with autocast(x.device, cfg.precision):
         return model(to_grid_coords(batch["points"]), x).float()
+
+
+def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
+    """The loss over the points of a batch and the hardest of its candidates, a scalar, mesh units."""
+    x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
+    with autocast(x.device, cfg.precision):
+        grids = model.features(model.encode(x))
+        if cfg.num_hard_points:
+            batch = with_hardest(model, grids, batch, cfg)
+        predicted = model.query(to_grid_coords(batch["points"]), grids).float()
+    return clamped_l1(predicted, batch["distances"], cfg.max_dist).mean()
+
+
+def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, cfg: Namespace) -> Batch:
+    """The batch with the num_hard_points candidates of each shape that are predicted worst, by the loss.
+
+    Online hard example mining (Shrivastava et al. 2016): a false surface, such as a closed window, is so small that
+    random points hardly meet it, and so wrong that it leads any list of errors.
+    """
+    with torch.no_grad():
+        predicted = model.query(to_grid_coords(batch["candidates"]), grids).float()
+        losses = clamped_l1(predicted, batch["candidate_distances"], cfg.max_dist)
+    hardest = losses.topk(cfg.num_hard_points, dim=1).indices  # (B, M)
+    points = batch["candidates"].gather(1, hardest[..., None].expand(-1, -1, 3))
+    distances = batch["candidate_distances"].gather(1, hardest)
+    return batch | {
+        "points": torch.cat([batch["points"], points], dim=1),
+        "distances": torch.cat([batch["distances"], distances], dim=1),
+    }
 
 
 @torch.no_grad()
@@ -54,7 +83,7 @@ def validate(model: NDF, batches: Iterable[Batch], cfg: Namespace, device: torch
     for batch in batches:
         batch = {name: value.to(device) for name, value in batch.items()}
         predicted = predict(model, batch, cfg)
-        loss.append(clamped_l1(predicted, batch["distances"], cfg.max_dist))
+        loss.append(clamped_l1(predicted, batch["distances"], cfg.max_dist).mean())
         near = batch["distances"] < cfg.max_dist
         near_error += (predicted - batch["distances"]).abs()[near].sum().item()
         near_count += int(near.sum())
@@ -106,7 +135,7 @@ class NDFTrainer:
         cfg, step = self.cfg, self.run.step
         torch.manual_seed(step_seed(cfg.seed, step))
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-        loss = clamped_l1(predict(self.model, batch, cfg), batch["distances"], cfg.max_dist)
+        loss = training_loss(self.model, batch, cfg)
         self.run.optimise(loss, learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps), cfg.grad_clip)
         return loss.detach()
 

@@ -2,7 +2,9 @@
 
 A point moves by its predicted distance against the gradient, in mesh units: p <- p - udf(p) grad / |grad|. NDF seeds a
 box three times too wide and keeps 7 % of the seeds; a distance field is 1-Lipschitz, so a coarse lattice of its values
-tells where the surface can be, and seeds are drawn only there.
+tells where the surface can be, and seeds are drawn only there. From so near, 3 steps do what NDF's 7 do (demo cars,
+squared distance to the true surface x1e4 1.333 after 3 steps, 1.325 after 5, 1.321 after 7; further steps only slide
+points along the surface, and from it to them it is 0.48, 0.52 and 0.55).
 """
 
 from collections.abc import Callable
@@ -17,7 +19,6 @@ from models.local_model import NDF
 HALF_EXTENT = 0.55  # meshes lie in [-0.5, 0.5]^3; predicted surfaces may stand out a little
 LATTICE = 48  # cells per axis of the coarse lattice, an even number
 LEAST_SHARE = 0.05  # of seeds that end on the surface, to be reckoned with; of a trained network's fields it is 0.99
-MAX_ROUNDS = 50
 
 
 class DistanceField:
@@ -103,7 +104,7 @@ def dense_point_cloud(
     field: DistanceField,
     num_points: int,
     generator: torch.Generator,
-    num_steps: int = 5,
+    num_steps: int = 3,
     filter_val: float = 0.009,
     chunk: int = 50_000,
 ) -> Tensor:
@@ -116,7 +117,7 @@ def dense_point_cloud(
     device = field.device
     centres, side = cells_near_surface(field.distance, chunk, device)
     kept, count, tried = [], 0, 0
-    for _ in range(MAX_ROUNDS if len(centres) else 0):
+    while len(centres) and tried < num_points / LEAST_SHARE + chunk:
         share = max(count / tried, LEAST_SHARE) if tried else 1.0  # of the seeds so far that were kept
         num_seeds = min(chunk, int(1.05 * (num_points - count) / share) + 64)
         tried += num_seeds

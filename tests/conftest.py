@@ -24,3 +24,9 @@ def real_cars() -> list[Path]:
     if not paths:
         pytest.skip(f"no real cars in {REAL_CARS}; set REAL_CARS_DIR")
     return paths
+
+
+@pytest.fixture
+def coarse_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode from 64 times fewer cells: enough for networks that have learned nothing."""
+    monkeypatch.setattr("models.projection.LATTICE", 12)

@@ -42,6 +42,7 @@ def write_config(folder: Path, **options: object) -> Path:
         "sample_ratio": [0.4, 0.6],
         "num_boundary_samples": 301,
         "num_uniform_samples": 101,
+        "num_gap_samples": 71,
         "num_points": 53,
         "input_res": 16,
         "num_cpus": 1,

@@ -77,7 +77,10 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
         ("bb_min = 0.5", "bb_max 0.5 is not above bb_min 0.5"),
         ("decoder_channels = [3, 4]", "decoder_resolution has 1 values and decoder_channels 2"),
         ("n_val = 3\nr_val = 0.5", "both n_val and r_val are given"),
-        ("uniform_ratio = 1", r"uniform_ratio 1.0 is not in \[0, 1\)"),
+        (
+            "uniform_ratio = 0.8",
+            "uniform_ratio 0.8 and gap_ratio 0.2 leave no share of a batch",
+        ),
         ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),
     ],
 )

@@ -21,6 +21,8 @@ from models.evaluation.reconstruction import reconstruction_rows
 from models.generation import Generator
 from models.point_cloud_io import read_cloud
 
+pytestmark = pytest.mark.usefixtures("coarse_lattice")
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -28,11 +30,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generation")
     make_experiment(folder)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def coarse_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.projection.LATTICE", 12)  # 64 times fewer cells
 
 
 @pytest.fixture(autouse=True)

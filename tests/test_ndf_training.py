@@ -12,12 +12,12 @@ from tiny_experiment import SMALL, write_shapes
 
 from configs.config_loader import get_config
 from configs.errors import UserError
-from configs.layout import UNIFORM_SAMPLES
+from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from dataprocessing.voxelized_pointcloud_sampling import voxelize
 from models.checkpoints import latest_checkpoint, load_checkpoint
-from models.data.occupancy import occupancy_from_points
+from models.data.occupancy import occupancy_from_points, to_grid_coords
 from models.data.shape_samples import ShapeSteps, split_folders, validation_batches
-from models.ndf_training import NDFTrainer, clamped_l1, load_frozen_ndf, validate
+from models.ndf_training import NDFTrainer, clamped_l1, load_frozen_ndf, training_loss, validate, with_hardest
 from models.training import EXIT_STOPPED, AveragedWeights, learning_rate, step_seed
 
 
@@ -104,10 +104,52 @@ def test_checkpoint_freezes_to_the_network_that_was_trained(shapes: Path):
 def test_loss_is_the_clamped_l1_with_a_gradient_wherever_it_is_wrong():
     predicted = torch.tensor([0.02, 0.30, 0.30, 0.05, 0.0], requires_grad=True)
     distances = torch.tensor([0.05, 0.05, 0.50, 0.50, 0.0])
-    loss = clamped_l1(predicted, distances, 0.1)
+    loss = clamped_l1(predicted, distances, 0.1).mean()
     assert loss.item() == pytest.approx((0.03 + 0.25 + 0 + 0.05 + 0) / 5)
     loss.backward()
     assert predicted.grad.sign().tolist() == [-1, 1, 0, -1, 0]
+
+
+def test_the_hardest_candidates_are_those_with_the_greatest_loss(shapes: Path):
+    run = trainer(shapes, code_noise=0)
+    model, batch = run.model.eval(), run.steps[0]
+    x = occupancy_from_points(batch["cloud"], 9, -0.5, 0.5)
+    grids = model.features(model.encode(x))
+    harder = with_hardest(model, grids, batch, run.cfg)
+    assert torch.equal(harder["points"][:, :67], batch["points"])
+    predicted = model(to_grid_coords(batch["candidates"]), x)
+    losses = clamped_l1(predicted, batch["candidate_distances"], run.cfg.max_dist)
+    for shape in range(2):
+        worst = losses[shape].argsort(descending=True)[:3]
+        assert torch.equal(harder["points"][shape, 67:], batch["candidates"][shape, worst])
+        assert torch.equal(harder["distances"][shape, 67:], batch["candidate_distances"][shape, worst])
+    every = clamped_l1(model(to_grid_coords(harder["points"]), x), harder["distances"], run.cfg.max_dist)
+    assert training_loss(model, batch, run.cfg).item() == pytest.approx(every.mean().item())
+
+
+def test_candidates_are_drawn_far_from_the_surface_and_mirrored_with_the_shape(shapes: Path):
+    folders = split_folders(read_config(shapes))["train"]
+    cfg = read_config(shapes, **SMALL | {"num_hard_points": 6})
+    steps, plain = ShapeSteps(folders, cfg), ShapeSteps(folders, read_config(shapes, **SMALL, mirror=False))
+    files = [boundary_samples(0.08), UNIFORM_SAMPLES, GAP_SAMPLES]  # not those of sigma 0.003
+    stored = [np.concatenate([np.load(folder / name)["points"] for folder in folders]) for name in files]
+    signs = []
+    for step in range(3):
+        batch, as_stored = steps[step], plain[step]["cloud"]
+        assert batch["candidates"].shape == (2, 16 * 6, 3)
+        for cloud, candidates, own in zip(batch["cloud"], batch["candidates"].numpy(), as_stored, strict=True):
+            signs.append(1 if torch.equal(cloud, own) else -1)
+            candidates = candidates * np.float32([signs[-1], 1, 1])
+            for third, points in zip(np.split(candidates, 3), stored, strict=True):
+                assert np.abs(third[:, None] - points).max(axis=2).min(axis=1).max() < 1e-6
+    assert set(signs) == {-1, 1}
+
+
+def test_without_hard_points_there_are_no_candidates(shapes: Path):
+    run = trainer(shapes, num_hard_points=0)
+    batch = run.steps[0]
+    assert set(batch) == {"cloud", "points", "distances"}
+    assert torch.isfinite(training_loss(run.model, batch, run.cfg))
 
 
 def test_occupancy_equals_preprocessings(shapes: Path):
@@ -134,15 +176,17 @@ def test_batches_depend_on_seed_and_step_alone_and_show_each_shape_once(shapes: 
 
 
 def test_sample_shares_and_mirroring(shapes: Path):
-    cfg = read_config(shapes, **SMALL, uniform_ratio=0.25)
+    cfg = read_config(shapes, **SMALL, uniform_ratio=0.25, gap_ratio=0.125)
     folders = split_folders(cfg)["train"]
     steps = ShapeSteps(folders, cfg)
-    assert steps.shares == pytest.approx([0.75 * 0.4, 0.75 * 0.6, 0.25])
-    uniform = np.concatenate([np.load(folder / UNIFORM_SAMPLES)["points"] for folder in folders])
+    assert steps.shares == pytest.approx([0.625 * 0.4, 0.625 * 0.6, 0.25, 0.125])
     batch = steps[0]["points"][0].abs().double().numpy()  # mirrored or not
-    from_uniform = np.abs(batch[:, None] - np.abs(uniform)).max(axis=2).min(axis=1) < 1e-6
-    assert from_uniform.tolist() == [False] * round(0.75 * 67) + [True] * (67 - round(0.75 * 67))
-    plain = ShapeSteps(folders, read_config(shapes, **SMALL, uniform_ratio=0.25, mirror=False))
+    bounds = np.round(np.cumsum([0.625, 0.25, 0.125]) * 67).astype(int)
+    for name, start, end in ((UNIFORM_SAMPLES, *bounds[:2]), (GAP_SAMPLES, *bounds[1:])):
+        stored = np.concatenate([np.load(folder / name)["points"] for folder in folders])
+        found = np.abs(batch[:, None] - np.abs(stored)).max(axis=2).min(axis=1) < 1e-6
+        assert np.flatnonzero(found).tolist() == list(range(start, end))
+    plain = ShapeSteps(folders, read_config(shapes, **SMALL, uniform_ratio=0.25, gap_ratio=0.125, mirror=False))
     flipped = [torch.equal(plain[s]["cloud"][i], steps[s]["cloud"][i]) for s in range(4) for i in range(2)]
     assert 0 < sum(flipped) < 8
 

@@ -40,7 +40,7 @@ def test_all_files_have_the_keys_types_and_shapes_that_ndf_reads(meshes, tmp_pat
     for mesh in meshes:
         folder = mesh.parent
         scaled = load_mesh(folder / "model_normalized_scaled.off")
-        for name, count in [("boundary_0.08", 301), ("boundary_0.003", 301), ("uniform", 101)]:
+        for name, count in [("boundary_0.08", 301), ("boundary_0.003", 301), ("uniform", 101), ("gap", 71)]:
             with np.load(folder / f"{name}_samples.npz", allow_pickle=False) as file:
                 points, df, grid_coords = file["points"], file["df"], file["grid_coords"]
             assert (points.shape, df.shape, grid_coords.shape) == ((count, 3), (count,), (count, 3))
@@ -76,7 +76,7 @@ def test_two_workers_write_the_same_as_one(meshes, tmp_path):
     assert preprocess(tmp_path, processed_dir=tmp_path / "one", num_cpus=1) == 0
     assert preprocess(tmp_path, processed_dir=tmp_path / "two", num_cpus=2) == 0
     one = contents(tmp_path / "one")
-    assert len(one) == 5 * 5
+    assert len(one) == 5 * 6
     assert one == contents(tmp_path / "two")
 
 
@@ -87,9 +87,9 @@ def test_random_numbers_belong_to_seed_shape_and_file(meshes, tmp_path):
     a, b = contents(tmp_path / "a"), contents(tmp_path / "b")
     for key in a:
         assert (a[key] == b[key]) == key.endswith(".off"), key
-    draws = [np.load(path)["points"][:101] for path in sorted((tmp_path / "a" / "car0").rglob("*samples.npz"))]
-    draws.append(np.load(tmp_path / "a" / "car1" / "models" / "uniform_samples.npz")["points"])
-    assert len({draw.tobytes() for draw in draws}) == 4
+    draws = [np.load(path)["points"][:71] for path in sorted((tmp_path / "a" / "car0").rglob("*samples.npz"))]
+    draws.append(np.load(tmp_path / "a" / "car1" / "models" / "uniform_samples.npz")["points"][:71])
+    assert len({draw.tobytes() for draw in draws}) == 5
 
 
 def test_finished_files_are_skipped_and_other_counts_made_again(meshes, tmp_path, capsys):
@@ -97,18 +97,18 @@ def test_finished_files_are_skipped_and_other_counts_made_again(meshes, tmp_path
     before = times(tmp_path / "data")
     assert preprocess(tmp_path) == 0
     assert times(tmp_path / "data") == before
-    assert "0 files made, 0 made again for another number of samples, 25 skipped" in capsys.readouterr().out
+    assert "0 files made, 0 made again for another number of samples, 30 skipped" in capsys.readouterr().out
     assert preprocess(tmp_path, num_uniform_samples=99, sample_std_dev=[0.08, 0.02]) == 0
-    assert "5 files made, 5 made again for another number of samples, 15 skipped" in capsys.readouterr().out
+    assert "5 files made, 5 made again for another number of samples, 20 skipped" in capsys.readouterr().out
     assert len(np.load(meshes[0].parent / "uniform_samples.npz")["df"]) == 99
     assert preprocess(tmp_path, num_uniform_samples=99, bb_max=0.6) == 0
     assert "5 made again" in capsys.readouterr().out
     assert float(np.load(meshes[0].parent / layout.voxelized_point_cloud(16, 53))["bb_max"]) == 0.6
 
 
-def test_no_uniform_samples_on_request(meshes, tmp_path):
-    assert preprocess(tmp_path, num_uniform_samples=0) == 0
-    assert not list(tmp_path.rglob("uniform*"))
+def test_no_uniform_and_no_gap_samples_on_request(meshes, tmp_path):
+    assert preprocess(tmp_path, num_uniform_samples=0, num_gap_samples=0) == 0
+    assert not [*tmp_path.rglob("uniform*"), *tmp_path.rglob("gap*")]
 
 
 def test_a_run_after_a_kill_finishes_and_cleans_up(meshes, tmp_path):
@@ -170,7 +170,7 @@ def test_source_folder_is_not_touched(meshes, tmp_path):
     finally:
         for path in [source, *source.rglob("*")]:
             path.chmod(0o755)
-    assert len(contents(tmp_path / "deep" / "out" / "car3" / "models")) == 5
+    assert len(contents(tmp_path / "deep" / "out" / "car3" / "models")) == 6
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])

@@ -113,6 +113,11 @@ def test_network_field_gives_distance_and_mesh_direction(threads: int):
     assert agreement.quantile(0.05) > 0.9999  # a few lie across a kink of a ReLU or of the interpolation
 
 
+def test_small_chunks_give_as_many_points():
+    cloud = dense_point_cloud(AnalyticField(sphere), 3000, torch.Generator().manual_seed(2), chunk=31)
+    assert cloud.shape == (3000, 3)
+
+
 def test_few_seeds_are_wasted_and_the_last_look_needs_no_gradient():
     """Points asked of the field, with and without a gradient, after the lattice."""
     asked: list[tuple[int, bool]] = []

@@ -28,6 +28,8 @@ from models.evaluation.sample_sets import (
 from models.generation import Generator
 from models.rnvp_training import noised_nll
 
+pytestmark = pytest.mark.usefixtures("coarse_lattice")
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,11 +37,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sets")
     make_experiment(folder)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def coarse_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.projection.LATTICE", 12)  # 64 times fewer cells
 
 
 @pytest.fixture

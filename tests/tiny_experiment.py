@@ -11,7 +11,14 @@ from network_weights import random_weights
 
 from configs.config_loader import config_as_dict
 from configs.files import write_npz
-from configs.layout import SCALED_MESH, UNIFORM_SAMPLES, Experiment, boundary_samples, voxelized_point_cloud
+from configs.layout import (
+    GAP_SAMPLES,
+    SCALED_MESH,
+    UNIFORM_SAMPLES,
+    Experiment,
+    boundary_samples,
+    voxelized_point_cloud,
+)
 from models.checkpoints import save_checkpoint
 from models.codes import encode_splits, ndf_checkpoint_path
 from models.data.occupancy import occupancy_from_points, to_grid_coords
@@ -24,7 +31,7 @@ from models.shape_codes import build_ndf
 SMALL = {
     "code_kind": "vector", "latent_dim": 5, "encoder_channels": [3, 4], "hidden_dim": 8, "decoder_hidden": 7,
     "decoder_resolution": [3, 6], "decoder_channels": [4, 3], "plane_resolution": [4], "plane_channels": [3],
-    "input_res": 9, "num_sample_points_training": 67,
+    "input_res": 9, "num_sample_points_training": 67, "num_hard_points": 3,
     "batch_size": 2, "num_epochs": 2, "val_every": 3, "lr": 0.01, "warmup_steps": 1,
 }  # fmt: skip
 # The networks of `make_experiment`.
@@ -45,7 +52,7 @@ def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, 
         cloud = rng.normal(size=(53, 3))
         cloud *= radius / np.linalg.norm(cloud, axis=1, keepdims=True)
         write_npz(place / voxelized_point_cloud(9, 53), point_cloud=cloud)
-        for name in (boundary_samples(0.08), boundary_samples(0.003), UNIFORM_SAMPLES):
+        for name in (boundary_samples(0.08), boundary_samples(0.003), UNIFORM_SAMPLES, GAP_SAMPLES):
             p = rng.uniform(-0.55, 0.55, (points, 3))
             write_npz(place / name, points=p, df=np.abs(np.linalg.norm(p, axis=1) - radius))
         trimesh.creation.icosphere(subdivisions=2, radius=radius).export(place / SCALED_MESH)

@@ -11,11 +11,13 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from configs.errors import UserError
-from configs.layout import UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
+from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
 from dataprocessing.pool import num_workers
 from dataprocessing.shapes import processed_root
 from dataprocessing.split import load_split
 from models.training import step_seed
+
+CANDIDATES_A_HARD_POINT = 16
 
 Samples = dict[str, Any]  # cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
 
@@ -27,12 +29,19 @@ def split_folders(cfg: Namespace) -> dict[str, list[Path]]:
 
 def sample_files(cfg: Namespace) -> list[tuple[str, float]]:
     """The sample files of a shape with the share of a training batch that each gives."""
-    boundary_share = 1 - cfg.uniform_ratio
+    boundary_share = 1 - cfg.uniform_ratio - cfg.gap_ratio
     files = [
         (boundary_samples(sigma), boundary_share * ratio)
         for sigma, ratio in zip(cfg.sample_std_dev, cfg.sample_ratio, strict=True)
     ]
-    return files + ([(UNIFORM_SAMPLES, cfg.uniform_ratio)] if cfg.uniform_ratio else [])
+    files += [(UNIFORM_SAMPLES, cfg.uniform_ratio), (GAP_SAMPLES, cfg.gap_ratio)]
+    return [(name, share) for name, share in files if share]
+
+
+def far_files(cfg: Namespace) -> list[bool]:
+    """Of each of `sample_files`, whether it reaches far from the surface: hard points are looked for in these."""
+    near = {boundary_samples(sigma) for sigma in cfg.sample_std_dev if sigma < max(cfg.sample_std_dev)}
+    return [name not in near for name, _ in sample_files(cfg)]
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
@@ -60,23 +69,38 @@ def num_bytes(samples: Samples) -> int:
     return samples["cloud"].nbytes + sum(array.nbytes for pair in samples["sets"] for array in pair)
 
 
-def draw(samples: Samples, shares: list[float], num_points: int, rng: np.random.Generator, mirror: bool) -> Samples:
+def draw(
+    samples: Samples,
+    shares: list[float],
+    num_points: int,
+    rng: np.random.Generator,
+    mirror: bool = False,
+    candidate_shares: list[float] | None = None,
+    num_candidates: int = 0,
+) -> Samples:
     """One training example: points drawn with replacement from each set, by its share.
 
-    Returns cloud (n, 3), points (N, 3), distances (N,), all mirrored in x when `mirror`.
+    Returns cloud (n, 3), points (N, 3), distances (N,), all mirrored in x when `mirror`, and in the same way
+    candidates (M, 3), candidate_distances (M,) for hard points, by shares of their own, where some are asked for.
     """
-    counts = np.diff(np.round(np.cumsum([0.0, *shares]) * num_points).astype(int))
-    points, distances = [], []
-    for (set_points, set_distances), count in zip(samples["sets"], counts, strict=True):
-        index = rng.integers(0, len(set_points), count)
-        points.append(set_points[index])
-        distances.append(set_distances[index])
     sign = np.array([-1, 1, 1] if mirror else [1, 1, 1], dtype=np.float32)
-    return {
-        "cloud": samples["cloud"] * sign,
-        "points": np.concatenate(points) * sign,
-        "distances": np.concatenate(distances),
-    }
+    points, distances = draw_points(samples["sets"], shares, num_points, rng)
+    example = {"cloud": samples["cloud"] * sign, "points": points * sign, "distances": distances}
+    if num_candidates:
+        points, distances = draw_points(samples["sets"], candidate_shares, num_candidates, rng)
+        example |= {"candidates": points * sign, "candidate_distances": distances}
+    return example
+
+
+def draw_points(
+    sets: list[tuple[np.ndarray, np.ndarray]], shares: list[float], num_points: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points (N, 3) and distances (N,) drawn with replacement from each set, by its share."""
+    counts = np.diff(np.round(np.cumsum([0.0, *shares]) * num_points).astype(int))
+    indices = [rng.integers(0, len(points), count) for (points, _), count in zip(sets, counts, strict=True)]
+    found = [(points[index], distances[index]) for (points, distances), index in zip(sets, indices, strict=True)]
+    points, distances = zip(*found, strict=True)
+    return np.concatenate(points), np.concatenate(distances)
 
 
 class ShapeSteps(Dataset):
@@ -90,6 +114,9 @@ class ShapeSteps(Dataset):
         self.batch_size = min(cfg.batch_size, len(folders))
         self.steps_per_epoch = len(folders) // self.batch_size
         self.shares = [share for _, share in sample_files(cfg)]
+        far = far_files(cfg)
+        self.candidate_shares = [is_far / sum(far) for is_far in far]
+        self.num_candidates = CANDIDATES_A_HARD_POINT * cfg.num_hard_points
         self.cache: list[Samples] | None = None
 
     def read_all(self) -> None:
@@ -113,14 +140,14 @@ class ShapeSteps(Dataset):
         mirrored = rng.random(len(chosen)) < 0.5 if self.cfg.mirror else np.zeros(len(chosen), bool)
         count = self.cfg.num_sample_points_training
         shapes = [
-            draw(self.samples(index), self.shares, count, rng, flip)
+            draw(self.samples(index), self.shares, count, rng, flip, self.candidate_shares, self.num_candidates)
             for index, flip in zip(chosen, mirrored, strict=True)
         ]
         return stack(shapes)
 
 
 def stack(shapes: list[Samples]) -> dict[str, Tensor]:
-    """Examples to a batch: clouds (B, n, 3), points (B, N, 3), distances (B, N)."""
+    """Examples to a batch: cloud (B, n, 3), points (B, N, 3), distances (B, N), and the candidates of each."""
     return {name: torch.from_numpy(np.stack([shape[name] for shape in shapes])) for name in shapes[0]}
 
 
@@ -134,5 +161,5 @@ def validation_batches(folders: list[Path], cfg: Namespace, points_per_shape: in
     """Fixed batches over all validation shapes, the same at every call. [{cloud, points, distances}]."""
     shares = [share for _, share in sample_files(cfg)]
     rng = np.random.default_rng(step_seed(cfg.seed, 0))
-    shapes = [draw(read_samples(folder, cfg), shares, points_per_shape, rng, mirror=False) for folder in folders]
+    shapes = [draw(read_samples(folder, cfg), shares, points_per_shape, rng) for folder in folders]
     return [stack(shapes[i : i + cfg.batch_size]) for i in range(0, len(shapes), cfg.batch_size)]

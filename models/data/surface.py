@@ -7,7 +7,7 @@ import numpy as np
 from configs.errors import UserError
 from configs.layout import SCALED_MESH
 from dataprocessing.mesh_io import load_mesh
-from dataprocessing.shape_files import generator
+from dataprocessing.seeds import generator
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import sample_surface
 

@@ -15,7 +15,7 @@ from configs.errors import UserError
 from configs.layout import SCALED_MESH
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import Mesh, load_mesh
-from dataprocessing.shape_files import generator
+from dataprocessing.seeds import generator
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import sample_surface
 from models.point_cloud_io import Cloud

@@ -1,0 +1,71 @@
+"""Does a decoder keep the windows of demo cars open? python tests/measure_openings.py --config configs/demo_cars.txt
+
+An opening is where a twin of the car with a pane in every window has its surface and the car has none within 0.02 mesh
+units. Prints the share of each kind of training sample that lies in openings, and what the trained network says there:
+its mean distance (mesh units), and the share of openings that it closes (below filter_val) for test cars.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from configs.config_loader import get_config
+from configs.errors import run
+from configs.layout import DEMO_PARAMETERS, SCALED_MESH
+from dataprocessing.convert_to_scaled_off import scale_mesh
+from dataprocessing.demo_cars.car import build_car, to_obj
+from dataprocessing.distances import unsigned_distance
+from dataprocessing.mesh_io import Mesh, load_mesh
+from dataprocessing.surface import sample_surface
+from models.data.occupancy import to_grid_coords
+from models.data.shape_samples import read_arrays, sample_files, split_folders
+from models.decoder import Decoder
+
+PANES = {"front_glass": 1, "rear_glass": 1, "screen_glass": 1, "back_glass": 1}
+NUM_CARS, NUM_POINTS = 24, 30_000
+OPEN, ON_PANE = 0.02, 0.01  # distances from the car and from its twin, mesh units
+
+
+def glazed_twin(folder: Path) -> Mesh:
+    """The car of a folder with a pane in every window, scaled as in preprocessing."""
+    parameters = json.loads((folder / DEMO_PARAMETERS).read_text())
+    with tempfile.NamedTemporaryFile("w", suffix=".obj") as file:
+        file.write(to_obj(build_car(parameters | PANES), "twin"))
+        file.flush()
+        return scale_mesh(load_mesh(Path(file.name)))
+
+
+def main(argv: list[str] | None = None) -> int:
+    cfg = get_config(argv)
+    decoder = Decoder(cfg)
+    folders = [folder for folder in split_folders(cfg)["test"] if (folder / DEMO_PARAMETERS).is_file()][:NUM_CARS]
+    shapes = decoder.encoded_inputs("test", len(folders))
+    shares: dict[str, list[float]] = {name: [] for name, _ in sample_files(cfg)}
+    said: list[np.ndarray] = []
+    for n, folder in enumerate(folders):
+        car, twin = load_mesh(folder / SCALED_MESH), glazed_twin(folder)
+        for name, found in shares.items():
+            points, df = read_arrays(folder / name, "points", "df")
+            found.append(((unsigned_distance(*twin, points) < ON_PANE) & (df > OPEN)).mean())
+        points = sample_surface(twin, NUM_POINTS, np.random.default_rng(n)).astype(np.float32)
+        points = torch.from_numpy(points[unsigned_distance(*car, points) > OPEN])
+        with torch.no_grad():
+            grids = decoder.ndf.features(shapes.code(n))
+            said.append(decoder.ndf.query(to_grid_coords(points)[None].to(decoder.device), grids)[0].cpu().numpy())
+    for name, found in shares.items():
+        print(f"{name}: {100 * np.mean(found):.2f} % of the points are in openings")
+    glazed = [values for values in said if len(values)]
+    print(
+        f"{len(glazed)} cars with openings: mean predicted distance there {np.mean([v.mean() for v in glazed]):.4f},"
+        f" {100 * np.mean([(v < cfg.filter_val).mean() for v in glazed]):.1f} % of them closed"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
