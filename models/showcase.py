@@ -23,7 +23,8 @@ COLUMNS = 8
 def write_contact_sheet(decoder: Decoder, folder: Path, keep: bool) -> Path:
     """Draw the clouds of `folder` and write `folder/contact_sheet.png`; keep one that is there if `keep`.
 
-    New shapes are shown below training shapes and their reconstructions, and once more cut open lengthwise.
+    New shapes are shown below training shapes and their reconstructions, where these are at hand (weights may come
+    without the data they were trained on), and once more cut open lengthwise.
     Returns the path of the sheet.
     """
     path = folder / "contact_sheet.png"
@@ -33,7 +34,7 @@ def write_contact_sheet(decoder: Decoder, folder: Path, keep: bool) -> Path:
     clouds = [read_cloud(folder / name / DENSE_POINT_CLOUD) for name in names]
     mode = decoder.cfg.mode
     rows = []
-    if mode == "sample":
+    if mode == "sample" and (decoder.experiment.codes / "train.json").is_file():
         true, decoded = training_examples(decoder)
         rows += [("Training shapes (true surface)", true, "grey", "none")]
         rows += [("The same, decoded from their codes", decoded, "green", "none")]

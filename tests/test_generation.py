@@ -132,6 +132,18 @@ def test_contact_sheet_shows_training_shapes_new_ones_and_these_cut_open(
     assert rendered[31:] == [whole] * 4 + [open_] * 4
 
 
+def test_weights_that_come_alone_sample_without_any_data(
+    root: Path, tmp_path: Path, rendered: list[tuple[str, str]], capsys: pytest.CaptureFixture
+):
+    experiment = Experiment(tiny_config(root))
+    ndf, rnvp = best_checkpoint(experiment.ndf_checkpoints), best_checkpoint(experiment.rnvp_checkpoints)
+    weights = {"ndf_checkpoint": ndf, "rnvp_checkpoint": rnvp}
+    cfg = tiny_config(tmp_path, **weights, num_shapes=2)  # no folder of it is there
+    assert generate.main(["--config", cfg.config]) == 0
+    assert "2 clouds of 90 points" in capsys.readouterr().out
+    assert rendered == [("three_quarter", "none")] * 2 + [("cutaway", "lengthwise")] * 2
+
+
 def write(made: Generator, folder: Path) -> bool:
     return made.write(made.sampled(2, made.cfg.seed), folder, made.cfg.num_output_points, "x")
 
