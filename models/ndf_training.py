@@ -50,8 +50,9 @@ def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
     x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
     with autocast(x.device, cfg.precision):
         grids = model.features(model.encode(x))
-        if cfg.num_hard_points:
-            batch = with_hardest(model, grids, batch, cfg)
+    if cfg.num_hard_points:
+        batch = with_hardest(model, grids, batch, cfg)
+    with autocast(x.device, cfg.precision):
         predicted = model.query(to_grid_coords(batch["points"]), grids).float()
     return clamped_l1(predicted, batch["distances"], cfg.max_dist).mean()
 
@@ -62,7 +63,8 @@ def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, cfg: Namespace) 
     Online hard example mining (Shrivastava et al. 2016): a false surface, such as a closed window, is so small that
     random points hardly meet it, and so wrong that it leads any list of errors.
     """
-    with torch.no_grad():
+    # A context of its own: what autocast casts and keeps here, without gradients, must not serve the loss.
+    with torch.no_grad(), autocast(batch["candidates"].device, cfg.precision):
         predicted = model.query(to_grid_coords(batch["candidates"]), grids).float()
         losses = clamped_l1(predicted, batch["candidate_distances"], cfg.max_dist)
     hardest = losses.topk(cfg.num_hard_points, dim=1).indices  # (B, M)

@@ -16,7 +16,7 @@ from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from dataprocessing.voxelized_pointcloud_sampling import voxelize
 from models.checkpoints import latest_checkpoint, load_checkpoint
 from models.data.occupancy import occupancy_from_points, to_grid_coords
-from models.data.shape_samples import ShapeSteps, split_folders, validation_batches
+from models.data.shape_samples import ShapeSteps, far_files, split_folders, validation_batches
 from models.ndf_training import NDFTrainer, clamped_l1, load_frozen_ndf, training_loss, validate, with_hardest
 from models.training import EXIT_STOPPED, AveragedWeights, learning_rate, step_seed
 
@@ -143,6 +143,19 @@ def test_candidates_are_drawn_far_from_the_surface_and_mirrored_with_the_shape(s
             for third, points in zip(np.split(candidates, 3), stored, strict=True):
                 assert np.abs(third[:, None] - points).max(axis=2).min(axis=1).max() < 1e-6
     assert set(signs) == {-1, 1}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_looking_for_hard_points_leaves_every_weight_its_gradient(shapes: Path, precision: str):
+    run = trainer(shapes, precision=precision)
+    training_loss(run.model, run.steps[0], run.cfg).backward()
+    missing = [name for name, weight in run.model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert missing == []
+
+
+def test_hard_points_come_from_all_samples_where_none_is_far(shapes: Path):
+    near_only = {"sample_ratio": [0, 1], "uniform_ratio": 0, "gap_ratio": 0}
+    assert far_files(read_config(shapes, **SMALL, **near_only)) == [True]
 
 
 def test_without_hard_points_there_are_no_candidates(shapes: Path):

@@ -39,9 +39,10 @@ def sample_files(cfg: Namespace) -> list[tuple[str, float]]:
 
 
 def far_files(cfg: Namespace) -> list[bool]:
-    """Of each of `sample_files`, whether it reaches far from the surface: hard points are looked for in these."""
+    """Of each of `sample_files`, whether hard points are looked for in it: far from the surface, or all if none is."""
     near = {boundary_samples(sigma) for sigma in cfg.sample_std_dev if sigma < max(cfg.sample_std_dev)}
-    return [name not in near for name, _ in sample_files(cfg)]
+    far = [name not in near for name, _ in sample_files(cfg)]
+    return far if any(far) else [True] * len(far)
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
