@@ -314,7 +314,7 @@ def add_generation_options(parser: argparse.ArgumentParser) -> None:
         help="points projected at a time: bounds the memory",
     )
     group.add("--temperature", type=positive(float), default=1.0, help="scale of z before the flow's inverse")
-    group.add("--num_steps", type=positive(int), default=3, help="projection steps of a point (NDF 7)")
+    group.add("--num_steps", type=positive(int), default=2, help="projection steps of a point (NDF 7)")
     group.add(
         "--filter_val",
         type=positive(float),
