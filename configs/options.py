@@ -229,7 +229,7 @@ def add_ndf_training_options(parser: argparse.ArgumentParser) -> None:
         "--num_hard_points",
         type=not_negative(int),
         default=64,
-        help="points per shape and step beside them: those predicted worst of 16 times as many far from the surface",
+        help="points per shape and step beside them: the worst predicted of CANDIDATES_A_HARD_POINT times as many",
     )
     group.add(
         "--max_dist", type=positive(float), default=0.1, help="distances are clamped here in the loss, mesh units"
@@ -274,17 +274,17 @@ def add_flow_options(parser: argparse.ArgumentParser) -> None:
         "--flow_dims",
         type=positive(int),
         default=32,
-        help="vector codes: principal directions with couplings, about a 30th of the training codes; the minor ones"
-        " get a Gaussian that depends on them",
+        help="vector codes: principal directions with couplings, about as many as vary by more than flow_noise"
+        " (train_rnvp.py says how many); the minor ones get a Gaussian that depends on them",
     )
     group.add("--flow_scales", type=positive(int), default=2, help="scales of the 3-D flow, each halves the resolution")
     group.add("--flow_s_max", type=positive(float), default=1.0, help="bound on |s|, nats per code dimension")
-    group.add("--flow_dropout", type=not_negative(float), default=0.2, help="dropout in the nets that give s and t")
+    group.add("--flow_dropout", type=not_negative(float), default=0.0, help="dropout in the nets that give s and t")
     group.add(
         "--flow_noise",
         type=not_negative(float),
         default=0.1,
-        help="sd of fresh Gaussian noise on whitened codes in training; the NLL is that of noised codes",
+        help="sd of fresh Gaussian noise on codes in training, in shares of their spread; NLLs are of noised codes",
     )
     group.add("--flow_ema", type=not_negative(float), default=0.999, help="decay of the averaged weights that are used")
     group.add("--flow_val_every", type=positive(int), default=250, help="steps between validations and checkpoints")

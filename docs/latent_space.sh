@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}
 CONFIG=configs/demo_cars_study.txt
 ALL="vector_128 plain vector_128_no_noise grid_4x4 vector_64 vector_256 fused_8 grid_8x8 grid_4x4_no_noise vector_128_more_noise"
-SMALL_FLOW="--flow_couplings 4 --flow_hidden 32 --flow_batch_size 32 --flow_steps 600"
+SMALL_FLOW="--flow_couplings 4 --flow_hidden 32 --flow_batch_size 32"
 GRID="--code_kind grid --decoder_channels 32 16 8 $SMALL_FLOW"
 
 options_of() {
@@ -20,9 +20,9 @@ options_of() {
     vector_128_no_noise) echo --code_noise 0 ;;
     vector_128_more_noise) echo --code_noise 0.3 ;;
     plain) echo --code_kind none ;;
-    grid_4x4) echo "$GRID --latent_dim 4 --out_resolution 4 --decoder_resolution 4 8 16" ;;
-    grid_4x4_no_noise) echo "$GRID --latent_dim 4 --out_resolution 4 --decoder_resolution 4 8 16 --code_noise 0" ;;
-    grid_8x8) echo "$GRID --latent_dim 8 --out_resolution 8 --decoder_resolution 8 16 32" ;;
+    grid_4x4) echo "$GRID --latent_dim 4 --out_resolution 4 --decoder_resolution 4 8 16 --flow_steps 1500" ;;
+    grid_4x4_no_noise) echo "$GRID --latent_dim 4 --out_resolution 4 --decoder_resolution 4 8 16 --flow_steps 1500 --code_noise 0" ;;
+    grid_8x8) echo "$GRID --latent_dim 8 --out_resolution 8 --decoder_resolution 8 16 32 --flow_steps 600" ;;
     fused_8) echo --code_kind fused --out_resolution 8 --flow_couplings 2 --flow_hidden 32 --flow_batch_size 16 --flow_steps 100 --code_mirror false ;;
     *) echo "no code is named $1; there are: $ALL" >&2; return 2 ;;
   esac

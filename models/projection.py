@@ -4,12 +4,12 @@ A point moves by its predicted distance against the gradient, in mesh units: p <
 box three times too wide and keeps 7 % of the seeds; a distance field is 1-Lipschitz, so a coarse lattice of its values
 tells where the surface can be, and seeds are drawn only there.
 
-Of these seeds only those in a thin slab around the surface are projected: its thickness is the same everywhere, and so is
-the number of points per area. Whole cells are shared by sheets that lie close: the number of points near a place of demo
-cars did not go with the true area there (correlation 0.05; with the slab 0.40; a second true cloud 0.6).
+Of these seeds only those in a thin slab around the surface are projected: its thickness is the same everywhere, and so
+is the number of points per area. Whole cells are shared by sheets that lie close: the number of points near a place of
+demo cars did not go with the true area there (correlation 0.05; with the slab 0.40; a second true cloud 0.6).
 
 From so near, 2 steps do what NDF's 7 do: squared distance to the true surface of demo cars x1e4 0.32, 0.30, 0.29, 0.28
-after 1, 2, 3, 5 steps, but from it to the points 0.41, 0.45, 0.49, 0.55, since steps also slide points along the surface.
+after 1, 2, 3, 5 steps, but from it to the points 0.41, 0.45, 0.49, 0.55: steps also slide points along the surface.
 """
 
 from collections.abc import Callable
@@ -117,7 +117,7 @@ def dense_point_cloud(
 ) -> Tensor:
     """Points on the zero level of a field, as many per area everywhere: seeds from a slab around it, projected.
 
-    A seed is kept where the field ends below filter_val. A field that is nowhere nearer than SLAB is seeded to filter_val.
+    A seed is kept where the field ends below filter_val; where that is more than SLAB, the slab is as thick.
 
     generator: a CPU generator, so that one seed gives one cloud on every device. chunk: points projected at a time.
     Returns (num_points, 3) float32 on the field's device, mesh units.

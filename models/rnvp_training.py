@@ -63,6 +63,12 @@ class FlowTrainer:
             print(f"already trained: {run.step} steps, best validation NLL {run.best:.4f} nats/dim in {run.folder}")
             return 0
         record_config(self.cfg, "train_rnvp")
+        above = int((self.flow.whitening.noise_sd(self.noise).expand(self.flow.code_shape) < 1).sum())
+        entries = "principal directions" if self.cfg.code_kind == "vector" else "numbers"
+        print(
+            f"{above} of {self.flow.dim} {entries} of the codes vary by more than the noise"
+            f" (sd {self.noise:g} of their spread)"
+        )
         gaussian = self.flow.gaussian_nats_per_dim(self.train_codes, self.val_codes, self.noise)
         self.flow.train()
         with SummaryWriter(self.experiment.summary / "rnvp", purge_step=run.step) as log, tqdm(
@@ -81,7 +87,7 @@ class FlowTrainer:
                     return EXIT_STOPPED
         print(
             f"RealNVP: {run.step} steps; best at step {run.best_step}: validation NLL {run.best:.4f} nats/dim,"
-            f" Gaussian {gaussian:.4f} (codes with noise of sd {self.noise:g}, whitened)"
+            f" Gaussian {gaussian:.4f} (codes with noise of sd {self.noise:g} of their spread, whitened)"
         )
         return 0
 
@@ -123,7 +129,7 @@ class FlowTrainer:
 def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> float:
     """Mean nats per dimension of noised, whitened codes (S, *code_shape) over fixed draws of the noise.
 
-    flow: in eval mode; noise: sd, as in training.
+    flow: in eval mode; noise: as in training.
     """
     torch.manual_seed(cfg.seed)
     values = []

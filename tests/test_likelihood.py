@@ -28,7 +28,6 @@ from models.evaluation.likelihood import (
 from models.evaluation.outliers import DEFINITIONS, REDRAWN
 from models.evaluation.tables import Table
 from models.generation import Generator
-from models.real_nvp.gaussian import ShrunkGaussian
 
 NOISE = 0.1
 
@@ -108,7 +107,7 @@ def test_scores_are_what_their_names_say(generator: Generator, cfg: Namespace) -
         assert scores["nats_per_dim"][n] == pytest.approx(flow.nats_per_dim(code).item(), rel=1e-4, abs=1e-4)
         distances = (flow.whiten(train) - flow.whiten(code)).square().sum(dim=1).sqrt()
         assert scores["nearest"][n] == pytest.approx(-distances.min().item(), rel=1e-3)
-    gaussian = ShrunkGaussian(flow.whiten(train), NOISE).nats_per_dim(flow.whiten(codes))
+    gaussian = flow.gaussian_of(flow.whiten(train), NOISE).nats_per_dim(flow.whiten(codes))
     np.testing.assert_allclose(scores["gaussian"], -flow.dim * gaussian.numpy(), rtol=1e-4)
     of_training = CodeScores(generator, NOISE)(train.numpy())
     np.testing.assert_allclose(of_training["nearest"], 0, atol=1e-2)

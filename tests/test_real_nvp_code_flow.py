@@ -80,12 +80,17 @@ def test_a_saved_flow_gives_the_same_bits(code_kind, code_shape, tmp_path):
 def test_training_codes_are_whitened_with_the_noise_asked_for(code_kind, code_shape):
     flow = fitted_flow(code_kind, code_shape)
     codes = some_codes(code_kind, code_shape, num=400)
+    flow.fit_whitening(codes)
 
     def draw(noise: float) -> torch.Tensor:
         return flow.whiten_noised(codes, noise, torch.Generator().manual_seed(0))
 
-    added = draw(0.3) - draw(0.0)
-    assert abs(added.std() - 0.3) < 0.01
+    added, spread = draw(0.3) - draw(0.0), flow.whitening.noise_sd(1.0)  # on whitened codes
+    assert abs((added / spread).std() - 0.3) < 0.01
+    if code_kind == "vector":  # on codes: the same in all directions, a share of their spread
+        on_codes = flow.unwhiten(draw(0.3)) - codes
+        assert_close(on_codes.T.cov(), on_codes.var() * torch.eye(7).double(), rtol=0, atol=0.2 * on_codes.var())
+        assert on_codes.std().item() == pytest.approx(0.3 * codes.var(dim=0).mean().sqrt().item(), rel=0.05)
     if code_kind != "fused":  # which are dequantized even without noise
         assert torch.equal(draw(0.0), flow.whiten(codes))
     assert torch.equal(draw(0.3), draw(0.3))
@@ -126,7 +131,8 @@ def test_a_new_flow_is_the_diagonal_gaussian_of_noised_whitened_codes(code_kind)
     train = some_codes(code_kind, code_shape)
     flow.fit_whitening(train, noise)
     w, x = flow.whiten(train), flow.whiten(some_codes(code_kind, code_shape, seed=8))
-    pdf = torch.distributions.Normal(w.mean(dim=0), (w.var(dim=0) + noise**2).sqrt())
+    noise_sd = flow.whitening.noise_sd(noise)
+    pdf = torch.distributions.Normal(w.mean(dim=0), (w.var(dim=0) + noise_sd**2).sqrt())
     assert_close(flow.log_prob_whitened(x), pdf.log_prob(x).flatten(1).sum(dim=1))
 
 
@@ -136,8 +142,9 @@ def test_gaussian_of_whitened_vectors_is_standard_normal_with_the_noise():
     flow.fit_whitening(some_codes("vector", (7,)))
     train, held_out = some_codes("vector", (7,)), some_codes("vector", (7,), seed=8)
     noise = 0.4
-    w, e = flow.whiten(held_out), noise * normal(2000, 1, 7)
-    normal_pdf = MultivariateNormal(torch.zeros(7).double(), (1 + noise**2) * torch.eye(7).double())
+    sd = flow.whitening.noise_sd(noise)
+    w, e = flow.whiten(held_out), sd * normal(2000, 1, 7)
+    normal_pdf = MultivariateNormal(torch.zeros(7).double(), torch.eye(7).double() + sd.square().diag())
     expected = -normal_pdf.log_prob(w + e).mean() / 7
     assert flow.gaussian_nats_per_dim(train, held_out, noise) == pytest.approx(expected.item(), abs=0.01)
 
@@ -154,6 +161,13 @@ def test_gaussian_equals_the_dense_formula_with_fewer_codes_than_dimensions_too(
     pdf = MultivariateNormal(w.mean(dim=0), covariance)
     expected = -pdf.log_prob(points) + 0.5 * noise**2 * covariance.inverse().trace()
     assert_close(ShrunkGaussian(w, noise).nats_per_dim(points), expected / dim)
+    each = ShrunkGaussian(w, torch.full((dim,), noise).double())
+    assert_close(each.nats_per_dim(points), expected / dim)
+    sds = normal(dim, seed=5).abs()
+    covariance = covariance - noise**2 * torch.eye(dim).double() + sds.square().diag()
+    expected = -MultivariateNormal(w.mean(dim=0), covariance).log_prob(points)
+    expected = expected + 0.5 * (covariance.inverse().diag() * sds.square()).sum()
+    assert_close(ShrunkGaussian(w, sds).nats_per_dim(points), expected / dim)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from models.data.surface import surface_points
 from models.evaluation.outliers import DEFINITIONS, outlier_clouds
 from models.evaluation.tables import Column
 from models.generation import Generator
-from models.real_nvp.gaussian import ShrunkGaussian
 from models.rendering import TINTS, render_cloud
 
 TEST, TRAINING = "test shapes", "training shapes"
@@ -43,7 +42,7 @@ COLUMNS = [
 ]
 NOTE = (
     "Log-likelihood: of codes in their own units. NLL: of whitened codes as they are, without noise, under a flow that"
-    " was trained on whitened codes with noise of sd {noise:g}: compare it between flows of the same noise only."
+    " was trained on codes with noise of sd {noise:g} of their spread: compare it between flows of the same noise only."
     " AUROC: chance that a test shape is more likely than a shape of the set, ties half. 0.5: not told apart; 1: always"
     " told; below 0.5: the set is MORE likely than test shapes, which for training shapes is the flow's gap and for"
     " wrong shapes a failure. ±: standard error of Hanley and McNeil, as if all shapes were independent. Gaussian:"
@@ -76,7 +75,7 @@ class CodeScores:
     def __init__(self, generator: Generator, noise: float):
         self.generator = generator
         self.training = self.whitened(load_codes(generator.cfg, "train").codes)
-        self.gaussian = ShrunkGaussian(self.training, noise)
+        self.gaussian = generator.flow.gaussian_of(self.training, noise)
 
     def __call__(self, codes: NDArray[np.float32]) -> Scores:
         """Scores (S,) each, the larger the more usual, of codes (S, *code_shape); and nats_per_dim, where less is.

@@ -30,11 +30,11 @@ class CodeFlow(nn.Module):
     def fit_whitening(self, codes: Tensor, noise: float = 0.0) -> None:
         """Fit what is not trained to the training codes (N, *code_shape); a few hundred fused codes are enough.
 
-        noise: sd of the noise that training will add to whitened codes.
+        noise: sd of the noise that training will add, in shares of the codes' spread.
         """
         self.whitening.fit(codes)
         w = self.whiten_noised(codes, 0.0, torch.Generator().manual_seed(0))
-        self.rescale.fit(w, noise)
+        self.rescale.fit(w, self.whitening.noise_sd(noise))
 
     def whiten(self, codes: Tensor) -> Tensor:
         """w, same shape as codes (B, *code_shape)."""
@@ -45,14 +45,20 @@ class CodeFlow(nn.Module):
         return self.whitening.inverse(w)
 
     def whiten_noised(self, codes: Tensor, noise: float, generator: torch.Generator | None = None) -> Tensor:
-        """What the body is trained on: fused codes dequantized, all whitened, and Gaussian noise of sd `noise`."""
+        """What the body is trained on: codes with Gaussian noise (fused ones dequantized first), whitened.
+
+        noise: sd in shares of the codes' spread, the same in all directions of the code. On whitened codes, the same
+        in all directions of w, it would blur the few leading ones, which hold the shape, by far more than what the
+        decoder was trained to forgive.
+        """
         if isinstance(self.whitening, LogitStandardise):
             codes = dequantize(codes, generator=generator)
         w = self.whiten(codes)
         if noise == 0:
             return w
         device = w.device if generator is None else generator.device
-        return w + noise * torch.randn(w.shape, generator=generator, device=device, dtype=w.dtype).to(w.device)
+        e = torch.randn(w.shape, generator=generator, device=device, dtype=w.dtype).to(w.device)
+        return w + self.whitening.noise_sd(noise) * e
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """codes (B, *code_shape) -> z (B, D), log_det (B,) nats, whitening included."""
@@ -86,8 +92,12 @@ class CodeFlow(nn.Module):
         """-log p(w) / D of whitened codes without noise: (B, *code_shape) -> (B,)."""
         return -self.log_prob_whitened(self.whiten(codes)) / self.dim
 
+    def gaussian_of(self, w: Tensor, noise: float) -> ShrunkGaussian:
+        """A shrunk Gaussian of whitened codes w (N, D) with the noise of `whiten_noised`."""
+        return ShrunkGaussian(w, self.whitening.noise_sd(noise).expand(self.code_shape).flatten())
+
     @torch.no_grad()
     def gaussian_nats_per_dim(self, codes_train: Tensor, codes_eval: Tensor, noise: float = 0.0) -> float:
         """Mean nats per dimension of `codes_eval`, whitened and noised, under a shrunk Gaussian of `codes_train`."""
-        gaussian = ShrunkGaussian(self.whiten_noised(codes_train, 0.0).flatten(1), noise)
+        gaussian = self.gaussian_of(self.whiten_noised(codes_train, 0.0).flatten(1), noise)
         return gaussian.nats_per_dim(self.whiten_noised(codes_eval, 0.0).flatten(1)).mean().item()

@@ -105,8 +105,8 @@ class Rescale(nn.Module):
         self.register_buffer("sd", torch.ones(shape))
 
     @torch.no_grad()
-    def fit(self, x: Tensor, noise: float) -> None:
-        """x: (N, *shape). The sd is that of x with independent noise of sd `noise`, which may be 0."""
+    def fit(self, x: Tensor, noise: float | Tensor) -> None:
+        """x: (N, *shape). The sd is that of x with independent noise of sd `noise`, a number or (*shape), maybe 0."""
         variance, mean = torch.var_mean(x, dim=0)
         sd = (variance + noise**2).sqrt()
         self.mean.copy_(mean)

@@ -9,13 +9,13 @@ from torch import Tensor
 class ShrunkGaussian:
     """A Gaussian fitted to x (N, D), with independent noise of sd `noise`: full covariance, shrunk to its diagonal.
 
-    Covariance (1 - rho) S + rho diag(S) + noise^2 I. rho is the oracle approximating shrinkage of Chen, Wiesel,
-    Eldar, Hero 2010, "Shrinkage algorithms for MMSE covariance estimation", eq. 23, of the correlations: near 0 for
-    many codes, and large enough for a density where codes are fewer than dimensions. Where x is uncorrelated, as
-    after PCA, this is the diagonal Gaussian, whatever rho.
+    noise: one sd, or one for each dimension (D,). Covariance (1 - rho) S + rho diag(S) + diag(noise^2). rho is the
+    oracle approximating shrinkage of Chen, Wiesel, Eldar, Hero 2010, "Shrinkage algorithms for MMSE covariance
+    estimation", eq. 23, of the correlations: near 0 for many codes, and large enough for a density where codes are
+    fewer than dimensions. Where x is uncorrelated, as after PCA, this is the diagonal Gaussian, whatever rho.
     """
 
-    def __init__(self, x: Tensor, noise: float = 0.0):
+    def __init__(self, x: Tensor, noise: float | Tensor = 0.0):
         num = len(x)
         self.noise_sq = noise**2
         variance, self.mean = torch.var_mean(x, dim=0)
@@ -34,8 +34,8 @@ class ShrunkGaussian:
         y = (x - self.mean) / self.diagonal.sqrt()
         quadratic = y.square().sum(dim=1) - (y @ self.scaled.T).square().sum(dim=1)  # Woodbury
         log_volume = self.diagonal.log().sum() + 2 * self.cholesky.diagonal().log().sum()
-        inverse_trace = ((1 - self.scaled.square().sum(dim=0)) / self.diagonal).sum()
-        constant = log_volume + self.noise_sq * inverse_trace
+        inverse_diagonal = (1 - self.scaled.square().sum(dim=0)) / self.diagonal
+        constant = log_volume + (self.noise_sq * inverse_diagonal).sum()
         return 0.5 * ((quadratic + constant) / x.shape[1] + math.log(2 * math.pi))
 
 

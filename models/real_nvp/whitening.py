@@ -15,7 +15,17 @@ from configs.errors import UserError
 DEFAULT_FLOOR = 0.1
 
 
-class PCAWhitening(nn.Module):
+class Whitening(nn.Module):
+    """A linear whitening by the standard deviations `sd`, in the code's own units."""
+
+    sd: Tensor
+
+    def noise_sd(self, noise: float) -> Tensor:
+        """What noise on codes is on w: sd of each entry, of isotropic noise of `noise` times the codes' spread."""
+        return noise * self.sd.square().mean().sqrt() / self.sd
+
+
+class PCAWhitening(Whitening):
     """Vectors: w = (x - mean) R / sd, with R the principal directions. A bijection on all D dimensions.
 
     Works with fewer codes than dimensions: the directions that the codes do not span get the floor.
@@ -52,7 +62,7 @@ class PCAWhitening(nn.Module):
             return (w * self.sd) @ self.rotation.T + self.mean
 
 
-class Standardise(nn.Module):
+class Standardise(Whitening):
     """Grids (B, C, r, r, r): w = (x - mean) / sd, of each channel or of each channel and node."""
 
     def __init__(self, shape: tuple[int, ...], per_node: bool = True, floor: float = DEFAULT_FLOOR):
@@ -106,6 +116,10 @@ class LogitStandardise(nn.Module):
         super().__init__()
         self.logit = Logit()
         self.standardise = Standardise(shape)
+
+    def noise_sd(self, noise: float) -> Tensor:
+        """As `Whitening.noise_sd`, of noise on the logits."""
+        return self.standardise.noise_sd(noise)
 
     @torch.no_grad()
     def fit(self, codes: Tensor) -> None:
