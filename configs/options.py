@@ -206,6 +206,13 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         default=0.1,
         help="sd of the Gaussian noise on a vector or grid code in training; codes have unit variance",
     )
+    group.add(
+        "--code_posterior",
+        choices=["fixed", "learned"],
+        default="fixed",
+        help="grid and vector: fixed: normalised codes with noise of sd code_noise; learned: means of a variational"
+        " posterior, whose KL to a standard normal is weighted by kl_weight",
+    )
 
 
 def add_ndf_training_options(parser: argparse.ArgumentParser) -> None:
@@ -233,6 +240,12 @@ def add_ndf_training_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add(
         "--max_dist", type=positive(float), default=0.1, help="distances are clamped here in the loss, mesh units"
+    )
+    group.add(
+        "--kl_weight",
+        type=not_negative(float),
+        default=1e-5,
+        help="weight of a learned posterior's KL, mesh units per nat of a whole code",
     )
     group.add("--optimizer", choices=["Adam", "AdamW", "RMSprop"], default="Adam", help="for the NDF")
     group.add(

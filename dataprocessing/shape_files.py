@@ -100,16 +100,21 @@ def is_finished(path: Path, cfg: Namespace) -> bool:
     if path.suffix != ".npz":
         return True
     try:
+        if path.name in (wanted := samples_wanted(cfg)):
+            return _length(path, "df") == wanted[path.name]
         with np.load(path, allow_pickle=False) as file:
-            if path.name == layout.UNIFORM_SAMPLES:
-                return _length(path, "df") == cfg.num_uniform_samples
-            if path.name == layout.GAP_SAMPLES:
-                return _length(path, "df") == cfg.num_gap_samples
-            if path.name.startswith("boundary_"):
-                return _length(path, "df") == cfg.num_boundary_samples
             return float(file["bb_min"]) == cfg.bb_min and float(file["bb_max"]) == cfg.bb_max
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return False  # not whole
+
+
+def samples_wanted(cfg: Namespace) -> dict[str, int]:
+    """How many samples each sample file is to hold."""
+    return {
+        layout.UNIFORM_SAMPLES: cfg.num_uniform_samples,
+        layout.GAP_SAMPLES: cfg.num_gap_samples,
+        **{layout.boundary_samples(sigma): cfg.num_boundary_samples for sigma in cfg.sample_std_dev},
+    }
 
 
 def remove_spares(folder: Path) -> None:

@@ -99,6 +99,10 @@ class NDF(nn.Module):
     def encode(self, x: Tensor) -> list[Tensor]:
         return self.pyramid(x)
 
+    def training_code(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The code that the decoder is trained with, and what it costs beside the loss: (B,) nats, 0 here."""
+        return self.encode(x), x.new_zeros(len(x))
+
     def features(self, code: list[Tensor]) -> list[Tensor]:
         return code
 

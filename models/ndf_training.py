@@ -46,15 +46,19 @@ def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
 
 
 def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
-    """The loss over the points of a batch and the hardest of its candidates, a scalar, mesh units."""
+    """The loss over the points of a batch and the hardest of its candidates, a scalar, mesh units.
+
+    Plus kl_weight times the mean KL (nats) of the codes, where these have a learned posterior.
+    """
     x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
     with autocast(x.device, cfg.precision):
-        grids = model.features(model.encode(x))
+        code, kl_nats = model.training_code(x)
+        grids = model.features(code)
     if cfg.num_hard_points:
         batch = with_hardest(model, grids, batch, cfg)
     with autocast(x.device, cfg.precision):
         predicted = model.query(to_grid_coords(batch["points"]), grids).float()
-    return clamped_l1(predicted, batch["distances"], cfg.max_dist).mean()
+    return clamped_l1(predicted, batch["distances"], cfg.max_dist).mean() + cfg.kl_weight * kl_nats.mean()
 
 
 def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, cfg: Namespace) -> Batch:

@@ -10,8 +10,10 @@
 Learned codes are normalised, each on its own, to mean 0 and variance 1 over its numbers, so that `code_noise` is a
 share of their spread. The noise is what makes the decoder forgive the codes that a flow samples. (A batch norm instead
 gave a larger error, 0.00445 to 0.00428 after 750 steps: the statistics of 8 shapes are noise of their own.)
+With `code_posterior = learned` they are the means of a variational posterior instead, whose KL is paid for in training.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +25,7 @@ from configs.errors import UserError
 from models.feature_planes import PlaneDecoder, look_up_planes
 from models.local_model import NDF, NDF_CHANNELS, look_up
 
+LOG_VARIANCE_BOUND = 10.0  # of a learned posterior: sd from 0.007 to 150
 SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: at 0 the softplus is at 0.0035, 0.01 further it is straight
 
 
@@ -63,6 +66,7 @@ class BottleneckNDF(NDF):
         decoder_channels: Sequence[int],
         num_places: int,
         code_noise: float,
+        code_posterior: str,
         plane_channels: Sequence[int] = (),
     ):
         point_channels = sum(decoder_channels) + sum(plane_channels)
@@ -71,6 +75,7 @@ class BottleneckNDF(NDF):
             if fine != 2 * coarse:
                 raise UserError(f"decoder_resolution {list(decoder_resolution)}: each must be twice the one before")
         self.code_noise = code_noise
+        self.learned_posterior = code_posterior == "learned"
         self.upsamplers = nn.ModuleList(
             nn.ConvTranspose3d(c_in, c_out, 4, stride=2, padding=1)
             for c_in, c_out in zip(decoder_channels, decoder_channels[1:], strict=False)
@@ -78,13 +83,27 @@ class BottleneckNDF(NDF):
         # A start near a mean distance, where the softplus is straight.
         nn.init.constant_(self.fc_out.bias, 0.05)
 
-    def normalise(self, raw: Tensor) -> Tensor:
-        """Mean 0 and variance 1 over the numbers of each code; float32, whatever the networks around compute in."""
-        return F.layer_norm(raw.float(), raw.shape[1:])
+    def project(self, x: Tensor) -> Tensor:
+        """x (B, R, R, R) -> the numbers that a code is made of, (B, D, ...): with a learned posterior twice as many."""
+        raise NotImplementedError
 
-    def perturb(self, code: Tensor) -> Tensor:
-        """Add the training noise. Sampled codes are off the training set's by about so much."""
-        return code + self.code_noise * torch.randn_like(code) if self.training and self.code_noise else code
+    def encode(self, x: Tensor) -> Tensor:
+        """The code, (B, *code_shape) float32, whatever the networks around compute in: normalised, or a mean."""
+        raw = self.project(x).float()
+        return raw.chunk(2, dim=1)[0] if self.learned_posterior else F.layer_norm(raw, raw.shape[1:])
+
+    def training_code(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The code with noise of sd code_noise, by which sampled codes are off too; or a draw of the posterior.
+
+        Beside it the posterior's KL to a standard normal, (B,) nats (Kingma, Welling 2014, appendix B), else 0.
+        """
+        if not self.learned_posterior:
+            code = self.encode(x)
+            return code + self.code_noise * torch.randn_like(code), code.new_zeros(len(code))
+        mean, log_variance = self.project(x).float().chunk(2, dim=1)
+        log_variance = LOG_VARIANCE_BOUND * torch.tanh(log_variance / LOG_VARIANCE_BOUND)
+        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
+        return mean + (0.5 * log_variance).exp() * torch.randn_like(mean), kl.flatten(1).sum(dim=1)
 
     def upsampled(self, coarsest: Tensor) -> list[Tensor]:
         """The feature grids, coarse to fine: [(B, C_i, R_i, R_i, R_i)]."""
@@ -111,44 +130,39 @@ class VectorNDF(BottleneckNDF):
 
     def __init__(
         self,
-        channels: Sequence[int],
-        hidden_dim: int,
-        decoder_resolution: Sequence[int],
-        decoder_channels: Sequence[int],
-        num_places: int,
-        code_noise: float,
         latent_dim: int,
         input_res: int,
         decoder_hidden: int,
         plane_resolution: Sequence[int],
         plane_channels: Sequence[int],
+        **sizes: Any,
     ):
+        """sizes: those of every bottleneck."""
+        channels, num_places = sizes["channels"], sizes["num_places"]
         if plane_resolution and num_places != 1:
             raise UserError(
                 f"num_places {num_places} with feature planes: 1 expected (or --plane_resolution alone: none)"
             )
         plane_channels = plane_channels if plane_resolution else ()
-        super().__init__(
-            channels, hidden_dim, decoder_resolution, decoder_channels, num_places, code_noise, plane_channels
-        )
+        super().__init__(**sizes, plane_channels=plane_channels)
         coarsest = input_res // 2 ** (len(channels) - 1)
         if coarsest < 1:
             raise UserError(f"input_res {input_res} is too small for {len(channels)} levels of encoder_channels")
         self.code_shape = (latent_dim,)
-        self.to_code = nn.Linear(channels[-1] * coarsest**3, latent_dim)
+        self.to_code = nn.Linear(channels[-1] * coarsest**3, (1 + self.learned_posterior) * latent_dim)
         self.widen = nn.Sequential(
             nn.Linear(latent_dim, decoder_hidden), nn.SiLU(), nn.Linear(decoder_hidden, decoder_hidden), nn.SiLU()
         )
-        self.grid_shape = (decoder_channels[0],) + (decoder_resolution[0],) * 3
-        self.to_grid = nn.Linear(decoder_hidden, decoder_channels[0] * decoder_resolution[0] ** 3)
-        self.num_grids = len(decoder_channels)
+        self.grid_shape = (sizes["decoder_channels"][0],) + (sizes["decoder_resolution"][0],) * 3
+        self.to_grid = nn.Linear(decoder_hidden, math.prod(self.grid_shape))
+        self.num_grids = len(sizes["decoder_channels"])
         self.to_planes = PlaneDecoder(decoder_hidden, plane_resolution, plane_channels) if plane_resolution else None
 
-    def encode(self, x: Tensor) -> Tensor:
-        return self.normalise(self.to_code(self.pyramid(x)[-1].flatten(1)))  # (B, D)
+    def project(self, x: Tensor) -> Tensor:
+        return self.to_code(self.pyramid(x)[-1].flatten(1))
 
     def features(self, code: Tensor) -> list[Tensor]:
-        numbers = self.widen(self.perturb(code))
+        numbers = self.widen(code)
         grids = self.upsampled(self.to_grid(numbers).unflatten(1, self.grid_shape))
         return grids + (self.to_planes(numbers) if self.to_planes else [])
 
@@ -163,45 +177,38 @@ class GridNDF(BottleneckNDF):
 
     code_kind = "grid"
 
-    def __init__(
-        self,
-        channels: Sequence[int],
-        hidden_dim: int,
-        decoder_resolution: Sequence[int],
-        decoder_channels: Sequence[int],
-        num_places: int,
-        code_noise: float,
-        latent_dim: int,
-        out_resolution: int,
-    ):
-        super().__init__(channels, hidden_dim, decoder_resolution, decoder_channels, num_places, code_noise)
+    def __init__(self, latent_dim: int, out_resolution: int, **sizes: Any):
+        """sizes: those of every bottleneck."""
+        super().__init__(**sizes)
+        channels, decoder_channels = sizes["channels"], sizes["decoder_channels"]
+        decoder_resolution = sizes["decoder_resolution"]
         if decoder_resolution[0] != out_resolution:
             raise UserError(
                 f"the first decoder_resolution is {decoder_resolution[0]} and a grid code's out_resolution"
                 f" {out_resolution}; make them equal"
             )
         self.code_shape = (latent_dim,) + (out_resolution,) * 3
-        self.to_code = nn.Conv3d(1 + sum(channels), latent_dim, 1)
+        self.to_code = nn.Conv3d(1 + sum(channels), (1 + self.learned_posterior) * latent_dim, 1)
         self.from_code = nn.Sequential(
             nn.Conv3d(latent_dim, 2 * decoder_channels[0], 3, padding=1),
             nn.SiLU(),
             nn.Conv3d(2 * decoder_channels[0], decoder_channels[0], 3, padding=1),
         )
 
-    def encode(self, x: Tensor) -> Tensor:
+    def project(self, x: Tensor) -> Tensor:
         r = self.code_shape[-1]
         pooled = [
             F.adaptive_avg_pool3d(level, r) if level.shape[-1] >= r else resample(level, r) for level in self.pyramid(x)
         ]
-        return self.normalise(self.to_code(torch.cat(pooled, dim=1)))  # (B, D, r, r, r)
+        return self.to_code(torch.cat(pooled, dim=1))
 
     def features(self, code: Tensor) -> list[Tensor]:
-        return self.upsampled(self.from_code(self.perturb(code)))
+        return self.upsampled(self.from_code(code))
 
 
 # The options that fix an architecture: a checkpoint carries them, and another value is another network.
 _PLAIN = ("encoder_channels", "hidden_dim")
-_BOTTLENECK = (*_PLAIN, "latent_dim", "decoder_resolution", "decoder_channels", "num_places")
+_BOTTLENECK = (*_PLAIN, "latent_dim", "decoder_resolution", "decoder_channels", "num_places", "code_posterior")
 ARCHITECTURE = {
     "none": _PLAIN,
     "fused": (*_PLAIN, "out_resolution"),

@@ -22,6 +22,7 @@ OPTIONS = {
     "plane_channels": [3, 5],
     "num_places": 1,
     "code_noise": 0.3,
+    "code_posterior": "fixed",
 }
 SHAPES = {"fused": (15, 3, 3, 3), "grid": (7, 3, 3, 3), "vector": (7,)}
 
@@ -78,15 +79,32 @@ def test_fused_network_takes_the_weights_of_plain_ndf():
 @pytest.mark.parametrize("kind", ["grid", "vector"])
 def test_learned_codes_have_unit_variance_and_noise_in_training_only(kind: str):
     model, (p, x) = network(kind).train(), example()
+    assert torch.equal(model(p, x), model(p, x))  # the decoder itself draws nothing
     code = model.encode(x)
     assert_close(code.flatten(1).mean(dim=1), torch.zeros(3), atol=1e-5, rtol=0)
     assert_close(code.flatten(1).var(dim=1, unbiased=False), torch.ones(3), atol=0.01, rtol=0)
-    many = code[:1].expand(2000, *code.shape[1:])
-    noise = model.perturb(many) - many
-    assert noise.std().item() == pytest.approx(0.3, rel=0.05)
-    model.eval()
-    assert torch.equal(model.perturb(code), code)
-    assert torch.equal(model(p, x), model(p, x))
+    torch.manual_seed(4)
+    draws = torch.stack([model.training_code(x)[0] - code for _ in range(200)])
+    assert draws.std().item() == pytest.approx(0.3, rel=0.05)
+    assert torch.equal(model.training_code(x)[1], torch.zeros(3))
+
+
+@pytest.mark.parametrize("kind", ["grid", "vector"])
+def test_a_learned_posterior_is_drawn_from_and_pays_its_kl(kind: str):
+    model, (p, x) = network(kind, code_posterior="learned").train(), example()
+    mean = model.encode(x)
+    assert tuple(mean.shape) == (3, *SHAPES[kind])
+    torch.manual_seed(4)
+    draws = torch.stack([model.training_code(x)[0] for _ in range(4000)])
+    kl = model.training_code(x)[1]
+    assert_close(draws.mean(dim=0), mean, rtol=0, atol=0.1 * draws.std().item())
+    posterior = torch.distributions.Normal(mean, draws.std(dim=0))
+    expected = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
+    assert_close(kl, expected.flatten(1).sum(dim=1), rtol=0.05, atol=0.05)
+    assert kl.min() > 0.1
+    code, kl = model.training_code(x)
+    (model.query(p, model.features(code)).sum() + kl.sum()).backward()
+    assert all(q.grad is not None and q.grad.abs().sum() > 0 for _, q in model.named_parameters())
 
 
 def test_one_place_looks_up_a_seventh():
