@@ -40,5 +40,5 @@ for name in ${*:-$ALL}; do
   fi
   step train_rnvp.py
   step generate.py --mode reconstruct
-  step evaluate.py --tasks reconstruction generation
+  step evaluate.py --tasks networks reconstruction generation
 done

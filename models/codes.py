@@ -42,9 +42,13 @@ class Codes:
     def tensor(self) -> torch.Tensor:
         return torch.from_numpy(np.array(self.codes))
 
+    def plain_indices(self) -> list[int]:
+        """The rows with one code of each shape, not mirrored, of the stored input points; reads no code."""
+        return [i for i, row in enumerate(self.rows) if not row["mirrored"] and row["draw"] == 0]
+
     def one_per_shape(self) -> "Codes":
-        """Only the plain codes: not mirrored, of the stored input points."""
-        kept = [i for i, row in enumerate(self.rows) if not row["mirrored"] and row["draw"] == 0]
+        """Only the plain codes."""
+        kept = self.plain_indices()
         return Codes(self.codes[kept], [self.rows[i] for i in kept])
 
 

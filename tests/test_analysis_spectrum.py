@@ -12,7 +12,6 @@ from models.analysis.spectrum import (
     code_spectrum,
     cumulative_shares,
     dimensions_holding,
-    plain_indices,
     variances,
 )
 from models.codes import Codes
@@ -51,7 +50,7 @@ def test_spectrum_is_of_plain_codes_and_of_a_bounded_number(monkeypatch: pytest.
     codes = random_codes(10, (3,))
     rows = [{"name": str(i // 2), "mirrored": i % 2 == 1, "draw": int(i >= 8)} for i in range(10)]
     stored = Codes(codes, rows)
-    assert plain_indices(stored) == [0, 2, 4, 6]
+    assert stored.plain_indices() == [0, 2, 4, 6]
     np.testing.assert_allclose(code_spectrum(stored, 0), variances(codes, [0, 2, 4, 6]))
     monkeypatch.setattr(spectrum, "MAX_SHAPES", 3)
     assert len(code_spectrum(stored, 0)) == 2

@@ -14,7 +14,9 @@ from models.checkpoints import load_checkpoint
 from models.codes import load_codes
 from models.data.occupancy import occupancy_from_points, to_grid_coords
 from models.data.shape_samples import split_folders, validation_batches
+from models.decoder import Shapes
 from models.evaluation.baselines import SHARES, gaussian_shapes, nearest_codes, neighbour_shapes
+from models.evaluation.code_nna import code_one_nna
 from models.evaluation.networks import network_rows
 from models.evaluation.sample_sets import (
     SET_STRIDE,
@@ -183,7 +185,22 @@ def test_network_rows_are_the_stored_values_and_the_same_of_the_test_split(gener
         expected = noised_nll(flow, codes.tensor(), noise, cfg)  # for training and validation: as it was stored
         assert values[f"{part} flow NLL"] == (pytest.approx(expected, rel=1e-4), "nats/dim")
     assert values["validation Gaussian NLL"] == (stored["gaussian"], "nats/dim")
-    assert len({value for value, _ in values.values()}) == 7
+    assert len({value for value, unit in values.values() if unit != "%"}) == 7
+    shares = code_one_nna(generator, noise)
+    assert {f"1-NNA of codes, {kind}": (100 * share, "%") for kind, share in shares.items()}.items() <= values.items()
+
+
+def test_one_nna_of_codes_tells_far_samples_and_not_those_of_the_same_shapes(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+):
+    test = load_codes(generator.cfg, "test").one_per_shape().tensor()
+    names = [str(n) for n in range(len(test))]
+    monkeypatch.setattr(generator, "sampled", lambda *args, **kwargs: Shapes(test + 50 * torch.eye(5)[0], names))
+    monkeypatch.setattr("models.evaluation.code_nna.gaussian_shapes", lambda *args, **kwargs: Shapes(test, names))
+    for noise in (0.1, 1e6):  # every direction below the noise: all count
+        found = code_one_nna(generator, noise)
+        assert found["flow"] == 1 and found["Gaussian"] == 0  # a twin of the other set beside each
+        assert 0 <= found["training"] <= 1
 
 
 def test_noised_nll_is_the_mean_over_draws_of_noise(generator: Generator):

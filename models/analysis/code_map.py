@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from configs.layout import DEMO_PARAMETERS, absolute
 from dataprocessing.shapes import processed_root
 from models.analysis.decoded import latents_of
-from models.analysis.spectrum import PrincipalAxes, plain_indices
+from models.analysis.spectrum import PrincipalAxes
 from models.codes import SPLITS, load_codes
 from models.generation import Generator
 
@@ -45,7 +45,7 @@ class Panel:
 def choose_shapes(cfg: Namespace) -> ShownShapes:
     """num_map_shapes random shapes of all splits, or all where there are fewer; in the order of the splits."""
     stored = {split: load_codes(cfg, split) for split in SPLITS}
-    every = [(split, i) for split in SPLITS for i in plain_indices(stored[split])]
+    every = [(split, i) for split in SPLITS for i in stored[split].plain_indices()]
     if len(every) > cfg.num_map_shapes:
         chosen = np.random.default_rng(cfg.seed).choice(len(every), cfg.num_map_shapes, replace=False)
         every = [every[i] for i in np.sort(chosen)]

@@ -37,6 +37,8 @@ COLUMNS = [
     Column("nll_train", "NLL train", ".3f"),
     Column("nll_val", "val", ".3f"),
     Column("nll_gaussian", "Gaussian", ".3f"),
+    Column("nna_codes", "1-NNA codes", ".1f"),
+    Column("nna_codes_gaussian", "Gaussian", ".1f"),
     Column("nna_true", "1-NNA true", ".1f", 100),
     Column("nna_decoded", "decoded", ".1f", 100),
     Column("mmd_true", "MMD true", ".2f", 1e4),
@@ -50,7 +52,8 @@ NOTE = (
     "Bytes: of a code, float32. Noise: code_noise in the NDF's training. 95 %, 99 %, 99.9 %: principal directions that"
     f" hold this share of the variance of the training codes, one code a shape, of at most {MAX_SHAPES} shapes (never"
     " more than shapes - 1). CD udf: mean chamfer_udf of test shapes x1e4, whole, inside the cars and outside; F:"
-    " F-scores. NLL: nats per dimension of whitened, noised codes. 1-NNA (%), MMD (CD x1e4), COV (%): of the flow's"
+    " F-scores. NLL: nats per dimension of whitened, noised codes. 1-NNA codes (%): of samples of the flow"
+    " and of a Gaussian against test codes, without decoding. 1-NNA (%), MMD (CD x1e4), COV (%): of the flow's"
     " samples against true and decoded shapes. Minutes: of training."
 )
 
@@ -96,7 +99,7 @@ class ExperimentFiles:
         flow_path = self._flow_path()
         found |= self._training_facts(flow_path, missing)
         results = self._results(flow_path, missing)
-        found |= reconstruction_facts(results, self.name) | generation_facts(results)
+        found |= reconstruction_facts(results, self.name) | generation_facts(results) | code_facts(results)
         return {column.key: found.get(column.key) for column in COLUMNS}
 
     def _training_facts(self, flow_path: Path | None, missing: list[str]) -> dict[str, Any]:
@@ -188,6 +191,12 @@ def generation_facts(tables: Mapping[str, Any]) -> dict[str, Any]:
                 f"{short}_{kind}": row[key] for short, key in (("nna", "nna_acc"), ("mmd", "mmd"), ("cov", "cov"))
             }
     return facts
+
+
+def code_facts(tables: Mapping[str, Any]) -> dict[str, Any]:
+    """1-NNA (%) of the codes themselves, of the flow and of the Gaussian."""
+    found = {row["measure"]: row["value"] for row in tables.get("networks", {}).get("rows", [])}
+    return {"nna_codes": found.get("1-NNA of codes, flow"), "nna_codes_gaussian": found.get("1-NNA of codes, Gaussian")}
 
 
 def minutes(path: Path | None) -> float | None:

@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from dataprocessing.pool import num_workers
 from models.analysis.decoded import decoded_clouds
-from models.analysis.spectrum import plain_indices
 from models.codes import load_codes
 from models.contact_sheet import contact_sheet
 from models.data.shape_samples import read_cloud
@@ -39,8 +38,8 @@ NOTE = "CD of the decoded sample to the true surface of the training shape; both
 def neighbour_rows(generator: Generator, sheet: Path) -> list[dict]:
     """Rows of `COLUMNS` for num_neighbour_samples shapes, those that generate.py makes first; also draws the sheet."""
     cfg, stored = generator.cfg, load_codes(generator.cfg, "train")
-    folders = [Path(stored.rows[i]["folder"]) for i in plain_indices(stored)]
-    names = [stored.rows[i]["name"] for i in plain_indices(stored)]
+    folders = [Path(stored.rows[i]["folder"]) for i in stored.plain_indices()]
+    names = [stored.rows[i]["name"] for i in stored.plain_indices()]
     codes = generator.sampled(cfg.num_neighbour_samples, cfg.seed).codes
     count = max(PICTURE_POINTS, cfg.num_analysis_points)
     dense = decoded_clouds(generator, codes, count, "neighbour_samples", "samples")

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from configs.errors import UserError
 from models.analysis.decoded import codes_of, decoded_clouds, latents_of, log_likelihoods
-from models.analysis.spectrum import plain_indices
 from models.codes import load_codes
 from models.data.occupancy import to_grid_coords
 from models.devices import autocast
@@ -83,7 +82,7 @@ def measure_paths(generator: Generator) -> tuple[dict[str, Paths], list[list[str
     Raises UserError where the test split has fewer than 2 shapes.
     """
     cfg, stored = generator.cfg, load_codes(generator.cfg, "test")
-    plain = plain_indices(stored)
+    plain = stored.plain_indices()
     pairs = random_pairs(len(plain), cfg.num_paths, cfg.seed)
     rows = [[plain[end] for end in pair] for pair in pairs]
     starts, stops = (torch.from_numpy(stored.codes[list(column)]) for column in zip(*rows, strict=True))

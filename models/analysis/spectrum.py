@@ -12,17 +12,12 @@ MAX_SHAPES = 2000  # whose codes the spectrum is of: the cost grows with their c
 NUMBERS_AT_A_TIME = 8192  # of each code, so that fused codes (1 MB each) need not be in memory together
 
 
-def plain_indices(stored: Codes) -> list[int]:
-    """The rows with one code of each shape, not mirrored, of the stored input points; reads no code."""
-    return [i for i, row in enumerate(stored.rows) if not row["mirrored"] and row["draw"] == 0]
-
-
 def code_spectrum(stored: Codes, seed: int) -> NDArray[np.float64]:
     """Variances along the principal directions of the codes, one a shape, of at most `MAX_SHAPES` random shapes.
 
     See `variances`.
     """
-    plain = np.array(plain_indices(stored))
+    plain = np.array(stored.plain_indices())
     if len(plain) > MAX_SHAPES:
         plain = np.sort(np.random.default_rng(seed).choice(plain, MAX_SHAPES, replace=False))
     return variances(stored.codes, plain)

@@ -8,7 +8,6 @@ import torch
 from configs.errors import UserError
 from dataprocessing.pool import num_workers
 from models.analysis.decoded import codes_of, decoded_clouds
-from models.analysis.spectrum import plain_indices
 from models.codes import load_codes
 from models.evaluation.generation_table import set_measures
 from models.evaluation.tables import Column
@@ -46,7 +45,7 @@ def temperature_rows(generator: Generator) -> list[dict[str, Any]]:
     """
     cfg = generator.cfg
     stored = {split: load_codes(cfg, split) for split in ("train", "test")}
-    plain = {split: plain_indices(codes) for split, codes in stored.items()}
+    plain = {split: codes.plain_indices() for split, codes in stored.items()}
     count = min(cfg.num_curve_shapes, *(len(found) for found in plain.values()))
     if count < 2:
         raise UserError(

@@ -1,0 +1,51 @@
+"""1-NNA of codes themselves: whether the flow's samples can be told from test codes before anything is decoded."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from models.codes import load_codes
+from models.evaluation.baselines import gaussian_shapes
+from models.generation import Generator
+from models.metrics.sets import one_nna
+
+MAX_CODES = 300  # of each set
+NUM_SETS = 3
+
+
+def code_one_nna(generator: Generator, noise: float) -> dict[str, float]:
+    """1-NNA (share, 0.5 is best) of test codes against as many "flow" samples, "Gaussian" ones and "training" codes.
+
+    Distances are Euclidean between codes, on the entries (principal directions, of a vector) that vary by more than
+    the noise of the flow's training: the decoder does not see the others. Mean over `NUM_SETS` sets.
+    """
+    cfg, device = generator.cfg, generator.device
+    noise_sd = generator.flow.whitening.noise_sd(1.0).expand(generator.flow.code_shape).flatten()
+    seen = noise * noise_sd < 1
+    if not seen.any():
+        seen[:] = True
+
+    @torch.no_grad()
+    def coordinates(codes: torch.Tensor) -> NDArray[np.float64]:
+        w = generator.flow.whiten(codes.to(device)).flatten(1)
+        return (w / noise_sd)[:, seen].double().cpu().numpy()  # the same scale for all: shares of the spread
+
+    test = coordinates(load_codes(cfg, "test").one_per_shape().tensor()[:MAX_CODES])
+    training = load_codes(cfg, "train")
+    plain = np.array(training.plain_indices())
+    num = min(len(test), len(plain))
+    test = test[:num]
+    within = cdist(test, test)
+    found: dict[str, list[float]] = {"flow": [], "Gaussian": [], "training": []}
+    for k in range(NUM_SETS):
+        chosen = np.random.default_rng((cfg.seed, k)).permutation(plain)[:num]
+        sets = {
+            "flow": generator.sampled(num, cfg.seed, first=k * num).codes,
+            "Gaussian": gaussian_shapes(generator, num, first=k * num).codes,
+            "training": torch.from_numpy(np.array(training.codes[chosen])),
+        }
+        for name, codes in sets.items():
+            other = coordinates(codes)
+            found[name].append(one_nna(within, cdist(test, other), cdist(other, other)).acc)
+    return {name: float(np.mean(values)) for name, values in found.items()}
