@@ -23,7 +23,7 @@ options_of() {
     plain) echo --code_kind none ;;
     grid_4x4) echo "$GRID --latent_dim 4 --out_resolution 4 --decoder_resolution 4 8 16 --flow_steps 1500" ;;
     grid_4x4_no_noise) echo "$GRID --latent_dim 4 --out_resolution 4 --decoder_resolution 4 8 16 --flow_steps 1500 --code_noise 0" ;;
-    grid_8x8) echo "$GRID --latent_dim 8 --out_resolution 8 --decoder_resolution 8 16 32 --flow_steps 600" ;;
+    grid_8x8) echo "$GRID --latent_dim 8 --out_resolution 8 --decoder_resolution 8 16 32 --flow_steps 300" ;;
     fused_8) echo --code_kind fused --out_resolution 8 --flow_couplings 2 --flow_hidden 32 --flow_batch_size 16 --flow_steps 100 --code_mirror false ;;
     *) echo "no code is named $1; there are: $ALL" >&2; return 2 ;;
   esac
