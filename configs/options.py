@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
 ANALYSES = ("table", "paths", "map", "neighbours", "projector", "temperatures")  # the parts of analyse_codes.py
+CANDIDATES_A_HARD_POINT = 16
 
 
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
@@ -236,7 +237,8 @@ def add_ndf_training_options(parser: argparse.ArgumentParser) -> None:
         "--num_hard_points",
         type=not_negative(int),
         default=64,
-        help="points per shape and step beside them: the worst predicted of CANDIDATES_A_HARD_POINT times as many",
+        help=f"points per shape and step beside them: the worst predicted of {CANDIDATES_A_HARD_POINT} times as many"
+        " far from the surface",
     )
     group.add(
         "--max_dist", type=positive(float), default=0.1, help="distances are clamped here in the loss, mesh units"

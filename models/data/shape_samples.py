@@ -12,12 +12,11 @@ from tqdm import tqdm
 
 from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
+from configs.options import CANDIDATES_A_HARD_POINT
 from dataprocessing.pool import num_workers
 from dataprocessing.shapes import processed_root
 from dataprocessing.split import load_split
 from models.training import step_seed
-
-CANDIDATES_A_HARD_POINT = 16
 
 Samples = dict[str, Any]  # cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
 
