@@ -72,6 +72,8 @@ class NDF(nn.Module):
         self.fc_1 = nn.Conv1d(2 * hidden_dim, hidden_dim, 1)
         self.fc_2 = nn.Conv1d(hidden_dim, hidden_dim, 1)
         self.fc_out = nn.Conv1d(hidden_dim, 1, 1)
+        # A start near a mean distance: at 0 the final ReLU may be off everywhere, and then it never learns.
+        nn.init.constant_(self.fc_out.bias, 0.05)
 
     def _add_pyramid(self, channels: tuple[int, ...]) -> None:
         """Make the encoder's layers under the names that published weights carry."""

@@ -80,8 +80,6 @@ class BottleneckNDF(NDF):
             nn.ConvTranspose3d(c_in, c_out, 4, stride=2, padding=1)
             for c_in, c_out in zip(decoder_channels, decoder_channels[1:], strict=False)
         )
-        # A start near a mean distance, where the softplus is straight.
-        nn.init.constant_(self.fc_out.bias, 0.05)
 
     def project(self, x: Tensor) -> Tensor:
         """x (B, R, R, R) -> the numbers that a code is made of, (B, D, ...): with a learned posterior twice as many."""

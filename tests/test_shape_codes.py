@@ -60,6 +60,17 @@ def test_distances_are_never_negative_and_every_parameter_learns(kind: str):
     assert without == []
 
 
+@pytest.mark.parametrize("kind", ["none", *SHAPES])
+def test_new_networks_say_a_distance_almost_everywhere(kind: str):
+    """A final ReLU that is off at the start has no gradient, and stays off."""
+    on = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        model, (p, x) = build_ndf({**OPTIONS, "hidden_dim": 64, "code_kind": kind}), example(seed)
+        on.append((model(p, x) > 0.005).float().mean().item())
+    assert sum(on) / 8 > 0.75  # about 0.5 without a bias
+
+
 def test_fused_code_is_every_level_resampled_between_corners_then_relu_of_tanh():
     model, (_, x) = network("fused"), example()
     nodes = torch.linspace(-1, 1, 3)
