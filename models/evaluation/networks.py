@@ -18,8 +18,8 @@ from models.rnvp_training import noised_nll
 COLUMNS = [Column("measure", "measure"), Column("value", "value", ".5f"), Column("unit", "unit")]
 NOTE = (
     "|UDF error|: of points nearer than max_dist. NLL: of whitened codes with the noise of the flow's training. 1-NNA"
-    " of codes: the flow's samples, a Gaussian's and training codes against test codes, by the distance between codes"
-    " on the directions that vary by more than this noise; 50 % is best."
+    " of codes (vectors only): the flow's samples, a Gaussian's and training codes against test codes, by the distance"
+    " between codes on the directions that vary by more than this noise; 50 % is best."
 )
 
 
@@ -45,5 +45,7 @@ def network_rows(generator: Generator, test_folders: Sequence[Path]) -> list[dic
         ("test flow NLL", noised_nll(generator.flow, test_codes, noise, cfg), "nats/dim"),
         ("validation Gaussian NLL", stored["gaussian"], "nats/dim"),
     ]
-    rows += [(f"1-NNA of codes, {kind}", 100 * share, "%") for kind, share in code_one_nna(generator, noise).items()]
+    if cfg.code_kind == "vector":
+        shares = code_one_nna(generator, noise)
+        rows += [(f"1-NNA of codes, {kind}", 100 * share, "%") for kind, share in shares.items()]
     return [{"measure": measure, "value": value, "unit": unit} for measure, value, unit in rows]
