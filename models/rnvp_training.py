@@ -63,7 +63,7 @@ class FlowTrainer:
             print(f"already trained: {run.step} steps, best validation NLL {run.best:.4f} nats/dim in {run.folder}")
             return 0
         record_config(self.cfg, "train_rnvp")
-        above = int((self.flow.whitening.noise_sd(self.noise).expand(self.flow.code_shape) < 1).sum())
+        above = int((self.flow.noise_sd(self.noise) < 1).sum())
         entries = "principal directions" if self.cfg.code_kind == "vector" else "numbers"
         print(
             f"{above} of {self.flow.dim} {entries} of the codes vary by more than the noise"

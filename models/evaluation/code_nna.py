@@ -23,7 +23,7 @@ def code_one_nna(generator: Generator, noise: float) -> dict[str, float]:
     neighbour is a test code, and a bad sampler gets 0.5.
     """
     cfg, device = generator.cfg, generator.device
-    noise_sd = generator.flow.whitening.noise_sd(1.0).expand(generator.flow.code_shape).flatten()
+    noise_sd = generator.flow.noise_sd(1.0)
     seen = noise * noise_sd < 1
     if not seen.any():
         seen[:] = True

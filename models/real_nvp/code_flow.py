@@ -94,7 +94,11 @@ class CodeFlow(nn.Module):
 
     def gaussian_of(self, w: Tensor, noise: float) -> ShrunkGaussian:
         """A shrunk Gaussian of whitened codes w (N, D) with the noise of `whiten_noised`."""
-        return ShrunkGaussian(w, self.whitening.noise_sd(noise).expand(self.code_shape).flatten())
+        return ShrunkGaussian(w, self.noise_sd(noise))
+
+    def noise_sd(self, noise: float) -> Tensor:
+        """(D,): the sd that the noise of `whiten_noised` has on each entry of w."""
+        return self.whitening.noise_sd(noise).expand(self.code_shape).flatten()
 
     @torch.no_grad()
     def gaussian_nats_per_dim(self, codes_train: Tensor, codes_eval: Tensor, noise: float = 0.0) -> float:
