@@ -7,7 +7,7 @@ from configs.errors import run
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv)
 
-    from models.analysis.analyse import analyse
+    from evaluation.latent_space.analyse import analyse
 
     tables, folder = analyse(cfg)
     print(tables)

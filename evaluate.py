@@ -7,7 +7,7 @@ from configs.errors import run
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, instead="samples")
 
-    from models.evaluation.evaluate_all import evaluate_experiment, evaluate_folders
+    from evaluation.evaluate_all import evaluate_experiment, evaluate_folders
 
     tables, folder = evaluate_folders(cfg) if cfg.samples or cfg.references else evaluate_experiment(cfg)
     print(tables)

@@ -7,25 +7,22 @@ from configs.errors import run
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv)
 
-    from models.decoder import Decoder
-    from models.generation import Generator, has_flow
-    from models.showcase import write_contact_sheet
+    from generation.decode import write_shapes
+    from generation.networks import Networks
+    from generation.shapes import interpolated, reconstructed, sampled
+    from generation.showcase import write_contact_sheet
 
-    if cfg.mode == "reconstruct" and not has_flow(cfg):
-        decoder = Decoder(cfg)  # test shapes straight from their input points, without likelihoods
-        shapes, folder = decoder.encoded_inputs("test", cfg.num_shapes), decoder.experiment.reconstruction
+    networks = Networks(cfg)
+    experiment = networks.experiment
+    if cfg.mode == "sample":
+        shapes, folder = sampled(networks, cfg.num_shapes, cfg.seed), experiment.generation
+    elif cfg.mode == "reconstruct":
+        shapes, folder = reconstructed(networks, "test", cfg.num_shapes), experiment.reconstruction
     else:
-        decoder = generator = Generator(cfg)
-        experiment = generator.experiment
-        if cfg.mode == "sample":
-            shapes, folder = generator.sampled(cfg.num_shapes, cfg.seed), experiment.generation
-        elif cfg.mode == "reconstruct":
-            shapes, folder = generator.reconstructed("test", cfg.num_shapes), experiment.reconstruction
-        else:
-            shapes, folder = generator.interpolated(cfg.num_shapes), experiment.interpolation
-    was_done = decoder.write(shapes, folder, cfg.num_output_points, cfg.mode)
+        shapes, folder = interpolated(networks, cfg.num_shapes), experiment.interpolation
+    was_done = write_shapes(networks, shapes, folder, cfg.num_output_points, cfg.mode)
     print(f"{len(shapes.names)} clouds of {cfg.num_output_points} points{' were there already' * was_done}: {folder}")
-    sheet = write_contact_sheet(decoder, folder, was_done)
+    sheet = write_contact_sheet(networks, folder, was_done)
     print(f"pictures: {sheet}")
     return 0
 

@@ -7,8 +7,8 @@ from configs.errors import run
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv)
 
-    from models.data.shape_samples import split_folders
-    from models.ndf_training import NDFTrainer
+    from training.ndf_trainer import NDFTrainer
+    from training.shape_samples import split_folders
 
     return NDFTrainer(cfg, split_folders(cfg)).train()
 

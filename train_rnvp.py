@@ -11,11 +11,12 @@ def main(argv: list[str] | None = None) -> int:
             "code_kind = none is plain NDF, without a code to learn; set code_kind to vector, grid or fused"
         )
 
-    from models.codes import encode_splits, ndf_checkpoint_path
-    from models.data.shape_samples import split_folders
-    from models.devices import pick_device
-    from models.ndf_training import load_frozen_ndf
-    from models.rnvp_training import FlowTrainer
+    from configs.devices import pick_device
+    from training.checkpoints import ndf_checkpoint_path
+    from training.flow_trainer import FlowTrainer
+    from training.ndf_trainer import load_frozen_ndf
+    from training.shape_samples import split_folders
+    from training.stored_codes import encode_splits
 
     device = pick_device(cfg)
     checkpoint = ndf_checkpoint_path(cfg)

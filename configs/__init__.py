@@ -1,4 +1,8 @@
-"""Options, file names and user errors. Imports nothing heavy."""
+"""What every step shares: options and config files, file names, user errors, the cores and the device of a run.
+
+Offers `get_config` (the only reader of options), `Experiment` (the folders of one), `UserError` and `run`, and writers
+that never leave half a file. Imports nothing heavy, but for `devices`, which needs torch.
+"""
 
 import os
 

@@ -27,8 +27,8 @@ def distance_function(cfg: Namespace) -> Distances:
         return partial(unsigned_distance, num_threads=1)
     import torch
 
+    from configs.devices import pick_device
     from dataprocessing.triangle_distances_torch import unsigned_distance_torch
-    from models.devices import pick_device
 
     device = pick_device(cfg)
     torch.set_num_threads(1)  # there are as many workers as cores

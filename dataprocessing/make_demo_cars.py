@@ -1,12 +1,12 @@
 """Step 0: write parametric cars in ShapeNet's layout, for those who have no ShapeNet at hand."""
 
 import json
-import os
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 from configs.config_loader import get_config
+from configs.cores import num_workers
 from configs.errors import UserError, run
 from configs.files import write_text
 from configs.layout import DEMO_PARAMETERS, absolute
@@ -42,7 +42,7 @@ def make_all(cfg: Namespace, indices: list[int]) -> None:
 
     from tqdm import tqdm
 
-    workers = min(cfg.num_cpus if cfg.num_cpus > 0 else len(os.sched_getaffinity(0)), len(indices))
+    workers = min(num_workers(cfg.num_cpus), len(indices))
     write = partial(write_car, cfg)
     bar = partial(tqdm, total=len(indices), unit="car", desc="demo cars")
     if workers == 1:

@@ -13,13 +13,6 @@ from typing import Any
 from configs.errors import UserError
 
 
-def num_workers(num_cpus: int) -> int:
-    """Worker processes for the option num_cpus; -1: all cores that this job may use."""
-    if num_cpus > 0:
-        return num_cpus
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS lacks it
-
-
 def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Iterator[Any]:
     """Yield function(*task) for each task, in the order in which they end. One worker: in this process.
 

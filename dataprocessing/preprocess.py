@@ -33,7 +33,8 @@ def preprocess(meshes: list[Path], cfg: Namespace) -> list:
     """Make the files of all meshes, on cfg.num_cpus workers. Returns an Outcome for each, in the order of ending."""
     from tqdm import tqdm
 
-    from dataprocessing.pool import num_workers, run_tasks
+    from configs.cores import num_workers
+    from dataprocessing.pool import run_tasks
     from dataprocessing.shape_files import process_shape
     from dataprocessing.shapes import output_folder
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from configs.errors import UserError
 from models.feature_planes import PlaneDecoder, look_up_planes
-from models.local_model import NDF, NDF_CHANNELS, look_up
+from models.ndf import NDF, NDF_CHANNELS, look_up
 
 LOG_VARIANCE_BOUND = 10.0  # of a learned posterior: sd from 0.007 to 150
 SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: at 0 the softplus is at 0.0035, 0.01 further it is straight

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from dataprocessing.demo_cars.car import make_car
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
-from models.metrics import METRICS, CloudSet, approximation_error, matched_costs, pairwise
+from evaluation.metrics import METRICS, CloudSet, approximation_error, matched_costs, pairwise
 
 POINTS = 2048
 
@@ -66,7 +66,7 @@ def gain(clouds: CloudSet, squared: bool, pairs: int = 5) -> str:
     """Time of the plain and of the priced assignment of pairs of neighbours in `clouds`, and how far they differ."""
     from scipy.optimize import linear_sum_assignment
 
-    from models.metrics.exact_emd import pair_costs
+    from evaluation.metrics.exact_emd import pair_costs
 
     seconds, worst = np.zeros(2), 0.0
     for i in range(min(pairs, len(clouds) - 1)):

@@ -29,4 +29,4 @@ def real_cars() -> list[Path]:
 @pytest.fixture
 def coarse_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode from 64 times fewer cells: enough for networks that have learned nothing."""
-    monkeypatch.setattr("models.projection.LATTICE", 12)
+    monkeypatch.setattr("generation.projection.LATTICE", 12)

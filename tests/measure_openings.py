@@ -13,7 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from generation.networks import Networks
+from generation.shapes import reconstructed
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from configs.config_loader import get_config
 from configs.errors import run
 from configs.layout import DEMO_PARAMETERS, SCALED_MESH
@@ -22,9 +26,8 @@ from dataprocessing.demo_cars.car import build_car, to_obj
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.mesh_io import Mesh, load_mesh
 from dataprocessing.surface import sample_surface
-from models.data.occupancy import to_grid_coords
-from models.data.shape_samples import read_arrays, sample_files, split_folders
-from models.decoder import Decoder
+from models.occupancy import to_grid_coords
+from training.shape_samples import read_arrays, sample_files, split_folders
 
 PANES = {"front_glass": 1, "rear_glass": 1, "screen_glass": 1, "back_glass": 1}
 NUM_CARS, NUM_POINTS = 24, 30_000
@@ -42,9 +45,9 @@ def glazed_twin(folder: Path) -> Mesh:
 
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv)
-    decoder = Decoder(cfg)
+    networks = Networks(cfg)
     folders = [folder for folder in split_folders(cfg)["test"] if (folder / DEMO_PARAMETERS).is_file()][:NUM_CARS]
-    shapes = decoder.encoded_inputs("test", len(folders))
+    shapes = reconstructed(networks, "test", len(folders))
     shares: dict[str, list[float]] = {name: [] for name, _ in sample_files(cfg)}
     said: list[np.ndarray] = []
     for n, folder in enumerate(folders):
@@ -55,8 +58,8 @@ def main(argv: list[str] | None = None) -> int:
         points = sample_surface(twin, NUM_POINTS, np.random.default_rng(n)).astype(np.float32)
         points = torch.from_numpy(points[unsigned_distance(*car, points) > OPEN])
         with torch.no_grad():
-            grids = decoder.ndf.features(shapes.code(n))
-            said.append(decoder.ndf.query(to_grid_coords(points)[None].to(decoder.device), grids)[0].cpu().numpy())
+            grids = networks.ndf.features(shapes.codes[n])
+            said.append(networks.ndf.query(to_grid_coords(points)[None].to(networks.device), grids)[0].cpu().numpy())
     for name, found in shares.items():
         print(f"{name}: {100 * np.mean(found):.2f} % of the points are in openings")
     glazed = [values for values in said if len(values)]

@@ -18,18 +18,21 @@ import analyse_codes
 from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DEMO_PARAMETERS, Experiment
-from models.analysis import neighbours, paths
-from models.analysis.code_map import body_style, choose_shapes, map_panels
-from models.analysis.code_table import COLUMNS, all_experiments, code_rows
-from models.analysis.decoded import decoded_clouds, latents_of
-from models.analysis.neighbours import nearest_shapes
-from models.analysis.paths import SPACES, field_values, measure_paths, path_codes, random_pairs
-from models.analysis.projector import THUMBNAIL
-from models.analysis.temperatures import FLOOR, temperature_rows
-from models.codes import fingerprint, load_codes
-from models.evaluation.tables import spread
-from models.generation import Generator
-from models.metrics import chamfer_l2_sq
+from evaluation.latent_space import neighbours, paths
+from evaluation.latent_space.code_map import body_style, choose_shapes, map_panels
+from evaluation.latent_space.code_table import COLUMNS, all_experiments, code_rows
+from evaluation.latent_space.decoded import decoded_clouds
+from evaluation.latent_space.neighbours import nearest_shapes
+from evaluation.latent_space.paths import SPACES, field_values, measure_paths, path_codes, random_pairs
+from evaluation.latent_space.projector import THUMBNAIL
+from evaluation.latent_space.temperatures import FLOOR, temperature_rows
+from evaluation.metrics import chamfer_l2_sq
+from evaluation.tables import spread
+from generation.latents import latents_of
+from generation.networks import Networks
+from generation.shapes import sampled_codes
+from training.checkpoints import fingerprint
+from training.stored_codes import load_codes
 
 SMALL = {
     "num_analysis_points": 40, "num_paths": 3, "path_steps": 3, "num_map_shapes": 9, "num_neighbour_samples": 3,
@@ -48,8 +51,8 @@ def cfg(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
 
 
 @pytest.fixture(scope="module")
-def generator(cfg: Namespace) -> Generator:
-    return Generator(cfg)
+def networks(cfg: Namespace) -> Networks:
+    return Networks(cfg)
 
 
 @pytest.fixture
@@ -60,8 +63,12 @@ def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         shade = int(255 * abs(float(points.mean())) % 200)
         return np.full((size[1], size[0], 3), shade, np.uint8)
 
-    for module in ("showcase", "analysis.neighbours", "analysis.projector"):
-        monkeypatch.setattr(f"models.{module}.render_cloud", picture)
+    for module in (
+        "visualization.contact_sheet",
+        "evaluation.latent_space.neighbours",
+        "evaluation.latent_space.projector",
+    ):
+        monkeypatch.setattr(f"{module}.render_cloud", picture)
 
 
 @pytest.fixture
@@ -161,34 +168,34 @@ def test_pairs_use_no_shape_twice() -> None:
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_paths_are_straight_in_their_space_and_end_at_the_shapes(generator: Generator, space: str) -> None:
-    codes = load_codes(generator.cfg, "test").tensor()
-    path = path_codes(generator, codes[:2], codes[2:4], space)
-    assert path.shape == (2, generator.cfg.path_steps + 1, 5)
+def test_paths_are_straight_in_their_space_and_end_at_the_shapes(networks: Networks, space: str) -> None:
+    codes = load_codes(networks.cfg, "test").tensor()
+    path = path_codes(networks, codes[:2], codes[2:4], space)
+    assert path.shape == (2, networks.cfg.path_steps + 1, 5)
     torch.testing.assert_close(path[:, 0], codes[:2], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(path[:, -1], codes[2:4], atol=1e-4, rtol=1e-4)
     for one in path:
-        x = one if space == "code" else latents_of(generator, one)
-        torch.testing.assert_close(x[1] - x[0], (x[-1] - x[0]) / generator.cfg.path_steps, atol=1e-3, rtol=1e-3)
+        x = one if space == "code" else latents_of(networks, one)
+        torch.testing.assert_close(x[1] - x[0], (x[-1] - x[0]) / networks.cfg.path_steps, atol=1e-3, rtol=1e-3)
 
 
-def test_measures_of_paths_are_those_of_their_clouds_and_fields(generator: Generator) -> None:
-    found, pairs = measure_paths(generator)
+def test_measures_of_paths_are_those_of_their_clouds_and_fields(networks: Networks) -> None:
+    found, pairs = measure_paths(networks)
     assert len(pairs) == 2 and len(set(sum(pairs, []))) == 4  # four test shapes
-    stored = load_codes(generator.cfg, "test")
+    stored = load_codes(networks.cfg, "test")
     place = {row["name"]: i for i, row in enumerate(stored.rows)}
     for one in found.values():
         assert one.jumps.shape == one.udf_changes.shape == (2, 3) and one.log_likelihood.shape == (2, 4)
         flat = torch.cat([one.codes.flatten(0, 1), one.codes[:, 0]])
-        clouds = decoded_clouds(generator, flat, generator.cfg.num_analysis_points, "again", "test")
+        clouds = decoded_clouds(networks, flat, networks.cfg.num_analysis_points, "again", "test")
         assert one.jumps[1, 2] == pytest.approx(chamfer_l2_sq(clouds[6], clouds[7]))
         assert one.floor[1] == pytest.approx(chamfer_l2_sq(clouds[4], clouds[9]))
         assert (one.floor > 0).all()  # other points of the same surface
         ends = stored.tensor()[[place[name] for name in pairs[0]]]
-        expected = generator.flow.log_prob(ends).double().numpy()
+        expected = networks.flow.log_prob(ends).double().numpy()
         np.testing.assert_allclose(one.log_likelihood[0, [0, -1]], expected, rtol=1e-3, atol=1e-2)
-    values = field_values(generator, path_codes(generator, ends[:1], ends[1:], "code")[0], "test")
-    assert values.shape == (4, paths.NUM_QUERIES) and values.max() <= generator.cfg.max_dist
+    values = field_values(networks, path_codes(networks, ends[:1], ends[1:], "code")[0], "test")
+    assert values.shape == (4, paths.NUM_QUERIES) and values.max() <= networks.cfg.max_dist
     np.testing.assert_allclose(found["code"].udf_changes[0], np.abs(np.diff(values, axis=0)).mean(axis=1), rtol=1e-5)
     row = found["z"].row("z")
     assert row["jump_max"] == pytest.approx(found["z"].jumps.max(axis=1).mean()) and row["jump_max"] > row["jump_mean"]
@@ -198,18 +205,19 @@ def test_measures_of_paths_are_those_of_their_clouds_and_fields(generator: Gener
     assert np.abs(found["z"].excess[:, [0, 3]]).max() < 1e-9 < np.abs(found["z"].excess[:, 1:3]).min()
 
 
-def test_clouds_are_decoded_once(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    codes = generator.sampled(2, 0).codes
-    first = decoded_clouds(generator, codes, 31, "once", "test")
+def test_clouds_are_decoded_once(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = sampled_codes(networks, 2, 0)
+    first = decoded_clouds(networks, codes, 31, "once", "test")
     assert first.shape == (2, 31, 3)
     calls = []
-    monkeypatch.setattr(generator, "clouds", lambda shapes, num, *rest: calls.append(num) or iter(first[:, :num]))
-    np.testing.assert_array_equal(decoded_clouds(generator, codes, 31, "once", "test"), first)
+    decode_each = "evaluation.latent_space.decoded.decode_each"
+    monkeypatch.setattr(decode_each, lambda _, codes, num, *rest: calls.append(num) or iter(first[:, :num]))
+    np.testing.assert_array_equal(decoded_clouds(networks, codes, 31, "once", "test"), first)
     assert not calls
-    decoded_clouds(generator, codes, 30, "once", "test")  # other points,
-    decoded_clouds(generator, codes + 1e-3, 30, "once", "test")  # other codes,
-    (generator.experiment.analysis_cache / "once.npz").write_bytes(b"PK")  # and a damaged file
-    decoded_clouds(generator, codes + 1e-3, 30, "once", "test")
+    decoded_clouds(networks, codes, 30, "once", "test")  # other points,
+    decoded_clouds(networks, codes + 1e-3, 30, "once", "test")  # other codes,
+    (networks.experiment.analysis_cache / "once.npz").write_bytes(b"PK")  # and a damaged file
+    decoded_clouds(networks, codes + 1e-3, 30, "once", "test")
     assert calls == [30, 30, 30]
 
 
@@ -232,7 +240,7 @@ def test_map_shows_shapes_of_all_splits_with_their_styles(copied: Namespace) -> 
     assert len(few.codes) == len(set(few.column("name"))) == 5
     for code, name in zip(few.codes, few.column("name"), strict=True):
         np.testing.assert_array_equal(code, shown.codes[shown.column("name").index(name)])
-    panels = map_panels(Generator(copied), shown)
+    panels = map_panels(Networks(copied), shown)
     assert [panel.shapes.shape for panel in panels] == [(12, 2)] * 2
     assert all(panel.samples.shape[1] == 2 and np.isfinite(panel.samples).all() for panel in panels)
 
@@ -260,15 +268,15 @@ def test_nearest_shapes_are_found_by_all_points(monkeypatch: pytest.MonkeyPatch)
     assert nearest_shapes(samples, training[:2])[0].shape == (2, 2)
 
 
-def test_temperatures_have_a_row_each_and_a_floor(generator: Generator) -> None:
-    rows = temperature_rows(generator)
+def test_temperatures_have_a_row_each_and_a_floor(networks: Networks) -> None:
+    rows = temperature_rows(networks)
     assert [row["set"] for row in rows] == ["T = 0.5", "T = 1", FLOOR]
     assert all(row["shapes"] == 4 and 0 <= row["nna_acc"] <= 1 and 0.25 <= row["cov"] <= 1 for row in rows)
     assert len({row["mmd"] for row in rows}) == 3
-    generator.cfg.num_curve_shapes, before = 1, generator.cfg.num_curve_shapes
+    networks.cfg.num_curve_shapes, before = 1, networks.cfg.num_curve_shapes
     with pytest.raises(UserError, match="1 shape to compare, 2 or more expected: 4 test and 7 training shapes"):
-        temperature_rows(generator)
-    generator.cfg.num_curve_shapes = before
+        temperature_rows(networks)
+    networks.cfg.num_curve_shapes = before
 
 
 def call(cfg: Namespace, **options: object) -> int:
@@ -301,8 +309,8 @@ def test_script_writes_everything_and_a_second_run_decodes_nothing(
     def refuse(*args: object, **options: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(Generator, "clouds", refuse)
-    monkeypatch.setattr("models.analysis.projector.render_cloud", refuse)
+    monkeypatch.setattr("evaluation.latent_space.decoded.decode_each", refuse)
+    monkeypatch.setattr("evaluation.latent_space.projector.render_cloud", refuse)
     assert call(copied) == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
 

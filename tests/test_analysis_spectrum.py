@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.analysis import spectrum
-from models.analysis.projector import MAX_NUMBERS, projector_numbers
-from models.analysis.spectrum import (
+from evaluation.latent_space import spectrum
+from evaluation.latent_space.projector import MAX_NUMBERS, projector_numbers
+from evaluation.latent_space.spectrum import (
     PrincipalAxes,
     code_spectrum,
     cumulative_shares,
     dimensions_holding,
     variances,
 )
-from models.codes import Codes
+from training.stored_codes import StoredCodes
 
 
 def random_codes(num: int, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -49,7 +49,7 @@ def test_variances_of_a_memory_map_are_those_of_the_array(tmp_path: Path) -> Non
 def test_spectrum_is_of_plain_codes_and_of_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = random_codes(10, (3,))
     rows = [{"name": str(i // 2), "mirrored": i % 2 == 1, "draw": int(i >= 8)} for i in range(10)]
-    stored = Codes(codes, rows)
+    stored = StoredCodes(codes, rows)
     assert stored.plain_indices() == [0, 2, 4, 6]
     np.testing.assert_allclose(code_spectrum(stored, 0), variances(codes, [0, 2, 4, 6]))
     monkeypatch.setattr(spectrum, "MAX_SHAPES", 3)

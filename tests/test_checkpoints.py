@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from configs.errors import UserError
-from models.checkpoints import (
+from training.checkpoints import (
     best_checkpoint,
     check_same_options,
     latest_checkpoint,

@@ -1,162 +1,162 @@
-"""Folders of clouds in every kind of file: the same points come out, and what is wrong is told with its file."""
+"""Point-cloud files: what was written comes back, other people's files are read, broken ones are named."""
 
-import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-import trimesh
-from numpy.testing import assert_allclose, assert_array_equal
 
 from configs.errors import UserError
-from models.evaluation.cloud_files import CloudFolder, cloud_files, given_path
-from models.point_cloud_io import write_cloud, write_ply
+from generation.cloud_files import read_cloud, write_cloud, write_ply
 
-CLOUDS = np.random.default_rng(0).normal(size=(4, 20, 3)).astype(np.float32)
-
-
-def read(folder: Path) -> CloudFolder:
-    return CloudFolder(str(folder), "samples", 20, seed=3)
+COUNT = 37
 
 
-def write(path: Path) -> None:
-    """CLOUDS, or the first one, by the name of the file."""
-    writers = {
-        "stack.npy": lambda: np.save(path, CLOUDS),
-        "one.npy": lambda: np.save(path, CLOUDS[0].astype(np.float64)),
-        "named.npz": lambda: np.savez(path, codes=np.zeros((4, 3)), point_cloud=CLOUDS),
-        "first.npz": lambda: np.savez(path, codes=np.zeros((4, 8)), samples=CLOUDS, more=CLOUDS + 1),
-        "stack.pt": lambda: torch.save(torch.from_numpy(CLOUDS), path),
-        "half.pt": lambda: torch.save({"step": 3, "samples": torch.from_numpy(CLOUDS).to(torch.float64)}, path),
-        "one.ply": lambda: write_ply(path, CLOUDS[0]),
-        "one.off": lambda: path.write_text(
-            "OFF\n20 0 0\n" + "\n".join(" ".join(map(str, p)) for p in CLOUDS[0].tolist())
-        ),
-    }
-    writers[path.name]()
+def cloud(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(COUNT, 3)).astype(np.float32)
+
+
+def test_ply_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    points = cloud()
+    write_ply(tmp_path / "a.ply", points)
+    write_ply(tmp_path / "b.ply", points, {"udf": np.arange(COUNT)})
+    for name in ("a.ply", "b.ply"):
+        np.testing.assert_array_equal(read_cloud(tmp_path / name), points)
+    header, data = (tmp_path / "b.ply").read_bytes().split(b"end_header\n")
+    assert b"format binary_little_endian 1.0\nelement vertex 37\n" in header
+    rows = np.frombuffer(data, "<f4").reshape(COUNT, 4)
+    np.testing.assert_array_equal(rows, np.column_stack([points, np.arange(COUNT)]))
+
+
+def test_other_readers_read_our_ply(tmp_path: Path) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    write_ply(tmp_path / "a.ply", cloud(), {"udf": np.arange(COUNT)})
+    np.testing.assert_array_equal(np.asarray(trimesh.load(tmp_path / "a.ply").vertices, np.float32), cloud())
+
+
+def test_cloud_folder_holds_npz_and_ply(tmp_path: Path) -> None:
+    path = write_cloud(tmp_path / "generation" / "0", cloud().astype(np.float64), code=np.arange(5.0), seed=3)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["dense_point_cloud.npz", "dense_point_cloud.ply"]
+    with np.load(path, allow_pickle=False) as arrays:
+        assert arrays["point_cloud"].dtype == np.float32
+        np.testing.assert_array_equal(arrays["code"], np.arange(5.0))
+        assert arrays["seed"] == 3
+    np.testing.assert_array_equal(read_cloud(path), cloud())
+    np.testing.assert_array_equal(read_cloud(path.with_suffix(".ply")), cloud())
+
+
+def test_npz_key_point_cloud_wins_over_points(tmp_path: Path) -> None:
+    np.savez(tmp_path / "both.npz", points=cloud(1), point_cloud=cloud(2))
+    np.savez(tmp_path / "points.npz", points=cloud(1).astype(np.float64))
+    np.save(tmp_path / "c.npy", np.arange(12).reshape(4, 3))
+    np.testing.assert_array_equal(read_cloud(tmp_path / "both.npz"), cloud(2))
+    np.testing.assert_array_equal(read_cloud(tmp_path / "points.npz"), cloud(1))
+    read = read_cloud(tmp_path / "c.npy")
+    assert read.dtype == np.float32
+    np.testing.assert_array_equal(read, np.arange(12).reshape(4, 3))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_binary_ply_with_other_elements_and_properties(tmp_path: Path, order: str) -> None:
+    points = cloud().astype(np.float64)
+    kind = [("nx", order + "f4"), ("z", order + "f8"), ("red", "u1"), ("x", order + "f8"), ("y", order + "f8")]
+    table = np.zeros(COUNT, dtype=kind)
+    table["x"], table["y"], table["z"], table["nx"], table["red"] = *points.T, 9, 200
+    name = "binary_little_endian" if order == "<" else "binary_big_endian"
+    header = f"""ply
+format {name} 1.0
+comment written elsewhere
+element camera 1
+property float view
+property int id
+element vertex {COUNT}
+property float32 nx
+property double z
+property uchar red
+property double x
+property double y
+element face 1
+property list uchar int vertex_indices
+end_header
+"""
+    camera = np.array([7], dtype=order + "i4").tobytes() * 2
+    face = b"\x03" + np.arange(3, dtype=order + "i4").tobytes()
+    (tmp_path / "c.ply").write_bytes(header.encode() + camera + table.tobytes() + face)
+    np.testing.assert_allclose(read_cloud(tmp_path / "c.ply"), points, rtol=1e-6)
+
+
+def test_ascii_ply_with_windows_line_ends(tmp_path: Path) -> None:
+    lines = ["ply", "format ascii 1.0", "element vertex 2", "property float x", "property float y"]
+    lines += ["property float z", "property uchar red", "end_header", "0 1.5 -2 255", "3e-1 4 5 0", ""]
+    (tmp_path / "c.ply").write_bytes("\r\n".join(lines).encode())
+    np.testing.assert_allclose(read_cloud(tmp_path / "c.ply"), [[0, 1.5, -2], [0.3, 4, 5]])
+
+
+@pytest.mark.parametrize("head", ["OFF\n# made by hand\n4 1 0\n", "OFF 4 1 0\n", "COFF\n\n4 1 0\n"])
+def test_off_gives_its_vertices(tmp_path: Path, head: str) -> None:
+    extra = " 255 0 0" if head.startswith("C") else ""
+    body = "".join(f"{x} 2 -0.5{extra}  # corner\n" for x in range(4)) + "3 0 1 2\n"
+    (tmp_path / "m.off").write_text(head + body)
+    np.testing.assert_array_equal(read_cloud(tmp_path / "m.off"), [[x, 2, -0.5] for x in range(4)])
+
+
+def ply(*, vertices: str = "0 0 0\n1 1 1\n", z: str = "property float z\n", count: int = 2) -> bytes:
+    head = f"ply\nformat ascii 1.0\nelement vertex {count}\nproperty float x\nproperty float y\n{z}end_header\n"
+    return (head + vertices).encode()
+
+
+BROKEN = {
+    "ends_early.ply": (ply(count=3), "ends early"),
+    "no_z.ply": (ply(z=""), "no property z"),
+    "not_a_number.ply": (ply(vertices="0 0 0\n1 nan 1\n"), "1 of 2 points are NaN"),
+    "word.ply": (ply(vertices="0 0 0\n1 one 1\n"), "one"),
+    "no_end.ply": (b"ply\nformat ascii 1.0\n", "header has no end"),
+    "mesh.ply": (b"solid cube\n", "not a PLY file"),
+    "order.ply": (ply().replace(b"ascii", b"middle_endian"), "middle_endian is not known"),
+    "cut.ply": (ply(vertices="").replace(b"ascii", b"binary_little_endian") + b"1234", "ends early"),
+    "none.off": (b"OFF\n0 0 0\n", r"shape"),
+    "short.off": (b"OFF\n3 0 0\n0 0 0\n", "ends early"),
+    "empty.off": (b"", "not an OFF file"),
+    "empty.npy": (b"", "expected"),
+    "torn.npz": (b"PK\x03\x04 torn", "expected"),
+    "car.xyz": (b"0 0 0\n", r"ends in \.npz"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN))
+def test_broken_files_are_named_with_the_reason(tmp_path: Path, name: str) -> None:
+    content, reason = BROKEN[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{name}: .*{reason}"):
+        read_cloud(tmp_path / name)
 
 
 @pytest.mark.parametrize(
-    "name", ["stack.npy", "one.npy", "named.npz", "first.npz", "stack.pt", "half.pt", "one.ply", "one.off"]
-)
-def test_each_kind_of_file_gives_its_points(tmp_path: Path, name: str):
-    write(tmp_path / name)
-    found = read(tmp_path)
-    expected = CLOUDS[:1] if name.startswith("one") else CLOUDS
-    assert_allclose(np.stack(list(found)), expected, rtol=1e-6)
-    assert found[0].dtype == np.float32
-    path = str(tmp_path / name)
-    assert found.names == ([path] if len(expected) == 1 else [f"{path}[{n}]" for n in range(4)])
-
-
-def test_files_come_in_the_order_of_their_numbers_and_twins_count_once(tmp_path: Path):
-    for n in (10, 9, 1):
-        write_cloud(tmp_path / "deep" / str(n), CLOUDS[n % 4])  # an .npz and a .ply of the same points
-    (tmp_path / "deep" / "index.json").write_text("{}")
-    (tmp_path / ".hidden").mkdir()
-    (tmp_path / ".hidden" / "x.bin").write_text("")
-    found = read(tmp_path)
-    assert [Path(name).parent.name for name in found.names] == ["1", "9", "10"]
-    assert {Path(name).suffix for name in found.names} == {".npz"}
-    assert_array_equal(found[2], CLOUDS[2])
-
-
-@pytest.mark.parametrize("kind", ["ply", "off"])
-def test_meshes_give_points_of_their_surface(tmp_path: Path, kind: str):
-    trimesh.creation.box(extents=(1, 2, 4)).export(tmp_path / f"box.{kind}")
-    found = read(tmp_path)
-    assert found[0].shape == (20, 3)
-    at_a_side = np.isclose(abs(found[0]), [0.5, 1, 2], atol=1e-6).any(axis=1)
-    assert at_a_side.all()
-    assert len(np.unique(found[0], axis=0)) == 20  # no vertices
-    assert_array_equal(found[0], read(tmp_path)[0])
-
-
-class Trap:
-    def __reduce__(self) -> tuple:
-        return (exec, ("raise SystemExit('a file was executed')",))
-
-
-def wrong_file(folder: Path, name: str) -> None:
-    """One file with a mistake, by its name."""
-    nan, path = CLOUDS.copy(), folder / name
-    nan[2, 5] = np.nan
-    contents = {
-        "nan.npy": nan,
-        "infinite.npy": np.where(np.arange(20)[:, None] < 3, np.inf, CLOUDS[0]),
-        "flat.npy": CLOUDS[0, :, :2],
-        "deep.npy": CLOUDS[None],
-        "empty.npy": CLOUDS[:0],
-        "words.npy": np.array([["a", "b", "c"]]),
-    }
-    if name in contents:
-        np.save(path, contents[name])
-    elif name == "objects.npy":
-        np.save(path, np.array([Trap()], dtype=object), allow_pickle=True)
-    elif name == "pickle.pt":
-        path.write_bytes(pickle.dumps(Trap(), protocol=2))
-    elif name == "list.pt":
-        torch.save([torch.zeros(3, 3)], path)
-    elif name == "keys.npz":
-        np.savez(path, a=np.zeros(3), b=np.zeros((2, 2)))
-    elif name == "mixed.npz":
-        np.savez(path, points=CLOUDS[0, :7])
-    elif name == "cut.ply":
-        write_ply(path, CLOUDS[0])
-        path.write_bytes(path.read_bytes()[:-5])
-    elif name == "cut.off":
-        path.write_text("OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n")
-    else:
-        path.write_text("not what its name says")
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
+    ("arrays", "reason"),
     [
-        ("nan.npy", r"1 of 20 points of cloud 2 are NaN or infinite; expected finite points \(N, 3\) or \(S, N, 3\)"),
-        ("infinite.npy", "3 of 20 points are NaN or infinite"),
-        ("flat.npy", r"an array of shape \(20, 2\); expected"),
-        ("deep.npy", r"an array of shape \(1, 4, 20, 3\); expected"),
-        ("empty.npy", r"an array of shape \(0, 20, 3\); expected"),
-        ("words.npy", "values of type .*, not numbers; expected"),
-        ("objects.npy", "Object arrays cannot be loaded when allow_pickle=False; expected"),
-        ("pickle.pt", "more than tensors in it, or damaged; save the tensor alone with torch.save; expected"),
-        ("list.pt", "a list, not a tensor or a dict of tensors; expected"),
-        ("keys.npz", r"no array of points among a \(3,\), b \(2, 2\); expected"),
-        ("junk.npz", "expected finite points"),
-        ("junk.pt", "expected finite points"),
-        ("junk.npy", "expected finite points"),
-        ("junk.ply", "not a PLY file; expected"),
-        ("junk.off", "not an OFF file; expected"),
-        ("cut.ply", "PLY ends early; expected"),
-        ("cut.off", "truncated: 3 vertices and 1 faces are announced, 3 lines follow; give a mesh that is whole"),
-        ("junk.xyz", "is of an unknown type; clouds are in .npz, .npy, .pt, .ply, .off files"),
-        ("mixed.npz", r"has 7 points, the samples before it have 20 \(as .*good.npy\[0\]\); give clouds of one number"),
+        ({"df": np.zeros(3)}, "no key point_cloud or points among df"),
+        ({"point_cloud": np.zeros((4, 2))}, r"shape \(4, 2\)"),
+        ({"point_cloud": np.zeros((0, 3))}, r"shape \(0, 3\)"),
+        ({"point_cloud": np.full((4, 3), np.inf)}, "4 of 4 points are NaN or infinite"),
+        ({"point_cloud": np.array([[{}, 0, 0]], dtype=object)}, "allow_pickle"),
+        ({"point_cloud": np.array([["a", "b", "c"]])}, "not numbers"),
     ],
 )
-def test_mistakes_name_their_file(tmp_path: Path, name: str, message: str):
-    np.save(tmp_path / "good.npy", CLOUDS)
-    assert len(read(tmp_path)) == 4
-    wrong_file(tmp_path, name)
-    with pytest.raises(UserError, match=rf"{name}.*{message}"):
-        read(tmp_path)
+def test_wrong_arrays_are_named_with_the_reason(tmp_path: Path, arrays: dict, reason: str) -> None:
+    np.savez(tmp_path / "c.npz", **arrays)
+    with pytest.raises(UserError, match=rf"c\.npz: .*{reason}"):
+        read_cloud(tmp_path / "c.npz")
 
 
-def test_missing_and_empty_folders_and_small_clouds(tmp_path: Path):
-    with pytest.raises(UserError, match="no folder .*nowhere of samples; give one that holds .npz"):
-        read(tmp_path / "nowhere")
-    (tmp_path / "readme.txt").write_text("nothing here")
-    with pytest.raises(UserError, match=f"{tmp_path} holds no samples; put .npz, .npy, .pt, .ply, .off files"):
-        cloud_files(tmp_path, "samples")
-    np.save(tmp_path / "a.npy", CLOUDS)
-    read(tmp_path).require_points(20)
-    with pytest.raises(UserError, match=r"a.npy\[0\] has 20 points, 21 are compared; give larger clouds, or a lower"):
-        read(tmp_path).require_points(21)
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no point cloud at .*gone\.ply"):
+        read_cloud(tmp_path / "gone.ply")
 
 
-def test_folders_are_looked_for_here_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "models").mkdir()
-    assert given_path("models") == Path("models")  # though the project has one too
-    assert given_path("configs").is_absolute() and given_path("configs").is_dir()
+def test_writers_refuse_bad_points_and_leave_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\(37, 2\)"):
+        write_ply(tmp_path / "a.ply", cloud()[:, :2])
+    with pytest.raises(ValueError, match="property udf must have shape"):
+        write_ply(tmp_path / "a.ply", cloud(), {"udf": np.zeros(3)})
+    with pytest.raises(ValueError, match="NaN"):
+        write_cloud(tmp_path, np.full((2, 3), np.nan))
+    assert list(tmp_path.iterdir()) == []

@@ -12,9 +12,9 @@ import torch
 import evaluate
 from configs.config_loader import get_config
 from configs.errors import UserError
-from models.evaluation.compare_folders import FolderSets
-from models.metrics import chamfer_l2_sq, mmd_cov
-from models.point_cloud_io import write_ply
+from evaluation.compare_folders import FolderSets
+from evaluation.metrics import chamfer_l2_sq, mmd_cov
+from generation.cloud_files import write_ply
 
 POINTS = 40
 

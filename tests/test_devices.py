@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from configs.devices import autocast, pick_device, place
 from configs.errors import UserError
-from models.devices import autocast, pick_device, place
 
 
 def options(device: str) -> Namespace:

@@ -11,16 +11,17 @@ from tiny_experiment import make_experiment, tiny_config
 import evaluate
 from configs.errors import UserError
 from configs.layout import Experiment
-from models.checkpoints import best_checkpoint
-from models.codes import fingerprint
-from models.data.shape_samples import split_folders
-from models.data.surface import surface_points
-from models.evaluation.experiment import ExperimentSets, experiment_protocol
-from models.evaluation.networks import network_rows
-from models.evaluation.protocols import training_statistics
-from models.generation import Generator
-from models.metrics import chamfer_l2_sq, mmd_cov
-from models.point_cloud_io import read_cloud
+from dataprocessing.surface import surface_points
+from evaluation.experiment_sets import ExperimentSets, experiment_protocol
+from evaluation.metrics import chamfer_l2_sq, mmd_cov
+from evaluation.network_table import network_rows
+from evaluation.protocols import training_statistics
+from generation.cloud_files import read_cloud
+from generation.decode import write_shapes
+from generation.networks import Networks
+from generation.shapes import reconstructed
+from training.checkpoints import best_checkpoint, fingerprint
+from training.shape_samples import split_folders
 
 SYSTEMS = ["flow", "Gaussian on whitened codes", "interpolated neighbours"]
 SMALL = {"num_sample_sets": 2, "num_eval_shapes": 3}
@@ -32,18 +33,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluation")
     make_experiment(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.projection.LATTICE", 12)
-        generator = Generator(tiny_config(folder))
-        generator.write(generator.reconstructed("test", 3), generator.experiment.reconstruction, 80, "x")
+        patch.setattr("generation.projection.LATTICE", 12)
+        networks = Networks(tiny_config(folder))
+        write_shapes(networks, reconstructed(networks, "test", 3), networks.experiment.reconstruction, 80, "x")
     return folder
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 times fewer cells to look for surfaces in, and plain pictures of the least likely shapes."""
-    monkeypatch.setattr("models.projection.LATTICE", 12)
+    monkeypatch.setattr("generation.projection.LATTICE", 12)
     monkeypatch.setattr(
-        "models.evaluation.likelihood.render_cloud", lambda cloud, color: np.full((40, 60, 3), color, np.uint8)
+        "visualization.contact_sheet.render_cloud", lambda cloud, color, **_: np.full((40, 60, 3), color, np.uint8)
     )
 
 
@@ -86,9 +87,9 @@ def test_all_tasks_and_a_second_run_with_the_same_bytes(root: Path, capsys: pyte
     nearest = tables["nearest_training"]["rows"]
     assert [row["set"] for row in nearest] == [*SYSTEMS, "test shapes", "test shapes, decoded"]
     assert {row["training"] for row in nearest} == {7}
-    generator = Generator(tiny_config(root))
-    assert tables["networks"]["rows"] == network_rows(generator, split_folders(generator.cfg)["test"])
-    assert report["checkpoints"]["rnvp_sha256"] == fingerprint(best_checkpoint(generator.experiment.rnvp_checkpoints))
+    networks = Networks(tiny_config(root))
+    assert tables["networks"]["rows"] == network_rows(networks, split_folders(networks.cfg)["test"])
+    assert report["checkpoints"]["rnvp_sha256"] == fingerprint(best_checkpoint(networks.experiment.rnvp_checkpoints))
     assert report["error_of_approximate_emd"]["emd"]["worst"] < 1e-9  # exact for clouds of up to 256 points
     assert report["config"]["num_eval_points"] == 60
     assert tables["generation_cd"]["note"] in text and "Reconstruction: test shapes" in text
@@ -99,13 +100,13 @@ def test_all_tasks_and_a_second_run_with_the_same_bytes(root: Path, capsys: pyte
 
 def test_the_rows_compare_what_they_say(root: Path):
     cfg = tiny_config(root, **SMALL)
-    sets = ExperimentSets(cfg, Generator(cfg))
+    sets = ExperimentSets(cfg, Networks(cfg))
     comparison = sets.comparison()
     rows = {(row["set"], row["reference"]): row for row in comparison.rows() if row["distance"] == "cd"}
     folders = split_folders(cfg)
     true = [surface_points(folder, 60, cfg.seed) for folder in folders["test"][:3]]
     for k in range(2):
-        samples = np.load(sets.generator.experiment.sets / f"flow_{k}.npz")["point_cloud"]
+        samples = np.load(sets.networks.experiment.sets / f"flow_{k}.npz")["point_cloud"]
         rs = np.array([[chamfer_l2_sq(x, y) for y in samples] for x in true])
         assert rows["flow", "test shapes"]["mmd"]["values"][k] == pytest.approx(mmd_cov(rs).mmd, rel=1e-5)
     floor = next(one for one in comparison.competitors if one.label == "floor: training shapes")
@@ -127,7 +128,7 @@ def test_tasks_choose_the_parts(root: Path):
 
 def test_box_compares_every_cloud_in_its_own_box(root: Path):
     cfg = tiny_config(root, protocol="box", emd="none", **SMALL)
-    comparison = ExperimentSets(cfg, Generator(cfg)).comparison()
+    comparison = ExperimentSets(cfg, Networks(cfg)).comparison()
     sets = [one.load() for competitor in comparison.competitors for one in competitor.sets]
     sets += [one.load() for one in comparison.references.values()]
     for clouds in sets:
@@ -140,7 +141,7 @@ def test_pointflow_takes_the_validation_split_and_says_the_training_statistics(r
         run(root, "--tasks", "generation", "--protocol", "pointflow")
     cfg = tiny_config(root, protocol="pointflow", num_eval_points=2048)
     with pytest.raises(UserError, match="1 shape to compare, 2 or more expected: 1 in the val split, 7 in"):
-        ExperimentSets(cfg, Generator(cfg))
+        ExperimentSets(cfg, Networks(cfg))
     training = split_folders(cfg)["train"]
     protocol = experiment_protocol(cfg, training)
     assert protocol.split == "val"
@@ -150,7 +151,7 @@ def test_pointflow_takes_the_validation_split_and_says_the_training_statistics(r
 
 def test_stored_points_serve_where_they_are_enough(root: Path):
     cfg = tiny_config(root, num_eval_points=40, **SMALL)
-    sets = ExperimentSets(cfg, Generator(cfg))
+    sets = ExperimentSets(cfg, Networks(cfg))
     stored = {point.tobytes() for point in read_cloud(next(sets.folders["train"][2].glob("voxelized*")))}
     cloud = sets.training_set().load()[2]
     assert len({point.tobytes() for point in cloud}) == 40
@@ -169,7 +170,7 @@ def test_reconstructions_of_another_ndf_are_refused(root: Path):
 def test_missing_steps_are_named(root: Path):
     cfg = tiny_config(root)
     options = ["--config", cfg.config, "--exp_name", "nothing"]
-    ndf = str(Generator(cfg).ndf_path)
+    ndf = str(Networks(cfg).ndf_path)
     for command, missing in (("train_ndf.py", []), ("train_rnvp.py", ["--ndf_checkpoint", ndf])):
         with pytest.raises(UserError, match=f"train one with: python {command} --config"):
             evaluate.main([*options, *missing])

@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from models.evaluation.tables import CSV_COLUMNS, Column, Table, long_csv, spread
+from evaluation.tables import CSV_COLUMNS, Column, Table, long_csv, spread
 
 
 def test_spread_is_mean_and_sample_deviation():

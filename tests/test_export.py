@@ -7,13 +7,14 @@ import torch
 from tiny_experiment import make_experiment
 
 from configs import layout
-from models import export
-from models.checkpoints import best_checkpoint
-from models.codes import encode_splits
-from models.data.shape_samples import split_folders
-from models.generation import Generator
-from models.ndf_training import load_frozen_ndf
-from models.rnvp_training import FlowTrainer
+from generation.networks import Networks
+from generation.shapes import sampled_codes
+from training import export
+from training.checkpoints import best_checkpoint
+from training.flow_trainer import FlowTrainer
+from training.ndf_trainer import load_frozen_ndf
+from training.shape_samples import split_folders
+from training.stored_codes import encode_splits
 
 
 def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -32,7 +33,7 @@ def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: P
         file.unlink()
     encode_splits(load_frozen_ndf(ndf, cfg, cpu), ndf, split_folders(cfg), cfg, cpu)
     FlowTrainer(cfg).train()
-    before = Generator(cfg).sampled(2, seed=3).codes
+    before = sampled_codes(Networks(cfg), 2, seed=3)
     export.write_small(best_checkpoint(experiment.rnvp_checkpoints), rnvp)
     cfg.rnvp_checkpoint = str(rnvp)
-    assert torch.equal(Generator(cfg).sampled(2, seed=3).codes, before)
+    assert torch.equal(sampled_codes(Networks(cfg), 2, seed=3), before)

@@ -12,14 +12,15 @@ from torch.testing import assert_close
 import generate
 from configs.errors import UserError
 from configs.layout import DENSE_POINT_CLOUD, Experiment
-from models.checkpoints import best_checkpoint
-from models.data.occupancy import occupancy_from_points
-from models.data.shape_samples import read_cloud as input_points
-from models.data.shape_samples import split_folders
-from models.decoder import Decoder
-from models.evaluation.reconstruction import reconstruction_rows
-from models.generation import Generator
-from models.point_cloud_io import read_cloud
+from evaluation.reconstruction import reconstruction_rows
+from generation.cloud_files import read_cloud
+from generation.decode import decode_each, write_shapes
+from generation.networks import Networks
+from generation.shapes import interpolated, reconstructed, sampled, sampled_codes
+from models.occupancy import occupancy_from_points
+from training.checkpoints import best_checkpoint
+from training.shape_samples import read_input_cloud as input_points
+from training.shape_samples import split_folders
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
@@ -41,12 +42,12 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         asked.append((view, cut))
         return np.full((4, 6, 3), color, dtype=np.uint8)
 
-    monkeypatch.setattr("models.showcase.render_cloud", render)
+    monkeypatch.setattr("visualization.contact_sheet.render_cloud", render)
     return asked
 
 
-def generator(root: Path, **options: object) -> Generator:
-    return Generator(tiny_config(root, **options))
+def load(root: Path, **options: object) -> Networks:
+    return Networks(tiny_config(root, **options))
 
 
 def run_generate(root: Path, *words: str) -> None:
@@ -64,39 +65,39 @@ def times(folder: Path) -> dict[Path, int]:
 
 
 def test_a_seed_fixes_the_shapes_and_shape_n_does_not_depend_on_how_many(root: Path):
-    made = generator(root)
-    three, five, other = made.sampled(3, seed=0), made.sampled(5, seed=0), made.sampled(3, seed=1)
-    assert five.names == ["0", "1", "2", "3", "4"]
-    assert torch.equal(three.codes, generator(root).sampled(3, seed=0).codes)
-    assert torch.equal(three.codes, five.codes[:3])
-    spread = five.codes.std(dim=0).mean()
-    assert (three.codes - other.codes).abs().mean() > 0.3 * spread
-    assert torch.cdist(five.codes, five.codes).fill_diagonal_(9).min() > 0.3 * spread
-    clouds = list(made.clouds(three, 70, "x"))
+    made = load(root)
+    three, five, other = (sampled_codes(made, num, seed) for num, seed in ((3, 0), (5, 0), (3, 1)))
+    assert sampled(made, 5, seed=0).names == ["0", "1", "2", "3", "4"]
+    assert torch.equal(three, sampled_codes(load(root), 3, seed=0))
+    assert torch.equal(three, five[:3])
+    spread = five.std(dim=0).mean()
+    assert (three - other).abs().mean() > 0.3 * spread
+    assert torch.cdist(five, five).fill_diagonal_(9).min() > 0.3 * spread
+    clouds = list(decode_each(made, three.split(1), 70, "x"))
     assert [cloud.shape for cloud in clouds] == [(70, 3)] * 3
-    for one, two in zip(clouds, made.clouds(five, 70, "x"), strict=False):
+    for one, two in zip(clouds, decode_each(made, five.split(1), 70, "x"), strict=False):
         assert np.array_equal(one, two)
 
 
 def test_sampled_codes_are_the_inverse_of_scaled_standard_normal_latents(root: Path):
-    made = generator(root, temperature=0.5)
-    z, _ = made.flow(made.sampled(400, seed=3).codes)
+    made = load(root, temperature=0.5)
+    z, _ = made.flow(sampled_codes(made, 400, seed=3))
     assert z.std().item() == pytest.approx(0.5, rel=0.05)
     assert z.mean().abs() < 0.05
-    whole = generator(root, temperature=1.0).sampled(400, seed=3)
-    assert_close(2 * z, made.flow(whole.codes)[0], atol=1e-3, rtol=1e-3)
+    whole = sampled_codes(load(root, temperature=1.0), 400, seed=3)
+    assert_close(2 * z, made.flow(whole)[0], atol=1e-3, rtol=1e-3)
 
 
 def test_temperature_near_zero_gives_one_shape(root: Path):
-    codes = generator(root, temperature=1e-4).sampled(4, seed=0).codes
-    assert codes.std(dim=0).max() < 1e-3 * generator(root).sampled(4, seed=0).codes.std(dim=0).max()
+    codes = sampled_codes(load(root, temperature=1e-4), 4, seed=0)
+    assert codes.std(dim=0).max() < 1e-3 * sampled_codes(load(root), 4, seed=0).std(dim=0).max()
 
 
 def test_files_hold_what_the_flow_says_of_their_code(root: Path):
     run_generate(root, "--seed", "5")
     folder = Experiment(tiny_config(root)).generation
-    made = generator(root, seed=5)
-    for n, code in enumerate(made.sampled(3, seed=5).codes):
+    made = load(root, seed=5)
+    for n, code in enumerate(sampled_codes(made, 3, seed=5)):
         found = arrays(folder, str(n))
         assert_close(torch.from_numpy(found["code"]), code)
         log_prob = made.flow.log_prob(code[None]).item()
@@ -144,39 +145,41 @@ def test_weights_that_come_alone_sample_without_any_data(
     assert rendered == [("three_quarter", "none")] * 2 + [("cutaway", "lengthwise")] * 2
 
 
-def write(made: Generator, folder: Path) -> bool:
-    return made.write(made.sampled(2, made.cfg.seed), folder, made.cfg.num_output_points, "x")
+def write(made: Networks, folder: Path) -> bool:
+    return write_shapes(made, sampled(made, 2, made.cfg.seed), folder, made.cfg.num_output_points, "x")
 
 
 def test_a_second_run_makes_nothing_and_a_changed_option_makes_anew(root: Path, tmp_path: Path):
-    assert not write(generator(root), tmp_path)
+    assert not write(load(root), tmp_path)
     before = times(tmp_path)
     assert len(before) == 4
-    assert write(generator(root), tmp_path)
+    assert write(load(root), tmp_path)
     assert times(tmp_path) == before
     for options in ({"num_output_points": 80}, {"temperature": 0.7}, {"seed": 3}, {"num_steps": 6}, {}):
-        assert not write(generator(root, **options), tmp_path), options
+        assert not write(load(root, **options), tmp_path), options
         after = times(tmp_path)
         assert all(after[path] > before[path] for path in before), options
         assert len(read_cloud(tmp_path / "1" / DENSE_POINT_CLOUD)) == options.get("num_output_points", 90)
         before = after
     (tmp_path / "1" / DENSE_POINT_CLOUD).unlink()
-    assert not write(generator(root), tmp_path)
+    assert not write(load(root), tmp_path)
     assert times(tmp_path).keys() == before.keys()
 
 
-def test_another_flow_makes_anew_and_a_run_that_broke_off_too(root: Path, tmp_path: Path):
-    assert not write(generator(root), tmp_path)
+def test_another_flow_makes_anew_and_a_run_that_broke_off_too(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    assert not write(load(root), tmp_path)
     first = arrays(tmp_path, "0")
     train_flow(tiny_config(root, exp_name="other", seed=7, ndf_checkpoint=best_ndf(root)))
     other = best_checkpoint(Experiment(tiny_config(root, exp_name="other")).rnvp_checkpoints)
-    made = generator(root, rnvp_checkpoint=other)
+    made = load(root, rnvp_checkpoint=other)
     assert not write(made, tmp_path)
     assert not np.allclose(arrays(tmp_path, "0")["code"], first["code"])
     assert write(made, tmp_path)
-    made.decode = broken_decoder
+    monkeypatch.setattr("generation.decode.decode", broken_decoder)
     with pytest.raises(KeyboardInterrupt):
-        made.write(made.sampled(2, seed=1), tmp_path, 90, "x")
+        write_shapes(made, sampled(made, 2, seed=1), tmp_path, 90, "x")
     assert not (tmp_path / "index.json").exists()  # what lies there is of two runs
 
 
@@ -196,48 +199,49 @@ def test_reconstructions_are_the_test_shapes_by_name_from_their_own_codes(root: 
     codes = np.load(experiment.codes / "test.npy")
     for name, code in zip(names, codes, strict=True):
         assert np.array_equal(arrays(experiment.reconstruction, name)["code"], code)
-    assert generator(root).reconstructed("test", 2).names == names[:2]
+    assert reconstructed(load(root), "test", 2).names == names[:2]
 
 
 def test_interpolation_goes_straight_from_one_shape_to_the_other_in_z(root: Path):
-    made = generator(root, interpolate_from="sphere10", interpolate_to="sphere8")
-    path = made.interpolated(5)
+    made = load(root, interpolate_from="sphere10", interpolate_to="sphere8")
+    path = interpolated(made, 5)
+    along = torch.cat(list(path.codes))
     codes = torch.from_numpy(np.load(made.experiment.codes / "test.npy"))
-    assert_close(path.codes[[0, 4]], codes[[2, 0]], atol=1e-5, rtol=1e-4)
-    z, _ = made.flow(path.codes)
+    assert_close(along[[0, 4]], codes[[2, 0]], atol=1e-5, rtol=1e-4)
+    z, _ = made.flow(along)
     steps = z.diff(dim=0)
     length = steps.norm(dim=1).mean()
     assert length > 0.1
     assert (steps - steps.mean(dim=0)).abs().max() < 0.01 * length  # straight, in equal steps; rounding is magnified
     assert path.names == ["000", "001", "002", "003", "004"]
     assert path.facts[1] == {"between": ["sphere10", "sphere8"], "share": 0.25}
-    assert generator(root).interpolated(2).facts[0]["between"] == ["sphere8", "sphere9"]
+    assert interpolated(load(root), 2).facts[0]["between"] == ["sphere8", "sphere9"]
 
 
 def test_mistakes_are_told_with_what_to_do(root: Path, tmp_path: Path):
     with pytest.raises(UserError, match=r"no test shape is named 'sphere1'; the test split has sphere8, sphere9"):
-        generator(root, interpolate_from="sphere1").interpolated(3)
+        interpolated(load(root, interpolate_from="sphere1"), 3)
     with pytest.raises(UserError, match=r"no NDF checkpoint in .*; train one with: python train_ndf.py --config"):
-        generator(root, exp_name="nothing")
+        load(root, exp_name="nothing")
     with pytest.raises(UserError, match=r"no RealNVP checkpoint in .*; train one with: python train_rnvp.py --config"):
-        generator(root, exp_name="nothing", ndf_checkpoint=best_ndf(root))
+        sampled(load(root, exp_name="nothing", ndf_checkpoint=best_ndf(root)), 1, seed=0)
 
 
 def test_codes_or_flow_of_another_ndf_are_refused(root: Path):
     cfg = tiny_config(root, exp_name="stale")
     save_random_ndf(cfg, seed=2)
     train_flow(cfg)
-    Generator(cfg)
+    Networks(cfg)
     flow = best_checkpoint(Experiment(tiny_config(root)).rnvp_checkpoints)
     with pytest.raises(UserError, match=r"the codes in .*/stale/codes: of another NDF checkpoint .*train_rnvp.py"):
-        generator(root, exp_name="stale", ndf_checkpoint=best_ndf(root), rnvp_checkpoint=flow)
+        load(root, exp_name="stale", ndf_checkpoint=best_ndf(root), rnvp_checkpoint=flow)
     save_random_ndf(cfg, seed=3)  # the NDF was trained on
     with pytest.raises(UserError, match=r"the flow in .*/stale/.*best.tar: of another NDF checkpoint .*train_rnvp.py"):
-        Generator(cfg)
+        Networks(cfg)
 
 
 def test_without_a_flow_the_test_shapes_are_decoded_from_their_input_points(root: Path):
-    """The same clouds as from stored codes, but for rounding: codes were encoded in batches of two."""
+    """The same clouds as with a flow, which only adds likelihoods."""
     cfg = tiny_config(root, exp_name="flowless", ndf_checkpoint=best_ndf(root))
     run_generate(root, "--mode", "reconstruct")
     with_flow = arrays(Experiment(tiny_config(root)).reconstruction, "sphere9")
@@ -246,8 +250,7 @@ def test_without_a_flow_the_test_shapes_are_decoded_from_their_input_points(root
     found = arrays(Experiment(cfg).reconstruction, "sphere9")
     assert set(found) == {"point_cloud", "code", "seed"}
     assert set(with_flow) == {*found, "log_likelihood", "nll_nats_per_dim"}
-    np.testing.assert_allclose(found["code"], with_flow["code"], atol=1e-5)
-    np.testing.assert_allclose(np.median(abs(found["point_cloud"] - with_flow["point_cloud"])), 0, atol=1e-4)
+    assert all(np.array_equal(found[name], with_flow[name]) for name in found)
     index = json.loads((Experiment(cfg).reconstruction / "index.json").read_text())
     assert "rnvp_sha256" not in index
     assert (index["code_kind"], index["code_shape"]) == ("vector", [5])
@@ -263,11 +266,11 @@ def test_a_plain_ndf_reconstructs_and_has_its_row_but_cannot_sample(root: Path, 
     folder = Experiment(cfg).reconstruction
     found = arrays(folder, "sphere10")
     assert set(found) == {"point_cloud", "seed"}
-    decoder = Decoder(cfg)
+    made = load(root, **options)
     cloud = torch.from_numpy(input_points(split_folders(cfg)["test"][2], cfg))[None]
-    grids = decoder.ndf.encode(occupancy_from_points(cloud, cfg.input_res, cfg.bb_min, cfg.bb_max))
+    grids = made.ndf.encode(occupancy_from_points(cloud, cfg.input_res, cfg.bb_min, cfg.bb_max))
     with torch.no_grad():
-        distances = decoder.ndf.query(2 * torch.from_numpy(found["point_cloud"]).flip(-1)[None], grids)
+        distances = made.ndf.query(2 * torch.from_numpy(found["point_cloud"]).flip(-1)[None], grids)
     assert distances.max() < 0.009
     before = times(folder)
     assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0

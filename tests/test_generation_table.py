@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from configs.config_loader import get_config
-from models.evaluation.generation_table import Comparison, Competitor, NamedSet, generation_tables, nearest_table
-from models.metrics import chamfer_l2_sq, emd, jsd, mmd_cov, one_nna
+from evaluation.generation_table import Comparison, Competitor, NamedSet, generation_tables, nearest_table
+from evaluation.metrics import chamfer_l2_sq, emd, jsd, mmd_cov, one_nna
 
 POINTS = 30
 

@@ -32,7 +32,10 @@ import torch
 from helpers import open_box, read_config, write_config, write_obj
 from configs.files import write_npz
 from dataprocessing import create_split, preprocess
-from models.generation import Generator
+from generation.decode import decode_each
+from generation.networks import Networks
+from generation.shapes import reconstructed, sampled
+from training.stored_codes import load_codes
 import train_ndf, train_rnvp
 
 folder = Path({folder!r})
@@ -50,12 +53,12 @@ assert preprocess.main(config) == 0
 assert create_split.main(config) == 0
 assert train_ndf.main(config) == 0
 assert train_rnvp.main(config) == 0
-generator = Generator(read_config(folder, **options))
-found = generator.encoded_inputs("test").code(0)
-assert torch.equal(found, generator.reconstructed("test", 1).codes)
+networks = Networks(read_config(folder, **options))
+found = reconstructed(networks, "test").codes[0]
+assert torch.equal(found, load_codes(networks.cfg, "test").tensor()[:1])
 with torch.no_grad():
-    generator.ndf.fc_out.bias.fill_(0.0)  # a field that is small somewhere, after so little training
-(cloud,) = generator.clouds(generator.sampled(1, seed=0), 50)
+    networks.ndf.fc_out.bias.fill_(0.0)  # a field that is small somewhere, after so little training
+(cloud,) = decode_each(networks, sampled(networks, 1, seed=0).codes, 50)
 assert cloud.shape == (50, 3)
 """
 

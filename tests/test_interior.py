@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
-from models.evaluation.interior import NEAR, interior_mask, sphere_directions
+from evaluation.interior import NEAR, interior_mask, sphere_directions
 
 UNIT_BOX = np.array([1.0, 0.6, 0.8])
 

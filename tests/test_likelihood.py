@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tiny_experiment import make_experiment
 
-from models.codes import encode_batches, load_codes
-from models.data.shape_samples import read_cloud, split_folders
-from models.evaluation.likelihood import (
+from evaluation.likelihood import (
     COLUMNS,
     NUM_PICTURES,
     TEST,
@@ -25,9 +23,11 @@ from models.evaluation.likelihood import (
     likelihood_report,
     likelihood_rows,
 )
-from models.evaluation.outliers import DEFINITIONS, REDRAWN
-from models.evaluation.tables import Table
-from models.generation import Generator
+from evaluation.outliers import DEFINITIONS, REDRAWN
+from evaluation.tables import Table
+from generation.networks import Networks
+from training.shape_samples import read_input_cloud, split_folders
+from training.stored_codes import encode_batches, load_codes
 
 NOISE = 0.1
 
@@ -86,22 +86,22 @@ def cfg(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
 
 
 @pytest.fixture(scope="module")
-def generator(cfg: Namespace) -> Generator:
-    return Generator(cfg)
+def networks(cfg: Namespace) -> Networks:
+    return Networks(cfg)
 
 
-def test_the_same_clouds_get_the_stored_codes(generator: Generator, cfg: Namespace) -> None:
+def test_the_same_clouds_get_the_stored_codes(networks: Networks, cfg: Namespace) -> None:
     stored = load_codes(cfg, "test").codes
-    clouds = [read_cloud(folder, cfg) for folder in split_folders(cfg)["test"]]
-    codes = np.concatenate(list(encode_batches(generator.ndf, clouds, len(clouds), cfg, generator.device, "x")))
+    clouds = [read_input_cloud(folder, cfg) for folder in split_folders(cfg)["test"]]
+    codes = np.concatenate(list(encode_batches(networks.ndf, clouds, len(clouds), cfg, networks.device, "x")))
     np.testing.assert_allclose(codes, stored, atol=1e-5)
     assert np.abs(np.diff(codes, axis=0)).max() > 1e-3
 
 
-def test_scores_are_what_their_names_say(generator: Generator, cfg: Namespace) -> None:
+def test_scores_are_what_their_names_say(networks: Networks, cfg: Namespace) -> None:
     codes, train = load_codes(cfg, "test").tensor(), load_codes(cfg, "train").tensor()
-    scores = CodeScores(generator, NOISE)(codes.numpy())
-    flow = generator.flow
+    scores = CodeScores(networks, NOISE)(codes.numpy())
+    flow = networks.flow
     for n, code in enumerate(codes.split(1)):
         assert scores["log_likelihood"][n] == pytest.approx(flow.log_prob(code).item(), rel=1e-4)
         assert scores["nats_per_dim"][n] == pytest.approx(flow.nats_per_dim(code).item(), rel=1e-4, abs=1e-4)
@@ -109,18 +109,18 @@ def test_scores_are_what_their_names_say(generator: Generator, cfg: Namespace) -
         assert scores["nearest"][n] == pytest.approx(-distances.min().item(), rel=1e-3)
     gaussian = flow.gaussian_of(flow.whiten(train), NOISE).nats_per_dim(flow.whiten(codes))
     np.testing.assert_allclose(scores["gaussian"], -flow.dim * gaussian.numpy(), rtol=1e-4)
-    of_training = CodeScores(generator, NOISE)(train.numpy())
+    of_training = CodeScores(networks, NOISE)(train.numpy())
     np.testing.assert_allclose(of_training["nearest"], 0, atol=1e-2)
-    far = CodeScores(generator, NOISE)((codes + 5 * torch.arange(5)).numpy())
+    far = CodeScores(networks, NOISE)((codes + 5 * torch.arange(5)).numpy())
     for name in ("log_likelihood", "gaussian", "nearest"):
         assert far[name].max() < scores[name].min(), name
 
 
 def test_the_report_covers_every_test_shape_and_every_set(
-    generator: Generator, cfg: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    networks: Networks, cfg: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.evaluation.likelihood.POINTS_DRAWN", 1000)
-    report = likelihood_report(generator, NOISE, 3, tmp_path / "sheet.png")
+    monkeypatch.setattr("evaluation.likelihood.POINTS_DRAWN", 1000)
+    report = likelihood_report(networks, NOISE, 3, tmp_path / "sheet.png")
     assert list(report.arrays) == [TEST, TRAINING, *DEFINITIONS]
     counts = [len(scores["log_likelihood"]) for scores in report.arrays.values()]
     assert counts == [4, len(split_folders(cfg)["train"]), 3, 3, 3, 3]
@@ -138,7 +138,7 @@ def test_the_report_covers_every_test_shape_and_every_set(
     text = Table("likelihood", TITLE, COLUMNS, report.rows, report.note).text()
     assert "noise of sd 0.1" in text
     assert all(f"{name}: {what}" in text for name, what in DEFINITIONS.items())
-    again = likelihood_report(generator, NOISE, 3)
+    again = likelihood_report(networks, NOISE, 3)
     assert again.rows == report.rows
     assert Image.open(tmp_path / "sheet.png").format == "PNG"
 
@@ -158,13 +158,14 @@ def test_the_sheet_shows_the_least_likely_first(
     cfg: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown = []
-    monkeypatch.setattr("models.evaluation.likelihood.contact_sheet", lambda rows, path, title: shown.extend(rows))
-    monkeypatch.setattr("models.evaluation.likelihood.render_cloud", lambda cloud, color: np.ptp(cloud))
+    monkeypatch.setattr("evaluation.likelihood.draw_rows", lambda rows, path, title: shown.extend(rows))
     folders = split_folders(cfg)["train"] + split_folders(cfg)["test"]
     values = np.random.default_rng(1).permutation(len(folders)).astype(float)
     draw_extremes(folders, values, 0, tmp_path / "x.png")
     assert len(folders) > NUM_PICTURES
-    assert [label.split("likelihood ")[1] for label, _ in shown] == [
+    assert [label.split("likelihood ")[1] for label, *_ in shown] == [
         "0.0, 1.0, 2.0, 3.0, 4.0 nats", "5.0, 6.0, 7.0, 8.0, 9.0 nats", "10.0, 9.0, 8.0, 7.0, 6.0 nats",
     ]  # fmt: skip
-    assert len({float(size) for _, row in shown[:2] for size in row}) == NUM_PICTURES  # ten spheres of ten sizes
+    assert (
+        len({float(np.ptp(cloud)) for _, clouds, *_ in shown[:2] for cloud in clouds}) == NUM_PICTURES
+    )  # ten spheres of ten sizes

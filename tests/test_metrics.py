@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.metrics import (
+from evaluation.metrics import (
     CloudSet,
     chamfer_l2_sq,
     chamfer_udf,
@@ -150,7 +150,7 @@ def test_nearest_in_set_is_kept_for_the_same_points(tmp_path: Path, monkeypatch:
     for _ in range(2):
         values, which = nearest_in_set(a, b, 4, cache=cache)
         assert values.tolist() == plain[0].tolist() and which.tolist() == plain[1].tolist()
-        monkeypatch.setattr("models.metrics.sets._find_nearest", None)  # the file answers
+        monkeypatch.setattr("evaluation.metrics.sets._find_nearest", None)  # the file answers
     monkeypatch.undo()
     moved = CloudSet([a[0] + 1e-9, *a.clouds[1:]])
     changed = nearest_in_set(moved, b, 4, cache=cache)[0]

@@ -9,10 +9,10 @@ from scipy.optimize import linear_sum_assignment
 from dataprocessing.demo_cars.car import make_car
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
-from models.metrics import CloudSet, approximation_error, emd, emd_cells, emd_sq, emd_sq_cells, matched_costs
-from models.metrics.cells import MAX_CELLS, cell_centroids, kd_cells
-from models.metrics.exact_emd import MIN_POINTS_PRICED, pair_costs
-from models.metrics.potentials import column_prices
+from evaluation.metrics import CloudSet, approximation_error, emd, emd_cells, emd_sq, emd_sq_cells, matched_costs
+from evaluation.metrics.cells import MAX_CELLS, cell_centroids, kd_cells
+from evaluation.metrics.exact_emd import MIN_POINTS_PRICED, pair_costs
+from evaluation.metrics.potentials import column_prices
 
 ALL = [emd, emd_sq, emd_cells, emd_sq_cells]
 RNG = np.random.default_rng(3)
@@ -65,7 +65,7 @@ def test_each_emd_has_its_own_matching() -> None:
 @pytest.mark.parametrize("squared", [False, True])
 @pytest.mark.parametrize("points", [257, 401])
 def test_prices_change_nothing(points: int, squared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.metrics.exact_emd.MIN_POINTS_PRICED", 0)
+    monkeypatch.setattr("evaluation.metrics.exact_emd.MIN_POINTS_PRICED", 0)
     for a, b in (clouds(points, 0), (car(0, points), car(1, points) * 3), (np.round(clouds(points, 1), 1))):
         assert matched_costs(a, b, squared).mean() == pytest.approx(plain_emd(a, b, squared), rel=1e-12)
 
@@ -82,7 +82,7 @@ def test_good_prices_of_many_points_change_nothing(squared: bool) -> None:
 
 @pytest.mark.parametrize("scale", [1e-9, 1e9])
 def test_prices_of_equal_and_of_oddly_scaled_clouds(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.metrics.exact_emd.MIN_POINTS_PRICED", 0)
+    monkeypatch.setattr("evaluation.metrics.exact_emd.MIN_POINTS_PRICED", 0)
     a, b = clouds(300, 2)
     assert emd(a, RNG.permutation(a)) == 0
     assert emd(np.zeros((300, 3)), np.zeros((300, 3))) == 0

@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from models.metrics import jsd
-from models.metrics.occupancy_jsd import grid_nodes, jensen_shannon, nearest_nodes
+from evaluation.metrics import jsd
+from evaluation.metrics.occupancy_jsd import grid_nodes, jensen_shannon, nearest_nodes
 
 RNG = np.random.default_rng(11)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.metrics import (
+from evaluation.metrics import (
     METRICS,
     CloudSet,
     chamfer_l2_sq,
@@ -19,8 +19,8 @@ from models.metrics import (
     pairwise,
     torch_chamfer,
 )
-from models.metrics import pairs as pairs_module
-from models.metrics.torch_chamfer import TorchChamfer
+from evaluation.metrics import pairs as pairs_module
+from evaluation.metrics.torch_chamfer import TorchChamfer
 
 SINGLE = {"cd": chamfer_l2_sq, "emd": emd, "emd_sq": emd_sq, "emd_cells": emd_cells, "emd_sq_cells": emd_sq_cells}
 
@@ -104,8 +104,8 @@ def test_interrupted_run_goes_on(own: bool, workers: int, tmp_path: Path, monkey
 KILLED = """
 import os
 import numpy as np
-from models.metrics import pairs, matrix_cache
-from models.metrics.clouds import CloudSet
+from evaluation.metrics import pairs, matrix_cache
+from evaluation.metrics.clouds import CloudSet
 
 matrix_cache.SECONDS_BETWEEN_SAVES = 0
 plain, calls = pairs.METRICS["emd"], []

@@ -14,7 +14,7 @@ from configs.layout import SCALED_MESH
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.mesh_io import Mesh
-from models.evaluation.outliers import (
+from evaluation.outliers import (
     CUT,
     DEFINITIONS,
     OBJECTS,

@@ -8,9 +8,9 @@ from network_weights import random_weights
 from torch import Tensor
 
 from configs.errors import UserError
-from models.data.occupancy import to_grid_coords
-from models.local_model import NDF
-from models.projection import DistanceField, NetworkField, cells_near_surface, dense_point_cloud, project
+from generation.projection import DistanceField, NetworkField, cells_near_surface, dense_point_cloud, project
+from models.ndf import NDF
+from models.occupancy import to_grid_coords
 
 RADIUS = 0.31
 

@@ -13,9 +13,10 @@ from configs.errors import UserError
 from configs.files import write_json, write_npz
 from configs.layout import SCALED_MESH, Experiment, boundary_samples, voxelized_point_cloud
 from dataprocessing.split import load_split
-from models.data.surface import surface_points
-from models.evaluation.interior import interior_mask
-from models.evaluation.reconstruction import (
+from dataprocessing.surface import surface_points
+from evaluation.interior import interior_mask
+from evaluation.metrics import chamfer_udf, f_score, nearest_distances
+from evaluation.reconstruction import (
     COLUMNS,
     FLOOR,
     INPUT,
@@ -27,9 +28,8 @@ from models.evaluation.reconstruction import (
     scores_by_part,
     true_surface,
 )
-from models.evaluation.tables import Table
-from models.metrics import chamfer_udf, f_score, nearest_distances
-from models.point_cloud_io import write_cloud
+from evaluation.tables import Table
+from generation.cloud_files import write_cloud
 
 NAMES, DENSE = ["box0", "box1", "box2"], 403
 OTHER_CODES = {"code_kind": "grid", "code_shape": [2, 3, 3, 3]}
@@ -45,7 +45,7 @@ def write_reconstructions(cfg: Namespace, exp_name: str, names: list[str], shift
     experiment = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=exp_name))
     for name in names:
         true = surface_points(Path(cfg.data_dir) / name / "models", 2 * DENSE, seed=5)
-        write_cloud(experiment.reconstruction / name, true + np.float32([shift, 0, 0]), ply=False)
+        write_cloud(experiment.reconstruction / name, true + np.float32([shift, 0, 0]))
     write_json(experiment.reconstruction / "index.json", {"shapes": names, **(codes or {"code_kind": "none"})})
 
 
@@ -185,7 +185,7 @@ def test_missing_reconstructions_name_the_command(cfg: Namespace) -> None:
         gone.parents[3] / "strange" / "evaluation" / "reconstruction" / "index.json",
         {"shapes": ["sofa"], "code_kind": "none"},
     )
-    write_cloud(gone.parents[3] / "strange" / "evaluation" / "reconstruction" / "sofa", np.zeros((4, 3)), ply=False)
+    write_cloud(gone.parents[3] / "strange" / "evaluation" / "reconstruction" / "sofa", np.zeros((4, 3)))
     with pytest.raises(UserError, match=r"holds sofa, no test shape of .*split.npz; remove that folder and make"):
         table(cfg, exp_name="strange")
 

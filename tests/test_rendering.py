@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.contact_sheet import contact_sheet
-from models.rendering import TINTS, VIEWS, Camera, _without_pinholes, render_cloud
+from visualization.contact_sheet import contact_sheet
+from visualization.rendering import TINTS, VIEWS, Camera, _without_pinholes, render_cloud
 
 SIZE = (151, 97)  # odd: width, height
 

@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+from test_layout import ROOMS
 
 from configs.layout import ROOT
 
@@ -97,10 +98,10 @@ def imported_modules(path: Path) -> set[str]:
 
 def test_every_import_is_required_and_every_requirement_is_imported():
     product = list(ROOT.glob("*.py"))
-    for package in ("configs", "dataprocessing", "models"):
+    for package in ROOMS:
         product += [path for path in (ROOT / package).rglob("*.py") if "experiments" not in path.parts]
     used = set().union(*(imported_modules(path) for path in product))
-    foreign = used - sys.stdlib_module_names - {"configs", "dataprocessing", "models"}
+    foreign = used - sys.stdlib_module_names - set(ROOMS)
     required = {IMPORT_NAMES.get(requirement.name, requirement.name) for requirement in RUNTIME}
     assert foreign <= required, "imported, but not in requirements.txt"
     assert required - foreign <= {"tensorboard"}, "in requirements.txt, but nothing imports it"  # torch imports it

@@ -10,15 +10,10 @@ from tiny_experiment import make_experiment, tiny_config
 from torch.testing import assert_close
 
 from configs.errors import UserError
-from models.checkpoints import load_checkpoint
-from models.codes import load_codes
-from models.data.occupancy import occupancy_from_points, to_grid_coords
-from models.data.shape_samples import split_folders, validation_batches
-from models.decoder import Shapes
-from models.evaluation.baselines import SHARES, gaussian_shapes, nearest_codes, neighbour_shapes
-from models.evaluation.code_nna import code_one_nna
-from models.evaluation.networks import network_rows
-from models.evaluation.sample_sets import (
+from evaluation.baselines import SHARES, draw_mixtures, gaussian_codes, nearest_codes, neighbour_codes
+from evaluation.code_nna import code_one_nna
+from evaluation.network_table import network_rows
+from evaluation.sample_sets import (
     SET_STRIDE,
     decoded_recipe,
     is_written,
@@ -27,8 +22,15 @@ from models.evaluation.sample_sets import (
     set_path,
     write_sets,
 )
-from models.generation import Generator
-from models.rnvp_training import noised_nll
+from generation.decode import decode_each
+from generation.latents import draw_latents
+from generation.networks import Networks
+from generation.shapes import sampled, sampled_codes
+from models.occupancy import occupancy_from_points, to_grid_coords
+from training.checkpoints import load_checkpoint
+from training.flow_trainer import noised_nll
+from training.shape_samples import split_folders, validation_batches
+from training.stored_codes import load_codes
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
@@ -42,42 +44,40 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def generator(root: Path) -> Generator:
-    return Generator(tiny_config(root))
+def networks(root: Path) -> Networks:
+    return Networks(tiny_config(root))
 
 
-def times(generator: Generator) -> dict[str, int]:
+def times(networks: Networks) -> dict[str, int]:
     """When the file of each set was written."""
-    return {path.name: path.stat().st_mtime_ns for path in generator.experiment.sets.iterdir()}
+    return {path.name: path.stat().st_mtime_ns for path in networks.experiment.sets.iterdir()}
 
 
-def all_recipes(generator: Generator, num: int = 3) -> list:
-    sampled = sampled_recipes(generator, num)
+def all_recipes(networks: Networks, num: int = 3) -> list:
+    sampled = sampled_recipes(networks, num)
     return [one for sets in sampled.values() for one in sets]
 
 
-def test_gaussian_codes_are_standard_normal_when_whitened(generator: Generator):
-    shapes = gaussian_shapes(generator, 500)
-    w = generator.flow.whiten(shapes.codes)
+def test_gaussian_codes_are_standard_normal_when_whitened(networks: Networks):
+    codes = gaussian_codes(networks, 500)
+    w = networks.flow.whiten(codes)
     assert w.mean(dim=0).abs().max() < 0.2
     assert_close(torch.cov(w.T), torch.eye(5), atol=0.2, rtol=0)
-    assert_close(gaussian_shapes(generator, 3).codes, shapes.codes[:3], atol=0, rtol=0)
-    flow_z = generator.latents(3, generator.cfg.seed)
+    assert_close(gaussian_codes(networks, 3), codes[:3], atol=0, rtol=0)
+    flow_z = draw_latents(networks, 3, networks.cfg.seed)
     assert (w[:3] - flow_z).abs().max() > 0.1  # not the numbers that the flow's shapes come from
 
 
-def test_neighbours_lie_between_a_training_code_and_a_near_one_of_another_shape(generator: Generator):
-    shapes = neighbour_shapes(generator, 40)
-    training = load_codes(generator.cfg, "train")
-    w = generator.flow.whiten(training.tensor())
-    index = {tuple(row[key] for key in ("name", "mirrored", "draw")): i for i, row in enumerate(training.rows)}
+def test_neighbours_lie_between_a_training_code_and_a_near_one_of_another_shape(networks: Networks):
+    training = load_codes(networks.cfg, "train")
+    codes, mixtures = neighbour_codes(networks, 40), draw_mixtures(networks, training, 40)
+    w = networks.flow.whiten(training.tensor())
     chosen, seconds = set(), set()
-    for code, fact in zip(shapes.codes, shapes.facts, strict=True):
-        a, b = (index[tuple(one[key] for key in ("name", "mirrored", "draw"))] for one in fact["between"])
+    for code, (a, b, share) in zip(codes, mixtures, strict=True):
         assert training.rows[a]["name"] != training.rows[b]["name"]
-        assert SHARES[0] <= fact["share"] <= SHARES[1]
-        mixed = w[a] + fact["share"] * (w[b] - w[a])
-        assert_close(generator.flow.whiten(code[None])[0], mixed, atol=1e-3, rtol=1e-3)
+        assert SHARES[0] <= share <= SHARES[1]
+        mixed = w[a] + share * (w[b] - w[a])
+        assert_close(networks.flow.whiten(code[None])[0], mixed, atol=1e-3, rtol=1e-3)
         others = [i for i, row in enumerate(training.rows) if row["name"] != training.rows[a]["name"]]
         rank = sorted(others, key=lambda i: (w[i] - w[a]).norm().item()).index(b)
         assert rank < 3
@@ -85,34 +85,33 @@ def test_neighbours_lie_between_a_training_code_and_a_near_one_of_another_shape(
         seconds.add(rank)
     assert len(chosen) > 10
     assert seconds == {0, 1, 2}
-    again = neighbour_shapes(generator, 6)
-    assert_close(again.codes, shapes.codes[:6], atol=1e-6, rtol=1e-5)
-    assert again.facts == shapes.facts[:6]
+    assert_close(neighbour_codes(networks, 6), codes[:6], atol=1e-6, rtol=1e-5)
+    assert draw_mixtures(networks, training, 6) == mixtures[:6]
 
 
 def test_nearest_codes_do_not_depend_on_how_many_are_read_at_a_time(
-    generator: Generator, monkeypatch: pytest.MonkeyPatch
+    networks: Networks, monkeypatch: pytest.MonkeyPatch
 ):
-    training = load_codes(generator.cfg, "train")
-    whole = nearest_codes(generator, training, [3, 0, 9])
+    training = load_codes(networks.cfg, "train")
+    whole = nearest_codes(networks, training, [3, 0, 9])
     assert whole.shape == (3, 3)
-    monkeypatch.setattr("models.evaluation.baselines.CODES_AT_A_TIME", 4)
-    assert torch.equal(nearest_codes(generator, training, [3, 0, 9]), whole)
+    monkeypatch.setattr("evaluation.baselines.MOST_CODES_AT_A_TIME", 4)
+    assert torch.equal(nearest_codes(networks, training, [3, 0, 9]), whole)
     for row in training.rows:
         row["name"] = "alone"
     with pytest.raises(UserError, match="all training codes are of one shape, alone; 2 or more shapes expected"):
-        nearest_codes(generator, training, [3])
+        nearest_codes(networks, training, [3])
 
 
 def test_sets_are_written_once_and_anew_for_other_options(root: Path):
-    generator = Generator(tiny_config(root, num_sample_sets=2))
-    write_sets(generator, all_recipes(generator))
-    before = times(generator)
+    networks = Networks(tiny_config(root, num_sample_sets=2))
+    write_sets(networks, all_recipes(networks))
+    before = times(networks)
     assert set(before) == {f"{kind}_{k}.npz" for kind in ("flow", "gaussian", "neighbours") for k in (0, 1)}
 
     def rewritten(num: int = 3, **options: object) -> set[str]:
         """The sets that are made again for other options."""
-        other, last = Generator(tiny_config(root, num_sample_sets=2, **options)), times(generator)
+        other, last = Networks(tiny_config(root, num_sample_sets=2, **options)), times(networks)
         write_sets(other, all_recipes(other, num))
         return {name for name, time in times(other).items() if time != last[name]}
 
@@ -120,65 +119,65 @@ def test_sets_are_written_once_and_anew_for_other_options(root: Path):
     assert rewritten(num_output_points=33, num_shapes=2) == set()  # generate.py's own options
     assert rewritten(temperature=0.5) == {"flow_0.npz", "flow_1.npz"}
     assert rewritten(num=2, temperature=0.5) == set(before)
-    path = generator.experiment.sets / "gaussian_1.npz"
+    path = networks.experiment.sets / "gaussian_1.npz"
     path.write_bytes(path.read_bytes()[:-30])  # as a broken disk leaves it
     assert rewritten(num=2, temperature=0.5) == {"gaussian_1.npz"}
 
 
 def test_a_set_holds_its_shapes_with_their_likelihoods(root: Path):
-    generator = Generator(tiny_config(root, num_sample_sets=2))
-    recipes = sampled_recipes(generator, 3)["flow"]
-    write_sets(generator, recipes)
-    with np.load(set_path(generator, recipes[1]), allow_pickle=False) as file:
+    networks = Networks(tiny_config(root, num_sample_sets=2))
+    recipes = sampled_recipes(networks, 3)["flow"]
+    write_sets(networks, recipes)
+    with np.load(set_path(networks, recipes[1]), allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
-    codes = generator.sampled(3, generator.cfg.seed, SET_STRIDE).codes
+    codes = sampled_codes(networks, 3, networks.cfg.seed, SET_STRIDE)
     assert arrays["point_cloud"].shape == (3, 60, 3)
-    assert_close(torch.from_numpy(arrays["log_likelihood"]), generator.flow.log_prob(codes))
-    assert_close(torch.from_numpy(arrays["nll_nats_per_dim"]), generator.flow.nats_per_dim(codes))
-    assert json.loads(str(arrays["index"]))["rnvp_sha256"] == generator.sources["rnvp_sha256"]
-    first, second = (read_set(set_path(generator, recipe)) for recipe in recipes)
-    clouds = list(generator.clouds(generator.sampled(3, generator.cfg.seed), 60))  # what generate.py makes
+    assert_close(torch.from_numpy(arrays["log_likelihood"]), networks.flow.log_prob(codes))
+    assert_close(torch.from_numpy(arrays["nll_nats_per_dim"]), networks.flow.nats_per_dim(codes))
+    assert json.loads(str(arrays["index"]))["rnvp_sha256"] == networks.sources["rnvp_sha256"]
+    first, second = (read_set(set_path(networks, recipe)) for recipe in recipes)
+    clouds = list(decode_each(networks, sampled(networks, 3, networks.cfg.seed).codes, 60))  # what generate.py makes
     np.testing.assert_array_equal(first, np.stack(clouds))
     assert abs(first - second).max() > 0.01
 
 
 def test_shapes_of_a_split_are_decoded_by_name(root: Path):
-    generator = Generator(tiny_config(root))
-    recipe = decoded_recipe(generator, "test_decoded", "test", ["sphere10", "sphere8"])
-    stored = load_codes(generator.cfg, "test").one_per_shape()
+    networks = Networks(tiny_config(root))
+    recipe = decoded_recipe(networks, "test_decoded", "test", ["sphere10", "sphere8"])
+    stored = load_codes(networks.cfg, "test").one_per_shape()
     rows = {row["name"]: i for i, row in enumerate(stored.rows)}
     expected = stored.codes[[rows["sphere10"], rows["sphere8"]]]
-    np.testing.assert_array_equal(recipe.make().codes.numpy(), expected)
-    assert not is_written(generator, recipe)
-    write_sets(generator, [recipe])
-    assert is_written(generator, recipe)
-    assert not is_written(generator, decoded_recipe(generator, "test_decoded", "test", ["sphere8", "sphere10"]))
+    np.testing.assert_array_equal(recipe.make().numpy(), expected)
+    assert not is_written(networks, recipe)
+    write_sets(networks, [recipe])
+    assert is_written(networks, recipe)
+    assert not is_written(networks, decoded_recipe(networks, "test_decoded", "test", ["sphere8", "sphere10"]))
     with pytest.raises(UserError, match="no code of sphere3 in .*codes/test.json, so the split has changed since"):
-        decoded_recipe(generator, "x", "test", ["sphere8", "sphere3"])
+        decoded_recipe(networks, "x", "test", ["sphere8", "sphere3"])
 
 
 def test_sets_draw_from_streams_of_their_own(root: Path):
-    generator = Generator(tiny_config(root, num_sample_sets=3))
-    for make in (gaussian_shapes, neighbour_shapes):
-        assert_close(make(generator, 2, first=5).codes, make(generator, 7).codes[5:], atol=1e-6, rtol=1e-5)
-    firsts = [recipe.first for recipe in sampled_recipes(generator, 2)["gaussian"]]
+    networks = Networks(tiny_config(root, num_sample_sets=3))
+    for make in (gaussian_codes, neighbour_codes):
+        assert_close(make(networks, 2, first=5), make(networks, 7)[5:], atol=1e-6, rtol=1e-5)
+    firsts = [recipe.first for recipe in sampled_recipes(networks, 2)["gaussian"]]
     assert firsts == [0, SET_STRIDE, 2 * SET_STRIDE]
     with pytest.raises(UserError, match="num_sample_sets is 101, at most 100 expected"):
-        sampled_recipes(Generator(tiny_config(root, num_sample_sets=101)), 2)
+        sampled_recipes(Networks(tiny_config(root, num_sample_sets=101)), 2)
 
 
-def test_network_rows_are_the_stored_values_and_the_same_of_the_test_split(generator: Generator):
-    cfg, flow = generator.cfg, generator.flow
+def test_network_rows_are_the_stored_values_and_the_same_of_the_test_split(networks: Networks):
+    cfg, flow = networks.cfg, networks.flow
     folders = split_folders(cfg)["test"]
-    values = {row["measure"]: (row["value"], row["unit"]) for row in network_rows(generator, folders)}
+    values = {row["measure"]: (row["value"], row["unit"]) for row in network_rows(networks, folders)}
     errors = []
     for batch in validation_batches(folders, cfg):
         x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
-        error = (generator.ndf(to_grid_coords(batch["points"]), x) - batch["distances"]).abs()
+        error = (networks.ndf(to_grid_coords(batch["points"]), x) - batch["distances"]).abs()
         errors.append(error[batch["distances"] < cfg.max_dist])
     assert values["mean test |UDF error|"] == (pytest.approx(torch.cat(errors).mean().item(), rel=1e-4), "mesh units")
     assert values["validation NDF loss"] == (0.25, "mesh units")
-    state = load_checkpoint(generator.rnvp_path)
+    state = load_checkpoint(networks.rnvp_path)
     stored, noise = state["nll_nats_per_dim"], state["flow_noise"]
     for part in ("training", "validation", "test"):
         codes = load_codes(cfg, {"training": "train", "validation": "val", "test": "test"}[part]).one_per_shape()
@@ -186,27 +185,26 @@ def test_network_rows_are_the_stored_values_and_the_same_of_the_test_split(gener
         assert values[f"{part} flow NLL"] == (pytest.approx(expected, rel=1e-4), "nats/dim")
     assert values["validation Gaussian NLL"] == (stored["gaussian"], "nats/dim")
     assert len({value for value, unit in values.values() if unit != "%"}) == 7
-    shares = code_one_nna(generator, noise)
+    shares = code_one_nna(networks, noise)
     assert {f"1-NNA of codes, {kind}": (100 * share, "%") for kind, share in shares.items()}.items() <= values.items()
 
 
 def test_one_nna_of_codes_tells_far_samples_and_not_those_of_the_same_shapes(
-    generator: Generator, monkeypatch: pytest.MonkeyPatch
+    networks: Networks, monkeypatch: pytest.MonkeyPatch
 ):
-    test = load_codes(generator.cfg, "test").one_per_shape().tensor()
-    names = [str(n) for n in range(len(test))]
-    monkeypatch.setattr(generator, "sampled", lambda *args, **kwargs: Shapes(test + 50 * torch.eye(5)[0], names))
-    monkeypatch.setattr("models.evaluation.code_nna.gaussian_shapes", lambda *args, **kwargs: Shapes(test, names))
+    test = load_codes(networks.cfg, "test").one_per_shape().tensor()
+    monkeypatch.setattr("evaluation.code_nna.sampled_codes", lambda *args, **kwargs: test + 50 * torch.eye(5)[0])
+    monkeypatch.setattr("evaluation.code_nna.gaussian_codes", lambda *args, **kwargs: test)
     for noise in (0.1, 1e6):  # every direction below the noise: all count
-        found = code_one_nna(generator, noise)
+        found = code_one_nna(networks, noise)
         assert found["flow"] == 1 and found["Gaussian"] == 0  # a twin of the other set beside each
         assert 0 <= found["training"] <= 1
 
 
-def test_noised_nll_is_the_mean_over_draws_of_noise(generator: Generator):
-    codes = load_codes(generator.cfg, "train").tensor()
-    w = generator.flow.whiten_noised(codes.repeat(2000, 1), 0.1)
-    mean = -generator.flow.log_prob_whitened(w).mean().item() / 5
-    values = [noised_nll(generator.flow, codes, 0.1, tiny_config(generator.experiment.root, seed=s)) for s in range(9)]
+def test_noised_nll_is_the_mean_over_draws_of_noise(networks: Networks):
+    codes = load_codes(networks.cfg, "train").tensor()
+    w = networks.flow.whiten_noised(codes.repeat(2000, 1), 0.1)
+    mean = -networks.flow.log_prob_whitened(w).mean().item() / 5
+    values = [noised_nll(networks.flow, codes, 0.1, tiny_config(networks.experiment.root, seed=s)) for s in range(9)]
     assert np.mean(values) == pytest.approx(mean, abs=5 * np.std(values) / 3)
     assert np.std(values) > 0

@@ -6,7 +6,7 @@ from network_weights import random_weights
 from torch.testing import assert_close
 
 from configs.errors import UserError
-from models.local_model import NDF, look_up
+from models.ndf import NDF, look_up
 from models.shape_codes import build_ndf
 
 OPTIONS = {

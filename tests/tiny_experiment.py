@@ -10,6 +10,7 @@ from helpers import read_config
 from network_weights import random_weights
 
 from configs.config_loader import config_as_dict
+from configs.devices import pick_device
 from configs.files import write_npz
 from configs.layout import (
     GAP_SAMPLES,
@@ -19,14 +20,13 @@ from configs.layout import (
     boundary_samples,
     voxelized_point_cloud,
 )
-from models.checkpoints import save_checkpoint
-from models.codes import encode_splits, ndf_checkpoint_path
-from models.data.occupancy import occupancy_from_points, to_grid_coords
-from models.data.shape_samples import read_cloud, split_folders
-from models.devices import pick_device
-from models.ndf_training import load_frozen_ndf
-from models.rnvp_training import FlowTrainer
+from models.occupancy import occupancy_from_points, to_grid_coords
 from models.shape_codes import build_ndf
+from training.checkpoints import ndf_checkpoint_path, save_checkpoint
+from training.flow_trainer import FlowTrainer
+from training.ndf_trainer import load_frozen_ndf
+from training.shape_samples import read_input_cloud, split_folders
+from training.stored_codes import encode_splits
 
 SMALL = {
     "code_kind": "vector", "latent_dim": 5, "encoder_channels": [3, 4], "hidden_dim": 8, "decoder_hidden": 7,
@@ -79,7 +79,7 @@ def save_random_ndf(cfg: Namespace, seed: int = 1) -> None:
     """A checkpoint with random weights, shifted and scaled: its field is 0 somewhere in the box, and about as steep as
     a distance there."""
     model = random_weights(build_ndf(vars(cfg)), seed)
-    clouds = np.stack([read_cloud(folder, cfg) for folder in split_folders(cfg)["train"]])
+    clouds = np.stack([read_input_cloud(folder, cfg) for folder in split_folders(cfg)["train"]])
     grids = model.features(model.encode(occupancy_from_points(torch.from_numpy(clouds), cfg.input_res, -0.5, 0.5)))
     box = torch.rand(len(clouds), 500, 3, generator=torch.Generator().manual_seed(0)) - 0.5
     model.activate = lambda raw: raw

@@ -11,8 +11,8 @@ from configs.layout import Experiment
 def main(argv: list[str] | None = None) -> int:
     kind, target, *rest = sys.argv[1:] if argv is None else argv
     experiment = Experiment(get_config(rest))
-    from models.checkpoints import best_checkpoint
-    from models.export import write_small
+    from training.checkpoints import best_checkpoint
+    from training.export import write_small
 
     folder = {"ndf": experiment.ndf_checkpoints, "rnvp": experiment.rnvp_checkpoints}[kind]
     source = best_checkpoint(folder)

@@ -44,7 +44,7 @@ def measured_batches(cfg: Namespace, max_batch: int) -> list[dict[str, Any]]:
     """Rates of real training steps, loading included, of batches 2, 4, 8, ... as long as they fit."""
     import torch
 
-    from models.data.shape_samples import split_folders
+    from training.shape_samples import split_folders
 
     split = split_folders(cfg)
     rows: list[dict[str, Any]] = []
@@ -65,8 +65,8 @@ def measured_batches(cfg: Namespace, max_batch: int) -> list[dict[str, Any]]:
 def measured_batch(cfg: Namespace, split: dict[str, list]) -> dict[str, Any]:
     import torch
 
-    from models.data.shape_samples import step_loader
-    from models.ndf_training import NDFTrainer
+    from training.ndf_trainer import NDFTrainer
+    from training.shape_samples import step_loader
 
     trainer = NDFTrainer(cfg, split)
     trainer.steps.read_all()

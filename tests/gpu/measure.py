@@ -15,16 +15,18 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from configs.config_loader import get_config
+from configs.devices import autocast, pick_device
 from configs.errors import run
 from configs.files import write_json
 from configs.layout import Experiment
-from models.codes import encode_clouds
-from models.data.occupancy import to_grid_coords
-from models.data.shape_samples import read_cloud, split_folders, step_loader
-from models.devices import autocast, pick_device
-from models.generation import Generator
-from models.ndf_training import NDFTrainer
-from models.rnvp_training import FlowTrainer
+from generation.decode import decode_each
+from generation.networks import Networks
+from generation.shapes import sampled
+from models.occupancy import to_grid_coords
+from training.flow_trainer import FlowTrainer
+from training.ndf_trainer import NDFTrainer
+from training.shape_samples import read_input_cloud, split_folders, step_loader
+from training.stored_codes import encode_clouds
 
 BF16_PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense FLOP/s of the SXM cards, from NVIDIA's data sheets
 REPEATS = 8
@@ -82,21 +84,21 @@ def flow_speed(cfg: Namespace) -> dict[str, Any]:
 
 def decoding_speed(cfg: Namespace, num_codes: int, num_dense: int) -> dict[str, Any]:
     """Seconds for one dense cloud, milliseconds a shape for many small ones, flow and decoder together."""
-    generator = Generator(cfg)
+    networks = Networks(cfg)
 
     def dense() -> None:
-        for _ in generator.clouds(generator.sampled(1, cfg.seed), num_dense):
+        for _ in decode_each(networks, sampled(networks, 1, cfg.seed).codes, num_dense):
             pass
 
     def small() -> None:
-        for _ in generator.clouds(generator.sampled(num_codes, cfg.seed), 2048):
+        for _ in decode_each(networks, sampled(networks, num_codes, cfg.seed).codes, 2048):
             pass
 
-    seconds = seconds_of(dense, generator.device, 3)
-    wait(generator.device)
+    seconds = seconds_of(dense, networks.device, 3)
+    wait(networks.device)
     started = time.perf_counter()
     small()
-    wait(generator.device)
+    wait(networks.device)
     each = (time.perf_counter() - started) / num_codes
     return {
         "dense_points": num_dense,
@@ -112,18 +114,18 @@ def devices_apart(cfg: Namespace, device: torch.device, shapes: int = 4, points:
     Three ways: plain float32 on the device (cuDNN may use TF32 in convolutions), with TF32 forbidden, and bf16.
     """
     folders = split_folders(cfg)["test"][:shapes]
-    clouds = np.stack([read_cloud(folder, cfg) for folder in folders])
+    clouds = np.stack([read_input_cloud(folder, cfg) for folder in folders])
     p = torch.rand(len(folders), points, 3, generator=torch.Generator().manual_seed(0)) - 0.5
 
     def values(name: str, precision: str) -> list[torch.Tensor]:
         own = Namespace(**{**vars(cfg), "device": name, "precision": precision})
-        generator = Generator(own)
+        networks = Networks(own)
         with torch.no_grad():
-            code = encode_clouds(generator.ndf, clouds, own, generator.device).float()
-            with autocast(generator.device, precision):
-                grids = generator.ndf.features(code)
-                distances = generator.ndf.query(to_grid_coords(p.to(generator.device)), grids)
-            nats = generator.flow.log_prob(code) / generator.flow.dim
+            code = encode_clouds(networks.ndf, clouds, own, networks.device).float()
+            with autocast(networks.device, precision):
+                grids = networks.ndf.features(code)
+                distances = networks.ndf.query(to_grid_coords(p.to(networks.device)), grids)
+            nats = networks.flow.log_prob(code) / networks.flow.dim
         return [value.float().cpu() for value in (code, distances, nats)]
 
     exact = values("cpu", "float32")

@@ -1,0 +1,193 @@
+"""Folders of point clouds of any system, in any of the usual files, read without running anything that is in them."""
+
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from configs.errors import UserError
+from configs.layout import absolute
+from dataprocessing.mesh_io import MeshError, load_mesh
+from dataprocessing.surface import sample_surface
+from generation.cloud_files import read_cloud
+
+Cloud = NDArray[np.float32]  # (N, 3)
+
+SUFFIXES = (".npz", ".npy", ".pt", ".ply", ".off")  # of files with one name, such as a.npz and a.ply, the first counts
+PASSED_OVER = (".json", ".txt", ".md", ".csv", ".log", ".yaml", ".yml", ".png", ".jpg", ".jpeg")  # notes and pictures
+KEYS = ("point_cloud", "points")  # looked for first in a file of several arrays
+BROKEN = (ValueError, TypeError, EOFError, OSError, KeyError, IndexError, RuntimeError, zipfile.BadZipFile)
+RULE = (
+    ".npz, .npy, .pt: arrays (N, 3) or (S, N, 3), of a file of several the key point_cloud, points or the first that"
+    " fits; .ply, .off: the vertices where there are no faces, else points drawn uniformly from the surface"
+)
+
+
+class CloudFolder(Sequence[Cloud]):
+    """The clouds of a folder, read and checked: float32 (N, 3) each, in the files' own units.
+
+    role: what the folder is to the user, for the bar and the errors. names: where each cloud is, `file` or `file[n]`.
+    num_points, seed: of the points drawn from a surface, of which a .ply or .off with faces gives one cloud.
+    Raises UserError, naming the file, for anything that is no set of finite clouds with one number of points.
+    """
+
+    def __init__(self, folder: str, role: str, num_points: int, seed: int):
+        self.folder, self.role = given_path(folder), role
+        self.clouds: list[Cloud] = []
+        self.names: list[str] = []
+        files = cloud_files(self.folder, role)
+        for file in tqdm(files, desc=f"reading: {role}", unit="file", disable=None):
+            stack = read_stack(file, num_points, seed)
+            for n, cloud in enumerate(stack):
+                self._add(cloud, f"{file}[{n}]" if len(stack) > 1 else str(file))
+
+    def _add(self, cloud: Cloud, name: str) -> None:
+        if self.clouds and len(cloud) != len(self.clouds[0]):
+            raise UserError(
+                f"{name} has {len(cloud)} points, the {self.role} before it have {len(self.clouds[0])} (as"
+                f" {self.names[0]}); give clouds of one number of points"
+            )
+        self.clouds.append(cloud)
+        self.names.append(name)
+
+    def __len__(self) -> int:
+        return len(self.clouds)
+
+    def __getitem__(self, n: Any) -> Any:
+        return self.clouds[n]
+
+    def require_points(self, num_points: int) -> None:
+        """Raise UserError, naming a file, if the clouds have fewer points."""
+        if len(self.clouds[0]) < num_points:
+            raise UserError(
+                f"{self.names[0]} has {len(self.clouds[0])} points, {num_points} are compared; give larger clouds, or"
+                " a lower --num_eval_points"
+            )
+
+
+def given_path(path: str) -> Path:
+    """A folder of the command line: below the working directory, or else below the repository root."""
+    here = Path(path).expanduser()
+    return here if here.exists() else absolute(path)
+
+
+def cloud_files(folder: Path, role: str) -> list[Path]:
+    """The files of clouds at any depth below a folder, numbers in their order, without hidden files.
+
+    Raises UserError where the folder is missing, holds no clouds, or holds a file of an unknown type.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder} of {role}; give one that holds {', '.join(SUFFIXES)} files")
+    inside = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    shown = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
+    chosen: dict[Path, Path] = {}
+    for path in sorted(shown, key=natural):
+        suffix = path.suffix.lower()
+        if suffix in PASSED_OVER:
+            continue
+        if suffix not in SUFFIXES:
+            raise UserError(
+                f"{folder / path} is of an unknown type; clouds are in {', '.join(SUFFIXES)} files: convert it, or"
+                " move it away"
+            )
+        twin = chosen.get(path.with_suffix(""))
+        if twin is None or SUFFIXES.index(suffix) < SUFFIXES.index(twin.suffix.lower()):
+            chosen[path.with_suffix("")] = path
+    if not chosen:
+        raise UserError(f"{folder} holds no {role}; put {', '.join(SUFFIXES)} files of point clouds there")
+    return [folder / path for path in chosen.values()]
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sorts file names as people do: 2 before 10."""
+    words = re.split(r"(\d+)", path.as_posix())
+    return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
+
+
+def read_stack(path: Path, num_points: int, seed: int) -> list[Cloud]:
+    """The clouds of one file, each (N, 3) float32. Raises UserError, naming the file, if it holds none."""
+    suffix = path.suffix.lower()
+    if suffix in (".ply", ".off"):
+        return [surface_of(path, num_points, seed) if has_faces(path) else read_cloud(path)]
+    try:
+        array = np.asarray(_read_pt(path) if suffix == ".pt" else _read_numpy(path))
+        return list(_checked(array))
+    except BROKEN as error:
+        reason = " ".join((str(error) or type(error).__name__).split())[:200]
+        raise UserError(f"{path}: {reason}; expected finite points (N, 3) or (S, N, 3)") from error
+
+
+def surface_of(path: Path, num_points: int, seed: int) -> Cloud:
+    """Points drawn uniformly by area from the faces of a mesh file, in its own units."""
+    try:
+        mesh = load_mesh(path)
+    except MeshError as error:
+        raise UserError(f"{path}: {error}; give a mesh that is whole, or a file of points alone") from error
+    return sample_surface(mesh, num_points, np.random.default_rng(seed)).astype(np.float32)
+
+
+def has_faces(path: Path) -> bool:
+    """Whether the head of a .ply or .off file announces faces."""
+    with open(path, "rb") as file:
+        head = file.read(1 << 16)
+    if path.suffix.lower() == ".ply":
+        found = re.search(rb"^element face (\d+)", head.partition(b"end_header")[0], re.M)
+    else:  # OFF, on the same line or the next ones: vertices, faces, edges
+        found = re.match(rb"\s*[A-Z]*OFF\s+\d+\s+(\d+)", re.sub(rb"#[^\n]*", b"", head))
+    return found is not None and int(found[1]) > 0
+
+
+def _read_numpy(path: Path) -> Any:
+    loaded = np.load(path, allow_pickle=False)  # without this it would run what a stranger put there
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded as arrays:
+        return _choose({key: arrays[key] for key in arrays.files})
+
+
+def _read_pt(path: Path) -> Any:
+    import torch
+
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # its own text advises to run whatever is in the file
+        raise ValueError("more than tensors in it, or damaged; save the tensor alone with torch.save") from error
+    tensors = {"": loaded} if isinstance(loaded, torch.Tensor) else loaded
+    if not isinstance(tensors, dict):
+        raise ValueError(f"a {type(loaded).__name__}, not a tensor or a dict of tensors")
+    arrays = {key: value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
+    return _choose({str(key): value.detach().to(torch.float64).numpy() for key, value in arrays.items()})
+
+
+def _choose(arrays: dict[str, NDArray[Any]]) -> NDArray[Any]:
+    """The array that holds clouds, by its name or else by its shape."""
+    for key in KEYS:
+        if key in arrays:
+            return arrays[key]
+    for array in arrays.values():
+        if array.ndim in (2, 3) and array.shape[-1] == 3:
+            return array
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    found = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
+    raise ValueError(f"no array of points among {found or 'none'}")
+
+
+def _checked(array: NDArray[Any]) -> Iterator[Cloud]:
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"values of type {array.dtype}, not numbers")
+    if array.ndim not in (2, 3) or array.shape[-1] != 3 or not array.size:
+        raise ValueError(f"an array of shape {array.shape}")
+    stack = array if array.ndim == 3 else array[None]
+    for n, cloud in enumerate(stack):
+        wrong = int((~np.isfinite(cloud)).any(axis=1).sum())
+        if wrong:
+            which = f" of cloud {n}" if len(stack) > 1 else ""
+            raise ValueError(f"{wrong} of {len(cloud)} points{which} are NaN or infinite")
+        yield cloud.astype(np.float32)

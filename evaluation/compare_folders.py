@@ -1,0 +1,109 @@
+"""Two folders of clouds of any system against each other: no experiment, no training, no networks."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+
+from configs.devices import pick_device
+from configs.errors import UserError
+from evaluation.cloud_folder import CloudFolder
+from evaluation.generation_table import Comparison, Competitor, NamedSet
+from evaluation.protocols import Clouds, Protocol, make_protocol
+
+SAMPLES, REFERENCES, TRAINING = "samples", "references", "training clouds"
+
+
+class FolderSets:
+    """The references and the competitors of `--samples`, `--references` and `--training`.
+
+    As many clouds stand on both sides: all references, or num_eval_shapes random ones of more; and of the samples so
+    many sets of that number as there are, up to num_sample_sets. The floor is as many random parts of the training
+    clouds. Raises UserError for what does not fit together.
+    """
+
+    def __init__(self, cfg: Namespace):
+        self.cfg = cfg
+        if not (cfg.samples and cfg.references):
+            given, lacking = ("samples", "references") if cfg.samples else ("references", "samples")
+            raise UserError(f"--{given} is given without --{lacking}; give both folders")
+        folders = {SAMPLES: cfg.samples, REFERENCES: cfg.references, TRAINING: cfg.training}
+        self.folders = {
+            role: CloudFolder(folder, role, cfg.num_eval_points, cfg.seed) for role, folder in folders.items() if folder
+        }
+        self.protocol = self._protocol()
+        for folder in self.folders.values():
+            folder.require_points(cfg.num_eval_points)
+        self.num = min(cfg.num_eval_shapes, len(self.folders[REFERENCES]))
+        self._check_numbers()
+
+    def _protocol(self) -> Protocol:
+        cfg = self.cfg
+        if cfg.normalised_samples and cfg.protocol != "pointflow":
+            raise UserError(
+                f"normalised_samples is for protocol pointflow, {cfg.protocol} found; add --protocol pointflow"
+            )
+        if cfg.normalised_samples and not cfg.training:
+            raise UserError(
+                "--normalised_samples true takes the samples back with the training clouds' mean and standard"
+                " deviation; give their folder with --training"
+            )
+        return make_protocol(cfg, self.folders.get(TRAINING))
+
+    def _check_numbers(self) -> None:
+        for role, folder in self.folders.items():
+            if len(folder) < max(2, self.num):
+                raise UserError(
+                    f"{folder.folder} has {len(folder)} {role}, {max(2, self.num)} or more expected, as many as are"
+                    f" compared of the references; add clouds, or compare fewer with --num_eval_shapes {len(folder)}"
+                )
+
+    def comparison(self) -> Comparison:
+        references = {REFERENCES: NamedSet(REFERENCES, lambda: self._clouds(REFERENCES, self._order(REFERENCES, 0)))}
+        count = min(self.cfg.num_sample_sets, len(self.folders[SAMPLES]) // self.num)
+        order = self._order(SAMPLES, 0, count * self.num)
+        competitors = [Competitor(SAMPLES, (REFERENCES,), self._sets(SAMPLES, np.split(order, count)))]
+        if TRAINING in self.folders:
+            parts = [self._order(TRAINING, k) for k in range(self.cfg.num_sample_sets)]
+            floor = Competitor(f"floor: {TRAINING}", (REFERENCES,), self._sets(TRAINING, parts), novelty=False)
+            competitors.append(floor)
+        cache = Path(self.cfg.output).expanduser() / "cache"
+        return Comparison(self.cfg, references, competitors, cache, pick_device(self.cfg))
+
+    def training_set(self) -> NamedSet | None:
+        """All training clouds, if their folder is given."""
+        if TRAINING not in self.folders:
+            return None
+        return NamedSet("training", lambda: self._clouds(TRAINING, np.arange(len(self.folders[TRAINING]))))
+
+    def facts(self) -> dict[str, object]:
+        """What the results say of the folders: where they are, how many clouds each has and how many were compared."""
+        return {
+            role: {
+                "folder": str(folder.folder),
+                "clouds": len(folder),
+                "points_each": len(folder[0]),
+                "first": folder.names[0],
+                "compared_at_a_time": self.num,
+            }
+            for role, folder in self.folders.items()
+        }
+
+    def _order(self, role: str, k: int, num: int | None = None) -> np.ndarray:
+        """Indices of `num` clouds: all in their order where these are all, else random ones of stream k."""
+        num, total = num or self.num, len(self.folders[role])
+        if num == total:
+            return np.arange(total)
+        return np.random.default_rng((self.cfg.seed, k)).permutation(total)[:num]
+
+    def _sets(self, role: str, parts: list[np.ndarray]) -> list[NamedSet]:
+        name = role.split()[0]
+        return [NamedSet(f"{name}_{k}", lambda part=part: self._clouds(role, part)) for k, part in enumerate(parts)]
+
+    def _clouds(self, role: str, indices: np.ndarray) -> Clouds:
+        """Clouds of a folder in the protocol's frame, (len(indices), num_eval_points, 3)."""
+        folder = self.folders[role]
+        clouds = np.stack([self.protocol.choose(folder[i], (self.cfg.seed, int(i))) for i in indices])
+        if role == SAMPLES and self.cfg.normalised_samples:
+            clouds = self.protocol.denormalised(clouds)
+        return self.protocol.frame(clouds, lambda n: folder.names[indices[n]])

@@ -1,0 +1,90 @@
+"""Step 7 from end to end: of an experiment, by its tasks, or of two folders of clouds."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from configs.layout import RESULTS, Experiment
+from evaluation import likelihood, reconstruction
+from evaluation.cloud_folder import RULE
+from evaluation.compare_folders import FolderSets
+from evaluation.definitions import MEASURES, SETS
+from evaluation.experiment_sets import ExperimentSets
+from evaluation.generation_table import Comparison, NamedSet, generation_tables, nearest_table
+from evaluation.network_table import COLUMNS, NOTE, network_rows
+from evaluation.report import write_results
+from evaluation.tables import Table
+from generation.networks import Networks
+from training.checkpoints import load_checkpoint
+from training.shape_samples import split_folders
+from visualization.evaluation_plots import plot_likelihood, plot_nearest_training, plot_one_nna
+
+
+def evaluate_experiment(cfg: Namespace) -> tuple[str, Path]:
+    """Measure what `cfg.tasks` names. Returns the tables as text, and the folder where everything was written."""
+    folder = Experiment(cfg).evaluation
+    networks = None if cfg.tasks == ["reconstruction"] else Networks(cfg)
+    facts: dict[str, Any] = {"of": "experiment", "checkpoints": networks.sources if networks else {}}
+    facts["seeds"] = {"seed": cfg.seed}
+    tables: list[Table] = []
+    if "networks" in cfg.tasks:
+        tables.append(Table("networks", "Networks", COLUMNS, network_rows(networks, split_folders(cfg)["test"]), NOTE))
+    if "reconstruction" in cfg.tasks:
+        tables += reconstruction_tables(cfg)
+    if "generation" in cfg.tasks:
+        sets = ExperimentSets(cfg, networks)
+        found, errors = generation(sets.comparison(), sets.training_set(), folder)
+        tables += found
+        facts |= {"protocol": sets.protocol.facts(), "sets": SETS, "error_of_approximate_emd": errors}
+    if "likelihood" in cfg.tasks:
+        tables += likelihood_tables(cfg, networks, folder)
+    return write_results(folder, RESULTS, cfg, tables, facts | {"definitions": MEASURES}), folder
+
+
+def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:
+    """Compare the clouds of --samples with those of --references. Returns the tables as text and the output folder."""
+    folder = Path(cfg.output).expanduser()
+    sets = FolderSets(cfg)
+    tables, errors = generation(sets.comparison(), sets.training_set(), folder)
+    facts = {"of": "folders", "folders": sets.facts(), "reading": RULE, "seeds": {"seed": cfg.seed}}
+    facts |= {"protocol": sets.protocol.facts(), "error_of_approximate_emd": errors}
+    return write_results(folder, RESULTS, cfg, tables, facts | {"definitions": MEASURES}), folder
+
+
+def generation(
+    comparison: Comparison, training: NamedSet | None, folder: Path
+) -> tuple[list[Table], dict[str, dict[str, float | None]]]:
+    """The tables of samples against references, and of their distances to the training clouds; and both plots.
+
+    Returns also the measured errors of the approximate EMDs.
+    """
+    rows, errors = comparison.rows(), comparison.emd_errors()
+    tables = generation_tables(rows, errors, comparison.notes)
+    plot_one_nna(rows, folder / "one_nna.png")
+    if training is not None:
+        nearest = comparison.nearest_training_rows(training)
+        plot_nearest_training(nearest, folder / "nearest_training.png")
+        tables.append(nearest_table(nearest))
+    return tables, errors
+
+
+def reconstruction_tables(cfg: Namespace) -> list[Table]:
+    """The table, and the same measures per shape, which is not printed."""
+    reconstruction.check_of_current_ndf(cfg)
+    rows, per_shape = reconstruction.reconstruction_rows(cfg, split_folders(cfg)["test"])
+    note = reconstruction.NOTE
+    return [
+        Table("reconstruction", reconstruction.TITLE, reconstruction.COLUMNS, rows, note),
+        Table("reconstruction_per_shape", f"{reconstruction.TITLE}, each", (), per_shape),
+    ]
+
+
+def likelihood_tables(cfg: Namespace, networks: Networks, folder: Path) -> list[Table]:
+    """The table, the same per shape, the plot of all sets, and pictures of the least likely test shapes."""
+    noise = load_checkpoint(networks.rnvp_path)["flow_noise"]
+    report = likelihood.likelihood_report(networks, noise, cfg.num_eval_shapes, folder / "least_likely.png")
+    plot_likelihood({name: found["log_likelihood"] for name, found in report.arrays.items()}, folder / "likelihood.png")
+    return [
+        Table("likelihood", likelihood.TITLE, likelihood.COLUMNS, report.rows, report.note),
+        Table("likelihood_per_shape", f"{likelihood.TITLE}, each", (), report.per_shape),
+    ]

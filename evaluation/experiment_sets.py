@@ -1,0 +1,123 @@
+"""What an experiment's generation is compared with: its own sets of clouds, decoded and true, by the protocol."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from configs.errors import UserError
+from configs.layout import voxelized_point_cloud
+from dataprocessing.shapes import shape_name
+from dataprocessing.surface import surface_points
+from evaluation.generation_table import Comparison, Competitor, NamedSet
+from evaluation.protocols import Clouds, Protocol, make_protocol
+from evaluation.sample_sets import (
+    SetRecipe,
+    decoded_recipe,
+    read_set,
+    sampled_recipes,
+    set_path,
+    write_sets,
+)
+from generation.cloud_files import read_cloud
+from generation.networks import Networks
+from training.shape_samples import split_folders
+
+LABELS = {"flow": "flow", "gaussian": "Gaussian on whitened codes", "neighbours": "interpolated neighbours"}
+REFERENCE_LABELS = {"test": "test shapes", "val": "validation shapes"}
+TRAINING = "training shapes"
+
+
+class ExperimentSets:
+    """The references and the competitors of an experiment, decoded where they are not on disk yet.
+
+    All sets have as many clouds: num_eval_shapes, or less where the reference or the training split has less.
+    Raises UserError where that is fewer than 2, or where an earlier step is missing.
+    """
+
+    def __init__(self, cfg: Namespace, networks: Networks):
+        self.cfg, self.networks = cfg, networks
+        self.folders = split_folders(cfg)
+        self.protocol = experiment_protocol(cfg, self.folders["train"])
+        self.references = self.folders[self.protocol.split]
+        self.num = min(cfg.num_eval_shapes, len(self.references), len(self.folders["train"]))
+        if self.num < 2:
+            raise UserError(
+                f"{self.num} shape to compare, 2 or more expected: {len(self.references)} in the {self.protocol.split}"
+                f" split, {len(self.folders['train'])} in the training split, num_eval_shapes {cfg.num_eval_shapes}"
+            )
+
+    def comparison(self) -> Comparison:
+        """Decode all sets and put them together."""
+        true_label = REFERENCE_LABELS[self.protocol.split]
+        decoded_label = f"{true_label}, decoded"
+        names = [shape_name(folder) for folder in self.references[: self.num]]
+        split = self.protocol.split
+        decoded = decoded_recipe(self.networks, f"{split}_decoded", split, names)
+        sampled = sampled_recipes(self.networks, self.num)
+        parts = [self._training_part(k) for k in range(self.cfg.num_sample_sets)]
+        decoded_parts = [
+            decoded_recipe(
+                self.networks, f"train_decoded_{k}", "train", [shape_name(self.folders["train"][i]) for i in part]
+            )
+            for k, part in enumerate(parts)
+        ]
+        write_sets(self.networks, [decoded, *(one for kind in sampled.values() for one in kind), *decoded_parts])
+
+        references = {true_label: NamedSet(split, self._true_references), decoded_label: self._decoded_set(decoded)}
+        both = (true_label, decoded_label)
+        competitors = [Competitor(LABELS[k], both, [self._decoded_set(r) for r in sets]) for k, sets in sampled.items()]
+        true_parts = [NamedSet(f"train_{k}", lambda part=part: self._training(part)) for k, part in enumerate(parts)]
+        competitors += [
+            Competitor(f"floor: {TRAINING}", (true_label,), true_parts, novelty=False),
+            Competitor(
+                f"floor: {TRAINING}, decoded",
+                (decoded_label,),
+                [self._decoded_set(recipe) for recipe in decoded_parts],
+                novelty=False,
+            ),
+        ]
+        return Comparison(self.cfg, references, competitors, self.networks.experiment.cache, self.networks.device)
+
+    def training_set(self) -> NamedSet:
+        """All training shapes."""
+        return NamedSet("train", lambda: self._training(range(len(self.folders["train"]))))
+
+    def _decoded_set(self, recipe: SetRecipe) -> NamedSet:
+        path = set_path(self.networks, recipe)
+        return NamedSet(recipe.name, lambda: self.protocol.frame(read_set(path), lambda n: f"cloud {n} of {path}"))
+
+    def _true_references(self) -> Clouds:
+        bar = tqdm(self.references[: self.num], desc="sampling: true references", unit="cloud", disable=None)
+        points = [surface_points(folder, self.protocol.num_points, self.cfg.seed) for folder in bar]
+        return self.protocol.frame(np.stack(points))
+
+    def _training_part(self, k: int) -> list[int]:
+        """Indices of a random part of the training shapes: the split's order may mean something."""
+        order = np.random.default_rng((self.cfg.seed, k)).permutation(len(self.folders["train"]))
+        return [int(i) for i in order[: self.num]]
+
+    def _training(self, indices: Sequence[int]) -> Clouds:
+        clouds = [
+            self.protocol.choose(training_cloud(self.folders["train"][i], self.cfg), (self.cfg.seed, i))
+            for i in indices
+        ]
+        return self.protocol.frame(np.stack(clouds))
+
+
+def experiment_protocol(cfg: Namespace, training: Sequence[Path]) -> Protocol:
+    """The protocol of a configuration, with the statistics of the training shapes' points where it needs them."""
+    bar = tqdm(
+        training, desc="training statistics", unit="cloud", disable=None if cfg.protocol == "pointflow" else True
+    )
+    return make_protocol(cfg, (training_cloud(folder, cfg) for folder in bar))
+
+
+def training_cloud(folder: Path, cfg: Namespace) -> np.ndarray:
+    """Surface points of a training shape: the stored input points (quicker to read) or, of too few, fresh ones."""
+    path = folder / voxelized_point_cloud(cfg.input_res, cfg.num_points)
+    if cfg.num_eval_points <= cfg.num_points and path.is_file():
+        return read_cloud(path)
+    return surface_points(folder, cfg.num_eval_points, cfg.seed)

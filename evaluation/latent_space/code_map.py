@@ -1,0 +1,81 @@
+"""Where shapes lie: their codes and the flow's z of them, each on its first two principal directions."""
+
+import json
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from configs.layout import DEMO_PARAMETERS, absolute
+from dataprocessing.shapes import processed_root
+from evaluation.latent_space.spectrum import PrincipalAxes
+from generation.latents import latents_of
+from generation.networks import Networks
+from generation.shapes import sampled_codes
+from training.stored_codes import SPLITS, load_codes
+from visualization.latent_space_plots import NO_STYLE, Panel
+
+NUM_SAMPLES = 200  # of the flow, in the map; they are not decoded
+
+
+@dataclass
+class ShownShapes:
+    """Some shapes of all splits. codes: (S, *code_shape) float32; rows: name, folder, split and style of each."""
+
+    codes: NDArray[np.float32]
+    rows: list[dict[str, Any]]
+
+    def column(self, key: str) -> list[str]:
+        return [row[key] for row in self.rows]
+
+
+def choose_shapes(cfg: Namespace) -> ShownShapes:
+    """num_map_shapes random shapes of all splits, or all where there are fewer; in the order of the splits."""
+    stored = {split: load_codes(cfg, split) for split in SPLITS}
+    every = [(split, i) for split in SPLITS for i in stored[split].plain_indices()]
+    if len(every) > cfg.num_map_shapes:
+        chosen = np.random.default_rng(cfg.seed).choice(len(every), cfg.num_map_shapes, replace=False)
+        every = [every[i] for i in np.sort(chosen)]
+    rows = []
+    for split, i in every:
+        row = stored[split].rows[i]
+        style = body_style(Path(row["folder"]), cfg)
+        rows.append({"name": row["name"], "folder": row["folder"], "split": split, "style": style})
+    return ShownShapes(np.stack([stored[split].codes[i] for split, i in every]), rows)
+
+
+def body_style(folder: Path, cfg: Namespace) -> str:
+    """The `style` of a demo car, from its parameters beside the mesh, or beside the preprocessed files; else "-"."""
+    places = [folder]
+    if cfg.processed_dir and folder.is_relative_to(root := processed_root(cfg)):
+        places.append(absolute(cfg.data_dir) / folder.relative_to(root))
+    for place in places:
+        try:
+            style = json.loads((place / DEMO_PARAMETERS).read_text())["style"]
+        except (OSError, ValueError, KeyError, TypeError):  # no demo car, or a file of another program
+            continue
+        return str(style)
+    return NO_STYLE
+
+
+def map_panels(networks: Networks, shown: ShownShapes) -> list[Panel]:
+    """Codes on their own principal directions, and the flow's z on theirs, with samples of the flow among them.
+
+    The directions are those of the shapes that are shown.
+    """
+    codes = torch.from_numpy(shown.codes)
+    sampled = sampled_codes(networks, NUM_SAMPLES, networks.cfg.seed)
+    pairs = {
+        "Codes": (codes.flatten(1).numpy(), sampled.flatten(1).cpu().numpy()),
+        "The flow's z of the codes": tuple(latents_of(networks, some).cpu().numpy() for some in (codes, sampled)),
+    }
+    panels = []
+    for title, (shapes, samples) in pairs.items():
+        axes = PrincipalAxes(shapes)
+        labels = [f"direction {k + 1}: {100 * share:.1f} % of the variance" for k, share in enumerate(axes.shares[:2])]
+        panels.append(Panel(title, labels, axes(shapes, 2), axes(samples, 2)))
+    return panels

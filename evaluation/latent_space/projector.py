@@ -1,0 +1,65 @@
+"""TensorBoard's projector: codes to turn and search in, with a name, a style, a split and a thumbnail for each."""
+
+import json
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from configs.files import SPARE_SUFFIX, write_npz
+from configs.layout import Experiment
+from evaluation.latent_space.code_map import ShownShapes
+from evaluation.latent_space.decoded import read_array
+from evaluation.latent_space.spectrum import PrincipalAxes
+from training.shape_samples import read_input_cloud
+from visualization.rendering import render_cloud
+
+THUMBNAIL = 72  # pixels a side; TensorBoard wants squares
+MAX_NUMBERS = 1000  # of a code that is written as it is
+METADATA = ("name", "style", "split")
+
+
+def write_projector(cfg: Namespace, shown: ShownShapes) -> Path:
+    """Write `summary/projector`, in the place of one that is there. Returns the folder."""
+    experiment = Experiment(cfg)
+    pictures = thumbnails(cfg, shown, experiment.analysis_cache / "thumbnails.npz")
+    target = experiment.projector
+    spare = target.with_name(f".{target.name}{SPARE_SUFFIX}")
+    shutil.rmtree(spare, ignore_errors=True)
+    with SummaryWriter(spare) as log:
+        log.add_embedding(
+            torch.from_numpy(projector_numbers(shown.codes)),
+            metadata=list(zip(*(shown.column(key) for key in METADATA), strict=True)),
+            metadata_header=list(METADATA),
+            label_img=torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255,
+            tag="codes",
+        )
+    shutil.rmtree(target, ignore_errors=True)
+    spare.rename(target)
+    return target
+
+
+def projector_numbers(codes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Codes (S, *code_shape) as (S, D); where D is beyond MAX_NUMBERS, all their principal coordinates, (S, < S).
+
+    The distances are the same; a file of the codes themselves, as text, could be larger than a gigabyte.
+    """
+    flat = codes.reshape(len(codes), -1)
+    return flat if flat.shape[1] <= MAX_NUMBERS else PrincipalAxes(flat)(flat).astype(np.float32)
+
+
+def thumbnails(cfg: Namespace, shown: ShownShapes, cache: Path) -> NDArray[np.uint8]:
+    """Pictures of the input points of the shapes, (S, THUMBNAIL, THUMBNAIL, 3); kept in `cache`."""
+    folders = shown.column("folder")
+    index = json.dumps({"folders": folders, "size": THUMBNAIL, "num_points": cfg.num_points})
+    found = read_array(cache, "pictures", index)
+    if found is None:
+        bar = tqdm(folders, desc="thumbnails", unit="picture", disable=None)
+        found = np.stack([render_cloud(read_input_cloud(Path(folder), cfg), size=(THUMBNAIL,) * 2) for folder in bar])
+        write_npz(cache, pictures=found, index=np.array(index))
+    return found

@@ -1,0 +1,79 @@
+"""How many directions codes vary in: principal components by way of the Gram matrix, for codes of any size."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from training.stored_codes import StoredCodes
+
+SHARES = (0.95, 0.99, 0.999)  # of the variance
+MAX_SHAPES = 2000  # whose codes the spectrum is of: the cost grows with their cube
+NUMBERS_AT_A_TIME = 8192  # of each code, so that fused codes (1 MB each) need not be in memory together
+
+
+def code_spectrum(stored: StoredCodes, seed: int) -> NDArray[np.float64]:
+    """Variances along the principal directions of the codes, one a shape, of at most `MAX_SHAPES` random shapes.
+
+    See `variances`.
+    """
+    plain = np.array(stored.plain_indices())
+    if len(plain) > MAX_SHAPES:
+        plain = np.sort(np.random.default_rng(seed).choice(plain, MAX_SHAPES, replace=False))
+    return variances(stored.codes, plain)
+
+
+def variances(codes: NDArray[np.floating], rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float64]:
+    """Variances along the principal directions of the codes (S, *code_shape) at `rows`, in the codes' unit squared.
+
+    Returns (min(n - 1, D),), the largest first, divided by n - 1, of n rows and D numbers; their sum is the sum of the
+    variances of all numbers. codes may be a memory map. Raises ValueError for fewer than 2 rows.
+    """
+    if len(rows) < 2:
+        raise ValueError(f"a variance needs 2 or more codes, got {len(rows)}")
+    flat = codes.reshape(len(codes), -1)
+    gram = np.zeros((len(rows), len(rows)))
+    for start in range(0, flat.shape[1], NUMBERS_AT_A_TIME):
+        part = flat[:, start : start + NUMBERS_AT_A_TIME][rows].astype(np.float64)
+        part -= part.mean(axis=0)
+        gram += part @ part.T
+    found = np.linalg.eigvalsh(gram)[::-1][: min(len(rows) - 1, flat.shape[1])]
+    return found.clip(min=0) / (len(rows) - 1)
+
+
+def dimensions_holding(spectrum: ArrayLike, share: float) -> int:
+    """The least number of leading directions whose variances (K,), largest first, sum to `share` of all."""
+    held = cumulative_shares(spectrum)
+    return int(np.argmax(held >= share - 1e-12)) + 1
+
+
+def cumulative_shares(spectrum: ArrayLike) -> NDArray[np.float64]:
+    """Share of the variance in the first 1, 2, ... of the directions, (K,); the last is 1."""
+    held = np.cumsum(np.asarray(spectrum, np.float64))
+    if not held[-1] > 0:
+        raise ValueError("the codes do not vary: their variance is 0")
+    return held / held[-1]
+
+
+class PrincipalAxes:
+    """The principal directions of x (n, D), n >= 2: `axes(y)` gives coordinates on them, the most varied first.
+
+    shares: (K,), the share of the variance along each of the K directions that x varies in, K <= min(n - 1, D).
+    Distances between the rows of x are those between their coordinates.
+    """
+
+    def __init__(self, x: NDArray[np.floating]):
+        self.mean = x.mean(axis=0, dtype=np.float64)
+        centred = x - self.mean
+        values, vectors = np.linalg.eigh(centred @ centred.T)
+        values, vectors = values[::-1], vectors[:, ::-1]
+        kept = values > 1e-10 * values[0]
+        values, vectors = values[kept], vectors[:, kept]
+        self.shares = values / values.sum()
+        self.directions = centred.T @ (vectors / np.sqrt(values))  # (D, K), orthonormal columns
+
+    def __call__(self, y: NDArray[np.floating], count: int | None = None) -> NDArray[np.float64]:
+        """(m, D) -> (m, K), or (m, count): the first coordinates only, zeros where there are fewer directions."""
+        found = (y - self.mean) @ self.directions[:, :count]
+        missing = 0 if count is None else count - found.shape[1]
+        return np.pad(found, ((0, 0), (0, missing)))

@@ -1,0 +1,80 @@
+"""What the temperature of sampling does: less of it gives likelier shapes, and fewer kinds of them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from configs.cores import num_workers
+from configs.errors import UserError
+from evaluation.generation_table import set_measures
+from evaluation.latent_space.decoded import decoded_clouds
+from evaluation.metrics import CloudSet, Matrix, pairwise
+from evaluation.tables import Column
+from generation.latents import codes_of, draw_latents
+from generation.networks import Networks
+from generation.random_streams import FLOOR_STREAMS, REFERENCE_STREAMS
+from training.stored_codes import load_codes
+
+NAME, TITLE = "temperatures", "Sampling at several temperatures, against decoded test shapes by CD"
+FLOOR = "floor: training shapes, decoded"
+COLUMNS = [
+    Column("set", "set"),
+    Column("shapes", "shapes", "d"),
+    Column("nna_acc", "1-NNA %", ".1f", 100),
+    Column("nna_acc_t", "acc_t %", ".1f", 100),
+    Column("nna_acc_f", "acc_f %", ".1f", 100),
+    Column("cov", "COV %", ".1f", 100),
+    Column("mmd", "MMD x1e4", ".3f", 1e4),
+]
+
+
+def note(num_shapes: int) -> str:
+    chance = 100 * np.sqrt(0.25 / (2 * num_shapes))
+    return (
+        "The same z at every temperature, times it. 1-NNA: 50 % is best; by chance it deviates by"
+        f" {chance:.1f} points at {num_shapes} + {num_shapes} shapes. One set each: evaluate.py gives deviations."
+    )
+
+
+def temperature_rows(networks: Networks) -> list[dict[str, Any]]:
+    """Rows of `COLUMNS`, one for each of `temperatures`, and the floor: as many decoded training shapes.
+
+    All sets have as many shapes: num_curve_shapes, or less where the test or the training split has less. Raises
+    UserError where that is fewer than 2.
+    """
+    cfg = networks.cfg
+    stored = {split: load_codes(cfg, split) for split in ("train", "test")}
+    plain = {split: codes.plain_indices() for split, codes in stored.items()}
+    count = min(cfg.num_curve_shapes, *(len(found) for found in plain.values()))
+    if count < 2:
+        raise UserError(
+            f"{count} shape to compare, 2 or more expected: {len(plain['test'])} test and {len(plain['train'])}"
+            f" training shapes, num_curve_shapes {cfg.num_curve_shapes}; make them more, or leave out temperatures"
+        )
+    codes = {}
+    for split, found in plain.items():
+        chosen = np.sort(np.random.default_rng(cfg.seed).choice(found, count, replace=False))
+        codes[split] = torch.from_numpy(stored[split].codes[chosen]).to(networks.device)
+    points = cfg.num_analysis_points
+    decoded = decoded_clouds(networks, codes["test"], points, "curve_test", "test shapes", REFERENCE_STREAMS)
+    references = CloudSet(list(decoded))
+    rr = _matrix(networks, references)
+    z = draw_latents(networks, count, cfg.seed)
+    rows = []
+    for temperature in sorted(set(cfg.temperatures)):
+        label = f"T = {temperature:g}"
+        clouds = decoded_clouds(networks, codes_of(networks, temperature * z), points, f"curve_{temperature:g}", label)
+        rows.append({"set": label, "temperature": temperature, **_measures(networks, references, rr, clouds)})
+    floor = decoded_clouds(networks, codes["train"], points, "curve_train", "training shapes", FLOOR_STREAMS)
+    return [*rows, {"set": FLOOR, "temperature": None, **_measures(networks, references, rr, floor)}]
+
+
+def _measures(networks: Networks, references: CloudSet, rr: Matrix, clouds: np.ndarray) -> dict[str, Any]:
+    samples = CloudSet(list(clouds))
+    measures = set_measures(rr, _matrix(networks, references, samples), _matrix(networks, samples))
+    return {"shapes": len(samples), **measures}
+
+
+def _matrix(networks: Networks, a: CloudSet, b: CloudSet | None = None) -> Matrix:
+    return pairwise("cd", a, b, num_workers(networks.cfg.num_cpus), device=networks.device, description="comparing")

@@ -1,0 +1,48 @@
+"""How close clouds are to each other, and how close sets of clouds are.
+
+Definitions are those of the papers that are compared with; a name says which variant it is. Distances are in the
+clouds' own unit, squared where the name ends in _sq or starts with chamfer. No function scales a cloud.
+"""
+
+from evaluation.metrics.cell_emd import ApproximationError, approximation_error, emd_cells, emd_sq_cells
+from evaluation.metrics.chamfer import (
+    chamfer_l2_sq,
+    chamfer_udf,
+    f_score,
+    nearest_distances,
+    reconstruction_scores,
+    scores_from_distances,
+)
+from evaluation.metrics.clouds import Cloud, CloudSet, Matrix
+from evaluation.metrics.exact_emd import emd, emd_sq, matched_costs
+from evaluation.metrics.occupancy_jsd import jsd
+from evaluation.metrics.pairs import METRICS, pairwise, pairwise_chamfer
+from evaluation.metrics.sets import MmdCov, OneNna, mmd_cov, nearest_in_set, one_nna
+
+__all__ = [
+    "METRICS",
+    "ApproximationError",
+    "Cloud",
+    "CloudSet",
+    "Matrix",
+    "MmdCov",
+    "OneNna",
+    "approximation_error",
+    "chamfer_l2_sq",
+    "chamfer_udf",
+    "emd",
+    "emd_cells",
+    "emd_sq",
+    "emd_sq_cells",
+    "f_score",
+    "jsd",
+    "matched_costs",
+    "mmd_cov",
+    "nearest_distances",
+    "nearest_in_set",
+    "one_nna",
+    "pairwise",
+    "pairwise_chamfer",
+    "reconstruction_scores",
+    "scores_from_distances",
+]

@@ -1,0 +1,72 @@
+"""Clouds of points, and sets of them with what a comparison needs of each cloud, made once."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from evaluation.metrics.cells import cell_centroids
+
+Cloud = NDArray[np.floating]
+Matrix = NDArray[np.float64]
+
+LEAF_SIZE = 32  # points per leaf of a tree; 16 to 32 were fastest for 2,048 points
+
+
+class CloudSet(Sequence):
+    """Clouds, each with a search tree or the centroids of its cells, made once when first asked for.
+
+    clouds: (N, 3) each, at least one; N may differ. Raises ValueError for another shape, for a cloud without points
+    and for coordinates that are not finite.
+    """
+
+    def __init__(self, clouds: Sequence[Cloud]):
+        if not len(clouds):
+            raise ValueError("a set needs at least one cloud")
+        self.clouds = [checked(cloud) for cloud in clouds]
+        self.counts = np.array([len(cloud) for cloud in self.clouds])
+
+    def __len__(self) -> int:
+        return len(self.clouds)
+
+    def __getitem__(self, index: int) -> Matrix:
+        return self.clouds[index]
+
+    def prepare(self, name: str) -> None:
+        """Make the property of this name now, so that threads which share the set do not each make it."""
+        getattr(self, name)
+
+    @cached_property
+    def trees(self) -> list[cKDTree]:
+        return [cKDTree(cloud, leafsize=LEAF_SIZE) for cloud in self.clouds]
+
+    @cached_property
+    def points(self) -> Matrix:
+        """The points of all clouds, one after the other, (sum of N, 3); cloud i begins at `starts[i]`.
+
+        Each in its tree's own order, where neighbours in space follow each other: searches are up to three times
+        faster.
+        """
+        return np.concatenate([tree.data[tree.indices] for tree in self.trees])
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """(A + 1,): where each cloud begins in `points`, and its length."""
+        return np.concatenate([[0], np.cumsum(self.counts)])
+
+    @cached_property
+    def centroids(self) -> list[Matrix]:
+        """Of each cloud's cells, see `cell_centroids`."""
+        return [cell_centroids(cloud) for cloud in self.clouds]
+
+
+def checked(cloud: Cloud) -> Matrix:
+    """The cloud as (N, 3) float64. Raises ValueError for another shape, no points, or NaN and infinite coordinates."""
+    cloud = np.asarray(cloud, dtype=np.float64)
+    if cloud.ndim != 2 or cloud.shape[1] != 3 or not len(cloud):
+        raise ValueError(f"a cloud must have shape (N, 3) with N > 0, got {cloud.shape}")
+    if not np.isfinite(cloud).all():
+        raise ValueError("a cloud has coordinates that are not finite")
+    return cloud

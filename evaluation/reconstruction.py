@@ -1,0 +1,226 @@
+"""How close reconstructions are to the true surfaces of the test shapes: as a whole, inside the cars, and outside."""
+
+import json
+import math
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from tqdm import tqdm
+
+from configs.cores import num_workers
+from configs.errors import UserError
+from configs.layout import DENSE_POINT_CLOUD, SCALED_MESH, Experiment, voxelized_point_cloud
+from dataprocessing.mesh_io import load_mesh
+from dataprocessing.shapes import shape_name
+from dataprocessing.surface import surface_points
+from evaluation.interior import RULE, interior_mask
+from evaluation.metrics import scores_from_distances
+from evaluation.tables import Column
+from generation.cloud_files import Cloud, read_cloud
+from training.checkpoints import fingerprint, ndf_checkpoint_path
+
+PARTS = ("whole", "interior", "exterior")
+INPUT, FLOOR = "input points", "floor: true surface drawn twice"
+SECOND_DRAW = 1_000_003  # added to the seed: other points of the same surface
+THRESHOLDS = (0.005, 0.01)
+MEASURES = ("chamfer_udf", "accuracy", "completeness", *(f"f_score_{threshold:g}" for threshold in THRESHOLDS))
+
+TITLE = "Reconstruction: test shapes against their true surface"
+COLUMNS = [
+    Column("part", "part"),
+    Column("set", "set"),
+    Column("shapes", "shapes", "d"),
+    Column("points", "points", "d"),
+    Column("true_share", "% of surface", ".1f", 100),
+    Column("chamfer_udf_mean", "chamfer_udf mean x1e4", ".4f", 1e4),
+    Column("chamfer_udf_median", "median x1e4", ".4f", 1e4),
+    Column("accuracy_mean", "accuracy x1e4", ".4f", 1e4),
+    Column("completeness_mean", "completeness x1e4", ".4f", 1e4),
+    *(Column(f"f_score_{threshold:g}_mean", f"F {threshold:g}", ".4f") for threshold in THRESHOLDS),
+]
+NOTE = (
+    "Squared distances to the nearest point, the longest side is 1; accuracy: from the set's points to the true"
+    " surface; completeness: from the true surface to the set; chamfer_udf: mean of both. F: harmonic mean of the"
+    f" shares nearer than the threshold. {RULE[0].upper()}{RULE[1:]}. Points: mean of the set's points in the part;"
+    " % of surface: the part's share of the true surface."
+)
+
+
+class TrueSurface(NamedTuple):
+    """Points drawn from a test shape's surface, (N, 3) mesh units, which of them are interior (N,), and their tree."""
+
+    points: Cloud
+    interior: NDArray[np.bool_]
+    tree: cKDTree
+
+
+def reconstruction_rows(cfg: Namespace, test_folders: Sequence[Path]) -> tuple[list[dict], list[dict]]:
+    """Rows of the reconstruction table (`COLUMNS`), and the same measures for each shape.
+
+    Compared are, for each part of `PARTS`: the input points, this experiment's reconstructions, those of
+    `cfg.compare_experiments`, and as floor a second draw from the true surface; at most num_eval_shapes shapes, those
+    that this experiment has, at most num_eval_points_dense points each. A row has the mean and median of each of
+    `MEASURES` over its shapes; distances squared, mesh units. None where a shape (or all of them) lacks the part.
+    Raises UserError, naming the command that makes them, where reconstructions are missing.
+    """
+    compared = reconstructions(cfg, test_folders)
+    folders = {shape_name(folder): folder for folder in test_folders}
+    per_shape: list[dict] = []
+    for name in tqdm(next(iter(compared.values())), desc="reconstruction", unit="shape", disable=None):
+        files = {label: files[name] for label, files in compared.items()}
+        per_shape += shape_rows(folders[name], files, cfg)
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for row in per_shape:
+        groups.setdefault((row["part"], row["set"]), []).append(row)
+    in_order = sorted(groups, key=lambda group: PARTS.index(group[0]))  # stable: the sets stay in their order
+    return [summary(groups[group]) for group in in_order], per_shape
+
+
+def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Namespace) -> list[dict]:
+    """The measures of one test shape: a row for each set and part. files: label -> file of its reconstruction."""
+    count, seed, workers = cfg.num_eval_points_dense, cfg.seed, num_workers(cfg.num_cpus)
+    true = true_surface(folder, count, seed, workers)
+    clouds = {INPUT: read_cloud(folder / voxelized_point_cloud(cfg.input_res, cfg.num_points))}
+    clouds |= {label: at_most(read_cloud(file), count, seed) for label, file in files.items()}
+    clouds[FLOOR] = surface_points(folder, count, seed + SECOND_DRAW)
+    return [
+        {"set": label, "part": part, "shape": shape_name(folder), **scores}
+        for label, cloud in clouds.items()
+        for part, scores in scores_by_part(cloud, true, workers).items()
+    ]
+
+
+def true_surface(folder: Path, count: int, seed: int, workers: int = 1) -> TrueSurface:
+    points = surface_points(folder, count, seed)
+    interior = interior_mask(*load_mesh(folder / SCALED_MESH), points, num_threads=workers)
+    return TrueSurface(points, interior, cKDTree(points.astype(np.float64)))
+
+
+def scores_by_part(cloud: Cloud, true: TrueSurface, workers: int = 1) -> dict[str, dict[str, Any]]:
+    """`MEASURES` of a cloud (N, 3) for each of `PARTS`, with the numbers of points, by one search in each direction.
+
+    A point of the cloud belongs to the part of its nearest true point. The distances are those to the nearest point of
+    the other cloud, whatever its part. All is None where the true surface has no such part; where only the cloud has
+    none, accuracy and chamfer_udf are None and the F-scores 0.
+    """
+    tree = cKDTree(cloud.astype(np.float64))
+    accuracy, nearest = in_tree_order(tree, true.tree, workers)
+    completeness, _ = in_tree_order(true.tree, tree, workers)
+    parts = {"whole": np.ones(len(true.points), bool), "interior": true.interior, "exterior": ~true.interior}
+    rows = {}
+    for part, mask in parts.items():
+        counts = {"points": int(mask[nearest].sum()), "true_points": int(mask.sum()), "true_share": float(mask.mean())}
+        rows[part] = counts | part_scores(accuracy[mask[nearest]], completeness[mask])
+    return rows
+
+
+def in_tree_order(source: cKDTree, target: cKDTree, workers: int) -> tuple[NDArray, NDArray]:
+    """Distance from each point of one tree to the nearest of the other, and its index: (N,), (N,)."""
+    distances, nearest = np.empty(source.n), np.empty(source.n, np.int64)
+    order = source.indices  # neighbours in turn: the search is up to three times faster
+    distances[order], nearest[order] = target.query(source.data[order], workers=workers)
+    return distances, nearest
+
+
+def part_scores(accuracy: NDArray, completeness: NDArray) -> dict[str, float | None]:
+    """`MEASURES` of the distances from the cloud's points (Np,) and from the true points (Nt,) of one part."""
+    if not len(completeness):  # then no point of the cloud is of this part either: its nearest true point would be
+        return dict.fromkeys(MEASURES)
+    if not len(accuracy):
+        found = dict.fromkeys(MEASURES, 0.0) | {"chamfer_udf": None, "accuracy": None}
+        return found | {"completeness": float(np.mean(completeness**2))}
+    scores = scores_from_distances(accuracy, completeness, THRESHOLDS)
+    return {name: scores[name] for name in MEASURES}
+
+
+def summary(rows: Sequence[dict]) -> dict:
+    """One row of the table: mean and median of each measure over the shapes of one set and part."""
+    row = {name: rows[0][name] for name in ("set", "part")} | {"shapes": len(rows)}
+    row["points"] = round(float(np.mean([one["points"] for one in rows])))
+    row["true_share"] = float(np.mean([one["true_share"] for one in rows]))
+    for name in MEASURES:
+        values = [one[name] for one in rows if one[name] is not None]
+        row[f"{name}_mean"] = float(np.mean(values)) if values else None
+        row[f"{name}_median"] = float(np.median(values)) if values else None
+    return row
+
+
+def reconstructions(cfg: Namespace, test_folders: Sequence[Path]) -> dict[str, dict[str, Path]]:
+    """Label -> shape -> file, of this experiment and of `cfg.compare_experiments`, which all have the same shapes.
+
+    Raises UserError where there are none, where this experiment's hold a shape that is no test shape, and where
+    another experiment lacks one of the shapes of this one.
+    """
+    names = [shape_name(folder) for folder in test_folders]
+    command = f"python generate.py --mode reconstruct --config {cfg.config}"
+    own = Experiment(cfg)
+    files = reconstructed_files(own, command)
+    if strange := sorted(set(files) - set(names)):
+        raise UserError(
+            f"{own.reconstruction} holds {strange[0]}, no test shape of {cfg.split_file}; remove that folder and make"
+            f" this split's test shapes with: {command}"
+        )
+    wanted = [name for name in names if name in files][: cfg.num_eval_shapes]
+    compared = {label_of(own): {name: files[name] for name in wanted}}
+    for other in dict.fromkeys(cfg.compare_experiments or []):
+        if other == cfg.exp_name:
+            continue
+        experiment = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=other))
+        command = f"python generate.py --mode reconstruct --num_shapes {len(names)} --config (the config of {other})"
+        files = reconstructed_files(experiment, command)
+        if missing := [name for name in wanted if name not in files]:
+            raise UserError(
+                f"{experiment.reconstruction} lacks {missing[0]}, {len(missing)} of the {len(wanted)} test shapes that"
+                f" {cfg.exp_name} has; make them with: {command}"
+            )
+        compared[label_of(experiment)] = {name: files[name] for name in wanted}
+    return compared
+
+
+def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]:
+    """Shape -> cloud file, as the index of an experiment's reconstructions lists them; `command` makes them.
+
+    Raises UserError if there is no index, an older one, or a file of it is missing.
+    """
+    path = experiment.reconstruction / "index.json"
+    if not path.is_file():
+        raise UserError(f"no reconstructions in {path.parent} (no index.json); make them with: {command}")
+    index = json.loads(path.read_text())
+    if "code_kind" not in index:
+        raise UserError(f"{path} is of an earlier version (it has no code_kind); make them again with: {command}")
+    files = {name: experiment.reconstruction / name / DENSE_POINT_CLOUD for name in index["shapes"]}
+    if missing := [file for file in files.values() if not file.is_file()]:
+        raise UserError(f"no {missing[0]}; make it with: {command}")
+    return files
+
+
+def check_of_current_ndf(cfg: Namespace) -> None:
+    """Raise UserError if the experiment's reconstructions are of another NDF than the one that it has now."""
+    path = Experiment(cfg).reconstruction / "index.json"
+    if path.is_file() and json.loads(path.read_text()).get("ndf_sha256") != fingerprint(ndf_checkpoint_path(cfg)):
+        raise UserError(
+            f"the clouds in {path.parent} are of another NDF checkpoint (it has been trained further, or"
+            f" --ndf_checkpoint names another); make them again with: python generate.py --mode reconstruct --config"
+            f" {cfg.config}"
+        )
+
+
+def label_of(experiment: Experiment) -> str:
+    """An experiment's row, by the kind of code of its reconstructions: "vector code, 128 numbers (demo_cars)"."""
+    path, name = experiment.reconstruction / "index.json", experiment.root.name
+    index = json.loads(path.read_text()) if path.is_file() else {}
+    if index.get("code_kind", "none") == "none":
+        return f"NDF without a bottleneck ({name})"
+    return f"{index['code_kind']} code, {math.prod(index['code_shape'])} numbers ({name})"
+
+
+def at_most(points: Cloud, count: int, seed: int) -> Cloud:
+    """`count` of the points, drawn without putting back; all of them where there are fewer."""
+    if len(points) <= count:
+        return points
+    return points[np.random.default_rng(seed).choice(len(points), count, replace=False)]

@@ -1,0 +1,163 @@
+"""Reading and writing point clouds: .npz, .npy, .ply, and the vertices of .off."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from configs.errors import UserError
+from configs.files import atomic_path, write_npz
+from configs.layout import DENSE_POINT_CLOUD
+
+Cloud = NDArray[np.float32]
+
+PLY_TYPES = {
+    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
+    "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
+    "double": "f8", "float64": "f8",
+}  # fmt: skip
+PLY_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": ""}
+
+
+def write_cloud(folder: Path | str, points: ArrayLike, **arrays: Any) -> Path:
+    """Write `dense_point_cloud.npz` (key `point_cloud`, and `arrays`) into a folder, which is made, and a .ply.
+
+    points: (N, 3), stored as float32 in their own units. Returns the path of the .npz, which is written last: where
+    it stands, both stand. Raises ValueError for points of another shape, or not finite.
+    """
+    points = _as_points(points)
+    path = Path(folder) / DENSE_POINT_CLOUD
+    write_ply(path.with_suffix(".ply"), points)
+    write_npz(path, point_cloud=points, **arrays)
+    return path
+
+
+def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, ArrayLike] | None = None) -> None:
+    """Write points (N, 3), and named numbers per point (N,), as binary little-endian float32 PLY.
+
+    Raises ValueError for another shape, points that are not finite, or a property of another length.
+    """
+    columns = dict(zip("xyz", _as_points(points).T, strict=True))
+    columns.update({name: np.asarray(values, np.float32) for name, values in (properties or {}).items()})
+    count = len(columns["x"])
+    for name, values in columns.items():
+        if values.shape != (count,):
+            raise ValueError(f"property {name} must have shape ({count},), got {values.shape}")
+    vertices = np.empty(count, dtype=[(name, "<f4") for name in columns])
+    for name, values in columns.items():
+        vertices[name] = values
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
+    header += [f"property float {name}" for name in columns] + ["end_header\n"]
+    with atomic_path(path) as spare:
+        spare.write_bytes("\n".join(header).encode("ascii") + vertices.tobytes())
+
+
+def read_cloud(path: Path | str) -> NDArray[np.float32]:
+    """Read the points of a .npz (key `point_cloud`, else `points`), .npy, .ply or .off file.
+
+    PLY: binary or ascii, other properties and elements are passed over. OFF: the vertices.
+    Returns (N, 3) float32, in the file's units. Raises UserError, naming the file, where it is missing, broken, of
+    another kind, or holds no finite (N, 3) numbers.
+    """
+    path = Path(path)
+    readers = {".npz": _read_npz, ".npy": _read_npy, ".ply": _read_ply, ".off": _read_off}
+    if path.suffix.lower() not in readers:
+        raise UserError(f"{path}: a point cloud file ends in {', '.join(readers)}")
+    if not path.is_file():
+        raise UserError(f"no point cloud at {path}")
+    try:
+        return _as_points(readers[path.suffix.lower()](path))
+    except (ValueError, EOFError, zipfile.BadZipFile, IndexError, KeyError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {str(error) or type(error).__name__}; expected (N, 3) finite points") from error
+
+
+def _as_points(points: ArrayLike) -> NDArray[np.float32]:
+    points = np.asarray(points)
+    if points.dtype.kind not in "fiu":
+        raise ValueError(f"points are of type {points.dtype}, not numbers")
+    if points.ndim != 2 or points.shape[1] != 3 or not len(points):
+        raise ValueError(f"points have shape {points.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError(f"{int((~np.isfinite(points).all(1)).sum())} of {len(points)} points are NaN or infinite")
+    return points.astype(np.float32)
+
+
+def _read_npz(path: Path) -> NDArray[Any]:
+    with np.load(path, allow_pickle=False) as arrays:
+        for key in ("point_cloud", "points"):
+            if key in arrays:
+                return arrays[key]
+        raise ValueError(f"no key point_cloud or points among {', '.join(arrays) or 'none'}")
+
+
+def _read_npy(path: Path) -> NDArray[Any]:
+    return np.load(path, allow_pickle=False)
+
+
+def _read_ply(path: Path) -> NDArray[Any]:
+    with open(path, "rb") as file:
+        order, elements = _read_ply_header(file)
+        for name, count, properties in elements:
+            if name == "vertex":
+                missing = [axis for axis in "xyz" if axis not in dict(properties)]
+                if missing:
+                    raise ValueError(f"vertices have no property {', '.join(missing)}")
+            if any(kind == "list" for _, kind in properties):
+                raise ValueError(f"element {name} holds lists before the end of the vertices")
+            table = _read_ply_table(file, order, count, properties)
+            if name == "vertex":
+                return np.stack([table[axis] for axis in "xyz"], axis=1)
+    raise ValueError("no element vertex")
+
+
+def _read_ply_header(file: BinaryIO) -> tuple[str, list[tuple[str, int, list[tuple[str, str]]]]]:
+    """Returns the byte order ("" for ascii) and (name, count, [(property, numpy type or "list")]) per element."""
+    if file.readline().strip() != b"ply":
+        raise ValueError("not a PLY file")
+    order, elements = None, []
+    for line in iter(file.readline, b""):
+        words = line.decode("ascii").split()
+        if words[:1] == ["end_header"]:
+            break
+        if words[:1] == ["format"]:
+            if words[1] not in PLY_ORDERS:
+                raise ValueError(f"PLY format {words[1]} is not known")
+            order = PLY_ORDERS[words[1]]
+        elif words[:1] == ["element"]:
+            elements.append((words[1], int(words[2]), []))
+        elif words[:1] == ["property"]:
+            elements[-1][2].append((words[-1], "list" if words[1] == "list" else PLY_TYPES[words[1]]))
+    else:
+        raise ValueError("PLY header has no end")
+    if order is None:
+        raise ValueError("PLY header names no format")
+    return order, elements
+
+
+def _read_ply_table(file: BinaryIO, order: str, count: int, properties: list[tuple[str, str]]) -> NDArray[Any]:
+    """The rows of one element without lists, as a structured array."""
+    if not order:
+        rows = [tuple(float(word) for word in file.readline().split()) for _ in range(count)]
+        if any(len(row) != len(properties) for row in rows):
+            raise ValueError("PLY ends early")
+        return np.array(rows, dtype=[(name, "f8") for name, _ in properties])
+    kind = np.dtype([(name, order + code) for name, code in properties])
+    data = file.read(count * kind.itemsize)
+    if len(data) != count * kind.itemsize:
+        raise ValueError("PLY ends early")
+    return np.frombuffer(data, dtype=kind)
+
+
+def _read_off(path: Path) -> NDArray[Any]:
+    lines = (line.split("#")[0].split() for line in path.read_text(encoding="ascii").splitlines())
+    rows = [words for words in lines if words]
+    if not rows or not rows[0][0].upper().endswith("OFF"):
+        raise ValueError("not an OFF file")
+    counts, start = (rows[0][1:], 1) if len(rows[0]) > 1 else (rows[1], 2)  # counts may stand on the first line
+    vertices = [row[:3] for row in rows[start : start + int(counts[0])]]
+    if len(vertices) < int(counts[0]):
+        raise ValueError("OFF ends early")
+    return np.array(vertices, dtype=np.float64)

@@ -1,0 +1,91 @@
+"""A code to its cloud, and the clouds of many shapes to files."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from configs.devices import autocast
+from configs.files import write_json
+from configs.layout import DENSE_POINT_CLOUD
+from generation.cloud_files import Cloud, write_cloud
+from generation.latents import likelihoods
+from generation.networks import Networks
+from generation.projection import NetworkField, dense_point_cloud
+from generation.random_streams import POINT_STREAMS, random_stream
+from generation.shapes import Code, Shapes
+
+
+def decode(networks: Networks, code: Code, num_points: int, number: int) -> Cloud:
+    """The cloud (num_points, 3) float32, mesh units, of one code (a batch of one), by the random stream `number`."""
+    cfg = networks.cfg
+    with autocast(networks.device, cfg.precision), torch.no_grad():
+        grids = networks.ndf.features(code)
+    field = NetworkField(networks.ndf, grids)
+    stream = random_stream(cfg.seed, POINT_STREAMS + number)
+    chunk = cfg.num_sample_points_generation
+    return dense_point_cloud(field, num_points, stream, cfg.num_steps, cfg.filter_val, chunk).cpu().numpy()
+
+
+def decode_each(
+    networks: Networks, codes: Sequence[Code], num_points: int, description: str | None = None, first: int = 0
+) -> Iterator[Cloud]:
+    """Decode code after code (batches of one), with a bar where there is a description.
+
+    first: number of the first shape's random stream, from which the points of its cloud are drawn.
+    """
+    hidden = True if description is None else None
+    for n, code in enumerate(tqdm(codes, desc=description, unit="shape", disable=hidden)):
+        yield decode(networks, code, num_points, first + n)
+
+
+def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: int, description: str) -> bool:
+    """Decode shapes into `folder/<name>/dense_point_cloud.{npz,ply}`, unless that is done. True if it was done.
+
+    Each file holds point_cloud (num_points, 3) float32 mesh units, seed, and `arrays_of` its code; `index.json` says
+    what made them.
+    """
+    index, index_path = index_of(networks, shapes, num_points), folder / "index.json"
+    files = [folder / name / DENSE_POINT_CLOUD for name in shapes.names]
+    if index_path.is_file() and json.loads(index_path.read_text()) == index and all(file.is_file() for file in files):
+        return True
+    index_path.unlink(missing_ok=True)
+    for n, name in enumerate(tqdm(shapes.names, desc=description, unit="shape", disable=None)):
+        code = shapes.codes[n]
+        cloud = decode(networks, code, num_points, n)
+        write_cloud(folder / name, cloud, seed=networks.cfg.seed, **arrays_of(networks, code))
+    write_json(index_path, index)
+    return False
+
+
+def arrays_of(networks: Networks, code: Code) -> dict[str, Any]:
+    """What the file of a cloud says of its code (a batch of one).
+
+    The code itself, and where there is a flow its log_likelihood (nats) and nll_nats_per_dim (whitened). Nothing of a
+    plain NDF, whose code is a whole pyramid.
+    """
+    if not isinstance(code, Tensor):
+        return {}
+    arrays: dict[str, Any] = {"code": code[0].cpu().numpy()}
+    if networks.has_flow:
+        log_likelihood, nats_per_dim = likelihoods(networks, code)
+        arrays |= {"log_likelihood": log_likelihood.item(), "nll_nats_per_dim": nats_per_dim.item()}
+    return arrays
+
+
+def index_of(networks: Networks, shapes: Shapes, num_points: int) -> dict[str, Any]:
+    """What the files of `write_shapes` are made of: the same index, the same files."""
+    kind = networks.ndf.code_kind
+    return {
+        **networks.sources,
+        "code_kind": kind,
+        "code_shape": None if kind == "none" else list(networks.ndf.code_shape),
+        "num_points": num_points,
+        **{name: getattr(networks.cfg, name) for name in ("seed", "num_steps", "filter_val")},
+        "shapes": shapes.names,
+        "facts": list(shapes.facts),
+    }

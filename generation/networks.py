@@ -1,0 +1,64 @@
+"""The frozen networks of an experiment: the NDF, and the flow of its codes."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from configs.devices import pick_device
+from configs.errors import UserError
+from configs.layout import Experiment
+from models.ndf import NDF
+from models.real_nvp import CodeFlow
+from training.checkpoints import fingerprint, ndf_checkpoint_path, rnvp_checkpoint_path
+from training.flow_trainer import check_same_ndf, load_flow
+from training.ndf_trainer import load_frozen_ndf
+from training.stored_codes import read_index
+
+
+class Networks:
+    """The NDF that the configuration names, and its flow where there is one: to reconstruct, none is needed.
+
+    Attributes: cfg, experiment, device, ndf, ndf_path, sources (the paths and SHA-256 of both files). `flow` and
+    `rnvp_path` raise UserError where there is none. Raises UserError where the NDF is missing, or where the flow or
+    the stored codes are of another NDF.
+    """
+
+    def __init__(self, cfg: Namespace):
+        self.cfg, self.experiment, self.device = cfg, Experiment(cfg), pick_device(cfg)
+        self.ndf_path = ndf_checkpoint_path(cfg)
+        self.sources = {"ndf_checkpoint": str(self.ndf_path), "ndf_sha256": fingerprint(self.ndf_path)}
+        self.ndf: NDF = load_frozen_ndf(self.ndf_path, cfg, self.device)
+        path = None if self.ndf.code_kind == "none" else rnvp_checkpoint_path(cfg)
+        self._flow = None if path is None else (path, self._load_flow(path))
+
+    def _load_flow(self, path: Path) -> CodeFlow:
+        ndf_sha256, codes = self.sources["ndf_sha256"], self.experiment.codes
+        self.sources |= {"rnvp_checkpoint": str(path), "rnvp_sha256": fingerprint(path)}
+        flow = load_flow(path, self.cfg, self.ndf.code_shape, ndf_sha256, self.device)
+        if (codes / "train.json").is_file():
+            check_same_ndf(read_index(codes, "train")["sha256"], ndf_sha256, f"the codes in {codes}")
+        return flow
+
+    @property
+    def has_flow(self) -> bool:
+        return self._flow is not None
+
+    @property
+    def flow(self) -> CodeFlow:
+        return self._path_and_flow()[1]
+
+    @property
+    def rnvp_path(self) -> Path:
+        return self._path_and_flow()[0]
+
+    def _path_and_flow(self) -> tuple[Path, CodeFlow]:
+        if self._flow is not None:
+            return self._flow
+        if self.ndf.code_kind == "none":
+            raise UserError(
+                "code_kind none found, a plain NDF without codes for a flow; vector, grid or fused expected. Its test"
+                " shapes: generate.py --mode reconstruct, then evaluate.py --tasks reconstruction"
+            )
+        raise UserError(
+            f"no RealNVP checkpoint in {self.experiment.rnvp_checkpoints}; train one with: python train_rnvp.py"
+            f" --config {self.cfg.config}"
+        )

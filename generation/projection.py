@@ -1,0 +1,147 @@
+"""From a distance field to a dense point cloud on its zero level (NDF, sec. 3.4, Algorithm 1).
+
+A point moves by its predicted distance against the gradient, in mesh units: p <- p - udf(p) grad / |grad|. NDF seeds a
+box three times too wide and keeps 7 % of the seeds; a distance field is 1-Lipschitz, so a coarse lattice of its values
+tells where the surface can be, and seeds are drawn only there.
+
+Of these seeds only those in a thin slab around the surface are projected: its thickness is the same everywhere, and so
+is the number of points per area. Whole cells are shared by sheets that lie close: the number of points near a place of
+demo cars did not go with the true area there (correlation 0.05; with the slab 0.40; a second true cloud 0.6).
+
+From so near, 2 steps do what NDF's 7 do: squared distance to the true surface of demo cars x1e4 0.32, 0.30, 0.29, 0.28
+after 1, 2, 3, 5 steps, but from it to the points 0.41, 0.45, 0.49, 0.55: steps also slide points along the surface.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from configs.errors import UserError
+from models.ndf import NDF
+from models.occupancy import to_grid_coords
+
+HALF_EXTENT = 0.55  # meshes lie in [-0.5, 0.5]^3; predicted surfaces may stand out a little
+LATTICE = 48  # cells per axis of the coarse lattice, an even number
+SLAB = 0.01  # mesh units; seeds farther than this from the surface are not projected
+USUAL_SHARE = 0.25  # of seeds that lie in the slab and end on the surface
+LEAST_SHARE = 0.01  # the same, to be reckoned with
+
+
+class DistanceField:
+    """`field(points)`: distances (N,) and unit directions (N, 3) away from the surface, by autograd of `distance`."""
+
+    device = torch.device("cpu")
+
+    def distance(self, points: Tensor) -> Tensor:
+        """points: (N, 3) mesh units. Returns (N,) mesh units; differentiable in the points."""
+        raise NotImplementedError
+
+    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            points = points.detach().requires_grad_()
+            distance = self.distance(points)
+            (gradient,) = torch.autograd.grad(distance.sum(), points)
+        # No gradient (a clamped or flat place): no direction, and the point stays where it is.
+        return distance.detach(), torch.nn.functional.normalize(gradient, dim=1)
+
+
+class NetworkField(DistanceField):
+    """The distance field that a network decodes from one shape's feature grids."""
+
+    def __init__(self, model: NDF, grids: list[Tensor]):
+        """grids: the feature grids of one shape, [(1, C_i, R_i, R_i, R_i)]."""
+        self.model = model
+        self.grids = grids
+        self.device = grids[0].device
+        # 5-D grid_sample runs on one thread per batch entry: spread a cloud's points over as many entries.
+        self.slices = torch.get_num_threads() if self.device.type == "cpu" else 1
+
+    def distance(self, points: Tensor) -> Tensor:
+        per_slice = -(-len(points) // self.slices)
+        padded = torch.nn.functional.pad(points, (0, 0, 0, per_slice * self.slices - len(points)))
+        grids = [grid.expand(self.slices, -1, -1, -1, -1) for grid in self.grids]
+        return self.model.query(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids).flatten()[: len(points)]
+
+
+def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: float) -> tuple[Tensor, Tensor]:
+    """Move points to the zero level in at most `num_steps` steps; those nearer than `tolerance` move no more.
+
+    points: (N, 3) mesh units. Returns the moved points (N, 3) and their last known distances (N,), mesh units.
+    """
+    points = points.clone()
+    distances = torch.full_like(points[:, 0], torch.inf)
+    active = torch.arange(len(points), device=points.device)
+    for _ in range(num_steps):
+        distance, direction = field(points[active])
+        distances[active] = distance
+        moving = distance > tolerance
+        active = active[moving]
+        if not len(active):
+            return points, distances
+        points[active] -= distance[moving, None] * direction[moving]
+    with torch.no_grad():
+        distances[active] = field.distance(points[active])
+    return points, distances
+
+
+@torch.no_grad()
+def cells_near_surface(distance: Callable[[Tensor], Tensor], chunk: int, device: torch.device) -> tuple[Tensor, float]:
+    """Centres of the lattice cells that can hold surface: distance at the centre below half the diagonal.
+
+    Returns centres (M, 3) mesh units and the cell's side. 1.5 half diagonals are allowed, since a network's field is
+    only about 1-Lipschitz. Cells twice as wide are looked at first: most hold none, and their parts are left out.
+    """
+    side = 4 * HALF_EXTENT / LATTICE
+    axis = (torch.arange(LATTICE // 2, device=device) + 0.5) * side - HALF_EXTENT
+    centres = near_surface(distance, torch.cartesian_prod(axis, axis, axis), side, chunk)
+    side /= 2
+    corner = torch.tensor([-side / 2, side / 2], device=device)
+    parts = (centres[:, None] + torch.cartesian_prod(corner, corner, corner)).flatten(0, 1)  # (8 M, 3)
+    return near_surface(distance, parts, side, chunk), side
+
+
+def near_surface(distance: Callable[[Tensor], Tensor], centres: Tensor, side: float, chunk: int) -> Tensor:
+    """Those of the cells' centres (M, 3) whose cell can hold surface."""
+    values = [distance(part) for part in centres.split(chunk)]
+    return centres[torch.cat(values) < 1.5 * side * 3**0.5 / 2]
+
+
+def dense_point_cloud(
+    field: DistanceField,
+    num_points: int,
+    generator: torch.Generator,
+    num_steps: int = 2,
+    filter_val: float = 0.009,
+    chunk: int = 50_000,
+) -> Tensor:
+    """Points on the zero level of a field, as many per area everywhere: seeds from a slab around it, projected.
+
+    A seed is kept where the field ends below filter_val; where that is more than SLAB, the slab is as thick.
+
+    generator: a CPU generator, so that one seed gives one cloud on every device. chunk: points projected at a time.
+    Returns (num_points, 3) float32 on the field's device, mesh units.
+    Raises UserError if the field has no zero level in the box.
+    """
+    device = field.device
+    centres, side = cells_near_surface(field.distance, chunk, device)
+    kept, count, tried = [], 0, 0
+    while len(centres) and tried < num_points / LEAST_SHARE + chunk:
+        share = max(count / tried, LEAST_SHARE) if tried else USUAL_SHARE  # of the seeds so far that were kept
+        num_seeds = min(chunk, int(1.05 * (num_points - count) / share) + 64)
+        tried += num_seeds
+        cell = torch.randint(len(centres), (num_seeds,), generator=generator).to(device)
+        jitter = (torch.rand(num_seeds, 3, generator=generator) - 0.5).to(device)
+        seeds = centres[cell] + side * jitter
+        with torch.no_grad():
+            seeds = seeds[field.distance(seeds) < max(SLAB, filter_val)]
+        points, distances = project(field, seeds, num_steps, tolerance=filter_val / 20)
+        points = points[(distances < filter_val) & (points.abs() < HALF_EXTENT).all(dim=1)]
+        kept.append(points)
+        count += len(points)
+        if count >= num_points:
+            return torch.cat(kept)[:num_points]
+    raise UserError(
+        f"the decoder found {count} of {num_points} surface points for a shape;"
+        " train the NDF longer, or raise --filter_val"
+    )

@@ -1,0 +1,101 @@
+"""What to decode: new shapes of the flow, test shapes from their input points, and paths between two of these."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from configs.errors import UserError
+from dataprocessing.shapes import shape_name
+from generation.latents import codes_of, draw_latents
+from generation.networks import Networks
+from training.shape_samples import read_input_cloud, split_folders
+from training.stored_codes import encode_clouds
+
+Code = Tensor | list[Tensor]  # (1, *code_shape); of a plain NDF its pyramid, [(1, C_i, R_i, R_i, R_i)]
+
+
+@dataclass
+class Shapes:
+    """Codes to decode, each a batch of one, with a folder name for each and what the index of their files says."""
+
+    names: list[str]
+    codes: Sequence[Code]
+    facts: Sequence[dict[str, Any]] = ()
+
+
+class InputCodes(Sequence[Code]):
+    """The codes of shapes, each encoded from its stored input cloud when it is asked for.
+
+    Encoded in the batches of `stored_codes.encode_splits`, since a batch of another size rounds differently; the
+    pyramid of a plain NDF is not stored, and too large for more than one at a time.
+    """
+
+    def __init__(self, networks: Networks, folders: list[Path], num: int | None = None):
+        """folders: of all shapes of the split; num: how many of them count, default all."""
+        self.networks, self.folders, self.num = networks, folders, len(folders[:num])
+        self.batch_size = 1 if networks.ndf.code_kind == "none" else networks.cfg.batch_size
+        self._start, self._batch = -1, []
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __getitem__(self, n: Any) -> Any:
+        if not 0 <= n < self.num:
+            raise IndexError(n)
+        start = n - n % self.batch_size
+        if start != self._start:
+            self._start, self._batch = start, self._encode(self.folders[start : start + self.batch_size])
+        return self._batch[n - start]
+
+    def _encode(self, folders: list[Path]) -> list[Code]:
+        cfg = self.networks.cfg
+        clouds = np.stack([read_input_cloud(folder, cfg) for folder in folders])
+        codes = encode_clouds(self.networks.ndf, clouds, cfg, self.networks.device)
+        return list(codes.float().split(1)) if isinstance(codes, Tensor) else [codes]
+
+
+def sampled(networks: Networks, num: int, seed: int) -> Shapes:
+    """New shapes, numbers 0, 1, ... of a seed. None depends on the others, on the device or on how many there are."""
+    facts = [{"seed": seed, "number": n, "temperature": networks.cfg.temperature} for n in range(num)]
+    return Shapes([str(n) for n in range(num)], sampled_codes(networks, num, seed).split(1), facts)
+
+
+def sampled_codes(networks: Networks, num: int, seed: int, first: int = 0) -> Tensor:
+    """The codes (num, *code_shape) of the shapes with the numbers first, first + 1, ... of a seed."""
+    return codes_of(networks, networks.cfg.temperature * draw_latents(networks, num, seed, first))
+
+
+def reconstructed(networks: Networks, split: str, num: int | None = None) -> Shapes:
+    """The first shapes of a split, encoded from their input points: needs neither a flow nor stored codes."""
+    folders = split_folders(networks.cfg)[split]
+    return Shapes([shape_name(folder) for folder in folders[:num]], InputCodes(networks, folders, num))
+
+
+def interpolated(networks: Networks, num: int) -> Shapes:
+    """A straight path between the latents z of two test shapes: every point of it is a likely shape.
+
+    Raises UserError if no test shape has the name that `interpolate_from` or `interpolate_to` gives.
+    """
+    cfg, folders = networks.cfg, split_folders(networks.cfg)["test"]
+    names = [shape_name(folder) for folder in folders]
+    ends = [find_shape(names, cfg.interpolate_from, default=0), find_shape(names, cfg.interpolate_to, default=1)]
+    codes = InputCodes(networks, folders)
+    z, _ = networks.flow(torch.cat([codes[end] for end in ends]))
+    share = torch.linspace(0, 1, num, device=networks.device)[:, None]
+    path = networks.flow.inverse((1 - share) * z[0] + share * z[1])
+    facts = [{"between": [names[end] for end in ends], "share": n / max(1, num - 1)} for n in range(num)]
+    return Shapes([f"{n:03d}" for n in range(num)], path.split(1), facts)
+
+
+def find_shape(names: list[str], name: str | None, default: int) -> int:
+    """The place of a test shape by name, or the default one. Raises UserError if there is none of that name."""
+    if name is None:
+        return min(default, len(names) - 1)
+    if name not in names:
+        raise UserError(f"no test shape is named {name!r}; the test split has {', '.join(names[:3])}, ...")
+    return names.index(name)

@@ -1,0 +1,132 @@
+"""NDF: a voxelized point cloud in, unsigned distances at query points out (Chibane et al., NeurIPS 2020, sec. 3).
+
+`NDF()` without arguments is the published network: its parameter names and shapes are those of released checkpoints.
+Letters: B batch, N points, C channels, R nodes per axis, K places where a point looks features up.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+NDF_CHANNELS = (16, 32, 64, 128, 128, 128)
+DISPLACEMENT = 0.0722  # distance of the neighbour places from the point, in grid coordinates
+
+
+def place_offsets(num_places: int = 7, displacement: float = DISPLACEMENT) -> Tensor:
+    """Offsets (K, 3) of the places: the point itself, then (K = 7) - and + along each of its own coordinates."""
+    offsets = torch.zeros(7, 3)
+    for axis in range(3):
+        offsets[1 + 2 * axis, axis] = -displacement
+        offsets[2 + 2 * axis, axis] = displacement
+    return offsets[:num_places]
+
+
+def pointwise(layer: nn.Conv1d, h: Tensor) -> Tensor:
+    """A kernel-1 convolution, channels last, which a CPU does several times faster: (B, N, C) -> (B, N, C')."""
+    return F.linear(h, layer.weight.squeeze(-1), layer.bias)
+
+
+def look_up(grids: list[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
+    """Interpolate feature grids trilinearly at the places around each point.
+
+    grids: [(B, C_i, R_i, R_i, R_i)], axes x y z; p: (B, N, 3) grid coordinates, order z y x; offsets: (K, 3).
+    Returns (B, N, sum C_i * K), channel by channel, place fastest.
+    """
+    places = p[:, None] + offsets[:, None]  # (B, K, N, 3)
+    found = [
+        F.grid_sample(grid, places[:, :, None].to(grid.dtype), padding_mode="border", align_corners=True)[:, :, :, 0]
+        for grid in grids
+    ]  # each (B, C_i, K, N)
+    return torch.cat(found, dim=1).flatten(1, 2).transpose(1, 2)
+
+
+class NDF(nn.Module):
+    """Neural unsigned distance field.
+
+    channels: channels of the pyramid's levels f1, f2, ...; level i has R / 2^(i-1) nodes per axis.
+    hidden_dim: width of fc_1 and fc_2, half that of fc_0.
+    feature_channels: channels that a point looks up; default: those of f0, f1, ...
+    num_places: 7 as NDF, or 1: the point itself only.
+
+    A network is used in three stages, so that a shape is encoded once and its grids are made once:
+    `encode(x)` gives the code, `features(code)` the grids, `query(p, grids)` the distances. Here the code is the
+    list of grids itself; networks with a bottleneck (`shape_codes.py`) override the first two.
+    """
+
+    code_kind = "none"
+
+    def __init__(
+        self,
+        channels: tuple[int, ...] = NDF_CHANNELS,
+        hidden_dim: int = 256,
+        feature_channels: int | None = None,
+        num_places: int = 7,
+    ):
+        super().__init__()
+        self.num_levels = len(channels)
+        self._add_pyramid(channels)
+        self.feature_channels = 1 + sum(channels) if feature_channels is None else feature_channels
+        self.register_buffer("offsets", place_offsets(num_places), persistent=False)
+        point_numbers = self.feature_channels * len(self.offsets) + 3
+        self.fc_0 = nn.Conv1d(point_numbers, 2 * hidden_dim, 1)
+        self.fc_1 = nn.Conv1d(2 * hidden_dim, hidden_dim, 1)
+        self.fc_2 = nn.Conv1d(hidden_dim, hidden_dim, 1)
+        self.fc_out = nn.Conv1d(hidden_dim, 1, 1)
+        # A start near a mean distance: at 0 the final ReLU may be off everywhere, and then it never learns.
+        nn.init.constant_(self.fc_out.bias, 0.05)
+
+    def _add_pyramid(self, channels: tuple[int, ...]) -> None:
+        """Make the encoder's layers under the names that published weights carry."""
+        self.conv_in = nn.Conv3d(1, channels[0], 3, padding=1, padding_mode="zeros")
+        self.conv_in_bn = nn.BatchNorm3d(channels[0])
+        for i, (c_in, c_out) in enumerate(zip(channels, channels[1:], strict=False)):
+            self.add_module(f"conv_{i}", nn.Conv3d(c_in, c_out, 3, padding=1, padding_mode="zeros"))
+            self.add_module(f"conv_{i}_1", nn.Conv3d(c_out, c_out, 3, padding=1, padding_mode="zeros"))
+            self.add_module(f"conv{i}_1_bn", nn.BatchNorm3d(c_out))
+
+    def pyramid(self, x: Tensor) -> list[Tensor]:
+        """x: (B, R, R, R) occupancy, axes x y z. Returns f0 = x, f1, ...: [(B, C_i, R_i, R_i, R_i)]."""
+        x = x.unsqueeze(1)
+        levels = [x]
+        x = self.conv_in_bn(F.relu(self.conv_in(x)))
+        levels.append(x)
+        for i in range(self.num_levels - 1):
+            x = F.max_pool3d(x, 2)
+            x = F.relu(self.get_submodule(f"conv_{i}")(x))
+            x = F.relu(self.get_submodule(f"conv_{i}_1")(x))
+            x = self.get_submodule(f"conv{i}_1_bn")(x)
+            levels.append(x)
+        return levels
+
+    def encode(self, x: Tensor) -> list[Tensor]:
+        return self.pyramid(x)
+
+    def training_code(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The code that the decoder is trained with, and what it costs beside the loss: (B,) nats, 0 here."""
+        return self.encode(x), x.new_zeros(len(x))
+
+    def features(self, code: list[Tensor]) -> list[Tensor]:
+        return code
+
+    def query(self, p: Tensor, grids: list[Tensor]) -> Tensor:
+        """p: (B, N, 3) grid coordinates (z, y, x in [-1, 1]). Returns (B, N) unsigned distances in mesh units."""
+        found = torch.cat([self.look_up(p, grids), p], dim=2)  # (B, N, K C + 3)
+        return self.activate(self.point_network(found))
+
+    def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
+        """The features of each point, (B, N, K C)."""
+        return look_up(grids, p, self.offsets)
+
+    def point_network(self, found: Tensor) -> Tensor:
+        h = F.relu(pointwise(self.fc_0, found))  # (B, N, 512)
+        h = F.relu(pointwise(self.fc_1, h))  # (B, N, 256)
+        h = F.relu(pointwise(self.fc_2, h))  # (B, N, 256)
+        return pointwise(self.fc_out, h).squeeze(2)  # (B, N)
+
+    def activate(self, raw: Tensor) -> Tensor:
+        """What makes the last layer's number a distance."""
+        return F.relu(raw)
+
+    def forward(self, p: Tensor, x: Tensor) -> Tensor:
+        """p: (B, N, 3) grid coordinates; x: (B, R, R, R) occupancy. Returns (B, N) distances in mesh units."""
+        return self.query(p, self.features(self.encode(x)))

@@ -1,0 +1,242 @@
+"""The NDF trainer: the loss, resuming bit for bit, stopping on a signal, batches that depend on the step alone."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import read_config
+from tiny_experiment import SMALL, write_shapes
+
+from configs.config_loader import get_config
+from configs.errors import UserError
+from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
+from dataprocessing.voxelized_pointcloud_sampling import voxelize
+from models.occupancy import occupancy_from_points, to_grid_coords
+from training.checkpoints import latest_checkpoint, load_checkpoint
+from training.ndf_trainer import NDFTrainer, clamped_l1, load_frozen_ndf, training_loss, validate, with_hardest
+from training.shape_samples import ShapeSteps, far_files, split_folders, validation_batches
+from training.training_run import EXIT_STOPPED, AveragedWeights, learning_rate, step_seed
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    write_shapes(tmp_path)
+    return tmp_path
+
+
+def trainer(folder: Path, **options: object) -> NDFTrainer:
+    cfg = read_config(folder, **(SMALL | options))
+    return NDFTrainer(cfg, split_folders(cfg))
+
+
+def final_state(folder: Path, name: str) -> dict:
+    return load_checkpoint(latest_checkpoint(folder / "experiments" / name / "checkpoints_ndf"))
+
+
+def assert_same(a: object, b: object) -> None:
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    else:
+        assert a == b
+
+
+def test_four_steps_are_two_and_a_resume_and_two(shapes: Path, monkeypatch: pytest.MonkeyPatch):
+    assert trainer(shapes, exp_name="whole").train() == 0
+    stopped = trainer(shapes, exp_name="halves")
+    plain_step = stopped.train_step
+
+    def step_then_signal(batch: dict) -> torch.Tensor:
+        loss = plain_step(batch)
+        if stopped.run.step == 2:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return loss
+
+    monkeypatch.setattr(stopped, "train_step", step_then_signal)
+    assert stopped.train() == EXIT_STOPPED
+    assert stopped.run.step == 2
+    torch.randn(100)  # whatever else drew random numbers in between
+    resumed = trainer(shapes, exp_name="halves")
+    assert resumed.run.step == 2
+    assert resumed.train() == 0
+    whole, halves = final_state(shapes, "whole"), final_state(shapes, "halves")
+    assert whole["step"] == halves["step"] == 4
+    for key in ("model_state_dict", "optimizer_state_dict", "step"):
+        assert_same(whole[key], halves[key])
+
+
+def test_training_learns_and_a_finished_run_does_nothing(shapes: Path, capsys: pytest.CaptureFixture):
+    first = trainer(shapes, num_epochs=60)
+    seen = validation_batches(split_folders(first.cfg)["train"], first.cfg)
+    cpu = torch.device("cpu")
+    at_first = validate(first.model, seen, first.cfg, cpu)["clamped_l1"]
+    first.train()
+    assert validate(first.model, seen, first.cfg, cpu)["clamped_l1"] < 0.4 * at_first
+    capsys.readouterr()
+    before = final_state(shapes, "test")
+    assert trainer(shapes, num_epochs=60).train() == 0
+    assert "already trained: 120 steps" in capsys.readouterr().out
+    assert_same(before, final_state(shapes, "test"))
+
+
+def test_checkpoint_freezes_to_the_network_that_was_trained(shapes: Path):
+    run = trainer(shapes)
+    run.train()
+    path = latest_checkpoint(shapes / "experiments" / "test" / "checkpoints_ndf")
+    # Sizes come from the checkpoint, not from the config.
+    model = load_frozen_ndf(path, read_config(shapes, **(SMALL | {"hidden_dim": 99})), torch.device("cpu"))
+    p, x = torch.rand(1, 20, 3) - 0.5, (torch.rand(1, 9, 9, 9) > 0.7).float()
+    with torch.no_grad():
+        assert torch.equal(model(p, x), run.model.eval()(p, x))
+    assert not any(q.requires_grad for q in model.parameters())
+    with pytest.raises(UserError, match="trained with code_kind = vector, the config says grid"):
+        load_frozen_ndf(path, read_config(shapes, **(SMALL | {"code_kind": "grid"})), torch.device("cpu"))
+    with pytest.raises(UserError, match="trained with latent_dim = 5, the config says 6; .* another --exp_name"):
+        trainer(shapes, latent_dim=6)
+
+
+def test_loss_is_the_clamped_l1_with_a_gradient_wherever_it_is_wrong():
+    predicted = torch.tensor([0.02, 0.30, 0.30, 0.05, 0.0], requires_grad=True)
+    distances = torch.tensor([0.05, 0.05, 0.50, 0.50, 0.0])
+    loss = clamped_l1(predicted, distances, 0.1).mean()
+    assert loss.item() == pytest.approx((0.03 + 0.25 + 0 + 0.05 + 0) / 5)
+    loss.backward()
+    assert predicted.grad.sign().tolist() == [-1, 1, 0, -1, 0]
+
+
+def test_the_hardest_candidates_are_those_with_the_greatest_loss(shapes: Path):
+    run = trainer(shapes, code_noise=0)
+    model, batch = run.model.eval(), run.steps[0]
+    x = occupancy_from_points(batch["cloud"], 9, -0.5, 0.5)
+    grids = model.features(model.encode(x))
+    harder = with_hardest(model, grids, batch, run.cfg)
+    assert torch.equal(harder["points"][:, :67], batch["points"])
+    predicted = model(to_grid_coords(batch["candidates"]), x)
+    losses = clamped_l1(predicted, batch["candidate_distances"], run.cfg.max_dist)
+    for shape in range(2):
+        worst = losses[shape].argsort(descending=True)[:3]
+        assert torch.equal(harder["points"][shape, 67:], batch["candidates"][shape, worst])
+        assert torch.equal(harder["distances"][shape, 67:], batch["candidate_distances"][shape, worst])
+    every = clamped_l1(model(to_grid_coords(harder["points"]), x), harder["distances"], run.cfg.max_dist)
+    assert training_loss(model, batch, run.cfg).item() == pytest.approx(every.mean().item())
+
+
+def test_candidates_are_drawn_far_from_the_surface_and_mirrored_with_the_shape(shapes: Path):
+    folders = split_folders(read_config(shapes))["train"]
+    cfg = read_config(shapes, **SMALL | {"num_hard_points": 6})
+    steps, plain = ShapeSteps(folders, cfg), ShapeSteps(folders, read_config(shapes, **SMALL, mirror=False))
+    files = [boundary_samples(0.08), UNIFORM_SAMPLES, GAP_SAMPLES]  # not those of sigma 0.003
+    stored = [np.concatenate([np.load(folder / name)["points"] for folder in folders]) for name in files]
+    signs = []
+    for step in range(3):
+        batch, as_stored = steps[step], plain[step]["cloud"]
+        assert batch["candidates"].shape == (2, 16 * 6, 3)
+        for cloud, candidates, own in zip(batch["cloud"], batch["candidates"].numpy(), as_stored, strict=True):
+            signs.append(1 if torch.equal(cloud, own) else -1)
+            candidates = candidates * np.float32([signs[-1], 1, 1])
+            for third, points in zip(np.split(candidates, 3), stored, strict=True):
+                assert np.abs(third[:, None] - points).max(axis=2).min(axis=1).max() < 1e-6
+    assert set(signs) == {-1, 1}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_looking_for_hard_points_leaves_every_weight_its_gradient(shapes: Path, precision: str):
+    run = trainer(shapes, precision=precision)
+    training_loss(run.model, run.steps[0], run.cfg).backward()
+    missing = [name for name, weight in run.model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert missing == []
+
+
+def test_hard_points_come_from_all_samples_where_none_is_far(shapes: Path):
+    near_only = {"sample_ratio": [0, 1], "uniform_ratio": 0, "gap_ratio": 0}
+    assert far_files(read_config(shapes, **SMALL, **near_only)) == [True]
+
+
+def test_without_hard_points_there_are_no_candidates(shapes: Path):
+    run = trainer(shapes, num_hard_points=0)
+    batch = run.steps[0]
+    assert set(batch) == {"cloud", "points", "distances"}
+    assert torch.isfinite(training_loss(run.model, batch, run.cfg))
+
+
+def test_occupancy_equals_preprocessings(shapes: Path):
+    clouds = np.random.default_rng(0).uniform(-0.55, 0.55, (2, 301, 3)).astype(np.float32)
+    found = occupancy_from_points(torch.from_numpy(clouds), 17, -0.5, 0.5)
+    for cloud, grid in zip(clouds, found, strict=True):
+        assert np.array_equal(grid.numpy() > 0, voxelize(cloud, 17, -0.5, 0.5))
+
+
+def test_batches_depend_on_seed_and_step_alone_and_show_each_shape_once(shapes: Path):
+    cfg = read_config(shapes, **SMALL)
+    folders = split_folders(cfg)["train"]
+    one, two = ShapeSteps(folders, cfg), ShapeSteps(folders, cfg)
+    two.read_all()  # in memory or not: the same
+    for step in (3, 0):
+        assert_same(one[step], two[step])
+    assert one[0]["points"].shape == (2, 67, 3)
+    assert one[0]["distances"].dtype == torch.float32
+    assert not torch.equal(one[0]["points"], one[2]["points"])
+    radii = torch.cat([one[step]["cloud"].norm(dim=-1).mean(dim=1) for step in range(2)])
+    assert len(set(radii.mul(1000).round().tolist())) == 4
+    other = ShapeSteps(folders, get_config(["--config", str(shapes / "config.txt"), "--seed", "1"]))
+    assert not torch.equal(one[0]["points"], other[0]["points"])
+
+
+def test_sample_shares_and_mirroring(shapes: Path):
+    cfg = read_config(shapes, **SMALL, uniform_ratio=0.25, gap_ratio=0.125)
+    folders = split_folders(cfg)["train"]
+    steps = ShapeSteps(folders, cfg)
+    assert steps.shares == pytest.approx([0.625 * 0.4, 0.625 * 0.6, 0.25, 0.125])
+    batch = steps[0]["points"][0].abs().double().numpy()  # mirrored or not
+    bounds = np.round(np.cumsum([0.625, 0.25, 0.125]) * 67).astype(int)
+    for name, start, end in ((UNIFORM_SAMPLES, *bounds[:2]), (GAP_SAMPLES, *bounds[1:])):
+        stored = np.concatenate([np.load(folder / name)["points"] for folder in folders])
+        found = np.abs(batch[:, None] - np.abs(stored)).max(axis=2).min(axis=1) < 1e-6
+        assert np.flatnonzero(found).tolist() == list(range(start, end))
+    plain = ShapeSteps(folders, read_config(shapes, **SMALL, uniform_ratio=0.25, gap_ratio=0.125, mirror=False))
+    flipped = [torch.equal(plain[s]["cloud"][i], steps[s]["cloud"][i]) for s in range(4) for i in range(2)]
+    assert 0 < sum(flipped) < 8
+
+
+def test_validation_is_fixed(shapes: Path):
+    cfg = read_config(shapes, **SMALL)
+    folders = split_folders(cfg)["val"]
+    one, two = (validation_batches(folders, cfg, points_per_shape=33) for _ in range(2))
+    assert_same(one[0], two[0])
+
+
+def test_missing_samples_say_what_to_run(shapes: Path):
+    cfg = read_config(shapes, **(SMALL | {"input_res": 11}))
+    with pytest.raises(UserError, match=r"voxelized_point_cloud_11res_53points.npz; make it with: .*preprocess.py"):
+        NDFTrainer(cfg, split_folders(cfg)).train()
+
+
+def test_learning_rate_warms_up_and_decays():
+    rates = [learning_rate(step, 1000, 2.0, 100) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.02)
+    assert max(rates) == rates[100] == pytest.approx(2.0, rel=1e-3)
+    assert rates[-1] == pytest.approx(0.02, rel=0.01)
+    assert all(a >= b for a, b in zip(rates[100:], rates[101:], strict=False))
+
+
+def test_seeds_of_steps_differ():
+    assert len({step_seed(seed, step) for seed in range(10) for step in range(1000)}) == 10_000
+
+
+def test_averaged_weights_follow_the_definition():
+    model = torch.nn.Linear(2, 1, bias=False)
+    average = AveragedWeights(model, decay=0.9)
+    expected = model.weight.detach().clone()
+    for step in range(50):
+        with torch.no_grad():
+            model.weight.add_(1.0)
+        average.update(model, step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * model.weight.detach()
+    torch.testing.assert_close(average.model.weight, expected)

@@ -1,0 +1,160 @@
+"""Checkpoints: one file holds weights, optimiser, step, best validation value, configuration and commit.
+
+Files are read with `weights_only=True`: a checkpoint from a stranger cannot run code. Names are NDF's
+`checkpoint_{h}h_{m}m_{s}s_{seconds}.tar`, without its colons (which some file systems refuse); both are read.
+"""
+
+import hashlib
+import io
+import pickle
+import re
+import subprocess
+import zipfile
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from configs.errors import UserError
+from configs.files import atomic_path
+from configs.layout import ROOT, Experiment, absolute
+
+BEST = "best.tar"
+_TIMED_NAME = re.compile(r"checkpoint_\d+h[:_]\d+m[:_]\d+s_([\d.]+)\.tar$")
+
+
+def timed_name(seconds: float) -> str:
+    """The name of a checkpoint after so many seconds of training: checkpoint_0h_5m_3s_303.25.tar."""
+    minutes, whole_seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"checkpoint_{hours}h_{minutes}m_{whole_seconds}s_{seconds:.2f}.tar"
+
+
+def timed_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a folder in the order of their training time, with or without colons in their names."""
+    found = [(float(match[1]), path) for path in folder.glob("*.tar") if (match := _TIMED_NAME.search(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    return next(reversed(timed_checkpoints(folder)), None)
+
+
+def best_checkpoint(folder: Path) -> Path | None:
+    """The one with the best validation value; where a folder has none (NDF's), the latest."""
+    best = folder / BEST
+    return best if best.is_file() else latest_checkpoint(folder)
+
+
+def ndf_checkpoint_path(cfg: Namespace) -> Path:
+    """The NDF that `ndf_checkpoint` names, or this experiment's best. Raises UserError without one."""
+    if cfg.ndf_checkpoint:
+        path = absolute(cfg.ndf_checkpoint)
+        path = best_checkpoint(path) or path if path.is_dir() else path
+    else:
+        path = best_checkpoint(Experiment(cfg).ndf_checkpoints)
+    if path is None or not path.is_file():
+        where = path or Experiment(cfg).ndf_checkpoints
+        raise UserError(f"no NDF checkpoint in {where}; train one with: python train_ndf.py --config {cfg.config}")
+    return path
+
+
+def rnvp_checkpoint_path(cfg: Namespace) -> Path | None:
+    """The flow that `rnvp_checkpoint` names, or this experiment's best, or None where it has none.
+
+    Raises UserError where there is no file of that name.
+    """
+    if not cfg.rnvp_checkpoint:
+        return best_checkpoint(Experiment(cfg).rnvp_checkpoints)
+    named = absolute(cfg.rnvp_checkpoint)
+    path = best_checkpoint(named) if named.is_dir() else named
+    if path is None or not path.is_file():
+        raise UserError(f"no RealNVP checkpoint in {named}; train one with: python train_rnvp.py --config {cfg.config}")
+    return path
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file: tells codes of one checkpoint from those of another."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any], is_best: bool) -> Path:
+    """Write `state` as the latest checkpoint (and as the best one), then drop the latest before it."""
+    before = timed_checkpoints(folder)
+    path = folder / timed_name(state["training_time"])
+    write_state(state, *[path, folder / BEST] if is_best else [path])
+    for old in before:
+        if old != path:
+            old.unlink(missing_ok=True)
+    return path
+
+
+def write_state(state: dict[str, Any], *targets: Path) -> None:
+    """Write `state` to each of the files, whole or not at all."""
+    content = io.BytesIO()  # by way of memory: on a full disk torch.save raises no OSError
+    torch.save(state, content)
+    for target in targets:
+        with atomic_path(target) as spare:
+            spare.write_bytes(content.getbuffer())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU. Raises UserError when there is none, or when it is no checkpoint."""
+    if not path.is_file():
+        raise UserError(
+            f"no checkpoint at {path}; give the path of a .tar file that train_ndf.py or train_rnvp.py wrote"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        reason = str(error).split("\n")[0][:120]
+        raise UserError(f"{path} cannot be read as a checkpoint ({reason}); is it complete?") from error
+    if not isinstance(state, dict) or "model_state_dict" not in state:
+        raise UserError(f"{path} holds no model_state_dict; a checkpoint of this project or of NDF is expected")
+    return state
+
+
+def load_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor], source: Path) -> None:
+    """Put weights into a model. Raises UserError that names the first parameter that does not fit."""
+    own = model.state_dict()
+    weights = {name.removeprefix("module."): value for name, value in weights.items()}  # saved from DataParallel
+    for name, value in own.items():
+        if name not in weights:
+            raise UserError(f"{source} is of another architecture: it lacks {name}; check code_kind and the sizes")
+        if weights[name].shape != value.shape:
+            raise UserError(
+                f"{source} is of another architecture: {name} is {tuple(weights[name].shape)} there and"
+                f" {tuple(value.shape)} by the config; check code_kind and the sizes"
+            )
+    if surplus := sorted(set(weights) - set(own)):
+        raise UserError(f"{source} is of another architecture: it has {surplus[0]} too; check code_kind and the sizes")
+    model.load_state_dict(weights)
+
+
+def check_same_options(
+    found: Mapping[str, Any], wanted: Mapping[str, Any], names: tuple[str, ...], source: Path
+) -> None:
+    """Raise UserError at the first of the options `names` that differs between a checkpoint and the config."""
+    for name in names:
+        if name in found and found[name] != wanted[name]:
+            raise UserError(
+                f"{source} was trained with {name} = {found[name]}, the config says {wanted[name]};"
+                " use the same value, or another --exp_name"
+            )
+
+
+def current_commit() -> str:
+    """The commit that the code is at, or "unknown" outside a git checkout."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() or "unknown"

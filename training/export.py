@@ -1,0 +1,59 @@
+"""Leave an experiment's trained weights as small files for others: `python -m training.export --config ...`.
+
+The NDF goes to models/pretrained/EXP_NAME_ndf.tar, halved to float16, with what is needed to use it and no more (no
+state of the optimiser). The flow is bound to the codes of that very file: name it as ndf_checkpoint, train the flow
+with train_rnvp.py, and run this again, which writes models/pretrained/EXP_NAME_rnvp.tar, in float32 (it is small, and
+its likelihoods are to be exact).
+"""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from configs.config_loader import get_config
+from configs.errors import run
+from configs.layout import PRETRAINED, Experiment
+from training.checkpoints import best_checkpoint, load_checkpoint, write_state
+
+KEPT = ("training_time", "step", "epoch", "best", "best_step", "config", "commit")
+KEPT_OF_FLOW = ("ema_state_dict", "ndf_sha256", "flow_noise", "nll_nats_per_dim")
+
+
+def main(argv: list[str] | None = None) -> int:
+    cfg = get_config(argv)
+    experiment = Experiment(cfg)
+    for folder, kind in ((experiment.ndf_checkpoints, "ndf"), (experiment.rnvp_checkpoints, "rnvp")):
+        source = best_checkpoint(folder)
+        if source is None:
+            print(f"nothing to export in {folder}")
+            continue
+        target = exported_path(cfg, kind)
+        write_small(source, target)
+        print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, from {source}")
+    return 0
+
+
+def exported_path(cfg: Namespace, kind: str) -> Path:
+    """kind: ndf or rnvp."""
+    return PRETRAINED / f"{cfg.exp_name}_{kind}.tar"
+
+
+def write_small(source: Path, target: Path) -> None:
+    """Write the weights of checkpoint `source`, and what says how they came about, to `target`."""
+    state = load_checkpoint(source)
+    small: dict[str, Any] = {key: state[key] for key in KEPT if key in state}
+    if "ema_state_dict" in state:
+        small |= {key: state[key] for key in KEPT_OF_FLOW} | {"model_state_dict": {}}
+    else:
+        small["model_state_dict"] = {name: halved(value) for name, value in state["model_state_dict"].items()}
+    write_state(small, target)
+
+
+def halved(value: torch.Tensor) -> torch.Tensor:
+    return value.half() if value.dtype == torch.float32 else value
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,166 @@
+"""Training a RealNVP on frozen shape codes."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from configs.devices import pick_device
+from configs.errors import UserError
+from configs.layout import Experiment
+from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
+from training.checkpoints import check_same_options, load_checkpoint, load_weights
+from training.stored_codes import load_codes, read_index
+from training.training_run import (
+    EXIT_STOPPED,
+    AveragedWeights,
+    StopRequest,
+    TrainingRun,
+    learning_rate,
+    record_config,
+    step_seed,
+)
+
+VALIDATION_DRAWS = 8  # draws of the noise on each validation code: their mean is steady enough to compare steps by
+
+
+class FlowTrainer:
+    """One experiment's flow, from nothing or from its latest checkpoint. The codes are whole in memory."""
+
+    def __init__(self, cfg: Namespace):
+        self.cfg, self.experiment = cfg, Experiment(cfg)
+        self.device = pick_device(cfg)
+        self.noise = cfg.flow_noise
+        train, val = load_codes(cfg, "train"), load_codes(cfg, "val").one_per_shape()
+        self.train_codes, self.val_codes = train.tensor().to(self.device), val.tensor().to(self.device)
+        self.plain_codes = train.one_per_shape().tensor().to(self.device)
+        torch.manual_seed(cfg.seed)
+        flow = build_flow(cfg.code_kind, tuple(self.train_codes.shape[1:]), **flow_options(vars(cfg)))
+        flow.fit_whitening(self.train_codes.cpu(), self.noise)
+        self.flow = flow.to(self.device)
+        optimizer = torch.optim.AdamW(
+            self.flow.parameters(), lr=cfg.flow_lr, weight_decay=cfg.flow_weight_decay, fused=True
+        )
+        self.run = TrainingRun(cfg, self.experiment.rnvp_checkpoints, self.flow, optimizer)
+        self.average = AveragedWeights(self.flow, cfg.flow_ema)
+        self.ndf_sha256 = read_index(self.experiment.codes, "train")["sha256"]
+        if state := self.run.resume(("code_kind", *FLOW_OPTIONS)):
+            check_same_ndf(state["ndf_sha256"], self.ndf_sha256, f"the flow in {self.run.folder}")
+            self.average.model.load_state_dict(state["ema_state_dict"])
+
+    @property
+    def finished(self) -> bool:
+        patience = self.cfg.flow_patience * self.cfg.flow_val_every
+        return self.run.step >= self.cfg.flow_steps or self.run.step - self.run.best_step >= patience
+
+    def train(self) -> int:
+        """Train until the last step, or until validation stops improving. Returns 0, or EXIT_STOPPED when told to."""
+        run, stop = self.run, StopRequest()
+        if self.finished:
+            print(f"already trained: {run.step} steps, best validation NLL {run.best:.4f} nats/dim in {run.folder}")
+            return 0
+        record_config(self.cfg, "train_rnvp")
+        above = int((self.flow.noise_sd(self.noise) < 1).sum())
+        entries = "principal directions" if self.cfg.code_kind == "vector" else "numbers"
+        print(
+            f"{above} of {self.flow.dim} {entries} of the codes vary by more than the noise"
+            f" (sd {self.noise:g} of their spread)"
+        )
+        gaussian = self.flow.gaussian_nats_per_dim(self.train_codes, self.val_codes, self.noise)
+        self.flow.train()
+        with SummaryWriter(self.experiment.summary / "rnvp", purge_step=run.step) as log, tqdm(
+            total=self.cfg.flow_steps, initial=run.step, desc="RealNVP", unit="step", mininterval=1, disable=None
+        ) as bar:  # fmt: skip
+            while not self.finished:
+                nll = self.train_step()
+                bar.update()
+                if run.step % 50 == 0:
+                    log.add_scalar("rnvp/batch_nll_nats_per_dim", nll.item(), run.step)
+                if stop.requested or run.step % self.cfg.flow_val_every == 0 or run.step == self.cfg.flow_steps:
+                    values = self.validate_and_save(log, gaussian)
+                    bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
+                if stop.requested and not self.finished:
+                    print(f"asked to stop: saved step {run.step}; run the same command to go on")
+                    return EXIT_STOPPED
+        print(
+            f"RealNVP: {run.step} steps; best at step {run.best_step}: validation NLL {run.best:.4f} nats/dim,"
+            f" Gaussian {gaussian:.4f} (codes with noise of sd {self.noise:g} of their spread, whitened)"
+        )
+        return 0
+
+    def train_step(self) -> Tensor:
+        cfg, step = self.cfg, self.run.step
+        torch.manual_seed(step_seed(cfg.seed, step))
+        chosen = torch.randint(len(self.train_codes), (min(cfg.flow_batch_size, len(self.train_codes)),))
+        codes = self.train_codes[chosen.to(self.device)]
+        w = self.flow.whiten_noised(codes, self.noise)
+        nll = -self.flow.log_prob_whitened(w).mean() / self.flow.dim  # nats per dimension
+        self.run.optimise(nll, learning_rate(step, cfg.flow_steps, cfg.flow_lr, cfg.warmup_steps), cfg.grad_clip)
+        self.average.update(self.flow, step)
+        return nll.detach()
+
+    def validate_and_save(self, log: SummaryWriter, gaussian: float) -> dict[str, float]:
+        values = {
+            "train": noised_nll(self.average.model, self.plain_codes, self.noise, self.cfg),
+            "val": noised_nll(self.average.model, self.val_codes, self.noise, self.cfg),
+            "gaussian": gaussian,
+        }
+        log.add_scalars("rnvp/nll_nats_per_dim", values, self.run.step)
+        log.add_scalar("rnvp/nll_gap_val_minus_train", values["val"] - values["train"], self.run.step)
+        is_best = self.run.note_value(values["val"])
+        self.run.save(
+            is_best,
+            ema_state_dict=self.average.model.state_dict(),
+            nll_nats_per_dim=values,
+            flow_noise=self.noise,
+            ndf_sha256=self.ndf_sha256,
+        )
+        tqdm.write(
+            f"RealNVP step {self.run.step}, {self.run.seconds / 60:.1f} min, NLL in nats/dim: "
+            + ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        )
+        return values
+
+
+@torch.no_grad()
+def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> float:
+    """Mean nats per dimension of noised, whitened codes (S, *code_shape) over fixed draws of the noise.
+
+    flow: in eval mode; noise: as in training.
+    """
+    torch.manual_seed(cfg.seed)
+    values = []
+    for _ in range(VALIDATION_DRAWS):
+        for batch in codes.split(cfg.flow_batch_size):
+            values.append(-flow.log_prob_whitened(flow.whiten_noised(batch, noise)) / flow.dim)
+    return torch.cat(values).mean().item()
+
+
+def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str) -> None:
+    """Raise UserError if `what`, codes or the flow of a file, is of another NDF than the one with `ndf_sha256`."""
+    if found_sha256 != ndf_sha256:
+        raise UserError(
+            f"{what}: of another NDF checkpoint (it has been trained further, or --ndf_checkpoint names another);"
+            " delete the folder of the flow's checkpoints and run train_rnvp.py again"
+        )
+
+
+def load_flow(
+    path: Path, cfg: Namespace, code_shape: tuple[int, ...], ndf_sha256: str, device: torch.device
+) -> CodeFlow:
+    """The flow of a checkpoint with its averaged weights, in eval mode. Raises UserError if it is of other codes."""
+    state = load_checkpoint(path)
+    if "ema_state_dict" not in state:
+        raise UserError(f"{path} is no checkpoint of a flow (of an NDF, perhaps); give one that train_rnvp.py wrote")
+    if missing := [name for name in FLOW_OPTIONS if name not in state["config"]]:
+        raise UserError(
+            f"{path} is of an earlier version (it has no {missing[0]}); train the flow again: train_rnvp.py"
+        )
+    check_same_options(state["config"], vars(cfg), ("code_kind",), path)
+    check_same_ndf(state["ndf_sha256"], ndf_sha256, f"the flow in {path}")
+    flow = build_flow(cfg.code_kind, code_shape, **flow_options(state["config"]))
+    load_weights(flow, state["ema_state_dict"], path)
+    return flow.to(device).eval().requires_grad_(False)

@@ -1,0 +1,170 @@
+"""Training an NDF, with or without a bottleneck."""
+
+from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from configs.devices import autocast, pick_device, place
+from configs.layout import Experiment
+from models.ndf import NDF
+from models.occupancy import occupancy_from_points, to_grid_coords
+from models.shape_codes import ARCHITECTURE, build_ndf
+from training.checkpoints import check_same_options, load_checkpoint, load_weights
+from training.shape_samples import ShapeSteps, step_loader, validation_batches
+from training.training_run import EXIT_STOPPED, StopRequest, TrainingRun, learning_rate, record_config, step_seed
+
+Batch = dict[str, Tensor]
+
+
+def make_optimizer(name: str, model: NDF, rate: float) -> torch.optim.Optimizer:
+    """Adam, AdamW (fused: one pass over the weights, several times faster on a CPU) or RMSprop."""
+    if name == "RMSprop":
+        return torch.optim.RMSprop(model.parameters(), lr=rate)
+    return {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[name](model.parameters(), lr=rate, fused=True)
+
+
+def clamped_l1(predicted: Tensor, distances: Tensor, max_dist: float) -> Tensor:
+    """|min(predicted, max_dist) - min(distance, max_dist)| of each point, NDF's loss (sec. 3.3), mesh units.
+
+    Near the surface the prediction itself is compared, so that one above max_dist still gets a gradient; clamped as
+    in NDF's formula it would get none and stay wrong.
+    """
+    far = distances >= max_dist
+    return torch.where(far, (max_dist - predicted).clamp(min=0), (predicted - distances).abs())
+
+
+def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
+    """Distances at the points of a batch, (B, N) float32, mesh units."""
+    x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
+    with autocast(x.device, cfg.precision):
+        return model(to_grid_coords(batch["points"]), x).float()
+
+
+def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
+    """The loss over the points of a batch and the hardest of its candidates, a scalar, mesh units.
+
+    Plus kl_weight times the mean KL (nats) of the codes, where these have a learned posterior.
+    """
+    x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
+    with autocast(x.device, cfg.precision):
+        code, kl_nats = model.training_code(x)
+        grids = model.features(code)
+    if cfg.num_hard_points:
+        batch = with_hardest(model, grids, batch, cfg)
+    with autocast(x.device, cfg.precision):
+        predicted = model.query(to_grid_coords(batch["points"]), grids).float()
+    return clamped_l1(predicted, batch["distances"], cfg.max_dist).mean() + cfg.kl_weight * kl_nats.mean()
+
+
+def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, cfg: Namespace) -> Batch:
+    """The batch with the num_hard_points candidates of each shape that are predicted worst, by the loss.
+
+    Online hard example mining (Shrivastava et al. 2016): a false surface, such as a closed window, is so small that
+    random points hardly meet it, and so wrong that it leads any list of errors.
+    """
+    # A context of its own: what autocast casts and keeps here, without gradients, must not serve the loss.
+    with torch.no_grad(), autocast(batch["candidates"].device, cfg.precision):
+        predicted = model.query(to_grid_coords(batch["candidates"]), grids).float()
+        losses = clamped_l1(predicted, batch["candidate_distances"], cfg.max_dist)
+    hardest = losses.topk(cfg.num_hard_points, dim=1).indices  # (B, M)
+    points = batch["candidates"].gather(1, hardest[..., None].expand(-1, -1, 3))
+    distances = batch["candidate_distances"].gather(1, hardest)
+    return batch | {
+        "points": torch.cat([batch["points"], points], dim=1),
+        "distances": torch.cat([batch["distances"], distances], dim=1),
+    }
+
+
+@torch.no_grad()
+def validate(model: NDF, batches: Iterable[Batch], cfg: Namespace, device: torch.device) -> dict[str, float]:
+    """Mean errors over fixed validation points, mesh units: the loss, and |error| of points below max_dist."""
+    was_training = model.training
+    model.eval()
+    loss, near_error, near_count = [], 0.0, 0
+    for batch in batches:
+        batch = {name: value.to(device) for name, value in batch.items()}
+        predicted = predict(model, batch, cfg)
+        loss.append(clamped_l1(predicted, batch["distances"], cfg.max_dist).mean())
+        near = batch["distances"] < cfg.max_dist
+        near_error += (predicted - batch["distances"]).abs()[near].sum().item()
+        near_count += int(near.sum())
+    model.train(was_training)
+    return {"clamped_l1": torch.stack(loss).mean().item(), "near_abs_error": near_error / max(1, near_count)}
+
+
+class NDFTrainer:
+    """One experiment's training, from nothing or from its latest checkpoint."""
+
+    def __init__(self, cfg: Namespace, split: dict[str, list[Path]]):
+        self.cfg, self.experiment = cfg, Experiment(cfg)
+        self.device = pick_device(cfg)
+        torch.manual_seed(cfg.seed)
+        self.model = place(build_ndf(vars(cfg)), self.device)
+        optimizer = make_optimizer(cfg.optimizer, self.model, cfg.lr)
+        self.run = TrainingRun(cfg, self.experiment.ndf_checkpoints, self.model, optimizer)
+        self.run.resume(("code_kind", *ARCHITECTURE[cfg.code_kind]))
+        self.steps = ShapeSteps(split["train"], cfg)
+        self.val_folders = split["val"]
+
+    def train(self) -> int:
+        """Train to the last step. Returns 0, or EXIT_STOPPED when asked to stop before it."""
+        run, stop, num_steps = self.run, StopRequest(), len(self.steps)
+        if run.step >= num_steps:
+            print(f"already trained: {run.step} steps, best validation loss {run.best:.5f} in {run.folder}")
+            return 0
+        record_config(self.cfg, "train_ndf")
+        self.steps.read_all()
+        self.val_batches = validation_batches(self.val_folders, self.cfg)
+        self.model.train()
+        with SummaryWriter(self.experiment.summary / "ndf", purge_step=run.step) as log, tqdm(
+            total=num_steps, initial=run.step, desc="NDF", unit="step", mininterval=1, disable=None
+        ) as bar:  # fmt: skip
+            for batch in step_loader(self.steps, run.step):
+                loss = self.train_step(batch)
+                bar.update()
+                if run.step % 20 == 0:
+                    log.add_scalar("ndf/train_clamped_l1", loss.item(), run.step)
+                    bar.set_postfix(loss=f"{loss.item():.5f}", val=f"{run.best:.5f}")
+                if stop.requested or run.step % self.cfg.val_every == 0 or run.step == num_steps:
+                    self.validate_and_save(log)
+                if stop.requested and run.step < num_steps:
+                    print(f"asked to stop: saved step {run.step} of {num_steps}; run the same command to go on")
+                    return EXIT_STOPPED
+        return 0
+
+    def train_step(self, batch: Batch) -> Tensor:
+        cfg, step = self.cfg, self.run.step
+        torch.manual_seed(step_seed(cfg.seed, step))
+        batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+        loss = training_loss(self.model, batch, cfg)
+        self.run.optimise(loss, learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps), cfg.grad_clip)
+        return loss.detach()
+
+    def validate_and_save(self, log: SummaryWriter) -> None:
+        errors = validate(self.model, self.val_batches, self.cfg, self.device)
+        for name, value in errors.items():
+            log.add_scalar(f"ndf/val_{name}", value, self.run.step)
+        self.run.save(self.run.note_value(errors["clamped_l1"]))
+        tqdm.write(
+            f"NDF step {self.run.step}/{len(self.steps)}, {self.run.seconds / 60:.1f} min: validation loss"
+            f" {errors['clamped_l1']:.5f}, mean |error| within {self.cfg.max_dist:g} {errors['near_abs_error']:.5f}"
+        )
+
+
+def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
+    """The network of a checkpoint, ready to encode and decode, never to be trained.
+
+    Sizes come from the checkpoint, or from the config where it holds none (NDF's and the thesis's own files).
+    Raises UserError if its code kind is not the config's, or if it is of another architecture.
+    """
+    state = load_checkpoint(path)
+    options = {**vars(cfg), **state.get("config", {})}
+    check_same_options(options, vars(cfg), ("code_kind", "input_res"), path)
+    model = build_ndf(options)
+    load_weights(model, state["model_state_dict"], path)
+    return place(model, device).eval().requires_grad_(False)

@@ -1,0 +1,165 @@
+"""Training batches from preprocessed shapes: input clouds, query points and their distances."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from configs.cores import num_workers
+from configs.errors import UserError
+from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
+from configs.options import CANDIDATES_A_HARD_POINT
+from dataprocessing.shapes import processed_root
+from dataprocessing.split import load_split
+from training.training_run import step_seed
+
+Samples = dict[str, Any]  # cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
+
+
+def split_folders(cfg: Namespace) -> dict[str, list[Path]]:
+    """The folders of the train, val and test shapes of a configuration."""
+    return load_split(absolute(cfg.split_file), processed_root(cfg))
+
+
+def sample_files(cfg: Namespace) -> list[tuple[str, float]]:
+    """The sample files of a shape with the share of a training batch that each gives."""
+    boundary_share = 1 - cfg.uniform_ratio - cfg.gap_ratio
+    files = [
+        (boundary_samples(sigma), boundary_share * ratio)
+        for sigma, ratio in zip(cfg.sample_std_dev, cfg.sample_ratio, strict=True)
+    ]
+    files += [(UNIFORM_SAMPLES, cfg.uniform_ratio), (GAP_SAMPLES, cfg.gap_ratio)]
+    return [(name, share) for name, share in files if share]
+
+
+def far_files(cfg: Namespace) -> list[bool]:
+    """Of each of `sample_files`, whether hard points are looked for in it: far from the surface, or all if none is."""
+    near = {boundary_samples(sigma) for sigma in cfg.sample_std_dev if sigma < max(cfg.sample_std_dev)}
+    far = [name not in near for name, _ in sample_files(cfg)]
+    return far if any(far) else [True] * len(far)
+
+
+def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
+    """Arrays of a preprocessed file as float32. Raises UserError when it is missing or not what it should be."""
+    if not path.is_file():
+        raise UserError(f"no {path}; make it with: python dataprocessing/preprocess.py --config ...")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [np.asarray(file[name], dtype=np.float32) for name in names]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise UserError(f"{path} cannot be read ({error}); delete it and run preprocess.py again") from error
+
+
+def read_input_cloud(folder: Path, cfg: Namespace) -> np.ndarray:
+    """The stored input cloud of a shape, (num_points, 3) mesh units."""
+    return read_arrays(folder / voxelized_point_cloud(cfg.input_res, cfg.num_points), "point_cloud")[0]
+
+
+def read_samples(folder: Path, cfg: Namespace) -> Samples:
+    sets = [read_arrays(folder / name, "points", "df") for name, _ in sample_files(cfg)]
+    return {"cloud": read_input_cloud(folder, cfg), "sets": sets}
+
+
+def num_bytes(samples: Samples) -> int:
+    return samples["cloud"].nbytes + sum(array.nbytes for pair in samples["sets"] for array in pair)
+
+
+def draw(
+    samples: Samples,
+    shares: list[float],
+    num_points: int,
+    rng: np.random.Generator,
+    mirror: bool = False,
+    candidate_shares: list[float] | None = None,
+    num_candidates: int = 0,
+) -> Samples:
+    """One training example: points drawn with replacement from each set, by its share.
+
+    Returns cloud (n, 3), points (N, 3), distances (N,), all mirrored in x when `mirror`, and in the same way
+    candidates (M, 3), candidate_distances (M,) for hard points, by shares of their own, where some are asked for.
+    """
+    sign = np.array([-1, 1, 1] if mirror else [1, 1, 1], dtype=np.float32)
+    points, distances = draw_points(samples["sets"], shares, num_points, rng)
+    example = {"cloud": samples["cloud"] * sign, "points": points * sign, "distances": distances}
+    if num_candidates:
+        points, distances = draw_points(samples["sets"], candidate_shares, num_candidates, rng)
+        example |= {"candidates": points * sign, "candidate_distances": distances}
+    return example
+
+
+def draw_points(
+    sets: list[tuple[np.ndarray, np.ndarray]], shares: list[float], num_points: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points (N, 3) and distances (N,) drawn with replacement from each set, by its share."""
+    counts = np.diff(np.round(np.cumsum([0.0, *shares]) * num_points).astype(int))
+    indices = [rng.integers(0, len(points), count) for (points, _), count in zip(sets, counts, strict=True)]
+    found = [(points[index], distances[index]) for (points, distances), index in zip(sets, indices, strict=True)]
+    points, distances = zip(*found, strict=True)
+    return np.concatenate(points), np.concatenate(distances)
+
+
+class ShapeSteps(Dataset):
+    """Item `step` is the whole batch of that training step, a function of (seed, step) alone.
+
+    Every epoch shows each shape once, in an order drawn anew; the shapes that do not fill the last batch wait.
+    """
+
+    def __init__(self, folders: list[Path], cfg: Namespace):
+        self.folders, self.cfg = folders, cfg
+        self.batch_size = min(cfg.batch_size, len(folders))
+        self.steps_per_epoch = len(folders) // self.batch_size
+        self.shares = [share for _, share in sample_files(cfg)]
+        far = far_files(cfg)
+        self.candidate_shares = [is_far / sum(far) for is_far in far]
+        self.num_candidates = CANDIDATES_A_HARD_POINT * cfg.num_hard_points
+        self.cache: list[Samples] | None = None
+
+    def read_all(self) -> None:
+        """Keep all samples in memory, unless they would need more than `ram_cache_gb`."""
+        first = read_samples(self.folders[0], self.cfg)
+        if num_bytes(first) * len(self.folders) <= self.cfg.ram_cache_gb * 2**30:
+            rest = tqdm(self.folders[1:], desc="reading samples", unit="shape", disable=None)
+            self.cache = [first, *(read_samples(folder, self.cfg) for folder in rest)]
+
+    def samples(self, index: int) -> Samples:
+        return self.cache[index] if self.cache is not None else read_samples(self.folders[index], self.cfg)
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch * self.cfg.num_epochs
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        epoch, place = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng([self.cfg.seed, epoch]).permutation(len(self.folders))
+        chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
+        rng = np.random.default_rng([self.cfg.seed, 1, step])
+        mirrored = rng.random(len(chosen)) < 0.5 if self.cfg.mirror else np.zeros(len(chosen), bool)
+        count = self.cfg.num_sample_points_training
+        shapes = [
+            draw(self.samples(index), self.shares, count, rng, flip, self.candidate_shares, self.num_candidates)
+            for index, flip in zip(chosen, mirrored, strict=True)
+        ]
+        return stack(shapes)
+
+
+def stack(shapes: list[Samples]) -> dict[str, Tensor]:
+    """Examples to a batch: cloud (B, n, 3), points (B, N, 3), distances (B, N), and the candidates of each."""
+    return {name: torch.from_numpy(np.stack([shape[name] for shape in shapes])) for name in shapes[0]}
+
+
+def step_loader(steps: ShapeSteps, first_step: int) -> DataLoader:
+    """Iterate over the batches from `first_step` on. Worker processes read when the samples are not in memory."""
+    workers = 0 if steps.cache is not None else num_workers(steps.cfg.num_cpus)
+    return DataLoader(steps, batch_size=None, sampler=range(first_step, len(steps)), num_workers=workers)
+
+
+def validation_batches(folders: list[Path], cfg: Namespace, points_per_shape: int = 2048) -> list[dict[str, Tensor]]:
+    """Fixed batches over all validation shapes, the same at every call. [{cloud, points, distances}]."""
+    shares = [share for _, share in sample_files(cfg)]
+    rng = np.random.default_rng(step_seed(cfg.seed, 0))
+    shapes = [draw(read_samples(folder, cfg), shares, points_per_shape, rng) for folder in folders]
+    return [stack(shapes[i : i + cfg.batch_size]) for i in range(0, len(shapes), cfg.batch_size)]

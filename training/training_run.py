@@ -1,0 +1,139 @@
+"""What both trainers share: the learning rate, the stop signal, averaged weights, the log, the checkpoint rhythm.
+
+The step is the only clock. Everything random in a step is drawn from (seed, step), so that a resumed run is the
+run that was never stopped, bit for bit on a CPU, without saving the state of any generator.
+"""
+
+import copy
+import math
+import signal
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from configs.config_loader import config_as_dict, config_as_text
+from configs.files import write_text
+from configs.layout import Experiment
+from training.checkpoints import check_same_options, current_commit, latest_checkpoint, load_checkpoint, save_checkpoint
+
+EXIT_STOPPED = 85  # the status of a training that was told to stop and can be resumed; slurm scripts requeue on it
+
+
+def learning_rate(step: int, num_steps: int, peak: float, warmup_steps: int) -> float:
+    """Linear warm-up, then half a cosine down to 1 % of the peak. Step counts from 0."""
+    warmup_steps = min(warmup_steps, num_steps // 2)
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, num_steps - warmup_steps)
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+def step_seed(seed: int, step: int) -> int:
+    """A seed for one step, far from those of its neighbours (the golden-ratio multiple of splitmix64)."""
+    return (seed * 1_000_003 + step * 0x9E3779B97F4A7C15) % 2**63
+
+
+class StopRequest:
+    """Set by SIGTERM or SIGUSR1 (slurm's warning before the time limit): the trainer saves and leaves."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: object) -> None:
+        self.requested = True
+
+
+class AveragedWeights:
+    """Exponential moving average of a model's weights, in a copy of the model."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))  # a young average forgets its random start quickly
+        for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
+            if mine.dtype.is_floating_point:
+                mine.lerp_(theirs, 1 - decay)
+            else:
+                mine.copy_(theirs)
+
+
+class TrainingRun:
+    """The state of one training: the model with its optimiser, the step, the best value, and where they are saved."""
+
+    def __init__(self, cfg: Namespace, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer):
+        self.cfg, self.folder, self.model, self.optimizer = cfg, folder, model, optimizer
+        self.step = 0
+        self.best = math.inf
+        self.best_step = 0
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+
+    def resume(self, architecture: tuple[str, ...]) -> dict[str, Any] | None:
+        """Go on from the latest checkpoint of the folder, if there is one. Returns it.
+
+        Raises UserError if one of the options `architecture` has another value there than now.
+        """
+        path = latest_checkpoint(self.folder)
+        if path is None:
+            return None
+        state = load_checkpoint(path)
+        check_same_options(state.get("config", {}), vars(self.cfg), architecture, path)
+        self.model.load_state_dict(state["model_state_dict"])
+        self.optimizer.load_state_dict(state["optimizer_state_dict"])
+        self.step, self.best, self.best_step = state["step"], state["best"], state["best_step"]
+        self._seconds_before = state["training_time"]
+        return state
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, those before a resume included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def note_value(self, value: float) -> bool:
+        """Take a validation value in; True if it is the best so far."""
+        is_best = value < self.best
+        if is_best:
+            self.best, self.best_step = value, self.step
+        return is_best
+
+    def save(self, is_best: bool, **more: Any) -> Path:
+        state = {
+            "model_state_dict": self.model.state_dict(),
+            "optimizer_state_dict": self.optimizer.state_dict(),
+            "epoch": self.step,  # NDF's readers want the key
+            "training_time": self.seconds,
+            "step": self.step,
+            "best": self.best,
+            "best_step": self.best_step,
+            "config": config_as_dict(self.cfg),
+            "commit": current_commit(),
+            **more,
+        }
+        return save_checkpoint(self.folder, state, is_best)
+
+    def optimise(self, loss: Tensor, rate: float, grad_clip: float) -> float:
+        """One step of the optimiser at learning rate `rate`. Returns the norm of the gradient before clipping."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), grad_clip)
+        if not torch.isfinite(norm):  # one bad batch must not poison the weights
+            self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.step()
+        self.step += 1
+        return norm.item()
+
+
+def record_config(cfg: Namespace, step_name: str) -> None:
+    """Leave the merged configuration of a step in the experiment's folder, as a config file."""
+    write_text(Experiment(cfg).root / f"config_{step_name}.txt", config_as_text(cfg))
