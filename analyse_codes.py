@@ -5,7 +5,7 @@ from configs.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv)
+    cfg = get_config(argv, "analyse_codes")
 
     from evaluation.latent_space.analyse import analyse
 

@@ -5,7 +5,7 @@ from configs.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv, instead="samples")
+    cfg = get_config(argv, "evaluate", instead="samples")
 
     from evaluation.evaluate_all import evaluate_experiment, evaluate_folders
 

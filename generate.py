@@ -5,7 +5,7 @@ from configs.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv)
+    cfg = get_config(argv, "generate")
 
     from generation.decode import write_shapes
     from generation.networks import Networks

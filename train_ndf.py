@@ -5,7 +5,7 @@ from configs.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv)
+    cfg = get_config(argv, "train_ndf")
 
     from training.ndf_trainer import NDFTrainer
     from training.shape_samples import split_folders

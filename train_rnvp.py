@@ -5,7 +5,7 @@ from configs.errors import UserError, run
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv)
+    cfg = get_config(argv, "train_rnvp")
     if cfg.code_kind == "none":
         raise UserError(
             "code_kind = none is plain NDF, without a code to learn; set code_kind to vector, grid or fused"

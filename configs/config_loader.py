@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import io
 from argparse import Namespace
 from pathlib import Path
 from typing import NoReturn
@@ -10,7 +11,7 @@ import configargparse
 
 from configs.errors import UserError
 from configs.layout import ROOT
-from configs.options import ALL_GROUPS
+from configs.options import ALL_GROUPS, READ_BY, RETIRED
 
 EXPERIMENT_OPTIONS = ("config", "exp_name", "data_dir", "split_file")  # without default; every experiment needs them
 
@@ -22,34 +23,63 @@ class _Parser(configargparse.ArgumentParser):
         raise UserError(f"{message}; see --help")
 
 
-def build_parser() -> configargparse.ArgumentParser:
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults that there are, and N or X where a whole or a real number is wanted."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is None else super()._get_help_string(action)
+
+    def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
+        kind = getattr(action.type, "__name__", "")
+        found = next((letter for word, letter in (("int", "N"), ("float", "X")) if kind.endswith(word)), None)
+        return found or super()._get_default_metavar_for_optional(action)
+
+
+def build_parser(script: str | None = None) -> configargparse.ArgumentParser:
+    """A parser of all options, whose help shows those that `script` reads (a key of `READ_BY`), in order of use.
+
+    Every script takes the options of all others too: a config file serves all steps, and `demo.sh` hands its options
+    to each of them.
+    """
     parser = _Parser(
+        usage="%(prog)s --config FILE [--OPTION VALUE ...]",
         description="Options may stand in the config file (`key = value`) or on the command line, which wins.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="A config file may hold the options of all scripts; this list has those that this one reads.",
+        formatter_class=_HelpFormatter,
+        add_config_file_help=False,
         config_file_open_func=_open_config,
         allow_abbrev=False,
         add_env_var_help=False,
     )
-    for add_options in ALL_GROUPS:
-        add_options(parser)
+    shown = ALL_GROUPS if script is None else READ_BY[script]
+    for group in dict.fromkeys([*shown, *ALL_GROUPS]):
+        if group in shown:
+            group.add(parser.add_argument_group(group.title, group.description))
+        else:
+            hidden = parser.add_argument_group()
+            group.add(hidden)
+            for action in hidden._group_actions:
+                action.help = argparse.SUPPRESS
     return parser
 
 
-def get_config(argv: list[str] | None = None, instead: str | None = None) -> Namespace:
+def get_config(argv: list[str] | None = None, script: str | None = None, instead: str | None = None) -> Namespace:
     """Merge defaults, config file and command line (`argv`, default: the process's own), and check them.
 
+    script: whose options `--help` shows, a key of `configs.options.READ_BY`; default: all.
     instead: an option with which the script works without an experiment; where it is given, those that name one may
-    be missing, and are None. Returns one flat namespace, an attribute per option of `configs/options.py`.
+    be missing, and are None. Returns one flat namespace, an attribute per option of `configs/options`.
     Raises UserError for a missing config, an unknown key (naming the nearest right one) or a value out of range.
     """
-    parser = build_parser()
-    cfg, unknown = parser.parse_known_args(argv)
+    cfg, unknown = build_parser(script).parse_known_args(argv)
+    unknown = _without_retired(unknown)
     if unknown:
         raise UserError(_describe_unknown(unknown[0], vars(cfg)))
     missing = [f"--{name}" for name in EXPERIMENT_OPTIONS if getattr(cfg, name) is None]
     if missing and (instead is None or getattr(cfg, instead) is None):
         raise UserError(f"the following arguments are required: {', '.join(missing)}; see --help")
-    _check(cfg)
+    for group in ALL_GROUPS:
+        group.check(cfg)
     return cfg
 
 
@@ -70,13 +100,32 @@ def config_as_text(cfg: Namespace) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _open_config(name: str, mode: str = "r"):
-    """Open a config file, given relative to the working directory or else to the repository root."""
+def _open_config(name: str, mode: str = "r") -> io.StringIO:
+    """A config file, given relative to the working directory or else to the repository root, as one text.
+
+    A line `include = OTHER` puts the lines of another file of the same folder there: later lines win over earlier ones.
+    """
     for path in (Path(name), ROOT / name):
         if path.is_file():
-            return open(path, mode)
+            return io.StringIO(_with_includes(path))
     near = ", ".join(f"configs/{path.name}" for path in sorted((ROOT / "configs").glob("*.txt")))
     raise UserError(f"no config file {name}; the project has {near}")
+
+
+def _with_includes(path: Path, including: tuple[Path, ...] = ()) -> str:
+    if path in including:
+        raise UserError(f"{path} includes itself; take the line out")
+    lines = []
+    for line in path.read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() != "include":
+            lines.append(line)
+            continue
+        other = path.parent / value.partition("#")[0].strip()
+        if not other.is_file():
+            raise UserError(f"{path} includes {other.name}, which is not beside it; name a file of the same folder")
+        lines.append(_with_includes(other, (*including, path)))
+    return "\n".join(lines)
 
 
 def _describe_unknown(token: str, known: dict[str, object]) -> str:
@@ -87,31 +136,23 @@ def _describe_unknown(token: str, known: dict[str, object]) -> str:
     return f"unknown option {name!r}; did you mean {near[0]!r}? (see --help)"
 
 
-def _check(cfg: Namespace) -> None:
-    """Raise UserError for values that each are fine, but not together."""
-    if len(cfg.sample_ratio) != len(cfg.sample_std_dev):
-        raise UserError(
-            f"sample_ratio has {len(cfg.sample_ratio)} values and sample_std_dev {len(cfg.sample_std_dev)};"
-            " give one ratio for each sigma"
-        )
-    if abs(sum(cfg.sample_ratio) - 1) > 1e-6:
-        raise UserError(f"sample_ratio {cfg.sample_ratio} sums to {sum(cfg.sample_ratio):g}; make it sum to 1")
-    if cfg.bb_max <= cfg.bb_min:
-        raise UserError(f"bb_max {cfg.bb_max} is not above bb_min {cfg.bb_min}")
-    if cfg.current_chunk >= cfg.num_chunks:
-        raise UserError(f"current_chunk {cfg.current_chunk} is not below num_chunks {cfg.num_chunks}; count from 0")
-    if len(cfg.decoder_resolution) != len(cfg.decoder_channels):
-        raise UserError(
-            f"decoder_resolution has {len(cfg.decoder_resolution)} values and decoder_channels"
-            f" {len(cfg.decoder_channels)}; give one number of channels for each grid"
-        )
-    if cfg.uniform_ratio + cfg.gap_ratio >= 1:
-        raise UserError(
-            f"uniform_ratio {cfg.uniform_ratio} and gap_ratio {cfg.gap_ratio} leave no share of a batch to points"
-            " near the surface; make their sum less than 1"
-        )
-    if not 0 <= cfg.flow_ema < 1:
-        raise UserError(f"flow_ema {cfg.flow_ema} is not in [0, 1)")
-    for n, r in (("n_val", "r_val"), ("n_test", "r_test")):
-        if getattr(cfg, n) is not None and getattr(cfg, r) is not None:
-            raise UserError(f"both {n} and {r} are given; give one of them")
+def _without_retired(unknown: list[str]) -> list[str]:
+    """Unknown words less options of earlier versions. Raises UserError if one has another value than it has now."""
+    rest: list[str] = []
+    words = iter(unknown)
+    for word in words:
+        name, equals, value = word.lstrip("-").partition("=")
+        if not word.startswith("--") or name not in RETIRED:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not _same_number(value, RETIRED[name]):
+            raise UserError(f"option {name} is no longer there, its value is always {RETIRED[name]}; leave it out")
+    return rest
+
+
+def _same_number(text: str, number: float) -> bool:
+    try:
+        return float(text) == number
+    except ValueError:
+        return False

@@ -5,8 +5,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent  # repository root: relative paths in a config start here
 
-PRETRAINED = ROOT / "models" / "pretrained"  # weights that come with the project
-
 SCALED_MESH = "model_normalized_scaled.off"
 UNIFORM_SAMPLES = "uniform_samples.npz"
 GAP_SAMPLES = "gap_samples.npz"  # in openings

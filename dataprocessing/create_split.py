@@ -11,7 +11,7 @@ from configs.layout import absolute
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv)
+    cfg = get_config(argv, "create_split")
     shapes, left_out = find_shapes(cfg)
     held_out, others = hold_out(shapes, cfg)
     split = {"train": [], "val": [], "test": held_out}

@@ -15,7 +15,7 @@ MESH = "model_normalized.obj"
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv)
+    cfg = get_config(argv, "make_demo_cars")
     if cfg.demo_seed < 0:
         raise UserError(f"demo_seed is {cfg.demo_seed}, expected 0 or more; choose another seed")
     folders = {index: car_folder(cfg, index) for index in range(cfg.num_demo_cars)}

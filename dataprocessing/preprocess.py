@@ -11,7 +11,7 @@ from configs.layout import absolute
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 if a mesh could not be used."""
-    cfg = get_config(argv)
+    cfg = get_config(argv, "preprocess")
     from dataprocessing.shapes import find_meshes, processed_root
 
     all_meshes = find_meshes(cfg)

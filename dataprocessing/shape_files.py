@@ -16,7 +16,7 @@ from dataprocessing.distances import distance_function
 from dataprocessing.gaps import gap_candidates, gap_indices
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.seeds import generator
-from dataprocessing.shapes import expected_files, shape_name
+from dataprocessing.shapes import expected_files, samples_per_file, shape_name
 from dataprocessing.surface import sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import voxelized_arrays
 
@@ -62,7 +62,7 @@ def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
 
 def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> None:
     """Write the named files of a scaled mesh; one scene gives the distances of all sample files."""
-    name_of_shape = shape_name(folder)
+    name_of_shape, wanted = shape_name(folder), samples_per_file(cfg)
     sigma_of = {layout.boundary_samples(sigma): sigma for sigma in cfg.sample_std_dev}
     clouds = {}  # (S, 3) float32 points of each sample file
     for name in names:
@@ -70,11 +70,11 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> N
         if name == layout.SCALED_MESH:
             write_off(folder / name, mesh)
         elif name == layout.UNIFORM_SAMPLES:
-            clouds[name] = uniform_points(cfg.num_uniform_samples, rng)
+            clouds[name] = uniform_points(wanted[name], rng)
         elif name == layout.GAP_SAMPLES:
-            clouds[name] = gap_candidates(mesh, cfg.num_gap_samples, rng)
+            clouds[name] = gap_candidates(mesh, wanted[name], rng)
         elif name in sigma_of:
-            clouds[name] = boundary_points(mesh, sigma_of[name], cfg.num_boundary_samples, rng)
+            clouds[name] = boundary_points(mesh, sigma_of[name], wanted[name], rng)
         else:
             points = sample_surface(mesh, cfg.num_points, rng).astype(np.float32)
             arrays = voxelized_arrays(points, cfg.input_res, cfg.bb_min, cfg.bb_max)
@@ -85,7 +85,7 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> N
     df = distance_function(cfg)(*mesh, np.concatenate(list(clouds.values())))
     for (name, points), distances in zip(clouds.items(), np.split(df, ends[:-1]), strict=True):
         if name == layout.GAP_SAMPLES:
-            kept = gap_indices(distances, cfg.num_gap_samples, generator(cfg.seed, name_of_shape, name, "kept"))
+            kept = gap_indices(distances, wanted[name], generator(cfg.seed, name_of_shape, name, "kept"))
             points, distances = points[kept], distances[kept]
         write_npz(folder / name, **sample_arrays(points, distances))
 
@@ -100,21 +100,12 @@ def is_finished(path: Path, cfg: Namespace) -> bool:
     if path.suffix != ".npz":
         return True
     try:
-        if path.name in (wanted := samples_wanted(cfg)):
+        if path.name in (wanted := samples_per_file(cfg)):
             return _length(path, "df") == wanted[path.name]
         with np.load(path, allow_pickle=False) as file:
             return float(file["bb_min"]) == cfg.bb_min and float(file["bb_max"]) == cfg.bb_max
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return False  # not whole
-
-
-def samples_wanted(cfg: Namespace) -> dict[str, int]:
-    """How many samples each sample file is to hold."""
-    return {
-        layout.UNIFORM_SAMPLES: cfg.num_uniform_samples,
-        layout.GAP_SAMPLES: cfg.num_gap_samples,
-        **{layout.boundary_samples(sigma): cfg.num_boundary_samples for sigma in cfg.sample_std_dev},
-    }
 
 
 def remove_spares(folder: Path) -> None:

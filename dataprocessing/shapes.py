@@ -60,10 +60,15 @@ def output_folder(mesh: Path, cfg: Namespace) -> Path:
 
 def expected_files(cfg: Namespace) -> list[str]:
     """Names of all files that preprocessing makes for a shape."""
-    names = [layout.SCALED_MESH, layout.voxelized_point_cloud(cfg.input_res, cfg.num_points)]
-    names += [layout.boundary_samples(sigma) for sigma in cfg.sample_std_dev]
-    names += [layout.UNIFORM_SAMPLES] if cfg.num_uniform_samples else []
-    return names + ([layout.GAP_SAMPLES] if cfg.num_gap_samples else [])
+    cloud = layout.voxelized_point_cloud(cfg.input_res, cfg.num_points)
+    return [layout.SCALED_MESH, cloud, *samples_per_file(cfg)]
+
+
+def samples_per_file(cfg: Namespace) -> dict[str, int]:
+    """The sample files of a shape, with the number of samples that each holds."""
+    numbers = {layout.boundary_samples(sigma): cfg.num_boundary_samples for sigma in cfg.sample_std_dev}
+    numbers |= {layout.UNIFORM_SAMPLES: cfg.num_uniform_samples, layout.GAP_SAMPLES: cfg.num_gap_samples}
+    return {name: number for name, number in numbers.items() if number}
 
 
 def _some_names(folder: Path, count: int = 3) -> str:

@@ -70,7 +70,7 @@ def read_cloud(path: Path | str) -> NDArray[np.float32]:
         raise UserError(f"no point cloud at {path}")
     try:
         return _as_points(readers[path.suffix.lower()](path))
-    except (ValueError, EOFError, zipfile.BadZipFile, IndexError, KeyError, UnicodeDecodeError) as error:
+    except (ValueError, MemoryError, EOFError, zipfile.BadZipFile, IndexError, KeyError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {str(error) or type(error).__name__}; expected (N, 3) finite points") from error
 
 
@@ -138,17 +138,20 @@ def _read_ply_header(file: BinaryIO) -> tuple[str, list[tuple[str, int, list[tup
 
 
 def _read_ply_table(file: BinaryIO, order: str, count: int, properties: list[tuple[str, str]]) -> NDArray[Any]:
-    """The rows of one element without lists, as a structured array."""
+    """The rows of one element without lists, as a structured array. Raises ValueError where the file is too short."""
+    kind = np.dtype([(name, (order or "<") + code) for name, code in properties])
+    here = file.tell()
+    left = file.seek(0, 2) - here
+    file.seek(here)
+    least = count * (kind.itemsize if order else 2 * len(properties))  # ascii: a digit and a space or an end of line
+    if count < 0 or least > left + (0 if order else 1):
+        raise ValueError(f"PLY ends early: its header says {count} rows, at least {least} bytes; {left} bytes are left")
     if not order:
         rows = [tuple(float(word) for word in file.readline().split()) for _ in range(count)]
         if any(len(row) != len(properties) for row in rows):
             raise ValueError("PLY ends early")
         return np.array(rows, dtype=[(name, "f8") for name, _ in properties])
-    kind = np.dtype([(name, order + code) for name, code in properties])
-    data = file.read(count * kind.itemsize)
-    if len(data) != count * kind.itemsize:
-        raise ValueError("PLY ends early")
-    return np.frombuffer(data, dtype=kind)
+    return np.frombuffer(file.read(least), dtype=kind)
 
 
 def _read_off(path: Path) -> NDArray[Any]:

@@ -1,6 +1,9 @@
 """A code to its cloud, and the clouds of many shapes to files."""
 
 import json
+import math
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from configs.devices import autocast
+from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD
 from generation.cloud_files import Cloud, write_cloud
@@ -18,6 +22,9 @@ from generation.networks import Networks
 from generation.projection import NetworkField, dense_point_cloud
 from generation.random_streams import POINT_STREAMS, random_stream
 from generation.shapes import Code, Shapes
+
+BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
+BYTES_A_POINT_IN_MEMORY = 60  # at most at once: found, put together, and as the content of a file
 
 
 def decode(networks: Networks, code: Code, num_points: int, number: int) -> Cloud:
@@ -53,6 +60,7 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
     files = [folder / name / DENSE_POINT_CLOUD for name in shapes.names]
     if index_path.is_file() and json.loads(index_path.read_text()) == index and all(file.is_file() for file in files):
         return True
+    check_room(num_points, len(shapes.names), folder)
     index_path.unlink(missing_ok=True)
     for n, name in enumerate(tqdm(shapes.names, desc=description, unit="shape", disable=None)):
         code = shapes.codes[n]
@@ -60,6 +68,20 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
         write_cloud(folder / name, cloud, seed=networks.cfg.seed, **arrays_of(networks, code))
     write_json(index_path, index)
     return False
+
+
+def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
+    """Raise UserError where a cloud cannot fit into this machine's memory, or all of them onto the disk of `folder`."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    needed = {"memory": (BYTES_A_POINT_IN_MEMORY * num_points, memory, "there are")}
+    needed["disk"] = (BYTES_A_POINT_ON_DISK * num_points * num_shapes, shutil.disk_usage(there).free, "free are")
+    for place, (wanted, present, verb) in needed.items():
+        if wanted > present:
+            raise UserError(
+                f"{num_shapes} clouds of {num_points} points need {wanted / 1e9:,.1f} GB of {place}, {verb}"
+                f" {present / 1e9:,.1f} GB; lower --num_output_points or --num_shapes"
+            )
 
 
 def arrays_of(networks: Networks, code: Code) -> dict[str, Any]:

@@ -112,6 +112,15 @@ BROKEN = {
     "no_end.ply": (b"ply\nformat ascii 1.0\n", "header has no end"),
     "mesh.ply": (b"solid cube\n", "not a PLY file"),
     "order.ply": (ply().replace(b"ascii", b"middle_endian"), "middle_endian is not known"),
+    "claims_ascii.ply": (
+        ply(count=10**12),
+        r"PLY ends early: its header says 1000000000000 rows, at least 6000000000000",
+    ),
+    "claims.ply": (
+        ply(count=10**12).replace(b"ascii", b"binary_little_endian"),
+        r"PLY ends early: its header says 1000000000000 rows, at least 12000000000000 bytes; \d+ bytes are left",
+    ),
+    "negative.ply": (ply(count=-1), "PLY ends early"),
     "cut.ply": (ply(vertices="").replace(b"ascii", b"binary_little_endian") + b"1234", "ends early"),
     "none.off": (b"OFF\n0 0 0\n", r"shape"),
     "short.off": (b"OFF\n3 0 0\n0 0 0\n", "ends early"),

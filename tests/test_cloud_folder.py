@@ -129,7 +129,7 @@ def wrong_file(folder: Path, name: str) -> None:
         ("junk.npy", "expected finite points"),
         ("junk.ply", "not a PLY file; expected"),
         ("junk.off", "not an OFF file; expected"),
-        ("cut.ply", "PLY ends early; expected"),
+        ("cut.ply", "PLY ends early: its header says"),
         ("cut.off", "truncated: 3 vertices and 1 faces are announced, 3 lines follow; give a mesh that is whole"),
         ("junk.xyz", "is of an unknown type; clouds are in .npz, .npy, .pt, .ply, .off files"),
         ("mixed.npz", r"has 7 points, the samples before it have 20 \(as .*good.npy\[0\]\); give clouds of one number"),

@@ -1,13 +1,16 @@
 """The one reader of options: files and command line, what is refused and how."""
 
+import re
 from pathlib import Path
 
+import configargparse
 import pytest
 
 from configs.config_loader import build_parser, config_as_text, get_config
 from configs.errors import UserError, run
 from configs.files import atomic_path
 from configs.layout import ROOT
+from configs.options import READ_BY
 
 CONFIGS = sorted(path.name for path in (ROOT / "configs").glob("*.txt"))
 THEIRS = """
@@ -101,7 +104,55 @@ def test_only_a_script_that_allows_it_works_without_an_experiment():
     missing = "required: --config, --exp_name, --data_dir, --split_file; see --help"
     for arguments, instead in ((["--samples", "somewhere"], None), ([], "samples"), (["--references", "x"], "samples")):
         with pytest.raises(UserError, match=missing):
-            get_config(arguments, instead)
+            get_config(arguments, instead=instead)
+
+
+@pytest.mark.parametrize("script", READ_BY)
+def test_help_shows_the_options_of_its_script_alone(script: str, capsys: pytest.CaptureFixture):
+    with pytest.raises(SystemExit):
+        get_config(["--help"], script)
+    text = capsys.readouterr().out
+    parser = configargparse.ArgumentParser()
+    for group in READ_BY[script]:
+        group.add(parser)
+    shown = set(re.findall(r"^  (?:-\w[^,]*, )?--(\w+)", text, flags=re.M))
+    assert shown == {action.dest for action in parser._actions}
+    titles = [text.index(f"\n{group.title}:") for group in READ_BY[script]]
+    assert titles == sorted(titles)  # in order of use
+    assert "None" not in text and "default:" in text
+
+
+def test_the_options_of_all_scripts_are_known_to_each_and_a_misspelt_one_to_none():
+    everything = {action.dest for action in build_parser()._actions}
+    for script in READ_BY:
+        assert {action.dest for action in build_parser(script)._actions} == everything
+        with pytest.raises(UserError, match="unknown option 'flow_stepps'; did you mean 'flow_steps'"):
+            get_config(["--config", "configs/demo_cars.txt", "--flow_stepps", "3"], script)
+
+
+def test_a_config_may_include_another_whose_lines_it_overrides(tmp_path: Path):
+    (tmp_path / "base.txt").write_text(THEIRS + "lr = 0.5\nbatch_size = 7\n")
+    path = write(tmp_path, "include = base.txt  # the data\nlr = 0.25\nsample_ratio = [0.5, 0.25, 0.25]\n")
+    cfg = get_config(["--config", path])
+    assert (cfg.exp_name, cfg.lr, cfg.batch_size, cfg.sample_ratio) == ("shapenet_cars", 0.25, 7, [0.5, 0.25, 0.25])
+    with pytest.raises(UserError, match="includes gone.txt, which is not beside it"):
+        get_config(["--config", write(tmp_path, "include = gone.txt")])
+    with pytest.raises(UserError, match="theirs.txt includes itself"):
+        get_config(["--config", write(tmp_path, "include = theirs.txt")])
+
+
+def test_a_retired_option_may_keep_the_value_that_it_has_now(tmp_path: Path):
+    for line in ("grad_clip = 1.0", "flow_weight_decay = 0.01"):
+        get_config(["--config", write(tmp_path, THEIRS + line)])
+    with pytest.raises(UserError, match=r"option grad_clip is no longer there, its value is always 1.0; leave it out"):
+        get_config(["--config", write(tmp_path, THEIRS + "grad_clip = 2")])
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "..", ".", ""])
+def test_an_experiment_stays_in_its_folder(tmp_path: Path, name: str):
+    for option in ("--exp_name", "--compare_experiments"):
+        with pytest.raises(UserError, match="is no name of an experiment.*give a plain folder name"):
+            get_config(["--config", write(tmp_path, THEIRS), option, name])
 
 
 def test_every_option_has_help_that_is_a_sentence():

@@ -46,7 +46,7 @@ def test_every_script_with_a_main_is_listed():
 def test_help_is_quick_from_another_folder(script, tmp_path):
     result = call(script, "--help", cwd=tmp_path, python=("-X", "importtime"))
     assert result.returncode == 0, result.stderr
-    assert "--input_data_glob" in result.stdout
+    assert "--data_dir" in result.stdout
     times = re.findall(r"^import time: +\d+ \| +(\d+) \| (\S+)$", result.stderr, flags=re.MULTILINE)
     assert not HEAVY & {name.split(".")[0] for _, name in times}
     assert sum(int(time) for time, _ in times) < 1_500_000  # microseconds, not nested: imports at the top level

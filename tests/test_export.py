@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 from tiny_experiment import make_experiment
 
@@ -17,9 +16,9 @@ from training.shape_samples import split_folders
 from training.stored_codes import encode_splits
 
 
-def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: Path):
     cfg = make_experiment(tmp_path)
-    monkeypatch.setattr(export, "PRETRAINED", tmp_path / "pretrained")
+    cfg.export_dir = str(tmp_path / "pretrained")
     experiment, cpu = layout.Experiment(cfg), torch.device("cpu")
     trained = best_checkpoint(experiment.ndf_checkpoints)
     ndf, rnvp = export.exported_path(cfg, "ndf"), export.exported_path(cfg, "rnvp")

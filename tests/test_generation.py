@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from configs.errors import UserError
 from configs.layout import DENSE_POINT_CLOUD, Experiment
 from evaluation.reconstruction import reconstruction_rows
 from generation.cloud_files import read_cloud
-from generation.decode import decode_each, write_shapes
+from generation.decode import check_room, decode_each, write_shapes
 from generation.networks import Networks
 from generation.shapes import interpolated, reconstructed, sampled, sampled_codes
 from models.occupancy import occupancy_from_points
@@ -225,6 +226,21 @@ def test_mistakes_are_told_with_what_to_do(root: Path, tmp_path: Path):
         load(root, exp_name="nothing")
     with pytest.raises(UserError, match=r"no RealNVP checkpoint in .*; train one with: python train_rnvp.py --config"):
         sampled(load(root, exp_name="nothing", ndf_checkpoint=best_ndf(root)), 1, seed=0)
+
+
+def test_more_points_than_the_machine_can_hold_are_refused_at_once(root: Path, tmp_path: Path):
+    made = load(root)
+    message = r"2 clouds of 1000000000000 points need 60,000.0 GB of memory, there are .* GB; lower --num_output_points"
+    with pytest.raises(UserError, match=message):
+        write_shapes(made, sampled(made, 2, seed=0), tmp_path / "new", 10**12, "x")
+    assert not (tmp_path / "new").exists()
+
+
+def test_more_clouds_than_the_disk_can_hold_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2399))
+    check_room(50, 1, tmp_path)
+    with pytest.raises(UserError, match=r"2 clouds of 50 points need 0.0 GB of disk, free are 0.0 GB"):
+        check_room(50, 2, tmp_path)
 
 
 def test_codes_or_flow_of_another_ndf_are_refused(root: Path):

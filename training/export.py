@@ -1,8 +1,8 @@
 """Leave an experiment's trained weights as small files for others: `python -m training.export --config ...`.
 
-The NDF goes to models/pretrained/EXP_NAME_ndf.tar, halved to float16, with what is needed to use it and no more (no
+The NDF goes to EXPORT_DIR/EXP_NAME_ndf.tar, halved to float16, with what is needed to use it and no more (no
 state of the optimiser). The flow is bound to the codes of that very file: name it as ndf_checkpoint, train the flow
-with train_rnvp.py, and run this again, which writes models/pretrained/EXP_NAME_rnvp.tar, in float32 (it is small, and
+with train_rnvp.py, and run this again, which writes EXPORT_DIR/EXP_NAME_rnvp.tar, in float32 (it is small, and
 its likelihoods are to be exact).
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from configs.config_loader import get_config
-from configs.errors import run
-from configs.layout import PRETRAINED, Experiment
+from configs.errors import UserError, run
+from configs.layout import Experiment, absolute
 from training.checkpoints import best_checkpoint, load_checkpoint, write_state
 
 KEPT = ("training_time", "step", "epoch", "best", "best_step", "config", "commit")
@@ -22,13 +22,13 @@ KEPT_OF_FLOW = ("ema_state_dict", "ndf_sha256", "flow_noise", "nll_nats_per_dim"
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv)
+    cfg = get_config(argv, "export")
     experiment = Experiment(cfg)
-    for folder, kind in ((experiment.ndf_checkpoints, "ndf"), (experiment.rnvp_checkpoints, "rnvp")):
-        source = best_checkpoint(folder)
-        if source is None:
-            print(f"nothing to export in {folder}")
-            continue
+    folders = {"ndf": experiment.ndf_checkpoints, "rnvp": experiment.rnvp_checkpoints}
+    found = {kind: best for kind, folder in folders.items() if (best := best_checkpoint(folder))}
+    if not found:
+        raise UserError(f"no checkpoint in {folders['ndf']}; train one with: python train_ndf.py --config {cfg.config}")
+    for kind, source in found.items():
         target = exported_path(cfg, kind)
         write_small(source, target)
         print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, from {source}")
@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def exported_path(cfg: Namespace, kind: str) -> Path:
     """kind: ndf or rnvp."""
-    return PRETRAINED / f"{cfg.exp_name}_{kind}.tar"
+    return absolute(cfg.export_dir) / f"{cfg.exp_name}_{kind}.tar"
 
 
 def write_small(source: Path, target: Path) -> None:

@@ -24,6 +24,7 @@ from training.training_run import (
     step_seed,
 )
 
+WEIGHT_DECAY = 1e-2
 VALIDATION_DRAWS = 8  # draws of the noise on each validation code: their mean is steady enough to compare steps by
 
 
@@ -41,9 +42,7 @@ class FlowTrainer:
         flow = build_flow(cfg.code_kind, tuple(self.train_codes.shape[1:]), **flow_options(vars(cfg)))
         flow.fit_whitening(self.train_codes.cpu(), self.noise)
         self.flow = flow.to(self.device)
-        optimizer = torch.optim.AdamW(
-            self.flow.parameters(), lr=cfg.flow_lr, weight_decay=cfg.flow_weight_decay, fused=True
-        )
+        optimizer = torch.optim.AdamW(self.flow.parameters(), lr=cfg.flow_lr, weight_decay=WEIGHT_DECAY, fused=True)
         self.run = TrainingRun(cfg, self.experiment.rnvp_checkpoints, self.flow, optimizer)
         self.average = AveragedWeights(self.flow, cfg.flow_ema)
         self.ndf_sha256 = read_index(self.experiment.codes, "train")["sha256"]
@@ -98,7 +97,7 @@ class FlowTrainer:
         codes = self.train_codes[chosen.to(self.device)]
         w = self.flow.whiten_noised(codes, self.noise)
         nll = -self.flow.log_prob_whitened(w).mean() / self.flow.dim  # nats per dimension
-        self.run.optimise(nll, learning_rate(step, cfg.flow_steps, cfg.flow_lr, cfg.warmup_steps), cfg.grad_clip)
+        self.run.optimise(nll, learning_rate(step, cfg.flow_steps, cfg.flow_lr, cfg.warmup_steps))
         self.average.update(self.flow, step)
         return nll.detach()
 

@@ -142,7 +142,7 @@ class NDFTrainer:
         torch.manual_seed(step_seed(cfg.seed, step))
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
         loss = training_loss(self.model, batch, cfg)
-        self.run.optimise(loss, learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps), cfg.grad_clip)
+        self.run.optimise(loss, learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps))
         return loss.detach()
 
     def validate_and_save(self, log: SummaryWriter) -> None:

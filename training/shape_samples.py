@@ -13,7 +13,7 @@ from tqdm import tqdm
 from configs.cores import num_workers
 from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
-from configs.options import CANDIDATES_A_HARD_POINT
+from configs.options.networks import CANDIDATES_A_HARD_POINT
 from dataprocessing.shapes import processed_root
 from dataprocessing.split import load_split
 from training.training_run import step_seed

@@ -20,6 +20,7 @@ from configs.files import write_text
 from configs.layout import Experiment
 from training.checkpoints import check_same_options, current_commit, latest_checkpoint, load_checkpoint, save_checkpoint
 
+GRAD_CLIP = 1.0  # bound on the norm of the gradient
 EXIT_STOPPED = 85  # the status of a training that was told to stop and can be resumed; slurm scripts requeue on it
 
 
@@ -120,13 +121,13 @@ class TrainingRun:
         }
         return save_checkpoint(self.folder, state, is_best)
 
-    def optimise(self, loss: Tensor, rate: float, grad_clip: float) -> float:
+    def optimise(self, loss: Tensor, rate: float) -> float:
         """One step of the optimiser at learning rate `rate`. Returns the norm of the gradient before clipping."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), grad_clip)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), GRAD_CLIP)
         if not torch.isfinite(norm):  # one bad batch must not poison the weights
             self.optimizer.zero_grad(set_to_none=True)
         self.optimizer.step()

@@ -39,7 +39,7 @@ def build_flow(
 ) -> CodeFlow:
     """A new flow for codes of `code_shape`: (D,) for `vector`, (C, r, r, r) for `grid` and `fused`.
 
-    The options are those of configs/options.py; flow_dims is for vectors only, flow_scales for 3-D codes. Fit its
+    The options are those of configs/options; flow_dims is for vectors only, flow_scales for 3-D codes. Fit its
     whitening, then train.
     Raises UserError for a kind or a shape that it cannot model.
     """

@@ -7,7 +7,7 @@
 # --miniature      the same within about a minute on a CPU (tests/gpu/miniature.txt instead of full_size.txt)
 # --out DIR        all state (default: build/gpu, or build/gpu_miniature); a finished stage is not done again
 # --keep DIR       copies of the few small files worth keeping: weights, report, pictures
-# --weights FILE   an ndf.tar from --keep: the NDF is not trained but taken from there, on a machine that is bare again
+# --weights FILE   an EXP_NAME_ndf.tar from --keep: the NDF is not trained but taken from there, on a machine that is bare again
 # --seconds N      leave after so many seconds with status 85; the same command goes on (default: no limit)
 # --train-seconds N  of NDF training, over all calls (default 300)
 # --test-cars N    held-out cars of another seed (default 500)
@@ -94,11 +94,13 @@ stage() {
   fi
 }
 
-encode=(--ndf_checkpoint "$out/weights/ndf.tar")
-both=("${encode[@]}" --rnvp_checkpoint "$out/weights/rnvp.tar")
+exported=$out/weights/$(basename "$experiment") # _ndf.tar and _rnvp.tar
+encode=(--ndf_checkpoint "${exported}_ndf.tar")
+both=("${encode[@]}" --rnvp_checkpoint "${exported}_rnvp.tar")
+export_weights=("$python" -m training.export --export_dir "$out/weights" "${options[@]}")
 mkdir -p "$out/weights"
-if [ -n "$weights" ] && [ ! -f "$out/weights/ndf.tar" ]; then
-  cp "$weights" "$out/weights/ndf.tar"
+if [ -n "$weights" ] && [ ! -f "${exported}_ndf.tar" ]; then
+  cp "$weights" "${exported}_ndf.tar"
   for name in plan train_ndf export_ndf; do finish "$name" 0 "weights of an earlier call"; done
 fi
 
@@ -117,9 +119,9 @@ plan = json.load(open(sys.argv[1]))
 print("--batch_size", plan["batch_size"], "--num_epochs", plan["num_epochs"])' "$experiment/training_plan.json")"
 fi
 stage train_ndf "$((train_seconds + slack))" "$python" "$root/train_ndf.py" "${options[@]}" "${planned[@]}"
-stage export_ndf 60 "$python" "$here/export_weights.py" ndf "$out/weights/ndf.tar" "${options[@]}"
+stage export_ndf 60 "${export_weights[@]}"
 stage train_rnvp 240 "$python" "$root/train_rnvp.py" "${options[@]}" "${encode[@]}"
-stage export_rnvp 60 "$python" "$here/export_weights.py" rnvp "$out/weights/rnvp.tar" "${options[@]}"
+stage export_rnvp 60 "${export_weights[@]}"
 stage reconstruct 120 "$python" "$root/generate.py" --mode reconstruct "${options[@]}" "${both[@]}"
 stage sample 120 "$python" "$root/generate.py" --mode sample "${options[@]}" "${both[@]}"
 stage evaluate 420 "$python" "$root/evaluate.py" "${options[@]}" "${both[@]}"

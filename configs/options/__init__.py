@@ -1,0 +1,25 @@
+"""Every option of every script, in groups; which script reads which.
+
+A config file holds the same names as `key = value` lines, of all scripts at once; the command line wins over the file.
+Names and meanings that users of NDF and of the thesis know are kept.
+"""
+
+from configs.options.data import DATA, DEMO_CARS, PREPROCESSING, RUN, SAMPLES, SPLIT
+from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
+from configs.options.results import ANALYSIS, DECODING, EVALUATION, EXPORT, FOLDERS, GENERATION, OTHERS, WEIGHTS
+from configs.options.types import Group
+
+READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads, as its --help shows them
+    "make_demo_cars": (RUN, DATA, DEMO_CARS),
+    "preprocess": (RUN, DATA, SAMPLES, PREPROCESSING),
+    "create_split": (RUN, DATA, SAMPLES, SPLIT),
+    "train_ndf": (RUN, DATA, SAMPLES, NETWORK, TRAINING, NDF_TRAINING),
+    "train_rnvp": (RUN, DATA, SAMPLES, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
+    "export": (RUN, EXPORT),
+    "generate": (RUN, DATA, WEIGHTS, GENERATION, DECODING),
+    "evaluate": (RUN, DATA, WEIGHTS, DECODING, EVALUATION, OTHERS, FOLDERS),
+    "analyse_codes": (RUN, DATA, WEIGHTS, DECODING, OTHERS, ANALYSIS),
+}
+ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group in groups))
+# Options of earlier versions that nobody set, with the value that they always have now. A file may still name them.
+RETIRED = {"grad_clip": 1.0, "flow_weight_decay": 1e-2}

@@ -1,0 +1,152 @@
+"""Options of steps 0 to 2: the run itself, where the data are, demo cars, samples, splits."""
+
+import argparse
+from argparse import Namespace
+from pathlib import Path
+
+from configs.errors import UserError
+from configs.options.types import Group, not_negative, positive
+
+
+def _add_run(group: argparse._ArgumentGroup) -> None:
+    group.add("-c", "--config", is_config_file_arg=True, help="config file, `key = value` lines")
+    group.add("--exp_name", help="name of the experiment; its outputs go to EXP_ROOT/EXP_NAME")
+    group.add("--exp_root", default="models/experiments", help="folder of all experiments")
+    group.add("--device", default="auto", help="auto, cpu, cuda or cuda:N; auto takes a CUDA GPU where there is one")
+    group.add(
+        "--precision",
+        choices=["auto", "float32", "bf16"],
+        default="auto",
+        help="arithmetic of the networks; auto is bf16 autocast on CUDA, float32 on a CPU",
+    )
+    group.add("--seed", type=int, default=0, help="seed of everything random in this step")
+    group.add("--num_cpus", type=int, default=-1, help="worker processes and threads; -1: all cores of this job")
+
+
+def _check_run(cfg: Namespace) -> None:
+    for name in [cfg.exp_name, *(cfg.compare_experiments or [])]:
+        if name is not None and (Path(name).name != name or name in ("", "..")):
+            raise UserError(
+                f"{name!r} is no name of an experiment: it would lie outside EXP_ROOT; give a plain folder name, and"
+                " with --exp_root the folder that holds it"
+            )
+
+
+def _add_data(group: argparse._ArgumentGroup) -> None:
+    group.add("--data_dir", help="folder of the meshes, in ShapeNet's layout")
+    group.add(
+        "--input_data_glob",
+        default="/*/models/model_normalized.obj",
+        help="pattern of the meshes, appended to data_dir",
+    )
+    group.add(
+        "--processed_dir",
+        default=None,
+        help="root for preprocessed files, same sub-folders as data_dir; default: beside each mesh",
+    )
+    group.add("--split_file", help=".npz with the folders of train, val and test")
+
+
+def _add_demo_cars(group: argparse._ArgumentGroup) -> None:
+    group.add("--num_demo_cars", type=positive(int), default=600, help="number of cars")
+    group.add("--demo_seed", type=int, default=0, help="cars of two seeds are all different")
+
+
+def _add_samples(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--sample_std_dev",
+        type=positive(float),
+        nargs="+",
+        default=[0.08, 0.02, 0.003],
+        help="sigmas of the Gaussian displacements of boundary samples, mesh units",
+    )
+    group.add(
+        "--sample_ratio",
+        type=not_negative(float),
+        nargs="+",
+        default=[0.01, 0.49, 0.5],
+        help="share of each sigma in a training batch; sums to 1",
+    )
+    group.add(
+        "--num_boundary_samples",
+        type=positive(int),
+        default=50_000,
+        help="samples stored per sigma and shape (NDF 100,000)",
+    )
+    group.add(
+        "--num_uniform_samples",
+        type=not_negative(int),
+        default=20_000,
+        help="samples stored per shape, uniform in the box of half side 0.55; 0: none, as NDF",
+    )
+    group.add(
+        "--num_gap_samples",
+        type=not_negative(int),
+        default=5_000,
+        help="samples stored per shape in its openings, such as windows; 0: none, as NDF",
+    )
+    group.add("--num_points", type=positive(int), default=10_000, help="points of the voxelized input cloud")
+    group.add("--input_res", type=positive(int), default=256, help="resolution of the voxelized input, per axis")
+    group.add("--bb_min", type=float, default=-0.5, help="lower bound of the voxel grid, mesh units")
+    group.add("--bb_max", type=float, default=0.5, help="upper bound of the voxel grid, mesh units")
+
+
+def _check_samples(cfg: Namespace) -> None:
+    if len(cfg.sample_ratio) != len(cfg.sample_std_dev):
+        raise UserError(
+            f"sample_ratio has {len(cfg.sample_ratio)} values and sample_std_dev {len(cfg.sample_std_dev)};"
+            " give one ratio for each sigma"
+        )
+    if abs(sum(cfg.sample_ratio) - 1) > 1e-6:
+        raise UserError(f"sample_ratio {cfg.sample_ratio} sums to {sum(cfg.sample_ratio):g}; make it sum to 1")
+    if cfg.bb_max <= cfg.bb_min:
+        raise UserError(f"bb_max {cfg.bb_max} is not above bb_min {cfg.bb_min}")
+
+
+def _add_preprocessing(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--distance_backend",
+        choices=["auto", "open3d", "torch"],
+        default="auto",
+        help="what measures distances; torch: on the device of --device, as exact; auto: open3d where it can be loaded",
+    )
+    group.add("--num_chunks", type=positive(int), default=1, help="split the meshes into so many jobs")
+    group.add("--current_chunk", type=not_negative(int), default=0, help="which of the chunks this job does, from 0")
+
+
+def _check_preprocessing(cfg: Namespace) -> None:
+    if cfg.current_chunk >= cfg.num_chunks:
+        raise UserError(f"current_chunk {cfg.current_chunk} is not below num_chunks {cfg.num_chunks}; count from 0")
+
+
+def _add_split(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--class_folders",
+        default=None,
+        help="pattern of class folders below data_dir, such as /*/; each class is split on its own",
+    )
+    group.add("--r_val", type=not_negative(float), default=None, help="share of validation shapes (default 0.1)")
+    group.add("--r_test", type=not_negative(float), default=None, help="share of test shapes (default 0.2)")
+    group.add("--n_val", type=not_negative(int), default=None, help="number of validation shapes (per class)")
+    group.add("--n_test", type=not_negative(int), default=None, help="number of test shapes (per class)")
+    group.add(
+        "--test_pattern",
+        default=None,
+        help="the test split: shapes whose name matches this, such as demo_s1_* for cars of another demo_seed",
+    )
+
+
+def _check_split(cfg: Namespace) -> None:
+    for n, r in (("n_val", "r_val"), ("n_test", "r_test")):
+        if getattr(cfg, n) is not None and getattr(cfg, r) is not None:
+            raise UserError(f"both {n} and {r} are given; give one of them")
+
+
+RUN = Group("run", "read by every script", _add_run, _check_run)
+DATA = Group("data", "where the meshes are and where their samples go", _add_data)
+DEMO_CARS = Group("demo cars", "cars that are drawn, for those who have no meshes", _add_demo_cars)
+SAMPLES = Group(
+    "samples", "what the files of each shape hold; lengths in mesh units (longest side 1)", _add_samples, _check_samples
+)
+PREPROCESSING = Group("preprocessing", "how the samples are made", _add_preprocessing, _check_preprocessing)
+SPLIT = Group("split", "give n_ or r_, not both", _add_split, _check_split)

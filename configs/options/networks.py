@@ -1,0 +1,199 @@
+"""Options of steps 3 and 4: the two networks and their trainings."""
+
+import argparse
+from argparse import Namespace
+
+from configs.errors import UserError
+from configs.options.types import Group, boolean, not_negative, positive
+
+CANDIDATES_A_HARD_POINT = 16  # of which the worst predicted one is trained on
+
+
+def _add_network(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--code_kind",
+        choices=["none", "fused", "grid", "vector"],
+        default="none",
+        help="none: plain NDF; fused: its pyramid resampled, as the thesis; grid, vector: learned bottleneck",
+    )
+    group.add("--latent_dim", type=positive(int), default=256, help="numbers of a vector code; channels of a grid code")
+    group.add("--out_resolution", type=positive(int), default=8, help="nodes per axis of a fused or grid code")
+    group.add(
+        "--encoder_channels",
+        type=positive(int),
+        nargs="+",
+        default=[16, 32, 64, 128, 128, 128],
+        help="channels of the encoder's levels f1, f2, ...; NDF has six levels",
+    )
+    group.add(
+        "--hidden_dim",
+        type=positive(int),
+        default=256,
+        help="width of the point network: fc_0 has twice as many, fc_1 and fc_2 as many",
+    )
+    group.add(
+        "--decoder_hidden",
+        type=positive(int),
+        default=512,
+        help="width of the layers from a vector code to feature grids",
+    )
+    group.add(
+        "--decoder_resolution",
+        type=positive(int),
+        nargs="+",
+        default=[8],
+        help="nodes per axis of the decoder's feature grids, coarse to fine, each twice the last",
+    )
+    group.add("--decoder_channels", type=positive(int), nargs="+", default=[16], help="channels of these grids")
+    group.add(
+        "--plane_resolution",
+        type=positive(int),
+        nargs="*",
+        default=[16, 32],
+        help="vector: nodes per side of the three feature planes, coarse to fine, each twice the last; no value: none",
+    )
+    group.add("--plane_channels", type=positive(int), nargs="*", default=[32, 16], help="channels of these planes")
+    group.add(
+        "--num_places",
+        type=int,
+        choices=[1, 7],
+        default=1,
+        help="grid and vector: places where a point looks grids up, itself alone or with its six neighbours (NDF)",
+    )
+    group.add(
+        "--code_noise",
+        type=not_negative(float),
+        default=0.1,
+        help="sd of the Gaussian noise on a vector or grid code in training; codes have unit variance",
+    )
+    group.add(
+        "--code_posterior",
+        choices=["fixed", "learned"],
+        default="fixed",
+        help="grid and vector: fixed: normalised codes with noise of sd code_noise; learned: means of a variational"
+        " posterior, whose KL to a standard normal is weighted by kl_weight",
+    )
+
+
+def _check_network(cfg: Namespace) -> None:
+    if len(cfg.decoder_resolution) != len(cfg.decoder_channels):
+        raise UserError(
+            f"decoder_resolution has {len(cfg.decoder_resolution)} values and decoder_channels"
+            f" {len(cfg.decoder_channels)}; give one number of channels for each grid"
+        )
+
+
+def _add_training(group: argparse._ArgumentGroup) -> None:
+    group.add("--batch_size", type=positive(int), default=4, help="shapes per step of the NDF, and encoded at a time")
+    group.add("--warmup_steps", type=not_negative(int), default=100, help="steps of linear warm-up, then cosine decay")
+
+
+def _add_ndf_training(group: argparse._ArgumentGroup) -> None:
+    group.add("--num_epochs", type=positive(int), default=1500, help="passes over the training shapes")
+    group.add("--num_sample_points_training", type=positive(int), default=50_000, help="points per shape and step")
+    group.add(
+        "--uniform_ratio",
+        type=not_negative(float),
+        default=0.15,
+        help="share of them uniform in the box: without them false surfaces appear in empty space",
+    )
+    group.add(
+        "--gap_ratio",
+        type=not_negative(float),
+        default=0.2,
+        help="share of them in the openings of the shape: without them a global code closes windows",
+    )
+    group.add(
+        "--num_hard_points",
+        type=not_negative(int),
+        default=64,
+        help=f"points per shape and step beside them: the worst predicted of {CANDIDATES_A_HARD_POINT} times as many"
+        " far from the surface",
+    )
+    group.add(
+        "--max_dist", type=positive(float), default=0.1, help="distances are clamped here in the loss, mesh units"
+    )
+    group.add(
+        "--kl_weight",
+        type=not_negative(float),
+        default=1e-5,
+        help="weight of a learned posterior's KL, mesh units per nat of a whole code",
+    )
+    group.add("--optimizer", choices=["Adam", "AdamW", "RMSprop"], default="Adam", help="for the NDF")
+    group.add(
+        "--lr",
+        type=positive(float),
+        default=1e-4,
+        help="peak learning rate (NDF's 1e-6 is too slow; its users found 1e-4 as good as the published net)",
+    )
+    group.add("--mirror", type=boolean, default=True, help="show each shape mirrored in x half of the time")
+    group.add("--val_every", type=positive(int), default=500, help="steps between validations and checkpoints")
+    group.add(
+        "--ram_cache_gb",
+        type=not_negative(float),
+        default=4.0,
+        help="keep all training samples in memory when they need at most so many GB, else read per step",
+    )
+
+
+def _check_ndf_training(cfg: Namespace) -> None:
+    if cfg.uniform_ratio + cfg.gap_ratio >= 1:
+        raise UserError(
+            f"uniform_ratio {cfg.uniform_ratio} and gap_ratio {cfg.gap_ratio} leave no share of a batch to points"
+            " near the surface; make their sum less than 1"
+        )
+
+
+def _add_codes(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--code_draws",
+        type=positive(int),
+        default=1,
+        help="codes per training shape, each from another draw of its input points; the first is the stored draw",
+    )
+    group.add("--code_mirror", type=boolean, default=True, help="add the codes of the mirrored training shapes")
+
+
+def _add_flow(group: argparse._ArgumentGroup) -> None:
+    group.add("--flow_steps", type=positive(int), default=20_000, help="training steps")
+    group.add("--flow_batch_size", type=positive(int), default=128, help="codes per step")
+    group.add("--flow_lr", type=positive(float), default=1e-3, help="peak learning rate, AdamW, warm-up then cosine")
+    group.add("--flow_couplings", type=positive(int), default=8, help="coupling layers (per scale for 3-D codes)")
+    group.add("--flow_hidden", type=positive(int), default=128, help="width of the nets that give s and t")
+    group.add("--flow_blocks", type=positive(int), default=2, help="hidden layers or residual blocks of these nets")
+    group.add(
+        "--flow_dims",
+        type=positive(int),
+        default=32,
+        help="vector codes: principal directions with couplings, about as many as vary by more than flow_noise"
+        " (train_rnvp.py says how many); the minor ones get a Gaussian that depends on them",
+    )
+    group.add("--flow_scales", type=positive(int), default=2, help="scales of the 3-D flow, each halves the resolution")
+    group.add("--flow_s_max", type=positive(float), default=1.0, help="bound on |s|, nats per code dimension")
+    group.add("--flow_dropout", type=not_negative(float), default=0.0, help="dropout in the nets that give s and t")
+    group.add(
+        "--flow_noise",
+        type=not_negative(float),
+        default=0.1,
+        help="sd of fresh Gaussian noise on codes in training, in shares of their spread; NLLs are of noised codes",
+    )
+    group.add("--flow_ema", type=not_negative(float), default=0.999, help="decay of the averaged weights that are used")
+    group.add("--flow_val_every", type=positive(int), default=250, help="steps between validations and checkpoints")
+    group.add(
+        "--flow_patience",
+        type=positive(int),
+        default=20,
+        help="stop after so many validations without a better validation NLL",
+    )
+
+
+def _check_flow(cfg: Namespace) -> None:
+    if not 0 <= cfg.flow_ema < 1:
+        raise UserError(f"flow_ema {cfg.flow_ema} is not in [0, 1)")
+
+
+NETWORK = Group("NDF network and shape codes", "the architecture: fixed once trained", _add_network, _check_network)
+TRAINING = Group("training", "read by both trainings", _add_training)
+NDF_TRAINING = Group("NDF training", "losses and batches of train_ndf.py", _add_ndf_training, _check_ndf_training)
+CODES = Group("codes", "which codes the flow is trained on", _add_codes)
+FLOW = Group("flow", "the RealNVP and its training", _add_flow, _check_flow)

@@ -1,0 +1,56 @@
+"""Types of option values, and what a group of options is."""
+
+import argparse
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Group:
+    """Options that belong together: how `--help` heads them, their declarations, and the check of values that are tied.
+
+    check raises UserError for values that each are fine, but not together.
+    """
+
+    title: str
+    description: str
+    add: Callable[[argparse._ArgumentGroup], None]
+    check: Callable[[Namespace], None] = lambda cfg: None
+
+
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """An argparse type: `kind` (int or float), above zero."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"{text} found, a number above 0 expected")
+        return value
+
+    parse.__name__ = f"positive {kind.__name__}"  # argparse names the type in "invalid positive int value"
+    return parse
+
+
+def not_negative(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """An argparse type: `kind` (int or float), zero or above."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not value >= 0:
+            raise argparse.ArgumentTypeError(f"{text} found, 0 or more expected")
+        return value
+
+    parse.__name__ = f"non-negative {kind.__name__}"
+    return parse
+
+
+def boolean(text: str) -> bool:
+    """An argparse type: true/false, yes/no, on/off, 1/0."""
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"{text!r} found, true or false expected")
+    return words[text.lower()]
+
+
+boolean.__name__ = "true/false"
