@@ -10,7 +10,7 @@ def main(argv: list[str] | None = None) -> int:
     from training.ndf_trainer import NDFTrainer
     from training.shape_samples import split_folders
 
-    return NDFTrainer(cfg, split_folders(cfg)).train()
+    return NDFTrainer(cfg, split_folders(cfg, needed=("train", "val"))).train()
 
 
 if __name__ == "__main__":

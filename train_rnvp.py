@@ -21,7 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     device = pick_device(cfg)
     checkpoint = ndf_checkpoint_path(cfg)
     ndf = load_frozen_ndf(checkpoint, cfg, device)
-    encode_splits(ndf, checkpoint, split_folders(cfg), cfg, device)
+    folders = split_folders(cfg, needed=("train", "val"))
+    encode_splits(ndf, checkpoint, folders, cfg, device)
     return FlowTrainer(cfg).train()
 
 

@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     shapes, left_out = find_shapes(cfg)
     held_out, others = hold_out(shapes, cfg)
     split = {"train": [], "val": [], "test": held_out}
-    for name, folders in group_by_class(others, cfg).items():
+    for name, folders in group_by_class(others, cfg).items() if others else ():  # no others: test shapes alone
         for part, chosen in divide(folders, name, cfg).items():
             split[part] += chosen
     path = absolute(cfg.split_file)

@@ -40,7 +40,7 @@ def preprocess(meshes: list[Path], cfg: Namespace) -> list:
 
     tasks = [(mesh, output_folder(mesh, cfg), cfg) for mesh in meshes]
     with closing(run_tasks(process_shape, tasks, num_workers(cfg.num_cpus))) as results:  # closed: Ctrl-C ends it
-        return list(tqdm(results, total=len(tasks), desc="preprocess", unit="shape"))
+        return list(tqdm(results, total=len(tasks), desc="preprocess", unit="shape", disable=None))
 
 
 def print_failures(failures: list[tuple[Path, str]]) -> None:

@@ -72,7 +72,7 @@ def sampled_codes(networks: Networks, num: int, seed: int, first: int = 0) -> Te
 
 def reconstructed(networks: Networks, split: str, num: int | None = None) -> Shapes:
     """The first shapes of a split, encoded from their input points: needs neither a flow nor stored codes."""
-    folders = split_folders(networks.cfg)[split]
+    folders = split_folders(networks.cfg, needed=[split])[split]
     return Shapes([shape_name(folder) for folder in folders[:num]], InputCodes(networks, folders, num))
 
 
@@ -81,7 +81,7 @@ def interpolated(networks: Networks, num: int) -> Shapes:
 
     Raises UserError if no test shape has the name that `interpolate_from` or `interpolate_to` gives.
     """
-    cfg, folders = networks.cfg, split_folders(networks.cfg)["test"]
+    cfg, folders = networks.cfg, split_folders(networks.cfg, needed=["test"])["test"]
     names = [shape_name(folder) for folder in folders]
     ends = [find_shape(names, cfg.interpolate_from, default=0), find_shape(names, cfg.interpolate_to, default=1)]
     codes = InputCodes(networks, folders)

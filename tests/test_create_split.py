@@ -8,6 +8,7 @@ from configs.errors import UserError
 from dataprocessing.create_split import main
 from dataprocessing.shapes import expected_files
 from dataprocessing.split import load_split
+from training.shape_samples import split_folders
 
 
 def make_shapes(root: Path, names: list[str], tmp_path: Path) -> None:
@@ -106,6 +107,15 @@ def test_mistakes_are_told_with_what_to_do(shapes, tmp_path):
         split(tmp_path, sample_std_dev=[0.08, 0.5])
     with pytest.raises(UserError, match="none of the 0 shapes in .*nowhere is preprocessed; first run"):
         split(tmp_path, data_dir=tmp_path / "nowhere")
+
+
+def test_all_shapes_may_be_test_shapes_but_nothing_is_trained_on_such_a_split(shapes, tmp_path):
+    parts = split(tmp_path, test_pattern="*", n_val=0)
+    assert (parts["train"], parts["val"], len(parts["test"])) == ([], [], 30)
+    cfg = read_config(tmp_path)
+    assert len(split_folders(cfg, needed=["test"])["test"]) == 30
+    with pytest.raises(UserError, match=r"split.npz has no train shapes, 1 or more expected; make another split with"):
+        split_folders(cfg, needed=("train", "val"))
 
 
 def test_own_split_is_read_back(shapes, tmp_path):

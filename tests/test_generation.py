@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_experiment import make_experiment, save_random_ndf, tiny_config, train_flow
+from tiny_experiment import write_shapes as write_shapes_on_disk
 from torch.testing import assert_close
 
 import generate
@@ -144,6 +145,20 @@ def test_weights_that_come_alone_sample_without_any_data(
     assert generate.main(["--config", cfg.config]) == 0
     assert "2 clouds of 90 points" in capsys.readouterr().out
     assert rendered == [("three_quarter", "none")] * 2 + [("cutaway", "lengthwise")] * 2
+
+
+def test_weights_that_come_alone_reconstruct_own_shapes_without_stored_codes(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    experiment = Experiment(tiny_config(root))
+    ndf, rnvp = best_checkpoint(experiment.ndf_checkpoints), best_checkpoint(experiment.rnvp_checkpoints)
+    write_shapes_on_disk(tmp_path, count=3, num_test=1)
+    cfg = tiny_config(tmp_path, exp_name="own", ndf_checkpoint=ndf, rnvp_checkpoint=rnvp)
+    assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0
+    assert "1 clouds of 90 points" in capsys.readouterr().out
+    found = arrays(Experiment(cfg).reconstruction, "sphere2")
+    assert set(found) == {"point_cloud", "code", "seed", "log_likelihood", "nll_nats_per_dim"}
+    assert not Experiment(cfg).codes.exists()
 
 
 def write(made: Networks, folder: Path) -> bool:

@@ -1,6 +1,7 @@
 """Training batches from preprocessed shapes: input clouds, query points and their distances."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,18 @@ from training.training_run import step_seed
 Samples = dict[str, Any]  # cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
 
 
-def split_folders(cfg: Namespace) -> dict[str, list[Path]]:
-    """The folders of the train, val and test shapes of a configuration."""
-    return load_split(absolute(cfg.split_file), processed_root(cfg))
+def split_folders(cfg: Namespace, needed: Sequence[str] = ()) -> dict[str, list[Path]]:
+    """The folders of the train, val and test shapes of a configuration.
+
+    Raises UserError if one of the parts `needed` is empty.
+    """
+    folders = load_split(absolute(cfg.split_file), processed_root(cfg))
+    if empty := [part for part in needed if not folders[part]]:
+        raise UserError(
+            f"{cfg.split_file} has no {empty[0]} shapes, 1 or more expected; make another split with:"
+            f" python dataprocessing/create_split.py --config {cfg.config}"
+        )
+    return folders
 
 
 def sample_files(cfg: Namespace) -> list[tuple[str, float]]:
