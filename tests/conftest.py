@@ -1,10 +1,15 @@
 """Fixtures for tests of several modules."""
 
+import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import REAL_CARS, open_box, write_obj
+from tiny_experiment import make_experiment, tiny_config
+
+from generation.networks import Networks
 
 
 @pytest.fixture
@@ -24,6 +29,35 @@ def real_cars() -> list[Path]:
     if not paths:
         pytest.skip(f"no real cars in {REAL_CARS}; set REAL_CARS_DIR")
     return paths
+
+
+@pytest.fixture(scope="session")
+def experiment_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny experiment that is made once; tests use a copy, `root`."""
+    folder = tmp_path_factory.mktemp("experiment")
+    make_experiment(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def root(experiment_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny experiment: 7 training shapes (14 codes, with mirrored ones), 1 to validate, 4 to test.
+
+    The tests of a module share it, and leave it as it is but for its evaluation/ folder.
+    """
+    folder = tmp_path_factory.mktemp("copy") / "of_experiment"
+    shutil.copytree(experiment_once, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cfg(root: Path) -> Namespace:
+    return tiny_config(root)
+
+
+@pytest.fixture(scope="module")
+def networks(cfg: Namespace) -> Networks:
+    return Networks(cfg)
 
 
 @pytest.fixture

@@ -9,6 +9,14 @@ import numpy as np
 from configs.config_loader import get_config
 from configs.layout import ROOT
 
+STEPS = [  # of a cluster run, in their order
+    "dataprocessing/preprocess.py",
+    "dataprocessing/create_split.py",
+    "train_ndf.py",
+    "train_rnvp.py",
+    "generate.py",
+    "evaluate.py",
+]
 REAL_CARS = Path(os.environ.get("REAL_CARS_DIR", ROOT.parent / "shared" / "real_cars"))
 
 

@@ -12,7 +12,7 @@ from google.protobuf import text_format
 from helpers import write_config
 from PIL import Image
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
-from tiny_experiment import TINY, make_experiment, save_random_ndf, tiny_config, train_flow, write_shapes
+from tiny_experiment import TINY, save_random_ndf, tiny_config, train_flow, write_shapes
 
 import analyse_codes
 from configs.errors import UserError
@@ -45,14 +45,8 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def cfg(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
-    cfg = make_experiment(tmp_path_factory.mktemp("analysis"))
-    return Namespace(**vars(cfg) | SMALL)
-
-
-@pytest.fixture(scope="module")
-def networks(cfg: Namespace) -> Networks:
-    return Networks(cfg)
+def cfg(root: Path) -> Namespace:
+    return Namespace(**vars(tiny_config(root)) | SMALL)
 
 
 @pytest.fixture

@@ -7,19 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import STEPS
 
 from configs.layout import ROOT
 
-SCRIPTS = [
-    "dataprocessing/make_demo_cars.py",
-    "dataprocessing/preprocess.py",
-    "dataprocessing/create_split.py",
-    "train_ndf.py",
-    "train_rnvp.py",
-    "generate.py",
-    "evaluate.py",
-    "analyse_codes.py",
-]
+SCRIPTS = ["dataprocessing/make_demo_cars.py", *STEPS, "analyse_codes.py"]
 HEAVY = {"torch", "open3d", "matplotlib", "scipy", "trimesh", "tensorboard", "PIL"}
 
 

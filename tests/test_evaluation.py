@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_experiment import make_experiment, tiny_config
+from tiny_experiment import tiny_config
 
 import evaluate
 from configs.errors import UserError
@@ -28,15 +28,13 @@ SMALL = {"num_sample_sets": 2, "num_eval_shapes": 3}
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny experiment: 7 training shapes, 1 validation and 4 test shapes, and 3 reconstructions."""
-    folder = tmp_path_factory.mktemp("evaluation")
-    make_experiment(folder)
+def root(root: Path) -> Path:
+    """A tiny experiment with 3 reconstructions."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("generation.projection.LATTICE", 12)
-        networks = Networks(tiny_config(folder))
+        networks = Networks(tiny_config(root))
         write_shapes(networks, reconstructed(networks, "test", 3), networks.experiment.reconstruction, 80, "x")
-    return folder
+    return root
 
 
 @pytest.fixture(autouse=True)

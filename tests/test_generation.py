@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import make_experiment, save_random_ndf, tiny_config, train_flow
+from tiny_experiment import save_random_ndf, tiny_config, train_flow
 from tiny_experiment import write_shapes as write_shapes_on_disk
 from torch.testing import assert_close
 
@@ -25,14 +25,6 @@ from training.shape_samples import read_input_cloud as input_points
 from training.shape_samples import split_folders
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny experiment, which the tests leave as it is but for its evaluation/ folder."""
-    folder = tmp_path_factory.mktemp("generation")
-    make_experiment(folder)
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from tiny_experiment import make_experiment
 
 from evaluation.likelihood import (
     COLUMNS,
@@ -78,16 +77,6 @@ def test_standard_error_is_right_for_exponential_scores(p: int, q: int) -> None:
     assert np.mean(areas) == pytest.approx(0.8, abs=0.01)
     assert np.std(areas) == pytest.approx(auroc_standard_error(0.8, p, q), rel=0.05)
     assert abs(auroc_standard_error(0.8, p, q) / auroc_standard_error(0.8, q, p) - 1) > 0.1
-
-
-@pytest.fixture(scope="module")
-def cfg(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
-    return make_experiment(tmp_path_factory.mktemp("spheres"))
-
-
-@pytest.fixture(scope="module")
-def networks(cfg: Namespace) -> Networks:
-    return Networks(cfg)
 
 
 def test_the_same_clouds_get_the_stored_codes(networks: Networks, cfg: Namespace) -> None:

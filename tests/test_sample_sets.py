@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import make_experiment, tiny_config
+from tiny_experiment import tiny_config
 from torch.testing import assert_close
 
 from configs.errors import UserError
@@ -33,19 +33,6 @@ from training.shape_samples import split_folders, validation_batches
 from training.stored_codes import load_codes
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny experiment: 7 training shapes (14 codes, with mirrored ones), 4 test shapes."""
-    folder = tmp_path_factory.mktemp("sets")
-    make_experiment(folder)
-    return folder
-
-
-@pytest.fixture
-def networks(root: Path) -> Networks:
-    return Networks(tiny_config(root))
 
 
 def times(networks: Networks) -> dict[str, int]:

@@ -14,19 +14,12 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers import STEPS
 
 from configs.layout import ROOT
 
 SCRIPTS = sorted((ROOT / "slurm_scripts").glob("*.sh"))
 JOBS = sorted((ROOT / "slurm_scripts").glob("[1-9]_*.sh"))
-STEPS = [
-    "dataprocessing/preprocess.py",
-    "dataprocessing/create_split.py",
-    "train_ndf.py",
-    "train_rnvp.py",
-    "generate.py",
-    "evaluate.py",
-]
 RECORD = """\
 import json, signal, sys, time
 with open("calls.jsonl", "a") as file:
