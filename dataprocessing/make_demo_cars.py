@@ -1,4 +1,4 @@
-"""Step 0: write parametric cars in ShapeNet's layout, for those who have no ShapeNet at hand."""
+"""Step 0: write parametric cars in ShapeNet's layout, for those without ShapeNet."""
 
 import json
 from argparse import Namespace

@@ -110,8 +110,8 @@ def _add_preprocessing(group: argparse._ArgumentGroup) -> None:
         default="auto",
         help="what measures distances; torch: on the device of --device, as exact; auto: open3d where it can be loaded",
     )
-    group.add("--num_chunks", type=positive(int), default=1, help="split the meshes into so many jobs")
-    group.add("--current_chunk", type=not_negative(int), default=0, help="which of the chunks this job does, from 0")
+    group.add("--num_chunks", type=positive(int), default=1, help="number of jobs that the meshes are divided among")
+    group.add("--current_chunk", type=not_negative(int), default=0, help="the chunk of this job, counted from 0")
 
 
 def _check_preprocessing(cfg: Namespace) -> None:
@@ -144,7 +144,7 @@ def _check_split(cfg: Namespace) -> None:
 
 RUN = Group("run", "read by every script", _add_run, _check_run)
 DATA = Group("data", "where the meshes are and where their samples go", _add_data)
-DEMO_CARS = Group("demo cars", "cars that are drawn, for those who have no meshes", _add_demo_cars)
+DEMO_CARS = Group("demo cars", "parametric cars, for those without ShapeNet", _add_demo_cars)
 SAMPLES = Group(
     "samples", "what the files of each shape hold; lengths in mesh units (longest side 1)", _add_samples, _check_samples
 )

@@ -6,7 +6,7 @@ from argparse import Namespace
 from configs.errors import UserError
 from configs.options.types import Group, boolean, not_negative, positive
 
-CANDIDATES_A_HARD_POINT = 16  # of which the worst predicted one is trained on
+CANDIDATES_A_HARD_POINT = 16  # drawn per hard point; those predicted worst are kept
 
 
 def _add_network(group: argparse._ArgumentGroup) -> None:
@@ -132,7 +132,7 @@ def _add_ndf_training(group: argparse._ArgumentGroup) -> None:
         "--ram_cache_gb",
         type=not_negative(float),
         default=4.0,
-        help="keep all training samples in memory when they need at most so many GB, else read per step",
+        help="keep the training samples in memory if they need no more than this, else read them at every step",
     )
 
 
@@ -183,7 +183,7 @@ def _add_flow(group: argparse._ArgumentGroup) -> None:
         "--flow_patience",
         type=positive(int),
         default=20,
-        help="stop after so many validations without a better validation NLL",
+        help="early stopping: validations without an improvement of the NLL",
     )
 
 

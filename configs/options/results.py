@@ -68,7 +68,7 @@ def _add_evaluation(group: argparse._ArgumentGroup) -> None:
         "--num_sample_sets",
         type=positive(int),
         default=10,
-        help="sets of so many shapes that each generator makes; measures are means and deviations over them",
+        help="sample sets per generator; every measure is given as mean and standard deviation over them",
     )
     group.add(
         "--emd",
