@@ -9,6 +9,7 @@ from dataprocessing.demo_cars.mesh import Array, Parts, Sheet, box_field, cut, s
 from dataprocessing.demo_cars.shell import EDGE, NORMAL, STRAIGHT, make_skin
 
 GAP = 0.006  # half of a shut line
+SET_BACK = 0.012  # of a window behind the skin, metres
 MIN_PANE = 0.025  # square metres on one side: smaller side windows stay sheet metal
 
 
@@ -28,14 +29,17 @@ def add_body(parts: Parts, lines: Lines) -> None:
     openings = place_doors(lines)
     if lines.p.roof == "open":
         _, skin = cut(skin, _open_top_field(lines, skin))
-    if lines.p.bed:
+    if lines.p.bed == 1:
         _, skin = cut(skin, _bed_field(lines, skin))
-    skin = _cut_screens(parts, lines, skin)
-    skin = _cut_side_windows(parts, lines, skin, openings)
+    if lines.p.glazing != "flush" or lines.p.roof == "open":
+        skin = _cut_screens(parts, lines, skin)
+        skin = _cut_side_windows(parts, lines, skin, openings)
     skin = _cut_doors(parts, lines, skin, openings)
     skin = _cut_lights(parts, lines, skin)
     skin = _cut_lids(parts, lines, skin)
-    parts.add_pair("body", skin)
+    parts.add_pair("body", skin if lines.p.doubling != "inside_out" else Sheet(skin.data, skin.faces[:, ::-1]))
+    if lines.p.doubling == "twice":
+        parts.add_pair("body_again", skin)
 
 
 def _arch_field(lines: Lines, skin: Sheet) -> Array:
@@ -83,6 +87,11 @@ def _bed_field(lines: Lines, skin: Sheet) -> Array:
     return np.maximum(np.maximum(lines.deck_z + 0.06 - z, z - (lines.p.length - 0.07)), 0.07 - _edge(skin))
 
 
+def _set_back(pane: Sheet) -> Sheet:
+    """A window's sheet a little behind the skin, so that its outline shows."""
+    return pane.moved(-SET_BACK * pane.data[:, NORMAL])
+
+
 def _cut_screens(parts: Parts, lines: Lines, skin: Sheet) -> Sheet:
     p = lines.p
     crest, z, edge = _crest(lines, skin), skin.points[:, 2], _edge(skin)
@@ -92,8 +101,8 @@ def _cut_screens(parts: Parts, lines: Lines, skin: Sheet) -> Sheet:
     field = smooth_max(field, p.pillar_width * 0.8 - edge, 0.05)
     field = np.maximum(field, np.maximum(lines.cowl_z - 0.01 - z, z - (lines.header_z + 0.3)))
     pane, skin = cut(skin, field)
-    if p.screen_glass:
-        parts.add_pair("windscreen", pane.moved((0, -0.004, 0)))
+    if p.screen_glass or p.glazing == "closed":
+        parts.add_pair("windscreen", _set_back(pane))
     if p.roof == "open":
         return skin
     if p.roof == "sunroof":
@@ -108,8 +117,8 @@ def _cut_screens(parts: Parts, lines: Lines, skin: Sheet) -> Sheet:
     field = smooth_max(field, 0.5 * p.rear_pillar_width - _edge_across(lines, skin), 0.05)
     field = np.maximum(field, lines.rear_header_z - 0.3 - z)
     pane, skin = cut(skin, field)
-    if p.back_glass:
-        parts.add_pair("rear_window", pane.moved((0, -0.004, 0)))
+    if p.back_glass or p.glazing == "closed":
+        parts.add_pair("rear_window", _set_back(pane))
     return skin
 
 
@@ -143,8 +152,8 @@ def _cut_side_windows(parts: Parts, lines: Lines, skin: Sheet, openings: Opening
         if pane.area() < MIN_PANE:
             continue
         skin = rest
-        if p.front_glass if k == 0 else p.rear_glass:
-            parts.add_pair(f"side_window_{k}", pane.moved((-0.004, 0, 0)))
+        if p.glazing == "closed" or (p.front_glass if k == 0 else p.rear_glass):
+            parts.add_pair(f"side_window_{k}", _set_back(pane))
     return skin
 
 
@@ -189,7 +198,7 @@ def _add_bumpers(parts: Parts, lines: Lines, skin: Sheet) -> None:
         _, y, z = skin.points.T
         middle = lines.bottom(0.0 if name == "front_bumper" else p.length) + 0.14
         along = z if name == "front_bumper" else p.length - z
-        band = np.maximum(np.abs(y - middle) - 0.11, along - (length - lines.arch_radius - 0.05))
+        band = np.maximum(np.abs(y - middle) - 0.11, along - max(length - lines.arch_radius - 0.05, 0.15))
         bumper, _ = cut(skin, band)
         bulge = 1 - ((bumper.points[:, 1:2] - middle) / 0.12) ** 2
         parts.add_pair(name, bumper.moved(p.bumper_depth * bulge * bumper.data[:, NORMAL]))

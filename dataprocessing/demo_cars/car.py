@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from dataprocessing.demo_cars.body import add_body
+from dataprocessing.demo_cars.extras import add_extras
 from dataprocessing.demo_cars.interior import add_interior
 from dataprocessing.demo_cars.lines import Lines
 from dataprocessing.demo_cars.mesh import Array, Parts, compact, triangle_areas
@@ -35,6 +36,7 @@ def build_car(parameters: Parameters) -> Car:
     add_wheels(parts, lines)
     add_interior(parts, lines)
     add_trim(parts, lines)
+    add_extras(parts, lines)
     points = np.concatenate([sheet.points for sheet in parts.sheets])
     owner = np.repeat(np.arange(len(parts.sheets)), [len(sheet.faces) for sheet in parts.sheets])
     starts = np.cumsum([0, *[len(sheet.points) for sheet in parts.sheets[:-1]]])

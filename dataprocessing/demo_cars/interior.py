@@ -15,6 +15,10 @@ ROUND_ENDS = np.array([0.86, 1.0, 1.0, 1.0, 0.86])  # inset of a seat's cross-se
 def add_interior(parts: Parts, lines: Lines) -> None:
     p = lines.p
     rows = lines.rows
+    if p.bed == 1:
+        add_bed(parts, lines)
+    if not p.furnished and p.roof != "open":
+        return
     add_floor(parts, lines, rows[-1])
     add_dashboard(parts, lines)
     add_steering(parts, lines)
@@ -23,7 +27,8 @@ def add_interior(parts: Parts, lines: Lines) -> None:
     if p.roof == "open":
         add_tonneau(parts, lines, rows[-1])
     elif p.bed:
-        add_bed(parts, lines)
+        z = lines.deck_z - 0.02
+        add_wall(parts, "bulkhead", lines, z, floor_y(lines, z, rows[-1]), lines.deck_y)
     elif p.side_windows == "front":
         z = rows[-1] + 0.42
         add_wall(parts, "bulkhead", lines, z, floor_y(lines, z, rows[-1]), lines.belt(z) + 0.1)
@@ -34,7 +39,7 @@ def add_interior(parts: Parts, lines: Lines) -> None:
 def inside_x(lines: Lines, y: float, z: float) -> float:
     """Half of the room across the car at a place of the cabin."""
     room = float(lines.half_width(np.array(y), np.array(z), flared=False)) - WALL
-    for axle in (lines.front_axle, lines.rear_axle):
+    for axle in lines.axles:
         if abs(z - axle) < lines.arch_radius + 0.06 and y < lines.p.wheel_radius + lines.arch_radius + 0.05:
             room = min(room, inner_x(lines, axle) - 0.02)
     return room
@@ -174,7 +179,7 @@ def headrest(z: float, base: float, recline: float, size: float, height: float) 
 def add_shelf(parts: Parts, lines: Lines, last_row: float) -> None:
     """The parcel shelf behind the rear seats of cars with a boot."""
     z = np.linspace(last_row + 0.28, lines.deck_z + 0.02, 4)
-    y = np.full(4, lines.deck_y - 0.07)
+    y = np.minimum(lines.deck_y - 0.07, lines.top(z) - lines.p.roof_crown - 0.05)
     x = lines.half_width(y, z, flared=False) - 0.05
     parts.add_pair("parcel_shelf", sheet_grid(np.stack([np.stack([x * t, y, z], 1) for t in (0.0, 0.5, 1.0)])))
 
@@ -195,7 +200,7 @@ def add_bed(parts: Parts, lines: Lines) -> None:
     start, end = lines.deck_z + 0.06, p.length - 0.07
     z = np.linspace(start, end, 5)
     top = lines.top(z) - p.roof_crown - 0.01
-    low = np.full(5, p.wheel_radius + 0.22)
+    low = np.full(5, max(p.wheel_radius + 0.22, float(lines.bottom(z).max()) + 0.02))
     x = lines.half_width(top, z, flared=False) - 0.075
     rim = [np.stack([x, top, z], 1), np.stack([x, low, z], 1), np.stack([x * 0, low, z], 1)]
     parts.add_pair("bed", sheet_grid(np.stack(rim)))

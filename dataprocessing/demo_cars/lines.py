@@ -21,6 +21,9 @@ class Lines:
         self.front_axle = p.front_overhang
         self.rear_axle = p.length - p.rear_overhang
         self.arch_radius = p.wheel_radius + p.arch_gap
+        self.axles = [self.front_axle, self.rear_axle]
+        if p.axles == 3:
+            self.axles.append(self.rear_axle - 2 * self.arch_radius - 0.08)
         self.cowl_z = self.front_axle + p.cowl_offset
         self.cowl_y = p.cowl_ratio * p.height
         self.deck_z = p.length - p.deck_length
@@ -105,7 +108,7 @@ class Lines:
     def arch_distance(self, y: Array, z: Array) -> Array:
         """Distance from the nearer wheel's axis, in side view."""
         height = y - self.p.wheel_radius
-        return np.minimum(np.hypot(z - self.front_axle, height), np.hypot(z - self.rear_axle, height))
+        return np.min([np.hypot(z - axle, height) for axle in self.axles], axis=0)
 
     def half_width(self, y: Array, z: Array, flared: bool = True) -> Array:
         """Half width of the body's side at height y: tucked sill, widest at mid-height, leaning in above the belt."""

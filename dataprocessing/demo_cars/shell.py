@@ -5,9 +5,8 @@ import numpy as np
 from dataprocessing.demo_cars.lines import Lines
 from dataprocessing.demo_cars.mesh import Array, Sheet, grid_faces
 
-STATIONS = 52
-SECTION_POINTS = 24
-FINE_POINTS = 128  # of a section before it is thinned out to SECTION_POINTS
+RESOLUTION = {"fine": (52, 24), "coarse": (22, 11)}  # stations along the car, points of half a section
+FINE_POINTS = 128  # of a section before it is thinned out
 CAP = np.array([0.0, 0.4, 0.8])  # widths of the narrowed copies of an end section that close it
 EDGE, STRAIGHT, NORMAL = 3, 4, slice(5, 8)  # columns of the skin's data after x y z
 
@@ -41,13 +40,13 @@ def stations(lines: Lines) -> Array:
     near_arch = to_axle < lines.arch_radius + 0.08
     weight = np.cumsum(np.hypot(step[:, 0], step[:, 1]) * (1 + 0.9 * near_arch) + 0.25 * turn)
     weight = np.concatenate([[0.0], weight]) / weight[-1]
-    return np.interp(np.linspace(0, 1, STATIONS), weight, lines.curve[:, 0])
+    return np.interp(np.linspace(0, 1, RESOLUTION[lines.p.detail][0]), weight, lines.curve[:, 0])
 
 
 def sections(lines: Lines, z: Array) -> tuple[Array, Array, Array]:
     """Half sections at the stations z (S,), from the sill to the centre line.
 
-    Returns x, y and EDGE, each (S, SECTION_POINTS). Side and top are joined where they meet, then the edge is rounded.
+    Returns x, y and EDGE, each (S, K). Side and top are joined where they meet, then the edge is rounded.
     """
     z = z[:, None]
     x_edge = np.full_like(z, lines.half_width_max)
@@ -72,7 +71,7 @@ def sections(lines: Lines, z: Array) -> tuple[Array, Array, Array]:
     bend = np.concatenate([bend, np.zeros_like(bend[:, :1])], axis=1)[:, :FINE_POINTS]
     dense = np.cumsum(arc[:, -1:] / FINE_POINTS + 0.25 * bend, axis=1)
     dense -= dense[:, :1]
-    wanted = dense[:, -1:] * np.linspace(0, 1, SECTION_POINTS)
+    wanted = dense[:, -1:] * np.linspace(0, 1, RESOLUTION[lines.p.detail][1])
     x, y, edge = (_interpolate_rows(wanted, dense, values) for values in (x, y, edge))
     x[:, -1] = 0.0
     return x, y, edge

@@ -93,7 +93,7 @@ def add_spoiler(parts: Parts, lines: Lines) -> None:
         half = 0.82 * (side_x(lines, y - 0.1, z))
     else:
         z = p.length - 0.12 - 0.6 * chord
-        y = float(lines.top(z)) + (0.02 if p.spoiler == "lip" else 0.05 + 0.6 * chord)
+        y = float(lines.top(z)) + (0.02 if p.spoiler == "lip" else 0.03 + p.wing_height)
         half = 0.80 * lines.half_width_max
     x = np.linspace(0, 1, 5) * half
     sheet = extrude(wing + [y, z], x, np.array([1, 1, 1, 1, 0.8]))
@@ -102,6 +102,7 @@ def add_spoiler(parts: Parts, lines: Lines) -> None:
     points[:, 1] -= 0.8 * p.roof_crown * (points[:, 0] / lines.half_width_max) ** 2
     parts.add_pair("spoiler", Sheet(lines.bend(points), sheet.faces[~seam]))
     if p.spoiler == "wing":
-        post = patch([(0.6 * half, y - 0.12 - 0.6 * chord, z), (0.6 * half, y - 0.12 - 0.6 * chord, z + 0.8 * chord),
+        low = y - 0.12 - p.wing_height
+        post = patch([(0.6 * half, low, z), (0.6 * half, low, z + 0.8 * chord),
                       (0.6 * half, y, z + 0.8 * chord), (0.6 * half, y, z)])  # fmt: skip
         parts.add_pair("spoiler_post", Sheet(lines.bend(post.points), post.faces))

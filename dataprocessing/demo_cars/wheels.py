@@ -5,13 +5,14 @@ import numpy as np
 from dataprocessing.demo_cars.lines import Lines
 from dataprocessing.demo_cars.mesh import Array, Parts, Sheet, grid_faces, revolve, sheet_grid
 
+CYLINDER_SEGMENTS = 12
 TYRE_SEGMENTS = 20  # a multiple of 4, so that a vertex touches the ground
 
 
 def add_wheels(parts: Parts, lines: Lines) -> None:
     """Four wheels on the ground plane y = 0 inside their arches, and the liners above them."""
     p = lines.p
-    for name, z in (("front", lines.front_axle), ("rear", lines.rear_axle)):
+    for name, z in zip(("front", "rear", "third"), lines.axles, strict=False):
         offset = (wheel_x(lines, z), p.wheel_radius, z)
         for part, sheet in _wheel(lines).items():
             parts.add_pair(f"{name}_{part}", sheet.moved(offset))
@@ -38,6 +39,10 @@ def _wheel(lines: Lines) -> dict[str, Sheet]:
     """Parts of a right wheel around the origin, its outside towards +x."""
     p = lines.p
     radius, half = p.wheel_radius, 0.5 * p.tyre_width
+    if p.wheel == "cylinder":
+        corners = np.array([(-half, 0.004), (-half, 0.94 * radius), (-0.86 * half, radius)])
+        profile = np.concatenate([corners, corners[::-1] * [-1.0, 1.0]])
+        return {"tyre": revolve(profile, CYLINDER_SEGMENTS)}
     rim = p.rim_ratio * radius
     side = 0.45 * (radius - rim)
     tyre = [(-0.92, rim), (-1.0, rim + side), (-0.72, radius)]
