@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine: each makes .venv and installs the pinned requirements first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test lint
+.PHONY: help demo clean-demo results test lint
 
 PYTHON := .venv/bin/python
 CONFIG ?= configs/demo_cars.txt
@@ -17,13 +17,17 @@ demo: .venv/.installed  ## from nothing to novel cars: steps 0 to 7 on demo cars
 clean-demo:  ## delete the demo's cars and its experiment, so that `make demo` starts over
 	rm -rf datasets/demo_cars models/experiments/demo_cars
 
+results: .venv/.installed  ## write docs/results.md and the table of README.md from the demo's results
+	@$(PYTHON) docs/write_results.py --config $(CONFIG)
+
 test: .venv/.installed-dev  ## run the tests; one of them: make test ARGS="-k coupling"
 	@$(PYTHON) configs/check_system.py
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
 
-lint: .venv/.installed-dev  ## check style and format
+lint: .venv/.installed-dev  ## check style, format and types
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
+	.venv/bin/mypy
 
 # The first of these commands that is Python 3.10, 3.11 or 3.12 and can make virtual environments.
 .venv/bin/python:

@@ -1,4 +1,4 @@
-"""Every file and folder name of the project, in one place (formats: README, "File formats")."""
+"""Every file and folder name of the project, in one place (formats: docs/formats.md)."""
 
 from argparse import Namespace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Step 1: make the training data of each mesh (README, "File formats"); finished files are skipped."""
+"""Step 1: make the training data of each mesh (docs/formats.md); finished files are skipped."""
 
 from argparse import Namespace
 from contextlib import closing

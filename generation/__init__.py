@@ -1,5 +1,5 @@
-"""From the numbers of a trained flow to point clouds: what is decoded, how, and into which files.
+"""From latent codes to point clouds: which codes are decoded, how, and into which files.
 
 Offers `Networks` (the frozen NDF and flow of an experiment), `sampled`, `reconstructed`, `interpolated` (what to
-decode), `decode` (a code to a cloud), `write_shapes` (clouds to files), and `read_cloud` for anybody's cloud files.
+decode), `decode` (a code to a cloud), `write_shapes` (clouds to files), and `read_cloud` for any cloud files.
 """

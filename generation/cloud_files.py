@@ -23,10 +23,10 @@ PLY_ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": ""
 
 
 def write_cloud(folder: Path | str, points: ArrayLike, **arrays: Any) -> Path:
-    """Write `dense_point_cloud.npz` (key `point_cloud`, and `arrays`) into a folder, which is made, and a .ply.
+    """Write `dense_point_cloud.npz` (key `point_cloud`, and `arrays`) and a .ply into a folder, created if missing.
 
-    points: (N, 3), stored as float32 in their own units. Returns the path of the .npz, which is written last: where
-    it stands, both stand. Raises ValueError for points of another shape, or not finite.
+    points: (N, 3), stored as float32 in their own units. Returns the path of the .npz, which is written last: if it
+    exists, both are complete. Raises ValueError for points of another shape, or not finite.
     """
     points = _as_points(points)
     path = Path(folder) / DENSE_POINT_CLOUD
@@ -36,7 +36,7 @@ def write_cloud(folder: Path | str, points: ArrayLike, **arrays: Any) -> Path:
 
 
 def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, ArrayLike] | None = None) -> None:
-    """Write points (N, 3), and named numbers per point (N,), as binary little-endian float32 PLY.
+    """Write points (N, 3), with named per-point numbers (N,), as binary little-endian float32 PLY.
 
     Raises ValueError for another shape, points that are not finite, or a property of another length.
     """
@@ -58,9 +58,9 @@ def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, Arra
 def read_cloud(path: Path | str) -> NDArray[np.float32]:
     """Read the points of a .npz (key `point_cloud`, else `points`), .npy, .ply or .off file.
 
-    PLY: binary or ascii, other properties and elements are passed over. OFF: the vertices.
-    Returns (N, 3) float32, in the file's units. Raises UserError, naming the file, where it is missing, broken, of
-    another kind, or holds no finite (N, 3) numbers.
+    PLY: binary or ascii; other properties and elements are ignored. OFF: the vertices.
+    Returns (N, 3) float32, in the file's units. Raises UserError, naming the file, if it is missing, broken, of an
+    unknown type, or holds no finite (N, 3) numbers.
     """
     path = Path(path)
     readers = {".npz": _read_npz, ".npy": _read_npy, ".ply": _read_ply, ".off": _read_off}
@@ -89,12 +89,14 @@ def _read_npz(path: Path) -> NDArray[Any]:
     with np.load(path, allow_pickle=False) as arrays:
         for key in ("point_cloud", "points"):
             if key in arrays:
-                return arrays[key]
+                points: NDArray[Any] = arrays[key]
+                return points
         raise ValueError(f"no key point_cloud or points among {', '.join(arrays) or 'none'}")
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
-    return np.load(path, allow_pickle=False)
+    points: NDArray[Any] = np.load(path, allow_pickle=False)
+    return points
 
 
 def _read_ply(path: Path) -> NDArray[Any]:
@@ -117,7 +119,8 @@ def _read_ply_header(file: BinaryIO) -> tuple[str, list[tuple[str, int, list[tup
     """Returns the byte order ("" for ascii) and (name, count, [(property, numpy type or "list")]) per element."""
     if file.readline().strip() != b"ply":
         raise ValueError("not a PLY file")
-    order, elements = None, []
+    order: str | None = None
+    elements: list[tuple[str, int, list[tuple[str, str]]]] = []
     for line in iter(file.readline, b""):
         words = line.decode("ascii").split()
         if words[:1] == ["end_header"]:
@@ -138,12 +141,12 @@ def _read_ply_header(file: BinaryIO) -> tuple[str, list[tuple[str, int, list[tup
 
 
 def _read_ply_table(file: BinaryIO, order: str, count: int, properties: list[tuple[str, str]]) -> NDArray[Any]:
-    """The rows of one element without lists, as a structured array. Raises ValueError where the file is too short."""
+    """The rows of one element without lists, as a structured array. Raises ValueError if the file is too short."""
     kind = np.dtype([(name, (order or "<") + code) for name, code in properties])
     here = file.tell()
     left = file.seek(0, 2) - here
     file.seek(here)
-    least = count * (kind.itemsize if order else 2 * len(properties))  # ascii: a digit and a space or an end of line
+    least = count * (kind.itemsize if order else 2 * len(properties))  # ascii: a digit and a space or newline
     if count < 0 or least > left + (0 if order else 1):
         raise ValueError(f"PLY ends early: its header says {count} rows, at least {least} bytes; {left} bytes are left")
     if not order:
@@ -159,7 +162,7 @@ def _read_off(path: Path) -> NDArray[Any]:
     rows = [words for words in lines if words]
     if not rows or not rows[0][0].upper().endswith("OFF"):
         raise ValueError("not an OFF file")
-    counts, start = (rows[0][1:], 1) if len(rows[0]) > 1 else (rows[1], 2)  # counts may stand on the first line
+    counts, start = (rows[0][1:], 1) if len(rows[0]) > 1 else (rows[1], 2)  # counts may be on the first line
     vertices = [row[:3] for row in rows[start : start + int(counts[0])]]
     if len(vertices) < int(counts[0]):
         raise ValueError("OFF ends early")

@@ -1,4 +1,4 @@
-"""A code to its cloud, and the clouds of many shapes to files."""
+"""Decoding a code to a cloud, and writing the clouds of many shapes to files."""
 
 import json
 import math
@@ -21,14 +21,15 @@ from generation.latents import likelihoods
 from generation.networks import Networks
 from generation.projection import NetworkField, dense_point_cloud
 from generation.random_streams import POINT_STREAMS, random_stream
-from generation.shapes import Code, Shapes
+from generation.shapes import Shapes
+from models.ndf import Code
 
 BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
-BYTES_A_POINT_IN_MEMORY = 60  # at most at once: found, put together, and as the content of a file
+BYTES_A_POINT_IN_MEMORY = 60  # peak: the parts, the whole cloud, and the content of a file
 
 
 def decode(networks: Networks, code: Code, num_points: int, number: int) -> Cloud:
-    """The cloud (num_points, 3) float32, mesh units, of one code (a batch of one), by the random stream `number`."""
+    """The cloud (num_points, 3) float32, mesh units, of one code (batch of 1), drawn from random stream `number`."""
     cfg = networks.cfg
     with autocast(networks.device, cfg.precision), torch.no_grad():
         grids = networks.ndf.features(code)
@@ -41,9 +42,9 @@ def decode(networks: Networks, code: Code, num_points: int, number: int) -> Clou
 def decode_each(
     networks: Networks, codes: Sequence[Code], num_points: int, description: str | None = None, first: int = 0
 ) -> Iterator[Cloud]:
-    """Decode code after code (batches of one), with a bar where there is a description.
+    """Decode codes one by one (batches of one), with a progress bar if there is a description.
 
-    first: number of the first shape's random stream, from which the points of its cloud are drawn.
+    first: number of the random stream from which the points of the first cloud are drawn.
     """
     hidden = True if description is None else None
     for n, code in enumerate(tqdm(codes, desc=description, unit="shape", disable=hidden)):
@@ -51,10 +52,10 @@ def decode_each(
 
 
 def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: int, description: str) -> bool:
-    """Decode shapes into `folder/<name>/dense_point_cloud.{npz,ply}`, unless that is done. True if it was done.
+    """Decode shapes into `folder/<name>/dense_point_cloud.{npz,ply}`, unless up to date. True if they were.
 
-    Each file holds point_cloud (num_points, 3) float32 mesh units, seed, and `arrays_of` its code; `index.json` says
-    what made them.
+    Each file holds point_cloud (num_points, 3) float32 mesh units, seed, and `arrays_of` its code; `index.json`
+    records what made them.
     """
     index, index_path = index_of(networks, shapes, num_points), folder / "index.json"
     files = [folder / name / DENSE_POINT_CLOUD for name in shapes.names]
@@ -71,7 +72,7 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
 
 
 def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
-    """Raise UserError where a cloud cannot fit into this machine's memory, or all of them onto the disk of `folder`."""
+    """Raise UserError if a cloud does not fit into memory, or all of them not onto the disk of `folder`."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
     there = next(path for path in (folder, *folder.parents) if path.is_dir())
     needed = {"memory": (BYTES_A_POINT_IN_MEMORY * num_points, memory, "there are")}
@@ -85,9 +86,9 @@ def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
 
 
 def arrays_of(networks: Networks, code: Code) -> dict[str, Any]:
-    """What the file of a cloud says of its code (a batch of one).
+    """What the file of a cloud stores about its code (a batch of one).
 
-    The code itself, and where there is a flow its log_likelihood (nats) and nll_nats_per_dim (whitened). Nothing of a
+    The code itself and, if there is a flow, its log_likelihood (nats) and nll_nats_per_dim (whitened). Nothing for a
     plain NDF, whose code is a whole pyramid.
     """
     if not isinstance(code, Tensor):
@@ -100,7 +101,7 @@ def arrays_of(networks: Networks, code: Code) -> dict[str, Any]:
 
 
 def index_of(networks: Networks, shapes: Shapes, num_points: int) -> dict[str, Any]:
-    """What the files of `write_shapes` are made of: the same index, the same files."""
+    """Everything that determines the files of `write_shapes`: the same index, the same files."""
     kind = networks.ndf.code_kind
     return {
         **networks.sources,

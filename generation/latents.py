@@ -1,4 +1,4 @@
-"""Many codes through the flow: z, whitened codes and likelihoods, in parts that fit into memory."""
+"""Many codes through the flow: z, whitened codes and likelihoods, in batches that fit into memory."""
 
 from collections.abc import Iterator
 
@@ -10,21 +10,21 @@ from torch import Tensor
 from generation.networks import Networks
 from generation.random_streams import random_stream
 
-NUMBERS_AT_A_TIME = 2**23  # of all codes that go through the flow together; a fused code has a quarter of a million
+NUMBERS_AT_A_TIME = 2**23  # in one batch of codes through the flow; a fused code has a quarter of a million
 MOST_CODES_AT_A_TIME = 256
 
 Codes = Tensor | NDArray[np.float32]  # (S, *code_shape)
 
 
 def draw_latents(networks: Networks, num: int, seed: int, first: int = 0) -> Tensor:
-    """Standard normal z (num, D), row n from a random stream of its own, number first + n."""
+    """Standard normal z (num, D), row n from its own random stream, number first + n."""
     rows = [torch.randn(networks.flow.dim, generator=random_stream(seed, first + n)) for n in range(num)]
     return torch.stack(rows).to(networks.device)
 
 
 @torch.no_grad()
 def codes_of(networks: Networks, z: Tensor) -> Tensor:
-    """The codes (S, *code_shape) of z (S, D). One by one, since a batch of another size rounds differently."""
+    """The codes (S, *code_shape) of z (S, D). One at a time, since rounding depends on the batch size."""
     return torch.cat([networks.flow.inverse(one) for one in z.split(1)])
 
 
@@ -36,13 +36,13 @@ def latents_of(networks: Networks, codes: Codes) -> Tensor:
 
 @torch.no_grad()
 def whitened(networks: Networks, codes: Codes) -> Tensor:
-    """Whitened codes, flat: (S, D) on the device."""
+    """Whitened codes, flattened: (S, D) on the device."""
     return torch.cat([networks.flow.whiten(part).flatten(1) for part in in_parts(networks, codes)])
 
 
 @torch.no_grad()
 def likelihoods(networks: Networks, codes: Codes) -> tuple[Tensor, Tensor]:
-    """log p of codes in their own units, nats, (S,), and -log p of the whitened codes, nats per dimension, (S,)."""
+    """log p of codes in their own units, nats (S,), and -log p of whitened codes, nats per dimension (S,)."""
     flow = networks.flow
     found = [(flow.log_prob(part), flow.nats_per_dim(part)) for part in in_parts(networks, codes)]
     log_likelihood, nats_per_dim = (torch.cat(column) for column in zip(*found, strict=True))
@@ -50,7 +50,7 @@ def likelihoods(networks: Networks, codes: Codes) -> tuple[Tensor, Tensor]:
 
 
 def in_parts(networks: Networks, codes: Codes) -> Iterator[Tensor]:
-    """Codes on the device, batch after batch; of a memory map no more is read than one of them."""
+    """Codes on the device, batch by batch; a memory map is read one batch at a time."""
     size = max(1, min(MOST_CODES_AT_A_TIME, NUMBERS_AT_A_TIME // networks.flow.dim))
     for start in range(0, len(codes), size):
         part = codes[start : start + size]

@@ -1,4 +1,4 @@
-"""The frozen networks of an experiment: the NDF, and the flow of its codes."""
+"""The frozen networks of an experiment: the NDF, and the flow over its codes."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -15,11 +15,11 @@ from training.stored_codes import read_index
 
 
 class Networks:
-    """The NDF that the configuration names, and its flow where there is one: to reconstruct, none is needed.
+    """The NDF that the configuration names, and its flow if there is one (reconstruction needs none).
 
-    Attributes: cfg, experiment, device, ndf, ndf_path, sources (the paths and SHA-256 of both files). `flow` and
-    `rnvp_path` raise UserError where there is none. Raises UserError where the NDF is missing, or where the flow or
-    the stored codes are of another NDF.
+    Attributes: cfg, experiment, device, ndf, ndf_path, sources (paths and SHA-256 of both files). `flow` and
+    `rnvp_path` raise UserError if there is none. Raises UserError if the NDF is missing, or if the flow or the stored
+    codes belong to another NDF.
     """
 
     def __init__(self, cfg: Namespace):

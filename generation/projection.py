@@ -1,15 +1,15 @@
-"""From a distance field to a dense point cloud on its zero level (NDF, sec. 3.4, Algorithm 1).
+"""From a distance field to a dense point cloud on its zero level set (NDF, sec. 3.4, Algorithm 1).
 
-A point moves by its predicted distance against the gradient, in mesh units: p <- p - udf(p) grad / |grad|. NDF seeds a
-box three times too wide and keeps 7 % of the seeds; a distance field is 1-Lipschitz, so a coarse lattice of its values
-tells where the surface can be, and seeds are drawn only there.
+A point moves by its predicted distance against the gradient, in mesh units: p <- p - udf(p) grad / |grad|. NDF draws
+seeds in a box three times too wide and keeps 7 % of them; a distance field is 1-Lipschitz, so its values on a coarse
+lattice bound where the surface can be, and seeds are drawn only there.
 
-Of these seeds only those in a thin slab around the surface are projected: its thickness is the same everywhere, and so
-is the number of points per area. Whole cells are shared by sheets that lie close: the number of points near a place of
-demo cars did not go with the true area there (correlation 0.05; with the slab 0.40; a second true cloud 0.6).
+Only seeds in a thin slab around the surface are projected: the slab has uniform thickness, so the points have uniform
+density. Seeds from whole cells do not, since nearby sheets share cells: the local number of points on demo cars did not
+follow the true area (correlation 0.05; with the slab 0.40; a second true cloud 0.6).
 
-From so near, 2 steps do what NDF's 7 do: squared distance to the true surface of demo cars x1e4 0.32, 0.30, 0.29, 0.28
-after 1, 2, 3, 5 steps, but from it to the points 0.41, 0.45, 0.49, 0.55: steps also slide points along the surface.
+From this close, 2 steps suffice where NDF takes 7: squared distance to the true surface of demo cars x1e4 0.32, 0.30,
+0.29, 0.28 after 1, 2, 3, 5 steps, but from it to the points 0.41, 0.45, 0.49, 0.55: steps also slide points along it.
 """
 
 from collections.abc import Callable
@@ -21,11 +21,11 @@ from configs.errors import UserError
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
 
-HALF_EXTENT = 0.55  # meshes lie in [-0.5, 0.5]^3; predicted surfaces may stand out a little
+HALF_EXTENT = 0.55  # meshes lie in [-0.5, 0.5]^3; predicted surfaces may protrude a little
 LATTICE = 48  # cells per axis of the coarse lattice, an even number
 SLAB = 0.01  # mesh units; seeds farther than this from the surface are not projected
-USUAL_SHARE = 0.25  # of seeds that lie in the slab and end on the surface
-LEAST_SHARE = 0.01  # the same, to be reckoned with
+USUAL_SHARE = 0.25  # expected share of seeds that lie in the slab and end on the surface
+LEAST_SHARE = 0.01  # the least share that is planned for
 
 
 class DistanceField:
@@ -42,7 +42,7 @@ class DistanceField:
             points = points.detach().requires_grad_()
             distance = self.distance(points)
             (gradient,) = torch.autograd.grad(distance.sum(), points)
-        # No gradient (a clamped or flat place): no direction, and the point stays where it is.
+        # No gradient (where the field is clamped or flat): no direction, and the point stays put.
         return distance.detach(), torch.nn.functional.normalize(gradient, dim=1)
 
 
@@ -54,7 +54,7 @@ class NetworkField(DistanceField):
         self.model = model
         self.grids = grids
         self.device = grids[0].device
-        # 5-D grid_sample runs on one thread per batch entry: spread a cloud's points over as many entries.
+        # 5-D grid_sample uses one thread per batch entry: spread the points over as many entries as threads.
         self.slices = torch.get_num_threads() if self.device.type == "cpu" else 1
 
     def distance(self, points: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class NetworkField(DistanceField):
 
 
 def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: float) -> tuple[Tensor, Tensor]:
-    """Move points to the zero level in at most `num_steps` steps; those nearer than `tolerance` move no more.
+    """Move points to the zero level set in at most `num_steps` steps; those closer than `tolerance` stop.
 
     points: (N, 3) mesh units. Returns the moved points (N, 3) and their last known distances (N,), mesh units.
     """
@@ -87,10 +87,10 @@ def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: flo
 
 @torch.no_grad()
 def cells_near_surface(distance: Callable[[Tensor], Tensor], chunk: int, device: torch.device) -> tuple[Tensor, float]:
-    """Centres of the lattice cells that can hold surface: distance at the centre below half the diagonal.
+    """Centres of the lattice cells that can contain surface: distance at the centre below half the diagonal.
 
     Returns centres (M, 3) mesh units and the cell's side. 1.5 half diagonals are allowed, since a network's field is
-    only about 1-Lipschitz. Cells twice as wide are looked at first: most hold none, and their parts are left out.
+    only approximately 1-Lipschitz. Cells twice as wide are tested first: most are empty and need no subdivision.
     """
     side = 4 * HALF_EXTENT / LATTICE
     axis = (torch.arange(LATTICE // 2, device=device) + 0.5) * side - HALF_EXTENT
@@ -102,7 +102,7 @@ def cells_near_surface(distance: Callable[[Tensor], Tensor], chunk: int, device:
 
 
 def near_surface(distance: Callable[[Tensor], Tensor], centres: Tensor, side: float, chunk: int) -> Tensor:
-    """Those of the cells' centres (M, 3) whose cell can hold surface."""
+    """The centres, out of (M, 3), whose cells can contain surface."""
     values = [distance(part) for part in centres.split(chunk)]
     return centres[torch.cat(values) < 1.5 * side * 3**0.5 / 2]
 
@@ -115,19 +115,19 @@ def dense_point_cloud(
     filter_val: float = 0.009,
     chunk: int = 50_000,
 ) -> Tensor:
-    """Points on the zero level of a field, as many per area everywhere: seeds from a slab around it, projected.
+    """Points on the zero level set of a field with uniform density: seeds from a slab around it, projected.
 
-    A seed is kept where the field ends below filter_val; where that is more than SLAB, the slab is as thick.
+    A projected seed is kept if its distance is below filter_val; the slab is SLAB or filter_val thick, if that is more.
 
-    generator: a CPU generator, so that one seed gives one cloud on every device. chunk: points projected at a time.
+    generator: a CPU generator, so that a seed gives the same cloud on every device. chunk: points projected at a time.
     Returns (num_points, 3) float32 on the field's device, mesh units.
-    Raises UserError if the field has no zero level in the box.
+    Raises UserError if the field has no zero level set in the box.
     """
     device = field.device
     centres, side = cells_near_surface(field.distance, chunk, device)
     kept, count, tried = [], 0, 0
     while len(centres) and tried < num_points / LEAST_SHARE + chunk:
-        share = max(count / tried, LEAST_SHARE) if tried else USUAL_SHARE  # of the seeds so far that were kept
+        share = max(count / tried, LEAST_SHARE) if tried else USUAL_SHARE  # of the seeds kept so far
         num_seeds = min(chunk, int(1.05 * (num_points - count) / share) + 64)
         tried += num_seeds
         cell = torch.randint(len(centres), (num_seeds,), generator=generator).to(device)

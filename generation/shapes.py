@@ -1,4 +1,4 @@
-"""What to decode: new shapes of the flow, test shapes from their input points, and paths between two of these."""
+"""What to decode: samples of the flow, test shapes from their input points, and paths between two test shapes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,14 @@ from configs.errors import UserError
 from dataprocessing.shapes import shape_name
 from generation.latents import codes_of, draw_latents
 from generation.networks import Networks
+from models.ndf import Code
 from training.shape_samples import read_input_cloud, split_folders
 from training.stored_codes import encode_clouds
-
-Code = Tensor | list[Tensor]  # (1, *code_shape); of a plain NDF its pyramid, [(1, C_i, R_i, R_i, R_i)]
 
 
 @dataclass
 class Shapes:
-    """Codes to decode, each a batch of one, with a folder name for each and what the index of their files says."""
+    """Codes to decode, each a batch of one, with a folder name for each and facts for the index of their files."""
 
     names: list[str]
     codes: Sequence[Code]
@@ -29,17 +28,18 @@ class Shapes:
 
 
 class InputCodes(Sequence[Code]):
-    """The codes of shapes, each encoded from its stored input cloud when it is asked for.
+    """The codes of shapes, each encoded from its stored input cloud on access.
 
-    Encoded in the batches of `stored_codes.encode_splits`, since a batch of another size rounds differently; the
-    pyramid of a plain NDF is not stored, and too large for more than one at a time.
+    Encoded in the batches of `stored_codes.encode_splits`, since rounding depends on the batch size; the pyramids of a
+    plain NDF are never stored, and are too large for more than one at a time.
     """
 
     def __init__(self, networks: Networks, folders: list[Path], num: int | None = None):
-        """folders: of all shapes of the split; num: how many of them count, default all."""
+        """folders: of all shapes of the split; num: how many of them to use, default all."""
         self.networks, self.folders, self.num = networks, folders, len(folders[:num])
         self.batch_size = 1 if networks.ndf.code_kind == "none" else networks.cfg.batch_size
-        self._start, self._batch = -1, []
+        self._start = -1
+        self._batch: list[Code] = []
 
     def __len__(self) -> int:
         return self.num
@@ -60,13 +60,13 @@ class InputCodes(Sequence[Code]):
 
 
 def sampled(networks: Networks, num: int, seed: int) -> Shapes:
-    """New shapes, numbers 0, 1, ... of a seed. None depends on the others, on the device or on how many there are."""
+    """New shapes, numbers 0, 1, ... of a seed. Each is independent of the others, of `num` and of the device."""
     facts = [{"seed": seed, "number": n, "temperature": networks.cfg.temperature} for n in range(num)]
     return Shapes([str(n) for n in range(num)], sampled_codes(networks, num, seed).split(1), facts)
 
 
 def sampled_codes(networks: Networks, num: int, seed: int, first: int = 0) -> Tensor:
-    """The codes (num, *code_shape) of the shapes with the numbers first, first + 1, ... of a seed."""
+    """The codes (num, *code_shape) of shapes number first, first + 1, ... of a seed."""
     return codes_of(networks, networks.cfg.temperature * draw_latents(networks, num, seed, first))
 
 
@@ -77,7 +77,7 @@ def reconstructed(networks: Networks, split: str, num: int | None = None) -> Sha
 
 
 def interpolated(networks: Networks, num: int) -> Shapes:
-    """A straight path between the latents z of two test shapes: every point of it is a likely shape.
+    """A straight path between the latents z of two test shapes: every point on it is a likely shape.
 
     Raises UserError if no test shape has the name that `interpolate_from` or `interpolate_to` gives.
     """
@@ -93,7 +93,7 @@ def interpolated(networks: Networks, num: int) -> Shapes:
 
 
 def find_shape(names: list[str], name: str | None, default: int) -> int:
-    """The place of a test shape by name, or the default one. Raises UserError if there is none of that name."""
+    """The index of a test shape by name, or the default one. Raises UserError if no shape has that name."""
     if name is None:
         return min(default, len(names) - 1)
     if name not in names:

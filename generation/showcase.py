@@ -1,4 +1,4 @@
-"""The contact sheet of a generation: what the data look like, what the decoder keeps of them, what the flow makes."""
+"""The contact sheet of a generation run: what the data look like, what the decoder keeps, what the flow makes."""
 
 import json
 from pathlib import Path
@@ -19,10 +19,10 @@ COLUMNS = 8
 
 
 def write_contact_sheet(networks: Networks, folder: Path, keep: bool) -> Path:
-    """Draw the clouds of `folder` and write `folder/contact_sheet.png`; keep one that is there if `keep`.
+    """Draw the clouds of `folder` and write `folder/contact_sheet.png`; an existing one is kept if `keep`.
 
-    New shapes are shown below training shapes and their reconstructions, where these are at hand (weights may come
-    without the data they were trained on), and once more cut open lengthwise.
+    New shapes are shown below training shapes and their reconstructions, if available (weights may come without their
+    training data), and again cut open lengthwise.
     Returns the path of the sheet.
     """
     path = folder / "contact_sheet.png"
@@ -54,7 +54,7 @@ def write_contact_sheet(networks: Networks, folder: Path, keep: bool) -> Path:
 
 
 def training_examples(networks: Networks) -> tuple[list[Cloud], list[Cloud]]:
-    """The true surfaces of the first training shapes, and their stored codes decoded; num_output_points a cloud."""
+    """The true surfaces of the first training shapes, and their decoded codes; num_output_points per cloud."""
     stored = load_codes(networks.cfg, "train")
     chosen = stored.plain_indices()[:COLUMNS]
     codes = torch.from_numpy(stored.codes[chosen]).to(networks.device)

@@ -1,5 +1,5 @@
-"""The networks, and nothing but networks: no files, no training loops.
+"""The networks, and only networks: no file access, no training loops.
 
-Offers `ndf.NDF` (the published network), `shape_codes.build_ndf` (NDFs with a code), `real_nvp.build_flow` (the flow
-of these codes); `pretrained/` holds the weights that come along, `experiments/` what experiments write.
+Offers `ndf.NDF` (the published network), `shape_codes.build_ndf` (NDFs with a latent code) and `real_nvp.build_flow`
+(flows over these codes). `pretrained/` holds the released weights, `experiments/` the output of experiments.
 """

@@ -1,8 +1,8 @@
-"""Feature planes: a point is looked up in three images, each by two of its three coordinates.
+"""Feature planes: each point samples three feature images, each by two of its three coordinates.
 
-An image holds a node where a grid of the same resolution holds R, so that planes can be much finer than grids: a
-window or a rim is a few nodes of the side view. Source: EG3D (Chan et al. 2022, sec. 4); for cars with interiors NFD
-(Shue et al. 2023).
+A plane has R^2 nodes where a grid of the same resolution has R^3, so planes can be much finer than grids: a window or
+a rim spans a few nodes of the side view. Source: EG3D (Chan et al. 2022, sec. 4); for cars with interiors NFD (Shue
+et al. 2023).
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from configs.errors import UserError
 
-VIEWS = ((0, 1), (0, 2), (1, 2))  # the two of a point's coordinates (z, y, x) that a plane is looked up by
+VIEWS = ((0, 1), (0, 2), (1, 2))  # the two of a point's coordinates (z, y, x) that index each plane
 
 
 def look_up_planes(planes: Sequence[Tensor], p: Tensor) -> Tensor:
-    """Interpolate bilinearly in each plane and add the three values.
+    """Interpolate each plane bilinearly and sum the three values.
 
-    planes: [(B, 3, C_i, R_i, R_i)], nodes of a plane in the order of VIEWS reversed (second coordinate first);
+    planes: [(B, 3, C_i, R_i, R_i)], the axes of a plane in reverse order of VIEWS (second coordinate first);
     p: (B, N, 3) grid coordinates in [-1, 1], order z y x. Returns (B, N, sum C_i).
     """
     places = torch.stack([p[..., view] for view in VIEWS], dim=1).flatten(0, 1)[:, :, None]  # (3 B, N, 1, 2)
@@ -33,11 +33,11 @@ def look_up_planes(planes: Sequence[Tensor], p: Tensor) -> Tensor:
 
 
 class PlaneDecoder(nn.Module):
-    """Numbers of a shape to its planes: a linear map to coarse planes, then upsampling; no weights are shared by views.
+    """A shape vector to its planes: a linear map to coarse planes, then upsampling; the views share no weights.
 
-    resolution, channels: nodes per side and channels of the planes that are looked up, coarse to fine, each resolution
-    twice the one before. The linear map gives planes of half the first resolution.
-    Raises UserError for other resolutions or another number of channels.
+    resolution, channels: nodes per side and channels of the output planes, coarse to fine, each resolution twice the
+    previous one. The linear map produces planes of half the first resolution.
+    Raises UserError for other resolutions or a mismatched number of channels.
     """
 
     def __init__(self, num_inputs: int, resolution: Sequence[int], channels: Sequence[int]):

@@ -1,4 +1,4 @@
-"""NDF's own name of the module: `from models.local_model import NDF` works here as it does there."""
+"""NDF's module name, so that `from models.local_model import NDF` works as in the original code."""
 
 from models.ndf import NDF
 

@@ -1,19 +1,23 @@
 """NDF: a voxelized point cloud in, unsigned distances at query points out (Chibane et al., NeurIPS 2020, sec. 3).
 
-`NDF()` without arguments is the published network: its parameter names and shapes are those of released checkpoints.
-Letters: B batch, N points, C channels, R nodes per axis, K places where a point looks features up.
+`NDF()` without arguments is the published network: parameter names and shapes match the released checkpoints.
+Letters: B batch, N points, C channels, R nodes per axis, K places at which features are sampled for each point.
 """
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
+
 NDF_CHANNELS = (16, 32, 64, 128, 128, 128)
-DISPLACEMENT = 0.0722  # distance of the neighbour places from the point, in grid coordinates
+DISPLACEMENT = 0.0722  # offset of the neighbouring places from the point, in grid coordinates
 
 
 def place_offsets(num_places: int = 7, displacement: float = DISPLACEMENT) -> Tensor:
-    """Offsets (K, 3) of the places: the point itself, then (K = 7) - and + along each of its own coordinates."""
+    """Offsets (K, 3) of the places: the point itself, then (K = 7) - and + along each of its coordinates."""
     offsets = torch.zeros(7, 3)
     for axis in range(3):
         offsets[1 + 2 * axis, axis] = -displacement
@@ -22,7 +26,7 @@ def place_offsets(num_places: int = 7, displacement: float = DISPLACEMENT) -> Te
 
 
 def pointwise(layer: nn.Conv1d, h: Tensor) -> Tensor:
-    """A kernel-1 convolution, channels last, which a CPU does several times faster: (B, N, C) -> (B, N, C')."""
+    """A kernel-1 convolution with channels last, several times faster on a CPU: (B, N, C) -> (B, N, C')."""
     return F.linear(h, layer.weight.squeeze(-1), layer.bias)
 
 
@@ -30,7 +34,7 @@ def look_up(grids: list[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
     """Interpolate feature grids trilinearly at the places around each point.
 
     grids: [(B, C_i, R_i, R_i, R_i)], axes x y z; p: (B, N, 3) grid coordinates, order z y x; offsets: (K, 3).
-    Returns (B, N, sum C_i * K), channel by channel, place fastest.
+    Returns (B, N, sum C_i * K), channel by channel, with the place varying fastest.
     """
     places = p[:, None] + offsets[:, None]  # (B, K, N, 3)
     found = [
@@ -45,15 +49,17 @@ class NDF(nn.Module):
 
     channels: channels of the pyramid's levels f1, f2, ...; level i has R / 2^(i-1) nodes per axis.
     hidden_dim: width of fc_1 and fc_2, half that of fc_0.
-    feature_channels: channels that a point looks up; default: those of f0, f1, ...
-    num_places: 7 as NDF, or 1: the point itself only.
+    feature_channels: channels sampled at each place; default: those of f0, f1, ...
+    num_places: 7 as in NDF, or 1: the point itself only.
 
-    A network is used in three stages, so that a shape is encoded once and its grids are made once:
+    The network runs in three stages, so that a shape is encoded, and its grids are computed, only once:
     `encode(x)` gives the code, `features(code)` the grids, `query(p, grids)` the distances. Here the code is the
     list of grids itself; networks with a bottleneck (`shape_codes.py`) override the first two.
     """
 
     code_kind = "none"
+    code_shape: tuple[int, ...]  # of one shape; a plain NDF has none
+    offsets: Tensor  # (K, 3)
 
     def __init__(
         self,
@@ -72,11 +78,11 @@ class NDF(nn.Module):
         self.fc_1 = nn.Conv1d(2 * hidden_dim, hidden_dim, 1)
         self.fc_2 = nn.Conv1d(hidden_dim, hidden_dim, 1)
         self.fc_out = nn.Conv1d(hidden_dim, 1, 1)
-        # A start near a mean distance: at 0 the final ReLU may be off everywhere, and then it never learns.
-        nn.init.constant_(self.fc_out.bias, 0.05)
+        # Start near a mean distance: at 0 the final ReLU may be dead everywhere, and the network never learns.
+        nn.init.constant_(self.fc_out.get_parameter("bias"), 0.05)
 
     def _add_pyramid(self, channels: tuple[int, ...]) -> None:
-        """Make the encoder's layers under the names that published weights carry."""
+        """Create the encoder's layers under the names used by the published weights."""
         self.conv_in = nn.Conv3d(1, channels[0], 3, padding=1, padding_mode="zeros")
         self.conv_in_bn = nn.BatchNorm3d(channels[0])
         for i, (c_in, c_out) in enumerate(zip(channels, channels[1:], strict=False)):
@@ -98,14 +104,14 @@ class NDF(nn.Module):
             levels.append(x)
         return levels
 
-    def encode(self, x: Tensor) -> list[Tensor]:
+    def encode(self, x: Tensor) -> Code:
         return self.pyramid(x)
 
-    def training_code(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The code that the decoder is trained with, and what it costs beside the loss: (B,) nats, 0 here."""
+    def training_code(self, x: Tensor) -> tuple[Code, Tensor]:
+        """The code that the decoder is trained on, and its KL penalty: (B,) nats, 0 here."""
         return self.encode(x), x.new_zeros(len(x))
 
-    def features(self, code: list[Tensor]) -> list[Tensor]:
+    def features(self, code: Any) -> list[Tensor]:
         return code
 
     def query(self, p: Tensor, grids: list[Tensor]) -> Tensor:
@@ -114,7 +120,7 @@ class NDF(nn.Module):
         return self.activate(self.point_network(found))
 
     def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
-        """The features of each point, (B, N, K C)."""
+        """The features sampled for each point, (B, N, K C)."""
         return look_up(grids, p, self.offsets)
 
     def point_network(self, found: Tensor) -> Tensor:
@@ -124,7 +130,7 @@ class NDF(nn.Module):
         return pointwise(self.fc_out, h).squeeze(2)  # (B, N)
 
     def activate(self, raw: Tensor) -> Tensor:
-        """What makes the last layer's number a distance."""
+        """Map the output of the last layer to a distance."""
         return F.relu(raw)
 
     def forward(self, p: Tensor, x: Tensor) -> Tensor:

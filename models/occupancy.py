@@ -5,10 +5,10 @@ from torch import Tensor
 
 
 def occupancy_from_points(clouds: Tensor, resolution: int, bb_min: float, bb_max: float) -> Tensor:
-    """Mark the node nearest to each point, on the device of the points.
+    """Mark the node nearest to each point, on the points' device.
 
     clouds: (B, n, 3) mesh units. Node i of an axis is at bb_min + i (bb_max - bb_min) / (R - 1); points outside the
-    box mark the nearest node of its surface. Returns (B, R, R, R) float32 of 0 and 1, axes x y z.
+    box mark the nearest node on its surface. Returns (B, R, R, R) float32 of 0 and 1, axes x y z.
     """
     spacing = (bb_max - bb_min) / (resolution - 1)
     nodes = ((clouds - bb_min) / spacing).round().long().clamp_(0, resolution - 1)  # (B, n, 3)

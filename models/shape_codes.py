@@ -1,4 +1,4 @@
-"""Shape codes: three bottlenecks behind the one interface of `NDF` (encode, features, query).
+"""Shape codes: three bottlenecks behind the interface of `NDF` (encode, features, query).
 
 | code_kind | code                      | made by                                                           |
 |-----------|---------------------------|-------------------------------------------------------------------|
@@ -7,10 +7,10 @@
 | grid      | (D, r, r, r)              | every level pooled to r^3, a learned projection                   |
 | vector    | (D,)                      | a learned projection of the coarsest level                        |
 
-Learned codes are normalised, each on its own, to mean 0 and variance 1 over its numbers, so that `code_noise` is a
-share of their spread. The noise is what makes the decoder forgive the codes that a flow samples. (A batch norm instead
-gave a larger error, 0.00445 to 0.00428 after 750 steps: the statistics of 8 shapes are noise of their own.)
-With `code_posterior = learned` they are the means of a variational posterior instead, whose KL is paid for in training.
+Each learned code is normalised to mean 0 and variance 1 over its own entries, so that `code_noise` is relative to their
+spread. The noise makes the decoder robust to the codes that a flow samples. (Batch norm instead gave a larger error,
+0.00445 against 0.00428 after 750 steps: the statistics of 8 shapes are themselves noisy.)
+With `code_posterior = learned` codes are the means of a variational posterior instead, whose KL is part of the loss.
 """
 
 import math
@@ -25,17 +25,17 @@ from configs.errors import UserError
 from models.feature_planes import PlaneDecoder, look_up_planes
 from models.ndf import NDF, NDF_CHANNELS, look_up
 
-LOG_VARIANCE_BOUND = 10.0  # of a learned posterior: sd from 0.007 to 150
-SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: at 0 the softplus is at 0.0035, 0.01 further it is straight
+LOG_VARIANCE_BOUND = 10.0  # of a learned posterior: sds from 0.007 to 150
+SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: the softplus is 0.0035 at 0 and linear from 0.01 on
 
 
 def resample(grid: Tensor, resolution: int) -> Tensor:
-    """(B, C, R, R, R) -> (B, C, r, r, r), trilinear between the same corner nodes."""
+    """(B, C, R, R, R) -> (B, C, r, r, r), trilinear, with aligned corner nodes."""
     return F.interpolate(grid, size=(resolution,) * 3, mode="trilinear", align_corners=True)
 
 
 class FusedNDF(NDF):
-    """The thesis's code: plain NDF whose point network looks all channels up in one r^3 grid."""
+    """The thesis's code: plain NDF whose point network samples all channels from one r^3 grid."""
 
     code_kind = "fused"
 
@@ -52,10 +52,10 @@ class FusedNDF(NDF):
 
 
 class BottleneckNDF(NDF):
-    """What `grid` and `vector` share: a normalised code, noise on it in training, a decoder to feature grids.
+    """What `grid` and `vector` share: a normalised code, noise on it during training, a decoder to feature grids.
 
-    decoder_resolution, decoder_channels: nodes per axis and channels of the grids that points look features up in,
-    coarse to fine; each resolution is twice the one before.
+    decoder_resolution, decoder_channels: nodes per axis and channels of the feature grids that points sample, coarse to
+    fine; each resolution is twice the previous one.
     """
 
     def __init__(
@@ -82,18 +82,18 @@ class BottleneckNDF(NDF):
         )
 
     def project(self, x: Tensor) -> Tensor:
-        """x (B, R, R, R) -> the numbers that a code is made of, (B, D, ...): with a learned posterior twice as many."""
+        """x (B, R, R, R) -> the raw code (B, D, ...), before normalisation; with a learned posterior 2 D channels."""
         raise NotImplementedError
 
     def encode(self, x: Tensor) -> Tensor:
-        """The code, (B, *code_shape) float32, whatever the networks around compute in: normalised, or a mean."""
+        """The code, (B, *code_shape), float32 under autocast too: normalised, or the posterior's mean."""
         raw = self.project(x).float()
         return raw.chunk(2, dim=1)[0] if self.learned_posterior else F.layer_norm(raw, raw.shape[1:])
 
     def training_code(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The code with noise of sd code_noise, by which sampled codes are off too; or a draw of the posterior.
+        """The code with noise of sd code_noise, which mimics the error of sampled codes; or a draw from the posterior.
 
-        Beside it the posterior's KL to a standard normal, (B,) nats (Kingma, Welling 2014, appendix B), else 0.
+        Also the posterior's KL to a standard normal, (B,) nats (Kingma, Welling 2014, appendix B), else 0.
         """
         if not self.learned_posterior:
             code = self.encode(x)
@@ -111,18 +111,18 @@ class BottleneckNDF(NDF):
         return grids
 
     def activate(self, raw: Tensor) -> Tensor:
-        """A softplus, nearly NDF's ReLU, but with a gradient where the network says 0 too early.
+        """A softplus: close to NDF's ReLU, but with a gradient where the network wrongly predicts 0.
 
         Not |s|, although that spares the network the kink at a sheet: s would take one sign outside and the other in
-        the cabin, and so be 0 somewhere in every open window. (On the demo, which closes windows for want of
-        resolution, both gave the same validation loss: 0.00489 and 0.00492 after 400 steps.)
+        the cabin, and so be 0 somewhere in every open window. (On the demo, whose resolution is too low for open
+        windows, both gave the same validation loss: 0.00489 and 0.00492 after 400 steps.)
         """
         return F.softplus(raw, beta=SOFTPLUS_SHARPNESS)
 
 
 class VectorNDF(BottleneckNDF):
-    """Code (D,): a linear map of the coarsest level. Two linear layers widen it; of these numbers one more linear layer
-    makes the coarsest feature grid, and another one feature planes, where `plane_resolution` names some."""
+    """Code (D,): a linear map of the coarsest level. Two linear layers widen it; from their output one more linear
+    layer makes the coarsest feature grid, and another the feature planes, if `plane_resolution` lists any."""
 
     code_kind = "vector"
 
@@ -204,7 +204,7 @@ class GridNDF(BottleneckNDF):
         return self.upsampled(self.from_code(code))
 
 
-# The options that fix an architecture: a checkpoint carries them, and another value is another network.
+# The options that define an architecture: checkpoints store them, and a different value is a different network.
 _PLAIN = ("encoder_channels", "hidden_dim")
 _BOTTLENECK = (*_PLAIN, "latent_dim", "decoder_resolution", "decoder_channels", "num_places", "code_posterior")
 ARCHITECTURE = {
@@ -216,7 +216,7 @@ ARCHITECTURE = {
 
 
 def build_ndf(options: Mapping[str, Any]) -> NDF:
-    """Make the network that the options (of a config, or stored in a checkpoint) describe, with random weights."""
+    """The network described by the options (of a config, or stored in a checkpoint), with random weights."""
     kind = options["code_kind"]
     sizes = {name: options[name] for name in ARCHITECTURE[kind]}
     sizes["channels"] = tuple(sizes.pop("encoder_channels"))
@@ -224,5 +224,5 @@ def build_ndf(options: Mapping[str, Any]) -> NDF:
         return NDF(**sizes)
     if kind == "fused":
         return FusedNDF(**sizes)
-    network = {"grid": GridNDF, "vector": VectorNDF}[kind]
+    network: type[BottleneckNDF] = {"grid": GridNDF, "vector": VectorNDF}[kind]
     return network(**sizes, code_noise=options["code_noise"])

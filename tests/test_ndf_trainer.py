@@ -240,3 +240,27 @@ def test_averaged_weights_follow_the_definition():
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * model.weight.detach()
     torch.testing.assert_close(average.model.weight, expected)
+
+
+def test_sparse_inputs_are_the_first_points_and_change_nothing_else(shapes: Path):
+    folders = split_folders(read_config(shapes, **SMALL))["train"]
+    whole = ShapeSteps(folders, read_config(shapes, **SMALL))
+    sparse = ShapeSteps(folders, read_config(shapes, **SMALL, min_input_points=5))
+    counts = set()
+    for step in range(12):
+        one, other = whole[step], sparse[step]
+        count = other["cloud"].shape[1]
+        counts.add(count)
+        assert torch.equal(other["cloud"], one["cloud"][:, :count])
+        assert torch.equal(other["points"], one["points"]) and torch.equal(other["distances"], one["distances"])
+    assert min(counts) >= 5 and max(counts) <= 53 and len(counts) > 4
+
+
+def test_without_a_split_every_shape_is_a_test_shape(shapes: Path):
+    folders = split_folders(read_config(shapes, **SMALL))
+    everything = sorted(folder for part in folders.values() for folder in part)
+    options = {"split_file": "none", "input_data_glob": "/*/mesh.obj"}
+    found = split_folders(read_config(shapes, **SMALL, **options))
+    assert found == {"train": [], "val": [], "test": everything}
+    with pytest.raises(UserError, match="none has no train shapes, 1 or more expected"):
+        split_folders(read_config(shapes, **SMALL, **options), needed=["train"])

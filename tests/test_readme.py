@@ -1,4 +1,4 @@
-"""Every path, command, option and import that README.md names exists."""
+"""Every path, command, option and import that README.md and the other documents name exists."""
 
 import ast
 import importlib.util
@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_layout import ROOMS
 
 from configs.config_loader import build_parser
 from configs.layout import ROOT
 
 OUTPUTS = ("datasets/", "models/experiments/", "slurm_scripts/logs/", ".venv/")  # made by the commands
+WRITTEN = ("config_train_ndf.txt", "codes.md")  # by an experiment
 EXPERIMENT = ("checkpoints_ndf", "checkpoints_rnvp", "codes", "summary", "evaluation")  # folders of one experiment
 SOURCES = (".py", ".sh", ".yml", ".toml", ".md", ".txt")  # a bare name with such an end is a file of the repository
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "slurm_scripts" / "README.md"]
+DOCUMENTS += sorted(ROOT.glob("C*.md"))
 STEPS = ("make_demo_cars", "preprocess", "create_split", "train_ndf", "train_rnvp", "generate", "evaluate")
 
 
@@ -34,8 +38,8 @@ def fences(text: str) -> Iterator[tuple[str, str]]:
         yield match.group(1).strip(), match.group(2)
 
 
-def problems(text: str) -> list[str]:
-    """What `text` (Markdown) names and the repository lacks, one message each."""
+def problems(text: str, folder: Path = ROOT) -> list[str]:
+    """What `text` (Markdown) names and the repository lacks, one message each. Its links are relative to `folder`."""
     found = []
     for language, body in fences(text):
         if language == "python":
@@ -47,7 +51,7 @@ def problems(text: str) -> list[str]:
     for code in re.findall(r"`([^`\n]+)`", prose):
         found += code_problems(code)
     for target in re.findall(r"\]\(([^)#\s]+)", prose):
-        if "://" not in target and not (ROOT / target).exists():
+        if "://" not in target and not (folder / target).exists():
             found.append(f"link to {target}")
     return found
 
@@ -101,7 +105,7 @@ def option_problems(options: list[str]) -> list[str]:
 
 def config_problems(line: str) -> list[str]:
     match = re.match(r"\s*([a-z_]+) = \S", line)
-    return option_problems([f"--{match.group(1)}"]) if match else []
+    return option_problems([f"--{match.group(1)}"]) if match and match.group(1) != "include" else []
 
 
 def path_problems(code: str) -> list[str]:
@@ -110,7 +114,7 @@ def path_problems(code: str) -> list[str]:
     is_path = re.fullmatch(r"\.?\w[\w.-]*(/[\w.-]+)*/?", code) and "/" in code
     if not (is_name or is_path) or re.search(r"\b[A-Z]+_?[A-Z]*(?![\w.])", code.removesuffix(".md")):
         return []
-    if code.startswith(OUTPUTS) or code.split("/")[0] in EXPERIMENT or (ROOT / code).exists():
+    if code in WRITTEN or code.startswith(OUTPUTS) or code.split("/")[0] in EXPERIMENT or (ROOT / code).exists():
         return []
     anywhere = is_name and any(ROOT.glob(f"[!.]*/**/{code}"))  # `real_nvp.py` in a sentence about its folder
     return [] if anywhere else [f"path {code}"]
@@ -121,7 +125,7 @@ def import_problems(body: str) -> list[str]:
     found = []
     imports = [node for node in ast.walk(ast.parse(body)) if isinstance(node, ast.ImportFrom)]
     for node in imports:
-        if node.module.split(".")[0] not in ("configs", "dataprocessing", "models"):
+        if node.module.split(".")[0] not in ROOMS:
             continue
         try:
             spec = importlib.util.find_spec(node.module)
@@ -138,8 +142,9 @@ def import_problems(body: str) -> list[str]:
     return found
 
 
-def test_everything_that_the_readme_names_exists():
-    assert problems((ROOT / "README.md").read_text()) == []
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_everything_that_a_document_names_exists(path: Path):
+    assert problems(path.read_text(), path.parent) == []
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -147,11 +152,22 @@ def test_readme_shows_the_command_of_every_step(step):
     assert re.search(rf"python \S*{step}\.py --config ", (ROOT / "README.md").read_text())
 
 
-def test_readme_names_every_config_and_both_commands():
-    text = (ROOT / "README.md").read_text()
+def test_the_documents_name_every_config_and_the_readme_both_commands():
+    text = "".join(path.read_text() for path in DOCUMENTS)
     for config in (ROOT / "configs").glob("*.txt"):
         assert f"configs/{config.name}" in text
-    assert "make demo" in text and "make test" in text
+    assert all(command in (ROOT / "README.md").read_text() for command in ("make demo", "make test"))
+
+
+def test_readme_is_short_and_its_table_has_the_numbers_of_the_results():
+    readme, results = ((ROOT / name).read_text() for name in ("README.md", "docs/results.md"))
+    assert len(readme.splitlines()) < 130
+    table = readme.partition("<!-- results: begin -->")[2].partition("<!-- results: end -->")[0]
+    rows = [line.split(" | ") for line in table.strip().splitlines()[2:]]
+    assert len(rows) == 4
+    for _, *cells in rows:
+        for cell in cells[:2]:  # 1-NNA, as it stands in both
+            assert f" {cell.strip(' |')} |" in results, cell
 
 
 GOOD = """\

@@ -1,7 +1,7 @@
 """Checkpoints: one file holds weights, optimiser, step, best validation value, configuration and commit.
 
-Files are read with `weights_only=True`: a checkpoint from a stranger cannot run code. Names are NDF's
-`checkpoint_{h}h_{m}m_{s}s_{seconds}.tar`, without its colons (which some file systems refuse); both are read.
+Files are read with `weights_only=True`: an untrusted checkpoint cannot run code. Names are NDF's
+`checkpoint_{h}h_{m}m_{s}s_{seconds}.tar`, without its colons (which some file systems forbid); both are read.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ _TIMED_NAME = re.compile(r"checkpoint_\d+h[:_]\d+m[:_]\d+s_([\d.]+)\.tar$")
 
 
 def timed_name(seconds: float) -> str:
-    """The name of a checkpoint after so many seconds of training: checkpoint_0h_5m_3s_303.25.tar."""
+    """The name of a checkpoint after this many seconds of training: checkpoint_0h_5m_3s_303.25.tar."""
     minutes, whole_seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"checkpoint_{hours}h_{minutes}m_{whole_seconds}s_{seconds:.2f}.tar"
 
 
 def timed_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a folder in the order of their training time, with or without colons in their names."""
+    """The checkpoints of a folder by increasing training time, with or without colons in their names."""
     found = [(float(match[1]), path) for path in folder.glob("*.tar") if (match := _TIMED_NAME.search(path.name))]
     return [path for _, path in sorted(found)]
 
@@ -43,16 +43,17 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def best_checkpoint(folder: Path) -> Path | None:
-    """The one with the best validation value; where a folder has none (NDF's), the latest."""
+    """The checkpoint with the best validation value; in a folder without one (NDF's), the latest."""
     best = folder / BEST
     return best if best.is_file() else latest_checkpoint(folder)
 
 
 def ndf_checkpoint_path(cfg: Namespace) -> Path:
-    """The NDF that `ndf_checkpoint` names, or this experiment's best. Raises UserError without one."""
+    """The NDF that `ndf_checkpoint` names, or this experiment's best. Raises UserError if there is none."""
+    path: Path | None
     if cfg.ndf_checkpoint:
-        path = absolute(cfg.ndf_checkpoint)
-        path = best_checkpoint(path) or path if path.is_dir() else path
+        named = absolute(cfg.ndf_checkpoint)
+        path = best_checkpoint(named) or named if named.is_dir() else named
     else:
         path = best_checkpoint(Experiment(cfg).ndf_checkpoints)
     if path is None or not path.is_file():
@@ -62,9 +63,9 @@ def ndf_checkpoint_path(cfg: Namespace) -> Path:
 
 
 def rnvp_checkpoint_path(cfg: Namespace) -> Path | None:
-    """The flow that `rnvp_checkpoint` names, or this experiment's best, or None where it has none.
+    """The flow that `rnvp_checkpoint` names, or this experiment's best, or None if it has none.
 
-    Raises UserError where there is no file of that name.
+    Raises UserError if the named file does not exist.
     """
     if not cfg.rnvp_checkpoint:
         return best_checkpoint(Experiment(cfg).rnvp_checkpoints)
@@ -76,7 +77,7 @@ def rnvp_checkpoint_path(cfg: Namespace) -> Path | None:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file: tells codes of one checkpoint from those of another."""
+    """SHA-256 of a file, which identifies the checkpoint that codes come from."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -85,7 +86,7 @@ def fingerprint(path: Path) -> str:
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any], is_best: bool) -> Path:
-    """Write `state` as the latest checkpoint (and as the best one), then drop the latest before it."""
+    """Write `state` as the latest checkpoint (and the best, if it is), then delete the previous latest."""
     before = timed_checkpoints(folder)
     path = folder / timed_name(state["training_time"])
     write_state(state, *[path, folder / BEST] if is_best else [path])
@@ -96,8 +97,8 @@ def save_checkpoint(folder: Path, state: dict[str, Any], is_best: bool) -> Path:
 
 
 def write_state(state: dict[str, Any], *targets: Path) -> None:
-    """Write `state` to each of the files, whole or not at all."""
-    content = io.BytesIO()  # by way of memory: on a full disk torch.save raises no OSError
+    """Write `state` to each of the files, completely or not at all."""
+    content = io.BytesIO()  # via memory: on a full disk torch.save raises no OSError
     torch.save(state, content)
     for target in targets:
         with atomic_path(target) as spare:
@@ -105,7 +106,7 @@ def write_state(state: dict[str, Any], *targets: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU. Raises UserError when there is none, or when it is no checkpoint."""
+    """Read a checkpoint onto the CPU. Raises UserError if the file is missing or not a checkpoint."""
     if not path.is_file():
         raise UserError(
             f"no checkpoint at {path}; give the path of a .tar file that train_ndf.py or train_rnvp.py wrote"
@@ -121,7 +122,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor], source: Path) -> None:
-    """Put weights into a model. Raises UserError that names the first parameter that does not fit."""
+    """Load weights into a model. Raises UserError naming the first parameter that does not fit."""
     own = model.state_dict()
     weights = {name.removeprefix("module."): value for name, value in weights.items()}  # saved from DataParallel
     for name, value in own.items():
@@ -150,7 +151,7 @@ def check_same_options(
 
 
 def current_commit() -> str:
-    """The commit that the code is at, or "unknown" outside a git checkout."""
+    """The commit of the code, or "unknown" outside a git checkout."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False

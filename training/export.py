@@ -1,9 +1,9 @@
-"""Leave an experiment's trained weights as small files for others: `python -m training.export --config ...`.
+"""Write an experiment's trained weights as small files for release: `python -m training.export --config ...`.
 
-The NDF goes to EXPORT_DIR/EXP_NAME_ndf.tar, halved to float16, with what is needed to use it and no more (no
-state of the optimiser). The flow is bound to the codes of that very file: name it as ndf_checkpoint, train the flow
-with train_rnvp.py, and run this again, which writes EXPORT_DIR/EXP_NAME_rnvp.tar, in float32 (it is small, and
-its likelihoods are to be exact).
+The NDF goes to EXPORT_DIR/EXP_NAME_ndf.tar, converted to float16, with only what is needed to use it (no
+optimiser state). The flow is tied to the codes of that exact file: name it as ndf_checkpoint, train the flow with
+train_rnvp.py, and run this again, which writes EXPORT_DIR/EXP_NAME_rnvp.tar, in float32 (it is small, and its
+likelihoods should stay exact).
 """
 
 from argparse import Namespace
@@ -41,7 +41,7 @@ def exported_path(cfg: Namespace, kind: str) -> Path:
 
 
 def write_small(source: Path, target: Path) -> None:
-    """Write the weights of checkpoint `source`, and what says how they came about, to `target`."""
+    """Write the weights of checkpoint `source`, with their provenance, to `target`."""
     state = load_checkpoint(source)
     small: dict[str, Any] = {key: state[key] for key in KEPT if key in state}
     if "ema_state_dict" in state:

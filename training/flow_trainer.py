@@ -25,11 +25,11 @@ from training.training_run import (
 )
 
 WEIGHT_DECAY = 1e-2
-VALIDATION_DRAWS = 8  # draws of the noise on each validation code: their mean is steady enough to compare steps by
+VALIDATION_DRAWS = 8  # noise draws per validation code: their mean is stable enough to compare steps
 
 
 class FlowTrainer:
-    """One experiment's flow, from nothing or from its latest checkpoint. The codes are whole in memory."""
+    """Trains one experiment's flow, from scratch or from its latest checkpoint. All codes are held in memory."""
 
     def __init__(self, cfg: Namespace):
         self.cfg, self.experiment = cfg, Experiment(cfg)
@@ -53,10 +53,10 @@ class FlowTrainer:
     @property
     def finished(self) -> bool:
         patience = self.cfg.flow_patience * self.cfg.flow_val_every
-        return self.run.step >= self.cfg.flow_steps or self.run.step - self.run.best_step >= patience
+        return bool(self.run.step >= self.cfg.flow_steps or self.run.step - self.run.best_step >= patience)
 
     def train(self) -> int:
-        """Train until the last step, or until validation stops improving. Returns 0, or EXIT_STOPPED when told to."""
+        """Train until the last step or early stopping. Returns 0, or EXIT_STOPPED if asked to stop."""
         run, stop = self.run, StopRequest()
         if self.finished:
             print(f"already trained: {run.step} steps, best validation NLL {run.best:.4f} nats/dim in {run.folder}")
@@ -126,7 +126,7 @@ class FlowTrainer:
 
 @torch.no_grad()
 def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> float:
-    """Mean nats per dimension of noised, whitened codes (S, *code_shape) over fixed draws of the noise.
+    """Mean NLL, nats per dimension, of codes (S, *code_shape), noised and whitened, over fixed noise draws.
 
     flow: in eval mode; noise: as in training.
     """
@@ -139,7 +139,7 @@ def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> f
 
 
 def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str) -> None:
-    """Raise UserError if `what`, codes or the flow of a file, is of another NDF than the one with `ndf_sha256`."""
+    """Raise UserError if `what` (stored codes or a flow) belongs to another NDF than that with `ndf_sha256`."""
     if found_sha256 != ndf_sha256:
         raise UserError(
             f"{what}: of another NDF checkpoint (it has been trained further, or --ndf_checkpoint names another);"
@@ -150,7 +150,7 @@ def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str) -> None:
 def load_flow(
     path: Path, cfg: Namespace, code_shape: tuple[int, ...], ndf_sha256: str, device: torch.device
 ) -> CodeFlow:
-    """The flow of a checkpoint with its averaged weights, in eval mode. Raises UserError if it is of other codes."""
+    """The flow of a checkpoint with averaged weights, in eval mode. Raises UserError if it is for other codes."""
     state = load_checkpoint(path)
     if "ema_state_dict" not in state:
         raise UserError(f"{path} is no checkpoint of a flow (of an NDF, perhaps); give one that train_rnvp.py wrote")

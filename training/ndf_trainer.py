@@ -22,17 +22,18 @@ Batch = dict[str, Tensor]
 
 
 def make_optimizer(name: str, model: NDF, rate: float) -> torch.optim.Optimizer:
-    """Adam, AdamW (fused: one pass over the weights, several times faster on a CPU) or RMSprop."""
+    """Adam or AdamW (both fused: one pass over the weights, several times faster on a CPU), or RMSprop."""
     if name == "RMSprop":
         return torch.optim.RMSprop(model.parameters(), lr=rate)
-    return {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[name](model.parameters(), lr=rate, fused=True)
+    kind: type[torch.optim.Adam] = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[name]
+    return kind(model.parameters(), lr=rate, fused=True)
 
 
 def clamped_l1(predicted: Tensor, distances: Tensor, max_dist: float) -> Tensor:
-    """|min(predicted, max_dist) - min(distance, max_dist)| of each point, NDF's loss (sec. 3.3), mesh units.
+    """|min(predicted, max_dist) - min(distance, max_dist)| per point, NDF's loss (sec. 3.3), mesh units.
 
-    Near the surface the prediction itself is compared, so that one above max_dist still gets a gradient; clamped as
-    in NDF's formula it would get none and stay wrong.
+    Near the surface the prediction is not clamped, so that one above max_dist still gets a gradient; clamped as in
+    NDF's formula it would get none and stay wrong.
     """
     far = distances >= max_dist
     return torch.where(far, (max_dist - predicted).clamp(min=0), (predicted - distances).abs())
@@ -42,13 +43,14 @@ def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
     """Distances at the points of a batch, (B, N) float32, mesh units."""
     x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
     with autocast(x.device, cfg.precision):
-        return model(to_grid_coords(batch["points"]), x).float()
+        predicted: Tensor = model(to_grid_coords(batch["points"]), x)
+        return predicted.float()
 
 
 def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
     """The loss over the points of a batch and the hardest of its candidates, a scalar, mesh units.
 
-    Plus kl_weight times the mean KL (nats) of the codes, where these have a learned posterior.
+    Plus kl_weight times the mean KL (nats) of the codes, if they have a learned posterior.
     """
     x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
     with autocast(x.device, cfg.precision):
@@ -58,16 +60,17 @@ def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
         batch = with_hardest(model, grids, batch, cfg)
     with autocast(x.device, cfg.precision):
         predicted = model.query(to_grid_coords(batch["points"]), grids).float()
-    return clamped_l1(predicted, batch["distances"], cfg.max_dist).mean() + cfg.kl_weight * kl_nats.mean()
+    loss: Tensor = clamped_l1(predicted, batch["distances"], cfg.max_dist).mean() + cfg.kl_weight * kl_nats.mean()
+    return loss
 
 
 def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, cfg: Namespace) -> Batch:
-    """The batch with the num_hard_points candidates of each shape that are predicted worst, by the loss.
+    """The batch plus the num_hard_points candidates of each shape with the largest loss.
 
     Online hard example mining (Shrivastava et al. 2016): a false surface, such as a closed window, is so small that
-    random points hardly meet it, and so wrong that it leads any list of errors.
+    random points rarely hit it, but its errors are among the largest.
     """
-    # A context of its own: what autocast casts and keeps here, without gradients, must not serve the loss.
+    # A separate context: the casts that autocast caches here, without gradients, must not be reused for the loss.
     with torch.no_grad(), autocast(batch["candidates"].device, cfg.precision):
         predicted = model.query(to_grid_coords(batch["candidates"]), grids).float()
         losses = clamped_l1(predicted, batch["candidate_distances"], cfg.max_dist)
@@ -98,7 +101,7 @@ def validate(model: NDF, batches: Iterable[Batch], cfg: Namespace, device: torch
 
 
 class NDFTrainer:
-    """One experiment's training, from nothing or from its latest checkpoint."""
+    """Trains one experiment's NDF, from scratch or from its latest checkpoint."""
 
     def __init__(self, cfg: Namespace, split: dict[str, list[Path]]):
         self.cfg, self.experiment = cfg, Experiment(cfg)
@@ -112,7 +115,7 @@ class NDFTrainer:
         self.val_folders = split["val"]
 
     def train(self) -> int:
-        """Train to the last step. Returns 0, or EXIT_STOPPED when asked to stop before it."""
+        """Train to the last step. Returns 0, or EXIT_STOPPED if asked to stop earlier."""
         run, stop, num_steps = self.run, StopRequest(), len(self.steps)
         if run.step >= num_steps:
             print(f"already trained: {run.step} steps, best validation loss {run.best:.5f} in {run.folder}")
@@ -157,10 +160,10 @@ class NDFTrainer:
 
 
 def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
-    """The network of a checkpoint, ready to encode and decode, never to be trained.
+    """The network of a checkpoint, frozen, in eval mode.
 
-    Sizes come from the checkpoint, or from the config where it holds none (NDF's and the thesis's own files).
-    Raises UserError if its code kind is not the config's, or if it is of another architecture.
+    Sizes come from the checkpoint, or from the config if it stores none (NDF's and the thesis's own files).
+    Raises UserError if its code kind differs from the config's, or its architecture does not match.
     """
     state = load_checkpoint(path)
     options = {**vars(cfg), **state.get("config", {})}

@@ -15,19 +15,24 @@ from configs.cores import num_workers
 from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
 from configs.options.networks import CANDIDATES_A_HARD_POINT
+from dataprocessing.create_split import find_shapes
 from dataprocessing.shapes import processed_root
 from dataprocessing.split import load_split
 from training.training_run import step_seed
 
+NO_SPLIT = "none"  # as split_file
 Samples = dict[str, Any]  # cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
 
 
 def split_folders(cfg: Namespace, needed: Sequence[str] = ()) -> dict[str, list[Path]]:
-    """The folders of the train, val and test shapes of a configuration.
+    """The folders of the train, val and test shapes of a configuration; without a split all are test shapes.
 
     Raises UserError if one of the parts `needed` is empty.
     """
-    folders = load_split(absolute(cfg.split_file), processed_root(cfg))
+    if cfg.split_file == NO_SPLIT:
+        folders = {"train": [], "val": [], "test": find_shapes(cfg)[0]}
+    else:
+        folders = load_split(absolute(cfg.split_file), processed_root(cfg))
     if empty := [part for part in needed if not folders[part]]:
         raise UserError(
             f"{cfg.split_file} has no {empty[0]} shapes, 1 or more expected; make another split with:"
@@ -37,7 +42,7 @@ def split_folders(cfg: Namespace, needed: Sequence[str] = ()) -> dict[str, list[
 
 
 def sample_files(cfg: Namespace) -> list[tuple[str, float]]:
-    """The sample files of a shape with the share of a training batch that each gives."""
+    """The sample files of a shape, each with its share of a training batch."""
     boundary_share = 1 - cfg.uniform_ratio - cfg.gap_ratio
     files = [
         (boundary_samples(sigma), boundary_share * ratio)
@@ -48,14 +53,14 @@ def sample_files(cfg: Namespace) -> list[tuple[str, float]]:
 
 
 def far_files(cfg: Namespace) -> list[bool]:
-    """Of each of `sample_files`, whether hard points are looked for in it: far from the surface, or all if none is."""
+    """For each of `sample_files`, whether hard points are drawn from it: those far from the surface, else all."""
     near = {boundary_samples(sigma) for sigma in cfg.sample_std_dev if sigma < max(cfg.sample_std_dev)}
     far = [name not in near for name, _ in sample_files(cfg)]
     return far if any(far) else [True] * len(far)
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
-    """Arrays of a preprocessed file as float32. Raises UserError when it is missing or not what it should be."""
+    """Arrays of a preprocessed file as float32. Raises UserError if the file is missing or damaged."""
     if not path.is_file():
         raise UserError(f"no {path}; make it with: python dataprocessing/preprocess.py --config ...")
     try:
@@ -76,22 +81,22 @@ def read_samples(folder: Path, cfg: Namespace) -> Samples:
 
 
 def num_bytes(samples: Samples) -> int:
-    return samples["cloud"].nbytes + sum(array.nbytes for pair in samples["sets"] for array in pair)
+    return int(samples["cloud"].nbytes + sum(array.nbytes for pair in samples["sets"] for array in pair))
 
 
 def draw(
     samples: Samples,
-    shares: list[float],
+    shares: Sequence[float],
     num_points: int,
     rng: np.random.Generator,
     mirror: bool = False,
-    candidate_shares: list[float] | None = None,
+    candidate_shares: Sequence[float] = (),
     num_candidates: int = 0,
 ) -> Samples:
-    """One training example: points drawn with replacement from each set, by its share.
+    """One training example: points drawn with replacement from each set, according to its share.
 
-    Returns cloud (n, 3), points (N, 3), distances (N,), all mirrored in x when `mirror`, and in the same way
-    candidates (M, 3), candidate_distances (M,) for hard points, by shares of their own, where some are asked for.
+    Returns cloud (n, 3), points (N, 3), distances (N,), all mirrored in x if `mirror`; likewise candidates (M, 3),
+    candidate_distances (M,) for hard points, with shares of their own, if num_candidates is not 0.
     """
     sign = np.array([-1, 1, 1] if mirror else [1, 1, 1], dtype=np.float32)
     points, distances = draw_points(samples["sets"], shares, num_points, rng)
@@ -103,9 +108,9 @@ def draw(
 
 
 def draw_points(
-    sets: list[tuple[np.ndarray, np.ndarray]], shares: list[float], num_points: int, rng: np.random.Generator
+    sets: list[tuple[np.ndarray, np.ndarray]], shares: Sequence[float], num_points: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points (N, 3) and distances (N,) drawn with replacement from each set, by its share."""
+    """Points (N, 3) and distances (N,) drawn with replacement from each set, according to its share."""
     counts = np.diff(np.round(np.cumsum([0.0, *shares]) * num_points).astype(int))
     indices = [rng.integers(0, len(points), count) for (points, _), count in zip(sets, counts, strict=True)]
     found = [(points[index], distances[index]) for (points, distances), index in zip(sets, indices, strict=True)]
@@ -116,7 +121,7 @@ def draw_points(
 class ShapeSteps(Dataset):
     """Item `step` is the whole batch of that training step, a function of (seed, step) alone.
 
-    Every epoch shows each shape once, in an order drawn anew; the shapes that do not fill the last batch wait.
+    Every epoch visits each shape once, in a new random order; shapes that do not fill the last batch are left out.
     """
 
     def __init__(self, folders: list[Path], cfg: Namespace):
@@ -130,7 +135,7 @@ class ShapeSteps(Dataset):
         self.cache: list[Samples] | None = None
 
     def read_all(self) -> None:
-        """Keep all samples in memory, unless they would need more than `ram_cache_gb`."""
+        """Cache all samples in memory, unless they need more than `ram_cache_gb`."""
         first = read_samples(self.folders[0], self.cfg)
         if num_bytes(first) * len(self.folders) <= self.cfg.ram_cache_gb * 2**30:
             rest = tqdm(self.folders[1:], desc="reading samples", unit="shape", disable=None)
@@ -140,7 +145,7 @@ class ShapeSteps(Dataset):
         return self.cache[index] if self.cache is not None else read_samples(self.folders[index], self.cfg)
 
     def __len__(self) -> int:
-        return self.steps_per_epoch * self.cfg.num_epochs
+        return int(self.steps_per_epoch * self.cfg.num_epochs)
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
         epoch, place = divmod(step, self.steps_per_epoch)
@@ -153,22 +158,30 @@ class ShapeSteps(Dataset):
             draw(self.samples(index), self.shares, count, rng, flip, self.candidate_shares, self.num_candidates)
             for index, flip in zip(chosen, mirrored, strict=True)
         ]
-        return stack(shapes)
+        batch = stack(shapes)
+        if self.cfg.min_input_points:
+            batch["cloud"] = batch["cloud"][:, : self.num_input_points(rng, batch["cloud"].shape[1])]
+        return batch
+
+    def num_input_points(self, rng: np.random.Generator, most: int) -> int:
+        """Log-uniform between `min_input_points` and `most`."""
+        least = min(self.cfg.min_input_points, most)
+        return int(least * (most / least) ** rng.random())
 
 
 def stack(shapes: list[Samples]) -> dict[str, Tensor]:
-    """Examples to a batch: cloud (B, n, 3), points (B, N, 3), distances (B, N), and the candidates of each."""
+    """Stack examples to a batch: cloud (B, n, 3), points (B, N, 3), distances (B, N), and likewise candidates."""
     return {name: torch.from_numpy(np.stack([shape[name] for shape in shapes])) for name in shapes[0]}
 
 
 def step_loader(steps: ShapeSteps, first_step: int) -> DataLoader:
-    """Iterate over the batches from `first_step` on. Worker processes read when the samples are not in memory."""
+    """Iterate over the batches from `first_step` on. Worker processes read samples that are not in memory."""
     workers = 0 if steps.cache is not None else num_workers(steps.cfg.num_cpus)
     return DataLoader(steps, batch_size=None, sampler=range(first_step, len(steps)), num_workers=workers)
 
 
 def validation_batches(folders: list[Path], cfg: Namespace, points_per_shape: int = 2048) -> list[dict[str, Tensor]]:
-    """Fixed batches over all validation shapes, the same at every call. [{cloud, points, distances}]."""
+    """Fixed batches over all validation shapes, the same at every call: [{cloud, points, distances}]."""
     shares = [share for _, share in sample_files(cfg)]
     rng = np.random.default_rng(step_seed(cfg.seed, 0))
     shapes = [draw(read_samples(folder, cfg), shares, points_per_shape, rng) for folder in folders]

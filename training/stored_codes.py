@@ -1,8 +1,8 @@
-"""Shape codes on disk: each shape is encoded once, so that a flow step never touches a mesh or the NDF.
+"""Shape codes on disk: each shape is encoded once, so that flow training never touches a mesh or the NDF.
 
-`codes/{train,val,test}.npy` hold the codes (S, *code_shape), float32; `codes/{...}.json` say which shape each one is
-of, whether it is mirrored, which draw of the input points it is, and which checkpoint encoded it. Of val and test
-every shape has one code; of train also mirrored ones and further draws.
+`codes/{train,val,test}.npy` hold the codes (S, *code_shape), float32; `codes/{...}.json` record the shape of each code,
+whether it is mirrored, which draw of the input points it encodes, and the checkpoint of the encoder. Validation and
+test shapes have one code each; training shapes also have mirrored codes and further draws.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from configs.files import atomic_path, write_json
 from configs.layout import Experiment
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
-from models.ndf import NDF
+from models.ndf import NDF, Code
 from models.occupancy import occupancy_from_points
 from training.checkpoints import fingerprint
 from training.shape_samples import read_input_cloud
@@ -33,7 +33,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass
 class StoredCodes:
-    """codes: (S, *code_shape) float32, a view of the file; rows: what each code is of."""
+    """codes: (S, *code_shape) float32, memory-mapped; rows: what each code encodes."""
 
     codes: np.ndarray
     rows: list[dict[str, Any]]  # name, folder, mirrored, draw
@@ -42,7 +42,7 @@ class StoredCodes:
         return torch.from_numpy(np.array(self.codes))
 
     def plain_indices(self) -> list[int]:
-        """The rows with one code of each shape, not mirrored, of the stored input points; reads no code."""
+        """Indices of one code per shape: not mirrored, from the stored input points. Reads no codes."""
         return [i for i, row in enumerate(self.rows) if not row["mirrored"] and row["draw"] == 0]
 
     def one_per_shape(self) -> "StoredCodes":
@@ -52,7 +52,7 @@ class StoredCodes:
 
 
 def load_codes(cfg: Namespace, split: str) -> StoredCodes:
-    """The stored codes of a split. Raises UserError if there are none, or if they are not of the config's shape."""
+    """The stored codes of a split. Raises UserError if there are none."""
     folder = Experiment(cfg).codes
     if not (folder / f"{split}.json").is_file():
         raise UserError(f"no shape codes in {folder}; make them with: python train_rnvp.py --config {cfg.config}")
@@ -60,13 +60,14 @@ def load_codes(cfg: Namespace, split: str) -> StoredCodes:
 
 
 def read_index(folder: Path, split: str) -> dict[str, Any]:
-    return json.loads((folder / f"{split}.json").read_text())
+    index: dict[str, Any] = json.loads((folder / f"{split}.json").read_text())
+    return index
 
 
 def encode_splits(
     model: NDF, checkpoint: Path, folders: dict[str, list[Path]], cfg: Namespace, device: torch.device
 ) -> None:
-    """Write the codes of all splits, unless those on disk are of the same checkpoint, shapes and options already."""
+    """Write the codes of all splits, except where those on disk match the checkpoint, shapes and options."""
     destination = Experiment(cfg).codes
     source = {"ndf_checkpoint": str(checkpoint), "sha256": fingerprint(checkpoint)}
     for split in SPLITS:
@@ -74,9 +75,9 @@ def encode_splits(
         index = {**source, "code_kind": model.code_kind, "code_shape": list(model.code_shape), "rows": rows}
         if (destination / f"{split}.json").is_file() and read_index(destination, split) == index:
             continue
-        (destination / f"{split}.json").unlink(missing_ok=True)  # never an index beside codes that are not its own
+        (destination / f"{split}.json").unlink(missing_ok=True)  # never leave an index beside other codes
         with atomic_path(destination / f"{split}.npy") as spare, open(spare, "wb") as file:
-            # Written as they come, not through a memory map: that one kills the process when the disk is full.
+            # Written sequentially, not through a memory map, which kills the process when the disk is full.
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(rows), *model.code_shape)}
             np.lib.format.write_array_header_1_0(file, header)
             clouds = (input_cloud(row, cfg) for row in rows)
@@ -86,7 +87,7 @@ def encode_splits(
 
 
 def rows_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, Any]]:
-    """What to encode: every shape, and for training its mirror image and further draws of its input points."""
+    """What to encode: every shape; for training also its mirror image and further draws of its input points."""
     draws = range(cfg.code_draws if split == "train" else 1)
     mirrors = (False, True) if split == "train" and cfg.code_mirror else (False,)
     return [
@@ -100,26 +101,25 @@ def rows_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, A
 def encode_batches(
     model: NDF, clouds: Iterable[np.ndarray], count: int, cfg: Namespace, device: torch.device, name: str
 ) -> Iterator[np.ndarray]:
-    """The codes of `count` clouds (n, 3), read one after the other: batch after batch, (B, *code_shape) float32."""
+    """The codes of `count` clouds (n, 3), in batches (B, *code_shape) float32; clouds are consumed lazily."""
     clouds = iter(clouds)
     with tqdm(total=count, desc=f"encoding {name}", unit="shape", disable=None) as bar:
         while batch := list(islice(clouds, cfg.batch_size)):
-            yield encode_clouds(model, np.stack(batch), cfg, device).float().cpu().numpy()
+            codes = cast(torch.Tensor, encode_clouds(model, np.stack(batch), cfg, device))  # pyramids are never stored
+            yield codes.float().cpu().numpy()
             bar.update(len(batch))
 
 
 @torch.no_grad()
-def encode_clouds(
-    model: NDF, clouds: np.ndarray, cfg: Namespace, device: torch.device
-) -> torch.Tensor | list[torch.Tensor]:
-    """The codes (B, *code_shape) of input clouds (B, n, 3), mesh units; of a plain NDF its pyramid."""
+def encode_clouds(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torch.device) -> Code:
+    """The codes (B, *code_shape) of input clouds (B, n, 3), mesh units; for a plain NDF its pyramid."""
     x = occupancy_from_points(torch.from_numpy(clouds).to(device), cfg.input_res, cfg.bb_min, cfg.bb_max)
     with autocast(device, cfg.precision):
         return model.encode(x)
 
 
 def input_cloud(row: dict[str, Any], cfg: Namespace) -> np.ndarray:
-    """The input points of a row, (n, 3) mesh units: the stored ones for draw 0, else fresh ones from the surface."""
+    """The input points of a row, (n, 3) mesh units: the stored ones for draw 0, else a new draw from the surface."""
     folder = Path(row["folder"])
     if row["draw"] == 0:
         cloud = read_input_cloud(folder, cfg)

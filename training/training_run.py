@@ -1,7 +1,7 @@
-"""What both trainers share: the learning rate, the stop signal, averaged weights, the log, the checkpoint rhythm.
+"""What both trainers share: the learning rate, the stop signal, averaged weights, and saving and resuming.
 
-The step is the only clock. Everything random in a step is drawn from (seed, step), so that a resumed run is the
-run that was never stopped, bit for bit on a CPU, without saving the state of any generator.
+The step is the only clock. All randomness in a step derives from (seed, step), so that a resumed run equals an
+uninterrupted one, bit for bit on a CPU, without saving the state of any generator.
 """
 
 import copy
@@ -10,22 +10,23 @@ import signal
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
 
 from configs.config_loader import config_as_dict, config_as_text
+from configs.devices import Model
 from configs.files import write_text
 from configs.layout import Experiment
 from training.checkpoints import check_same_options, current_commit, latest_checkpoint, load_checkpoint, save_checkpoint
 
 GRAD_CLIP = 1.0  # bound on the norm of the gradient
-EXIT_STOPPED = 85  # the status of a training that was told to stop and can be resumed; slurm scripts requeue on it
+EXIT_STOPPED = 85  # exit status of a training that was asked to stop and can be resumed; slurm scripts requeue on it
 
 
 def learning_rate(step: int, num_steps: int, peak: float, warmup_steps: int) -> float:
-    """Linear warm-up, then half a cosine down to 1 % of the peak. Step counts from 0."""
+    """Linear warm-up, then cosine decay to 1 % of the peak. Steps count from 0."""
     warmup_steps = min(warmup_steps, num_steps // 2)
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps
@@ -34,12 +35,12 @@ def learning_rate(step: int, num_steps: int, peak: float, warmup_steps: int) -> 
 
 
 def step_seed(seed: int, step: int) -> int:
-    """A seed for one step, far from those of its neighbours (the golden-ratio multiple of splitmix64)."""
+    """A seed for one step, far from those of adjacent steps (the golden-ratio multiple of splitmix64)."""
     return (seed * 1_000_003 + step * 0x9E3779B97F4A7C15) % 2**63
 
 
 class StopRequest:
-    """Set by SIGTERM or SIGUSR1 (slurm's warning before the time limit): the trainer saves and leaves."""
+    """Set by SIGTERM or SIGUSR1 (slurm's warning before the time limit): the trainer saves and exits."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -50,16 +51,16 @@ class StopRequest:
         self.requested = True
 
 
-class AveragedWeights:
+class AveragedWeights(Generic[Model]):
     """Exponential moving average of a model's weights, in a copy of the model."""
 
-    def __init__(self, model: nn.Module, decay: float):
+    def __init__(self, model: Model, decay: float):
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))  # a young average forgets its random start quickly
+    def update(self, model: Model, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))  # early on the average forgets its random start quickly
         for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
             if mine.dtype.is_floating_point:
                 mine.lerp_(theirs, 1 - decay)
@@ -68,7 +69,7 @@ class AveragedWeights:
 
 
 class TrainingRun:
-    """The state of one training: the model with its optimiser, the step, the best value, and where they are saved."""
+    """The state of one training: model, optimiser, step, best value, and the folder of its checkpoints."""
 
     def __init__(self, cfg: Namespace, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer):
         self.cfg, self.folder, self.model, self.optimizer = cfg, folder, model, optimizer
@@ -79,9 +80,9 @@ class TrainingRun:
         self._started = time.monotonic()
 
     def resume(self, architecture: tuple[str, ...]) -> dict[str, Any] | None:
-        """Go on from the latest checkpoint of the folder, if there is one. Returns it.
+        """Resume from the latest checkpoint of the folder, if there is one. Returns its state.
 
-        Raises UserError if one of the options `architecture` has another value there than now.
+        Raises UserError if one of the options `architecture` differs between the checkpoint and the config.
         """
         path = latest_checkpoint(self.folder)
         if path is None:
@@ -96,11 +97,11 @@ class TrainingRun:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, those before a resume included."""
+        """Seconds of training, including those before a resume."""
         return self._seconds_before + time.monotonic() - self._started
 
     def note_value(self, value: float) -> bool:
-        """Take a validation value in; True if it is the best so far."""
+        """Record a validation value; True if it is the best so far."""
         is_best = value < self.best
         if is_best:
             self.best, self.best_step = value, self.step
@@ -110,7 +111,7 @@ class TrainingRun:
         state = {
             "model_state_dict": self.model.state_dict(),
             "optimizer_state_dict": self.optimizer.state_dict(),
-            "epoch": self.step,  # NDF's readers want the key
+            "epoch": self.step,  # expected by NDF's own code
             "training_time": self.seconds,
             "step": self.step,
             "best": self.best,
@@ -122,13 +123,13 @@ class TrainingRun:
         return save_checkpoint(self.folder, state, is_best)
 
     def optimise(self, loss: Tensor, rate: float) -> float:
-        """One step of the optimiser at learning rate `rate`. Returns the norm of the gradient before clipping."""
+        """One optimiser step at learning rate `rate`. Returns the gradient norm before clipping."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), GRAD_CLIP)
-        if not torch.isfinite(norm):  # one bad batch must not poison the weights
+        if not torch.isfinite(norm):  # one bad batch must not corrupt the weights
             self.optimizer.zero_grad(set_to_none=True)
         self.optimizer.step()
         self.step += 1
@@ -136,5 +137,5 @@ class TrainingRun:
 
 
 def record_config(cfg: Namespace, step_name: str) -> None:
-    """Leave the merged configuration of a step in the experiment's folder, as a config file."""
+    """Write the merged configuration of a step to the experiment's folder, as a config file."""
     write_text(Experiment(cfg).root / f"config_{step_name}.txt", config_as_text(cfg))

@@ -1,4 +1,4 @@
-"""Pictures, made without a display: it needs no other room, and the others draw with it.
+"""Pictures, made without a display. Depends on `configs` only; other packages draw with it.
 
-Offers `render_cloud` (a shaded picture of a cloud), contact sheets of many, and the plots of evaluation and study.
+Offers `render_cloud` (a shaded picture of a cloud), contact sheets, and the plots of evaluation and latent space.
 """

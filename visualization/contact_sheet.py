@@ -1,4 +1,4 @@
-"""A sheet of pictures in labelled rows, for people to look at."""
+"""A sheet of pictures in labelled rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Picture]]], path: Path | st
     """Write rows of pictures as one PNG, each row under its label.
 
     rows: (label, pictures) from top to bottom; pictures are (h, w, 3) uint8 of any sizes, rows may differ in length.
-    Raises ValueError where there is no picture at all or one is not (h, w, 3) uint8.
+    Raises ValueError if there is no picture, or one is not (h, w, 3) uint8.
     """
     pictures = [picture for _, row in rows for picture in row]
     if not pictures:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from visualization.plots import COLORS, DARK, cycle, save, tidy
 
@@ -16,7 +16,7 @@ BINS = 30
 
 
 def plot_one_nna(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """1-NNA of each set, mean and standard deviation over its sample sets: a panel for each reference.
+    """1-NNA of each set, mean and standard deviation over its sample sets; one panel per reference.
 
     rows: those of `generation_table.Comparison.rows`.
     """
@@ -48,24 +48,24 @@ def plot_one_nna(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def plot_nearest_training(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """How far the shapes of each set are from their nearest training shapes. rows: with their `distances`."""
+    """Distances from the shapes of each set to their nearest training shapes. rows: with `distances`."""
     series = {row["set"]: 1e4 * np.array(row["distances"]) for row in rows}
     low, high = np.percentile(np.concatenate(list(series.values())), [1, 99])
     save(histograms(series, low, high, "CD to the nearest training shape, x1e4 (left: near to a copy)"), path)
 
 
-def plot_likelihood(series: Mapping[str, ArrayLike], path: Path) -> None:
-    """Log-likelihoods (nats) of the shapes of each set. The first set's range and twice its width below are shown:
-    wrong shapes may lie a hundred times further, and count in the leftmost bin."""
+def plot_likelihood(series: Mapping[str, NDArray[np.floating]], path: Path) -> None:
+    """Log-likelihoods (nats) of the shapes of each set. The axis spans the first set's range and twice its width below:
+    wrong shapes may be a hundred times further away, and count in the leftmost bin."""
     low, high = np.percentile(next(iter(series.values())), [0, 100])
     low, high = low - 2 * (high - low), high + (high - low) / 4
     save(histograms(series, low, high, "log-likelihood of the code, nats (leftmost bin: that or less)"), path)
 
 
 def histograms(series: Mapping[str, ArrayLike], low: float, high: float, x_label: str) -> Figure:
-    """One panel below the other, a histogram with its median each, all with the same bins from `low` to `high`.
+    """Stacked panels, each a histogram with its median, all with the same bins from `low` to `high`.
 
-    Values beyond these are counted in the outermost bins, and a median beyond stands at the edge.
+    Values outside count in the outermost bins, and a median outside is drawn at the edge.
     """
     values = {label: np.asarray(found, np.float64) for label, found in series.items()}
     high = high if high > low else low + 1

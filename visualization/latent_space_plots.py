@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from visualization.plots import COLORS, DARK, cycle, save, tidy
 
-NO_STYLE = "-"  # of a shape that is no demo car
+NO_STYLE = "-"  # of a shape that is not a demo car
 SPLIT_MARKERS = {"train": ("o", 12), "val": ("s", 16), "test": ("^", 24)}  # marker, size in points squared
-LINES = ("-", "--", ":", "-.")  # a line style for each round of the colours
+LINES = ("-", "--", ":", "-.")  # one line style per pass through the colours
 
 
 class PathCurves(Protocol):
@@ -40,9 +40,9 @@ class Panel:
 
 
 def plot_spectrum(spectra: Mapping[str, NDArray[np.float64]], shares: Sequence[float], path: Path) -> None:
-    """Share of the variance in the first directions, and what is left: a line for each experiment.
+    """Share of the variance in the leading directions, and the remainder: one line per experiment.
 
-    spectra: experiment -> share of the variance in its first 1, 2, ... principal directions (K,). shares: to be marked.
+    spectra: experiment -> share of the variance in its first 1, 2, ... principal directions (K,). shares: levels.
     """
     figure = Figure(figsize=(10.5, 4), layout="constrained")
     held_axes, left_axes = figure.subplots(1, 2)
@@ -66,9 +66,9 @@ def plot_spectrum(spectra: Mapping[str, NDArray[np.float64]], shares: Sequence[f
 
 
 def plot_paths(found: Mapping[str, PathCurves], path: Path) -> None:
-    """CD jump, |UDF change| and log-likelihood along the paths: a thin line for each pair, a thick one for the mean.
+    """CD jump, |UDF change| and log-likelihood along the paths: thin lines for pairs, thick ones for the mean.
 
-    found: label -> what was measured along paths of K pairs.
+    found: label -> measurements along the paths of K pairs.
     """
     figure = Figure(figsize=(13, 4), layout="constrained")
     panels = figure.subplots(1, 3)
@@ -96,19 +96,19 @@ def plot_paths(found: Mapping[str, PathCurves], path: Path) -> None:
 
 
 def plot_map(panels: Sequence[Panel], styles: Sequence[str], splits: Sequence[str], path: Path) -> None:
-    """Shapes on two principal directions: coloured by style, a marker for each split, samples as crosses below them.
+    """Shapes on two principal directions: coloured by style, one marker per split, samples as crosses behind them.
 
-    styles, splits: of each shape. Where no style is known all have one colour.
+    styles, splits: of each shape. If no style is known, all have the same colour.
     """
     kinds = sorted(set(styles))
     palette = [colormaps["tab20"](k % 20) for k in range(len(kinds))] if kinds != [NO_STYLE] else [COLORS[0]]
-    styles, splits = np.array(styles), np.array(splits)
+    of_style, of_split = np.array(styles), np.array(splits)
     figure = Figure(figsize=(6.2 * len(panels) + 2, 5.6), layout="constrained")
     for axes, panel in zip(np.ravel(figure.subplots(1, len(panels))), panels, strict=True):
         axes.scatter(*panel.samples.T, marker="x", s=14, color="#9aa3ad", linewidths=0.8, label="samples")
         for style, color in zip(kinds, palette, strict=True):
             for split, (marker, size) in SPLIT_MARKERS.items():
-                chosen = panel.shapes[(styles == style) & (splits == split)]
+                chosen = panel.shapes[(of_style == style) & (of_split == split)]
                 axes.scatter(*chosen.T, marker=marker, s=size, color=color, linewidths=0)
         axes.set_title(panel.title, loc="left", fontsize=10)
         for name, label in zip("xy", panel.axes, strict=False):

@@ -1,6 +1,6 @@
 """Pictures of point clouds without OpenGL: oriented splats, a z-buffer and eye-dome-like shading, all in numpy.
 
-Cars stand as in ShapeNet: x to the right, y up, the front towards -z, so the car's left side is -x.
+Axes as in ShapeNet: x right, y up, the front towards -z, so the car's left side is -x.
 """
 
 from collections.abc import Iterator
@@ -34,17 +34,17 @@ TINTS: dict[str, Color] = {
 SUPERSAMPLING = 2
 CAMERA_DISTANCE = 4.0  # in radii of the cloud
 MARGIN = 0.04, 0.10  # of the picture's width and height
-MIDDLE = 0.5, 0.47  # of the cloud in the picture: its shadow lies below
-SPLAT = 0.85  # radius of a splat in 80 % quantiles of the distance to the 6th neighbour
+MIDDLE = 0.5, 0.47  # of the cloud in the picture: leaves room for the shadow
+SPLAT = 0.85  # radius of a splat, relative to the 80 % quantile of the distance to the 6th neighbour
 NEIGHBOURS = 24  # of a local PCA
 MIN_RADIUS, MAX_RADIUS = 1.0, 14.0  # of a splat, pixels of the supersampled picture
 LIGHTS = (((-0.45, 0.80, 0.40), 0.62), ((0.8, 0.25, 0.5), 0.16))  # (direction in camera axes, strength)
 AMBIENT = 0.42
-# Eye-dome: (reach in pixels of the final picture, greatest step counted in units of the cloud's radius, strength)
+# Eye-dome: (reach in pixels of the final picture, cap on a depth step in radii of the cloud, strength)
 EYE_DOME = ((1.0, 0.03, 0.55), (3.0, 0.05, 0.35), (9.0, 0.12, 0.35))
-SHINE = np.array([-0.25, 0.45, 0.86], np.float32)  # where a mirror would show the lamp, camera axes
+SHINE = np.array([-0.25, 0.45, 0.86], np.float32)  # mirror direction of the highlight, camera axes
 SHADOW_STRENGTH = 0.22
-PINHOLE = 0.45  # radius of the spots that are filled, in radii of a splat
+PINHOLE = 0.45  # radius of the pinholes that are filled, in radii of a splat
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Projection:
 
 
 class Camera:
-    """A perspective camera, fitted to a cloud but for one point in 1,000 at each border."""
+    """A perspective camera, fitted to a cloud except for 1 in 1,000 points at each border."""
 
     def __init__(self, points: Array, angles: tuple[float, float], size: tuple[int, int]):
         azimuth, elevation = np.radians(angles)
@@ -92,13 +92,13 @@ def render_cloud(
 ) -> NDArray[np.uint8]:
     """Draw a point cloud as a shaded surface on white.
 
-    points: (N, 3), any units: the picture is fitted to what is drawn. view: a name in VIEWS; "three_quarter" looks from
+    points: (N, 3), any units: the camera is fitted to what is drawn. view: a name in VIEWS; "three_quarter" looks from
     the front left, slightly above. size: (width, height) in pixels. cut: "lengthwise" removes the half on the camera's
-    side of the plane x = 0, so that the seats show: x < 0 in views from the left ("three_quarter", "side"), x > 0 from
-    the right ("cutaway": the half that stays is the driver's, with the steering wheel). color: RGB, 0 to 255. shadow:
-    draw a soft shadow on the ground.
+    side of the plane x = 0 to show the seats: x < 0 in views from the left ("three_quarter", "side"), x > 0 from the
+    right ("cutaway": the remaining half is the driver's, with the steering wheel). color: RGB, 0 to 255. shadow: draw a
+    soft shadow on the ground.
     Returns (height, width, 3) uint8. The same input gives the same picture.
-    Raises ValueError for another shape, an empty or not finite cloud, or an unknown view or cut.
+    Raises ValueError for another shape, an empty or non-finite cloud, or an unknown view or cut.
     Splat size: 0.85 x the 80 % quantile of the distance to the 6th neighbour. Eye-dome lighting: Boucheny 2009.
     """
     points = _checked(points, view, cut)
@@ -134,19 +134,19 @@ def _checked(points: NDArray[np.floating], view: str, cut: str) -> Array:
 
 
 def _camera_side(view: str) -> float:
-    """-1 for a camera at the car's left (-x), 1 for one at its right."""
+    """-1 for a camera on the car's left (-x), 1 on its right."""
     return -1.0 if VIEWS[view][0] <= 180 else 1.0
 
 
 def _splat_radius(points: Array) -> float:
-    """Radius of a splat in cloud units that leaves hardly any gap in a surface."""
+    """Radius of a splat, cloud units, that leaves hardly any gaps in a surface."""
     some = points[:: max(1, len(points) // 4000)]
     distances, _ = cKDTree(points).query(some, k=min(7, len(points)))  # the first is the point itself
     return SPLAT * float(np.quantile(distances.reshape(len(some), -1)[:, -1], 0.8))
 
 
 def _roughly_visible(p: Projection, radius: float, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Mask (N,) of the points in the picture that are not far behind others: the rest need no normal, no splat."""
+    """Mask (N,) of the points in the picture that are not far behind others: the rest need no normal or splat."""
     column, row = np.floor(p.column).astype(int), np.floor(p.row).astype(int)
     inside = (column >= 0) & (column < size[0]) & (row >= 0) & (row < size[1])
     pixel = np.where(inside, row * size[0] + column, 0)
@@ -154,20 +154,20 @@ def _roughly_visible(p: Projection, radius: float, size: tuple[int, int]) -> NDA
     np.minimum.at(front, pixel[inside], p.depth[inside])
     window = 2 * max(1, int(0.7 * radius * p.scale)) + 1
     front = minimum_filter(front.reshape(size[1], size[0]), window)  # as if the points were squares
-    front = maximum_filter(front, window).ravel()  # whoever is seen at a border stays
+    front = maximum_filter(front, window).ravel()  # keeps points that are visible at a border
     return inside & (p.depth <= front[pixel] + 2 * radius)
 
 
 def _local_planes(points: Array, axes: Array, radius: float) -> tuple[Array, Array, float, float]:
     """Fit a plane to the neighbours of each point (PCA).
 
-    Returns the points drawn onto their planes by at most three times the noise, unit normals (N, 3) in camera axes,
-    towards the camera and averaged over the neighbours, the splat radius that the drawn points need (at most
-    `radius`), and the noise: the median distance of points from planes.
+    Returns the points moved onto their planes by at most three times the noise; unit normals (N, 3) in camera axes,
+    facing the camera and averaged over the neighbours; the splat radius for the moved points (at most `radius`); and
+    the noise, the median distance of points from their planes.
     """
     count = min(NEIGHBOURS, len(points))
     if count < 3:
-        return points, np.tile(np.float32([0, 0, 1]), (len(points), 1)), radius, 0.0
+        return points, np.tile(np.array([0, 0, 1], np.float32), (len(points), 1)), radius, 0.0
     _, near = cKDTree(points).query(points, k=count)  # (N, K)
     local = points[near] @ axes.T
     mean = local.mean(1)
@@ -187,7 +187,7 @@ def _local_planes(points: Array, axes: Array, radius: float) -> tuple[Array, Arr
 
 
 def _splat(p: Projection, normals: Array, radius: float, noise: float, size: tuple[int, int]) -> tuple[Array, Array]:
-    """Draw each point as a disc across its normal, and blend the discs that lie closely behind the nearest one.
+    """Draw each point as a disc perpendicular to its normal; blend discs closely behind the nearest one.
 
     Returns depth (H, W), inf where empty, and normals (H, W, 3). The loop runs over the pixels of one disc.
     """
@@ -199,9 +199,9 @@ def _splat(p: Projection, normals: Array, radius: float, noise: float, size: tup
     sums = np.zeros((5, width * height), np.float32)  # of weight, weight x depth, weight x normal
     for pixel, depth, index, weight in _discs(p, normals, pixels, size):
         near = depth <= front[pixel] + (radius + 4 * noise)
-        pixel, index, weight = pixel[near], index[near], np.float32(weight)
+        pixel, index, share = pixel[near], index[near], np.float32(weight)
         for total, value in zip(sums, (np.ones(len(pixel), np.float32), depth[near], *normals[index].T), strict=True):
-            np.add.at(total, pixel, weight * value)
+            np.add.at(total, pixel, share * value)
     filled = sums[0] > 0
     blended = sums[1:] / np.where(filled, sums[0], 1)
     depth = np.where(filled, blended[0], np.inf).astype(np.float32).reshape(height, width)
@@ -210,7 +210,7 @@ def _splat(p: Projection, normals: Array, radius: float, noise: float, size: tup
 
 
 def _without_pinholes(depth: Array, normals: Array, radius: float, pixels: float) -> tuple[Array, Array]:
-    """Fill spots much smaller than a splat that lie far behind all that is around them."""
+    """Fill pinholes: spots much smaller than a splat and far behind everything around them."""
     window = 2 * max(2, round(PINHOLE * min(pixels, MAX_RADIUS))) + 1
     closed = maximum_filter(minimum_filter(depth, window), window)
     with np.errstate(invalid="ignore"):
@@ -231,7 +231,7 @@ def _discs(
 ) -> Iterator[tuple[NDArray[np.intp], Array, NDArray[np.intp], float]]:
     """For each pixel of a disc of that radius: (pixel, depth, point, weight) of all points whose splat covers it."""
     column, row = np.floor(p.column).astype(np.intp), np.floor(p.row).astype(np.intp)
-    flattest = np.maximum(normals[:, 2], 0.25)  # discs seen edge-on keep a quarter of a width
+    flattest = np.maximum(normals[:, 2], 0.25)  # discs seen edge-on keep a quarter of their width
     slope_x, slope_y = normals[:, 0] / flattest, -normals[:, 1] / flattest
     reach = int(np.ceil(pixels))
     for dy in range(-reach, reach + 1):
@@ -247,18 +247,18 @@ def _discs(
 
 
 def _shade(depth: Array, normals: Array, color: Color, radius: float) -> Array:
-    """Light by normals, darkened where the surroundings are nearer to the camera. Returns (H, W, 3), 0 to 255."""
+    """Light from normals, darkened where the surroundings are closer to the camera. Returns (H, W, 3), 0 to 255."""
     light = np.full(depth.shape, AMBIENT, np.float32)
     for direction, strength in LIGHTS:
         direction = np.array(direction) / np.linalg.norm(direction)
         light += strength * (0.5 + 0.5 * (normals @ direction).astype(np.float32)) ** 1.5
-    picture = np.float32(color) * light[..., None] * _eye_dome(depth, radius)[..., None]
+    picture = np.array(color, np.float32) * light[..., None] * _eye_dome(depth, radius)[..., None]
     shine = np.maximum(normals @ SHINE, 0).astype(np.float32) ** 24
     return picture + 24 * shine[..., None]
 
 
 def _eye_dome(depth: Array, radius: float) -> Array:
-    """Factor (H, W) in (0, 1]: small in hollows and behind edges. A tilted plane gives 1: steps count in pairs."""
+    """Factor (H, W) in (0, 1]: small in hollows and behind edges; 1 on a tilted plane, where opposite steps cancel."""
     total = np.zeros(depth.shape, np.float32)
     filled = np.isfinite(depth)
     for reach, greatest, strength in EYE_DOME:

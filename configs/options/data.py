@@ -44,7 +44,7 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         default=None,
         help="root for preprocessed files, same sub-folders as data_dir; default: beside each mesh",
     )
-    group.add("--split_file", help=".npz with the folders of train, val and test")
+    group.add("--split_file", help=".npz with the folders of train, val and test; none: all shapes are test shapes")
 
 
 def _add_demo_cars(group: argparse._ArgumentGroup) -> None:

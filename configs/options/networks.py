@@ -92,6 +92,13 @@ def _add_ndf_training(group: argparse._ArgumentGroup) -> None:
     group.add("--num_epochs", type=positive(int), default=1500, help="passes over the training shapes")
     group.add("--num_sample_points_training", type=positive(int), default=50_000, help="points per shape and step")
     group.add(
+        "--min_input_points",
+        type=not_negative(int),
+        default=0,
+        help="sparse inputs in training: each step sees the first n points of its clouds, n log-uniform from here to"
+        " num_points; 0: always all",
+    )
+    group.add(
         "--uniform_ratio",
         type=not_negative(float),
         default=0.15,

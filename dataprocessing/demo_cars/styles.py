@@ -95,7 +95,8 @@ _TRUCK = _BOXY | {
     "seat_height": (0.30, 0.38),
     "tumblehome": (2, 10),
     "light_bar": (0, 0, 0, 1),
-    "bull_bar": (0, 0, 0, 1), "furnished": (0,),
+    "bull_bar": (0, 0, 0, 1),
+    "furnished": (0,),
 }
 
 STYLES: dict[str, dict[str, tuple]] = {

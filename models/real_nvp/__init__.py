@@ -1,4 +1,4 @@
-"""RealNVP on frozen shape codes: `build_flow` makes the flow that fits a kind of code."""
+"""RealNVP on frozen shape codes: `build_flow` makes the flow for a kind of code."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ FLOW_OPTIONS = (
 
 
 def flow_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that `build_flow` takes, out of a whole configuration."""
+    """The options that `build_flow` takes, from a whole configuration."""
     return {name: config[name] for name in FLOW_OPTIONS}
 
 
@@ -39,17 +39,17 @@ def build_flow(
 ) -> CodeFlow:
     """A new flow for codes of `code_shape`: (D,) for `vector`, (C, r, r, r) for `grid` and `fused`.
 
-    The options are those of configs/options; flow_dims is for vectors only, flow_scales for 3-D codes. Fit its
+    The options are those of configs/options; flow_dims is for vectors only, flow_scales for 3-D codes. Fit the
     whitening, then train.
-    Raises UserError for a kind or a shape that it cannot model.
+    Raises UserError for an unsupported kind or shape.
     """
     code_shape = tuple(int(size) for size in code_shape)
-    nets = {"hidden": flow_hidden, "blocks": flow_blocks, "s_max": flow_s_max, "dropout": flow_dropout}
+    nets: dict[str, Any] = {"hidden": flow_hidden, "blocks": flow_blocks, "s_max": flow_s_max, "dropout": flow_dropout}
     if code_kind == "vector" and len(code_shape) == 1 and code_shape[0] >= 2:
         flow = VectorFlow(code_shape[0], flow_couplings, **nets, leading=flow_dims)
         return CodeFlow(code_kind, code_shape, PCAWhitening(code_shape[0]), flow)
     if code_kind in ("grid", "fused") and len(code_shape) == 4 and len(set(code_shape[1:])) == 1:
-        whitening = (LogitStandardise if code_kind == "fused" else Standardise)(code_shape)
+        whitening = LogitStandardise(code_shape) if code_kind == "fused" else Standardise(code_shape)
         return CodeFlow(code_kind, code_shape, whitening, GridFlow(code_shape, flow_couplings, flow_scales, **nets))
     raise UserError(
         f"code_kind {code_kind!r} with codes of shape {code_shape} found, 'vector' with (D,), D >= 2, or 'grid' or"

@@ -1,24 +1,27 @@
-"""A whitening and a flow, put together into the density of one kind of shape code."""
+"""A whitening and a flow, combined into a density over one kind of shape code."""
 
 import torch
 from torch import Tensor, nn
 
 from models.real_nvp.couplings import Rescale, standard_normal_log_prob
 from models.real_nvp.gaussian import ShrunkGaussian
-from models.real_nvp.whitening import LogitStandardise, dequantize
+from models.real_nvp.normal_flow import NormalFlow
+from models.real_nvp.whitening import LogitStandardise, Whitening, dequantize
+
+AnyWhitening = Whitening | LogitStandardise
 
 
 class CodeFlow(nn.Module):
     """codes (B, *code_shape) <-> whitened codes w (B, *code_shape) <-> z (B, D), z standard normal.
 
-    The whitening is fitted once (`fit_whitening`), the body is trained, on w with noise (`whiten_noised`) by
-    `log_prob_whitened`. Between the two a fixed scale takes w with that noise to variance 1, so that training starts
-    from a Gaussian fitted to the codes and can only improve on it. The inverse wants eval mode, since dropout has none.
+    The whitening is fitted once (`fit_whitening`); the body is trained on noisy w (`whiten_noised`) by maximising
+    `log_prob_whitened`. A fixed scale between the two brings noisy w to variance 1, so that training starts from a
+    Gaussian fitted to the codes. The inverse needs eval mode: dropout cannot be inverted.
 
     Attributes: code_kind, code_shape, dim (D, the product of code_shape), whitening, rescale, body.
     """
 
-    def __init__(self, code_kind: str, code_shape: tuple[int, ...], whitening: nn.Module, body: nn.Module):
+    def __init__(self, code_kind: str, code_shape: tuple[int, ...], whitening: AnyWhitening, body: NormalFlow):
         super().__init__()
         self.code_kind = code_kind
         self.code_shape = code_shape
@@ -28,9 +31,9 @@ class CodeFlow(nn.Module):
         self.body = body
 
     def fit_whitening(self, codes: Tensor, noise: float = 0.0) -> None:
-        """Fit what is not trained to the training codes (N, *code_shape); a few hundred fused codes are enough.
+        """Fit the untrained layers to the training codes (N, *code_shape); a few hundred fused codes are enough.
 
-        noise: sd of the noise that training will add, in shares of the codes' spread.
+        noise: sd of the noise added in training, relative to the codes' spread.
         """
         self.whitening.fit(codes)
         w = self.whiten_noised(codes, 0.0, torch.Generator().manual_seed(0))
@@ -45,11 +48,10 @@ class CodeFlow(nn.Module):
         return self.whitening.inverse(w)
 
     def whiten_noised(self, codes: Tensor, noise: float, generator: torch.Generator | None = None) -> Tensor:
-        """What the body is trained on: codes with Gaussian noise (fused ones dequantized first), whitened.
+        """The body's training data: codes with Gaussian noise (fused ones dequantized first), whitened.
 
-        noise: sd in shares of the codes' spread, the same in all directions of the code. On whitened codes, the same
-        in all directions of w, it would blur the few leading ones, which hold the shape, by far more than what the
-        decoder was trained to forgive.
+        noise: sd relative to the codes' spread, isotropic in code space. Noise isotropic in w instead would blur the
+        few leading directions, which hold the shape, far more than the decoder was trained to tolerate.
         """
         if isinstance(self.whitening, LogitStandardise):
             codes = dequantize(codes, generator=generator)
@@ -93,11 +95,11 @@ class CodeFlow(nn.Module):
         return -self.log_prob_whitened(self.whiten(codes)) / self.dim
 
     def gaussian_of(self, w: Tensor, noise: float) -> ShrunkGaussian:
-        """A shrunk Gaussian of whitened codes w (N, D) with the noise of `whiten_noised`."""
+        """A shrunk Gaussian fitted to whitened codes w (N, D) with the noise of `whiten_noised`."""
         return ShrunkGaussian(w, self.noise_sd(noise))
 
     def noise_sd(self, noise: float) -> Tensor:
-        """(D,): the sd that the noise of `whiten_noised` has on each entry of w."""
+        """(D,): sd of the noise of `whiten_noised` on each entry of w."""
         return self.whitening.noise_sd(noise).expand(self.code_shape).flatten()
 
     @torch.no_grad()

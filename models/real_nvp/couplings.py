@@ -1,22 +1,30 @@
 """Affine couplings and the fixed permutations between them, for vectors and for grids.
 
-Every layer of the flow keeps one contract: `forward(x) -> (z, log_det)` and `inverse(z) -> x`, where log_det (B,) is
-the sum of log |dz/dx| over all dimensions of one sample, in nats. Dinh et al. 2017, "Density estimation using Real
-NVP", sections 3.2 to 3.4.
+Every layer has the same contract: `forward(x) -> (z, log_det)` and `inverse(z) -> x`, where log_det (B,) is
+log |det dz/dx| of each sample in nats, a sum over dimensions, not a mean. Dinh et al. 2017, "Density estimation using
+Real NVP", sections 3.2 to 3.4.
 """
 
 import math
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 
-class AffineCoupling(nn.Module):
-    """Keeps the first `num_kept` entries of dim 1 (the last, if `keep_last`) and scales and shifts the others.
+class Bijection(nn.Module):
+    """Base of all layers: `forward` and its inverse."""
 
-    Works on vectors (B, D) and, channel-wise, on grids (B, C, r, r, r). `net` turns the kept part into twice the
-    other part: raw s and t. The scale is bounded, |s| <= s_max nats, so that no input can make it explode.
+    def inverse(self, z: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class AffineCoupling(Bijection):
+    """Keeps the first `num_kept` entries of dim 1 (the last, if `keep_last`); scales and shifts the others.
+
+    Works on vectors (B, D) and, channel-wise, on grids (B, C, r, r, r). `net` maps the kept part to raw s and t, each
+    of the size of the other part. The scale is bounded, |s| <= s_max nats, so that no input can make it explode.
     """
 
     def __init__(self, net: nn.Module, num_kept: int, s_max: float, keep_last: bool = False):
@@ -27,7 +35,7 @@ class AffineCoupling(nn.Module):
         self.keep_last = keep_last
 
     def scale_shift(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        raw_s, t = self.net(kept).to(kept.dtype).chunk(2, dim=1)  # the net may run in bf16, the flow does not
+        raw_s, t = self.net(kept).to(kept.dtype).chunk(2, dim=1)  # the net may run in bf16, the flow itself does not
         return bound(raw_s, self.s_max), t
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,11 +61,13 @@ class AffineCoupling(nn.Module):
         return self.join(kept, (changed - t) * (-s).exp())
 
 
-class CheckerboardCoupling(nn.Module):
-    """Keeps the nodes (i, j, k) of a grid (B, C, r, r, r) whose i + j + k is even (odd, if `odd`); all channels.
+class CheckerboardCoupling(Bijection):
+    """Keeps the nodes (i, j, k) of a grid (B, C, r, r, r) with i + j + k even (odd, if `odd`), in all channels.
 
     `net` sees the kept nodes, zeros elsewhere. Dinh et al. 2017, section 3.4, in 3-D.
     """
+
+    b: Tensor  # (r, r, r), 1 where kept
 
     def __init__(self, net: nn.Module, resolution: int, s_max: float, odd: bool = False):
         super().__init__()
@@ -65,7 +75,7 @@ class CheckerboardCoupling(nn.Module):
         self.s_max = s_max
         axis = torch.arange(resolution)
         parity = (axis[:, None, None] + axis[:, None] + axis) % 2
-        self.register_buffer("b", (parity == int(odd)).to(torch.get_default_dtype()), persistent=False)  # (r, r, r)
+        self.register_buffer("b", (parity == int(odd)).to(torch.get_default_dtype()), persistent=False)
 
     def scale_shift(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         raw_s, t = self.net(kept).to(kept.dtype).chunk(2, dim=1)
@@ -81,8 +91,10 @@ class CheckerboardCoupling(nn.Module):
         return (z - t) * (-s).exp()
 
 
-class Permutation(nn.Module):
-    """A fixed order of the entries of dim 1, drawn from `seed`; kept in the checkpoint."""
+class Permutation(Bijection):
+    """A fixed permutation of the entries of dim 1, drawn from `seed`; stored in the checkpoint."""
+
+    order: Tensor
 
     def __init__(self, size: int, seed: int):
         super().__init__()
@@ -96,8 +108,11 @@ class Permutation(nn.Module):
         return z.index_select(1, self.order.argsort())
 
 
-class Rescale(nn.Module):
-    """z = (x - mean) / sd for each entry, not trained: a flow that starts with it starts as a diagonal Gaussian."""
+class Rescale(Bijection):
+    """z = (x - mean) / sd for each entry, not trained: a flow with it in front starts as a diagonal Gaussian."""
+
+    mean: Tensor
+    sd: Tensor
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
@@ -106,11 +121,11 @@ class Rescale(nn.Module):
 
     @torch.no_grad()
     def fit(self, x: Tensor, noise: float | Tensor) -> None:
-        """x: (N, *shape). The sd is that of x with independent noise of sd `noise`, a number or (*shape), maybe 0."""
+        """x: (N, *shape). The sd is that of x plus independent noise of sd `noise`, a number or (*shape), maybe 0."""
         variance, mean = torch.var_mean(x, dim=0)
         sd = (variance + noise**2).sqrt()
         self.mean.copy_(mean)
-        self.sd.copy_(sd.clamp_min(float(1e-3 * sd.max())))  # an entry that never varies stays finite
+        self.sd.copy_(sd.clamp_min(float(1e-3 * sd.max())))  # keeps entries that never vary finite
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return (x - self.mean) / self.sd, -self.sd.log().sum().expand(len(x))
@@ -119,10 +134,10 @@ class Rescale(nn.Module):
         return z * self.sd + self.mean
 
 
-class Chain(nn.Module):
-    """Invertible layers, one after the other."""
+class Chain(Bijection):
+    """Invertible layers in sequence."""
 
-    def __init__(self, layers: Iterable[nn.Module]):
+    def __init__(self, layers: Iterable[Bijection]):
         super().__init__()
         self.layers = nn.ModuleList(layers)
 
@@ -135,7 +150,7 @@ class Chain(nn.Module):
 
     def inverse(self, z: Tensor) -> Tensor:
         for layer in reversed(self.layers):
-            z = layer.inverse(z)
+            z = cast(Bijection, layer).inverse(z)  # to type checkers a ModuleList holds plain Modules
         return z
 
 
@@ -151,10 +166,10 @@ def standard_normal_log_prob(z: Tensor) -> Tensor:
 
 
 def draw_latents(num: int, dim: int, temperature: float, generator: torch.Generator | None, like: Tensor) -> Tensor:
-    """z (num, dim) of a normal with sd `temperature`, with the device and dtype of `like`.
+    """z (num, dim) from a normal of sd `temperature`, with the device and dtype of `like`.
 
-    Drawn on the CPU in float32, row by row, so that a seed gives the same shapes on every device, and the first
-    shapes do not depend on how many were asked for. `generator` must be a CPU generator.
+    Drawn on the CPU in float32, row by row, so that a seed gives the same shapes on every device, however many are
+    requested. `generator` must be a CPU generator.
     """
     rows = [torch.randn(dim, generator=generator, dtype=torch.float32) for _ in range(num)]
     z = torch.stack(rows) if rows else torch.empty(0, dim)

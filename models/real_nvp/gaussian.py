@@ -1,4 +1,4 @@
-"""The Gaussian that a flow has to beat."""
+"""The Gaussian baseline that a flow has to beat."""
 
 import math
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 class ShrunkGaussian:
-    """A Gaussian fitted to x (N, D), with independent noise of sd `noise`: full covariance, shrunk to its diagonal.
+    """A Gaussian fitted to x (N, D) plus independent noise of sd `noise`: full covariance, shrunk to its diagonal.
 
     noise: one sd, or one for each dimension (D,). Covariance (1 - rho) S + rho diag(S) + diag(noise^2). rho is the
     oracle approximating shrinkage of Chen, Wiesel, Eldar, Hero 2010, "Shrinkage algorithms for MMSE covariance
-    estimation", eq. 23, of the correlations: near 0 for many codes, and large enough for a density where codes are
-    fewer than dimensions. Where x is uncorrelated, as after PCA, this is the diagonal Gaussian, whatever rho.
+    estimation", eq. 23, of the correlations: near 0 for many codes, and large enough to give a density when there are
+    fewer codes than dimensions. If x is uncorrelated, as after PCA, this is the diagonal Gaussian for any rho.
     """
 
     def __init__(self, x: Tensor, noise: float | Tensor = 0.0):
@@ -24,13 +24,13 @@ class ShrunkGaussian:
         if num > x.shape[1]:
             factor = torch.linalg.qr(factor, mode="r").R  # the same S from D rows
         rho = shrinkage(factor / (variance + tiny).sqrt(), num)
-        self.diagonal = (rho * variance + self.noise_sq).clamp_min(tiny)  # (D,), and B^T B on top of it
+        self.diagonal = (rho * variance + self.noise_sq).clamp_min(tiny)  # (D,); B^T B is added to it
         scaled = math.sqrt(1 - rho) * factor / self.diagonal.sqrt()  # (K, D)
         self.cholesky = torch.linalg.cholesky(torch.eye(len(scaled)).to(x) + scaled @ scaled.T)
         self.scaled = torch.linalg.solve_triangular(self.cholesky, scaled, upper=False)
 
     def nats_per_dim(self, x: Tensor) -> Tensor:
-        """Expected -log p(x + noise e) / D over e of N(0, I), exact without a draw: (B, D) -> (B,)."""
+        """Expectation of -log p(x + noise e) / D over e ~ N(0, I), in closed form: (B, D) -> (B,)."""
         y = (x - self.mean) / self.diagonal.sqrt()
         quadratic = y.square().sum(dim=1) - (y @ self.scaled.T).square().sum(dim=1)  # Woodbury
         log_volume = self.diagonal.log().sum() + 2 * self.cholesky.diagonal().log().sum()

@@ -1,22 +1,18 @@
 """Multi-scale RealNVP for grids of codes: checkerboard and channel-wise couplings with 3-D convolutions."""
 
 import math
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from configs.errors import UserError
-from models.real_nvp.couplings import (
-    AffineCoupling,
-    Chain,
-    CheckerboardCoupling,
-    Permutation,
-)
+from models.real_nvp.couplings import AffineCoupling, Bijection, Chain, CheckerboardCoupling, Permutation
 from models.real_nvp.nets import ResidualConv3d
 from models.real_nvp.normal_flow import NormalFlow
 
 
-class Squeeze(nn.Module):
+class Squeeze(Bijection):
     """(B, C, r, r, r) -> (B, 8 C, r/2, r/2, r/2): the 8 nodes of each 2x2x2 cell become channels."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,12 +30,12 @@ class Squeeze(nn.Module):
 class GridFlow(NormalFlow):
     """Grids x (B, C, r, r, r) <-> z (B, D), D = C r^3, z standard normal. Dinh et al. 2017, sections 3.4 to 3.6.
 
-    Each scale but the last: checkerboard couplings, squeeze, channel-wise couplings, half of the channels goes to z.
-    The last scale: checkerboard couplings only. With `couplings` = 8: four of each kind, four at the end.
+    Each scale but the last: checkerboard couplings, squeeze, channel-wise couplings; half of the channels go to z.
+    The last scale: checkerboard couplings only. With `couplings` = 8: four of each kind, and four on the last scale.
 
     shape: (C, r, r, r), r divisible by 2^(scales - 1) and at least 2 on the last scale; any r >= 2 for one scale.
     hidden, blocks, dropout: width, residual blocks and dropout of the nets. s_max: bound on |s|, nats per dimension
-    and coupling. Raises UserError for a resolution that cannot be halved so often.
+    and coupling. Raises UserError for a resolution that cannot be halved that often.
     """
 
     def __init__(
@@ -57,11 +53,11 @@ class GridFlow(NormalFlow):
         check_resolution(r, scales)
         self.shape = tuple(shape)
         self.dim = math.prod(shape)
-        per_kind = max(2, couplings // 2)  # two at least: the second changes what the first keeps
-        nets = {"hidden": hidden, "blocks": blocks, "dropout": dropout}
+        per_kind = max(2, couplings // 2)  # at least two: the second changes what the first keeps
+        nets: dict[str, Any] = {"hidden": hidden, "blocks": blocks, "dropout": dropout}
         steps = []
         for scale in range(scales - 1):
-            layers = checkerboards(per_kind, channels, r, s_max, nets)
+            layers: list[Bijection] = checkerboards(per_kind, channels, r, s_max, nets)
             channels, r = 8 * channels, r // 2
             layers += [Squeeze(), Permutation(channels, seed=scale)]
             layers += channel_couplings(per_kind, channels, r, s_max, nets)
@@ -88,15 +84,16 @@ class GridFlow(NormalFlow):
         """z (B, D) -> x (B, C, r, r, r)."""
         last = math.prod(self.last_shape)
         z, x = z.tensor_split([self.dim - last], dim=1)
-        x = self.steps[-1].inverse(x.reshape(-1, *self.last_shape))
-        for step in reversed(self.steps[:-1]):
-            size = x[0].numel()  # a step gives as many numbers to z as to the next step
+        steps = [cast(Chain, step) for step in self.steps]
+        x = steps[-1].inverse(x.reshape(-1, *self.last_shape))
+        for step in reversed(steps[:-1]):
+            size = x[0].numel()  # a step passes as many numbers to z as to the next step
             z, done = z.tensor_split([z.shape[1] - size], dim=1)
             x = step.inverse(torch.cat((x, done.reshape(x.shape)), dim=1))
         return x
 
 
-def checkerboards(count: int, channels: int, r: int, s_max: float, nets: dict) -> list[nn.Module]:
+def checkerboards(count: int, channels: int, r: int, s_max: float, nets: dict[str, Any]) -> list[Bijection]:
     """`count` checkerboard couplings with alternating masks on (channels, r, r, r)."""
     return [
         CheckerboardCoupling(ResidualConv3d(channels, 2 * channels, r, **nets), r, s_max, odd=i % 2 == 1)
@@ -104,7 +101,7 @@ def checkerboards(count: int, channels: int, r: int, s_max: float, nets: dict) -
     ]
 
 
-def channel_couplings(count: int, channels: int, r: int, s_max: float, nets: dict) -> list[nn.Module]:
+def channel_couplings(count: int, channels: int, r: int, s_max: float, nets: dict[str, Any]) -> list[Bijection]:
     """`count` channel-wise couplings with alternating halves on (channels, r, r, r), channels even."""
     half = channels // 2
     return [
@@ -114,7 +111,7 @@ def channel_couplings(count: int, channels: int, r: int, s_max: float, nets: dic
 
 
 def check_resolution(r: int, scales: int) -> None:
-    """Raise UserError unless r nodes per axis can be halved scales - 1 times and 2 are left."""
+    """Raise UserError unless r nodes per axis can be halved scales - 1 times with at least 2 left."""
     factor = 2 ** (scales - 1)
     if r % factor or r // factor < 2:
         raise UserError(

@@ -1,6 +1,6 @@
-"""The networks that give a coupling its s and t: a residual MLP and a residual 3-D convolution net.
+"""The networks that predict s and t of a coupling: a residual MLP and a residual 3-D CNN.
 
-Both end in a zero-initialised head, so that a new flow is the identity, and neither has a batch norm: RealNVP with
+Both end in a zero-initialised head, so that a new flow is the identity, and neither uses batch norm: RealNVP with
 batch norm and unbounded scales is known to blow up on held-out data.
 """
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ResidualMLP(nn.Module):
-    """(B, num_in) -> (B, num_out): a first layer, `blocks` - 1 residual layers of width `hidden`, the head."""
+    """(B, num_in) -> (B, num_out): an input layer, `blocks` - 1 residual layers of width `hidden`, the head."""
 
     def __init__(self, num_in: int, num_out: int, hidden: int, blocks: int, dropout: float = 0.0):
         super().__init__()
@@ -26,10 +26,10 @@ class ResidualMLP(nn.Module):
 
 
 class ResidualConv3d(nn.Module):
-    """(B, num_in, r, r, r) -> (B, num_out, r, r, r) at a bounded width, whatever the number of channels.
+    """(B, num_in, r, r, r) -> (B, num_out, r, r, r) at a fixed width, whatever the number of channels.
 
     1x1x1 in, `blocks` residual blocks of a 3x3x3 and a 1x1x1 convolution, 1x1x1 out. Shapes are aligned in their box,
-    so each node has a learned bias: the net may tell the roof from the wheels.
+    so each node has a learned bias: the net can tell the roof from the wheels.
     """
 
     def __init__(self, num_in: int, num_out: int, resolution: int, hidden: int, blocks: int, dropout: float = 0.0):
@@ -52,7 +52,7 @@ class ResidualConv3d(nn.Module):
 
 
 def zero_init(layer: nn.Linear | nn.Conv3d) -> nn.Linear | nn.Conv3d:
-    """Set weight and bias to 0 and give the layer back."""
+    """Set weight and bias to 0 and return the layer."""
     nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.get_parameter("bias"))
     return layer

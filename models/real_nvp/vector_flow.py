@@ -1,13 +1,9 @@
 """RealNVP for vector codes: MLP couplings on permuted halves."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.real_nvp.couplings import (
-    AffineCoupling,
-    Chain,
-    Permutation,
-)
+from models.real_nvp.couplings import AffineCoupling, Bijection, Chain, Permutation
 from models.real_nvp.nets import ResidualMLP
 from models.real_nvp.normal_flow import NormalFlow
 
@@ -15,16 +11,16 @@ from models.real_nvp.normal_flow import NormalFlow
 class VectorFlow(NormalFlow):
     """Vectors x (B, D) <-> z (B, D), z standard normal. Dinh et al. 2017, sections 3.2 to 3.5.
 
-    Couplings come in pairs, the second changing what the first kept, and a fixed random permutation stands before
-    each pair: so every entry is changed by every pair. A new flow is a permutation: log_det 0.
+    Couplings come in pairs, the second changing what the first kept, and a fixed random permutation precedes each
+    pair, so every pair changes every entry. A new flow is a permutation: log_det 0.
 
-    With `leading` = K < D the couplings work on the first K entries only, and the other D - K, the minor principal
-    directions of a whitened code, get one coupling that scales and shifts them given the first K. Fitted to a few
-    hundred codes, a flow on all directions learns the noise of the minor ones by heart and gains nothing.
+    With `leading` = K < D the couplings act on the first K entries only; the other D - K, the minor principal
+    directions of a whitened code, get one coupling that scales and shifts them given the first K. Trained on a few
+    hundred codes, a flow on all directions memorises the noise of the minor ones and gains nothing.
 
     dim: D, at least 2, odd or even. couplings: number of coupling layers. hidden, blocks, dropout: width, hidden
     layers and dropout of their nets. s_max: bound on |s|, nats per dimension and coupling. leading: K, at least 2;
-    D if None or more than D.
+    clipped to D; None means D.
     """
 
     def __init__(
@@ -47,7 +43,7 @@ class VectorFlow(NormalFlow):
         if leading < dim:
             net = ResidualMLP(leading, 2 * (dim - leading), hidden, 1, dropout)
             self.tail = AffineCoupling(net, leading, s_max)
-        layers: list[nn.Module] = []
+        layers: list[Bijection] = []
         for i in range(couplings):
             keep_last = i % 2 == 1
             num_kept = leading - leading // 2 if keep_last else leading // 2  # odd: the halves differ in size

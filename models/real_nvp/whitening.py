@@ -1,8 +1,8 @@
-"""Exact invertible first layers, fitted on the training codes: after them codes have mean 0 and variance 1.
+"""Exactly invertible first layers, fitted to the training codes: whitened codes have mean 0 and variance 1.
 
-Not trained: `fit` sets buffers, which are kept in the checkpoint. A direction in which the codes hardly vary is not
-blown up to variance 1: its scale stops at `floor` times the codes' spread (the root mean square of all scales), so that
-noise on a whitened code is nowhere smaller than `floor` times as much noise, in shares of the spread, on the code.
+Not trained: `fit` sets buffers, which the checkpoint stores. A direction in which the codes hardly vary is not blown
+up to variance 1: its scale is at least `floor` times the codes' spread (the root mean square of all scales), so that
+noise of sd 1 on a whitened code is noise of at least `floor` times the spread on the code.
 """
 
 import math
@@ -16,20 +16,29 @@ DEFAULT_FLOOR = 0.1
 
 
 class Whitening(nn.Module):
-    """A linear whitening by the standard deviations `sd`, in the code's own units."""
+    """A linear whitening by `mean` and the standard deviations `sd`, both in the code's own units."""
 
+    mean: Tensor
     sd: Tensor
 
+    def fit(self, codes: Tensor) -> None:
+        raise NotImplementedError
+
+    def inverse(self, w: Tensor) -> Tensor:
+        raise NotImplementedError
+
     def noise_sd(self, noise: float) -> Tensor:
-        """What noise on codes is on w: sd of each entry, of isotropic noise of `noise` times the codes' spread."""
+        """sd on each entry of w of isotropic noise on the code, whose sd is `noise` times the codes' spread."""
         return noise * self.sd.square().mean().sqrt() / self.sd
 
 
 class PCAWhitening(Whitening):
-    """Vectors: w = (x - mean) R / sd, with R the principal directions. A bijection on all D dimensions.
+    """Vectors: w = (x - mean) R / sd, with R the principal directions. A bijection of all D dimensions.
 
-    Works with fewer codes than dimensions: the directions that the codes do not span get the floor.
+    Works with fewer codes than dimensions: directions that the codes do not span get the floor.
     """
+
+    rotation: Tensor
 
     def __init__(self, dim: int, floor: float = DEFAULT_FLOOR):
         super().__init__()
@@ -40,7 +49,7 @@ class PCAWhitening(Whitening):
 
     @torch.no_grad()
     def fit(self, codes: Tensor) -> None:
-        """codes: (N, D), N >= 2. Raises UserError if they are not finite, too few or all the same."""
+        """codes: (N, D), N >= 2. Raises UserError if they are not finite, too few or all identical."""
         check_codes(codes, tuple(self.mean.shape))
         codes = codes.to("cpu", torch.float64)
         mean = codes.mean(dim=0)
@@ -53,7 +62,7 @@ class PCAWhitening(Whitening):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, D) -> w (B, D), log_det (B,) nats, the same for every x."""
-        with torch.autocast(x.device.type, enabled=False):  # bf16 would keep 3 digits of the code
+        with torch.autocast(x.device.type, enabled=False):  # bf16 would keep only 3 digits of the code
             w = (x - self.mean) @ self.rotation / self.sd
         return w, -self.sd.log().sum().expand(len(x))
 
@@ -63,7 +72,7 @@ class PCAWhitening(Whitening):
 
 
 class Standardise(Whitening):
-    """Grids (B, C, r, r, r): w = (x - mean) / sd, of each channel or of each channel and node."""
+    """Grids (B, C, r, r, r): w = (x - mean) / sd, per channel or per channel and node."""
 
     def __init__(self, shape: tuple[int, ...], per_node: bool = True, floor: float = DEFAULT_FLOOR):
         super().__init__()
@@ -75,7 +84,7 @@ class Standardise(Whitening):
 
     @torch.no_grad()
     def fit(self, codes: Tensor) -> None:
-        """codes: (N, *shape), N >= 2. Raises UserError if they are not finite, too few or all the same."""
+        """codes: (N, *shape), N >= 2. Raises UserError if they are not finite, too few or all identical."""
         check_codes(codes, self.shape)
         over = [0] + [i + 1 for i, size in enumerate(self.mean.shape) if size == 1]
         sd, mean = torch.std_mean(codes, dim=over, keepdim=True)
@@ -92,7 +101,7 @@ class Standardise(Whitening):
 
 
 class Logit(nn.Module):
-    """Codes in [0, 1] to the real line: logit(alpha + (1 - 2 alpha) x). Dinh et al. 2017, section 4.1."""
+    """Maps codes in [0, 1] to the real line: logit(alpha + (1 - 2 alpha) x). Dinh et al. 2017, section 4.1."""
 
     def __init__(self, alpha: float = 0.05):
         super().__init__()
@@ -105,12 +114,12 @@ class Logit(nn.Module):
         return torch.logit(p), log_slope.flatten(1).sum(dim=1)
 
     def inverse(self, y: Tensor) -> Tensor:
-        """Back to [0, 1]; a y beyond the image of [0, 1] gives the nearer end."""
+        """Back to [0, 1]; y beyond the image of [0, 1] is clipped."""
         return ((torch.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)).clamp(0, 1)
 
 
 class LogitStandardise(nn.Module):
-    """The thesis's fused codes (B, C, r, r, r) in [0, 1]: logit, then standardised."""
+    """For the thesis's fused codes (B, C, r, r, r) in [0, 1]: logit, then standardisation."""
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
@@ -118,7 +127,7 @@ class LogitStandardise(nn.Module):
         self.standardise = Standardise(shape)
 
     def noise_sd(self, noise: float) -> Tensor:
-        """As `Whitening.noise_sd`, of noise on the logits."""
+        """As `Whitening.noise_sd`, for noise on the logits."""
         return self.standardise.noise_sd(noise)
 
     @torch.no_grad()
@@ -134,14 +143,14 @@ class LogitStandardise(nn.Module):
         return w, log_det_logit + log_det
 
     def inverse(self, w: Tensor) -> Tensor:
-        """Back to [0, 1], clipped there."""
+        """Back to [0, 1], clipped."""
         return self.logit.inverse(self.standardise.inverse(w))
 
 
 def dequantize(codes: Tensor, levels: int = 256, generator: torch.Generator | None = None) -> Tensor:
-    """(x (levels - 1) + u) / levels with u uniform in [0, 1): spreads the heap of exact zeros that a ReLU leaves.
+    """(x (levels - 1) + u) / levels with u uniform in [0, 1): spreads the exact zeros that a ReLU leaves.
 
-    codes in [0, 1], any shape; returns the same shape, in [0, 1). Dinh et al. 2017, section 4.1, as the thesis.
+    codes in [0, 1], any shape; returns the same shape, in [0, 1). Dinh et al. 2017, section 4.1, as in the thesis.
     """
     device = codes.device if generator is None else generator.device
     u = torch.rand(codes.shape, generator=generator, device=device, dtype=codes.dtype).to(codes.device)
@@ -149,7 +158,7 @@ def dequantize(codes: Tensor, levels: int = 256, generator: torch.Generator | No
 
 
 def raise_to_floor(sd: Tensor, floor: float) -> Tensor:
-    """Lift standard deviations to at least `floor` times their root mean square. Raises UserError if all are 0."""
+    """Raise standard deviations to at least `floor` times their root mean square. UserError if all are 0."""
     spread = sd.square().mean().sqrt()
     if not spread > 0:
         raise UserError(
