@@ -1,4 +1,4 @@
-"""What the flow is compared with: codes of two baselines that need no training."""
+"""Baselines for the flow: codes from two generators that need no training."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,11 +14,11 @@ from generation.random_streams import GAUSSIAN_STREAMS, NEIGHBOUR_STREAMS, rando
 from training.stored_codes import StoredCodes, load_codes
 
 NUM_NEIGHBOURS = 3
-SHARES = (0.3, 0.7)  # of the second code in a mixture: a copy of neither
+SHARES = (0.3, 0.7)  # of the second code in a mixture, which then copies neither
 
 
 class Mixture(NamedTuple):
-    """Two rows of the training codes, and the share of the second."""
+    """Two rows of the training codes, and the weight of the second."""
 
     a: int
     b: int
@@ -26,9 +26,9 @@ class Mixture(NamedTuple):
 
 
 def gaussian_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
-    """The first baseline: standard normal numbers, un-whitened. A flow that learned nothing gives these.
+    """The first baseline: standard normal draws, un-whitened, as from a flow that learned nothing.
 
-    first: number of the first shape; shape n depends on nothing but its number and the seed.
+    first: number of the first shape; shape n depends only on its number and the seed.
     Returns (num, *code_shape).
     """
     w = draw_latents(networks, num, networks.cfg.seed, GAUSSIAN_STREAMS + first).view(num, *networks.flow.code_shape)
@@ -36,7 +36,7 @@ def gaussian_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
 
 
 def neighbour_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
-    """The second baseline: a random training code mixed with one of its nearest ones, in the whitened space.
+    """The second baseline: a random training code interpolated with one of its nearest, in whitened space.
 
     first: number of the first shape, as in `gaussian_codes`. Returns (num, *code_shape).
     """
@@ -49,9 +49,9 @@ def neighbour_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
 
 
 def draw_mixtures(networks: Networks, training: StoredCodes, num: int, first: int = 0) -> list[Mixture]:
-    """What `neighbour_codes` mixes.
+    """The mixtures of `neighbour_codes`.
 
-    The training codes hold mirrored shapes and further draws of points too; codes of one shape are no neighbours.
+    Training codes include mirrored shapes and further point draws; codes of the same shape do not count as neighbours.
     Raises UserError if all codes are of one shape.
     """
     streams = [random_stream(networks.cfg.seed, NEIGHBOUR_STREAMS + first + n) for n in range(num)]
@@ -65,7 +65,7 @@ def draw_mixtures(networks: Networks, training: StoredCodes, num: int, first: in
 
 
 def nearest_codes(networks: Networks, training: StoredCodes, chosen: Sequence[int]) -> Tensor:
-    """Indices (len(chosen), at most 3) of the training codes nearest to the chosen ones, whitened, of other shapes."""
+    """Indices (len(chosen), at most 3) of the nearest training codes of other shapes, in whitened space."""
     queries = whitened(networks, training.codes[list(chosen)])
     parts = np.array_split(np.arange(len(training.rows)), -(-len(training.rows) // MOST_CODES_AT_A_TIME))
     distances = torch.cat(

@@ -1,4 +1,4 @@
-"""Folders of point clouds of any system, in any of the usual files, read without running anything that is in them."""
+"""Folders of point clouds of any system, in the usual formats, read without executing anything in them."""
 
 import pickle
 import re
@@ -19,9 +19,9 @@ from generation.cloud_files import read_cloud
 
 Cloud = NDArray[np.float32]  # (N, 3)
 
-SUFFIXES = (".npz", ".npy", ".pt", ".ply", ".off")  # of files with one name, such as a.npz and a.ply, the first counts
+SUFFIXES = (".npz", ".npy", ".pt", ".ply", ".off")  # of a.npz and a.ply, only the first is read
 PASSED_OVER = (".json", ".txt", ".md", ".csv", ".log", ".yaml", ".yml", ".png", ".jpg", ".jpeg")  # notes and pictures
-KEYS = ("point_cloud", "points")  # looked for first in a file of several arrays
+KEYS = ("point_cloud", "points")  # tried first in a file of several arrays
 BROKEN = (ValueError, TypeError, EOFError, OSError, KeyError, IndexError, RuntimeError, zipfile.BadZipFile)
 RULE = (
     ".npz, .npy, .pt: arrays (N, 3) or (S, N, 3), of a file of several the key point_cloud, points or the first that"
@@ -32,9 +32,9 @@ RULE = (
 class CloudFolder(Sequence[Cloud]):
     """The clouds of a folder, read and checked: float32 (N, 3) each, in the files' own units.
 
-    role: what the folder is to the user, for the bar and the errors. names: where each cloud is, `file` or `file[n]`.
-    num_points, seed: of the points drawn from a surface, of which a .ply or .off with faces gives one cloud.
-    Raises UserError, naming the file, for anything that is no set of finite clouds with one number of points.
+    role: what the folder holds, for the progress bar and errors. names: the source of each cloud, `file` or `file[n]`.
+    num_points, seed: for sampling a surface; a .ply or .off with faces gives one cloud.
+    Raises UserError, naming the file, unless all clouds are finite and have the same number of points.
     """
 
     def __init__(self, folder: str, role: str, num_points: int, seed: int):
@@ -72,15 +72,15 @@ class CloudFolder(Sequence[Cloud]):
 
 
 def given_path(path: str) -> Path:
-    """A folder of the command line: below the working directory, or else below the repository root."""
+    """A folder given on the command line, relative to the working directory or else to the repository root."""
     here = Path(path).expanduser()
     return here if here.exists() else absolute(path)
 
 
 def cloud_files(folder: Path, role: str) -> list[Path]:
-    """The files of clouds at any depth below a folder, numbers in their order, without hidden files.
+    """All cloud files below a folder, at any depth, in natural order, without hidden files.
 
-    Raises UserError where the folder is missing, holds no clouds, or holds a file of an unknown type.
+    Raises UserError if the folder is missing, holds no clouds, or holds a file of an unknown type.
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder} of {role}; give one that holds {', '.join(SUFFIXES)} files")
@@ -105,7 +105,7 @@ def cloud_files(folder: Path, role: str) -> list[Path]:
 
 
 def natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sorts file names as people do: 2 before 10."""
+    """Sort key for natural order: 2 before 10."""
     words = re.split(r"(\d+)", path.as_posix())
     return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
 
@@ -133,7 +133,7 @@ def surface_of(path: Path, num_points: int, seed: int) -> Cloud:
 
 
 def has_faces(path: Path) -> bool:
-    """Whether the head of a .ply or .off file announces faces."""
+    """Whether the header of a .ply or .off file declares faces."""
     with open(path, "rb") as file:
         head = file.read(1 << 16)
     if path.suffix.lower() == ".ply":
@@ -144,7 +144,7 @@ def has_faces(path: Path) -> bool:
 
 
 def _read_numpy(path: Path) -> Any:
-    loaded = np.load(path, allow_pickle=False)  # without this it would run what a stranger put there
+    loaded = np.load(path, allow_pickle=False)  # otherwise it would run untrusted code
     if isinstance(loaded, np.ndarray):
         return loaded
     with loaded as arrays:
@@ -156,7 +156,7 @@ def _read_pt(path: Path) -> Any:
 
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # its own text advises to run whatever is in the file
+    except pickle.UnpicklingError as error:  # its own message suggests running the file's content
         raise ValueError("more than tensors in it, or damaged; save the tensor alone with torch.save") from error
     tensors = {"": loaded} if isinstance(loaded, torch.Tensor) else loaded
     if not isinstance(tensors, dict):
@@ -166,7 +166,7 @@ def _read_pt(path: Path) -> Any:
 
 
 def _choose(arrays: dict[str, NDArray[Any]]) -> NDArray[Any]:
-    """The array that holds clouds, by its name or else by its shape."""
+    """The array that holds the clouds, chosen by name or else by shape."""
     for key in KEYS:
         if key in arrays:
             return arrays[key]

@@ -1,4 +1,4 @@
-"""1-NNA of codes themselves: whether the flow's samples can be told from test codes before anything is decoded."""
+"""1-NNA of latent codes: can the flow's samples be told from held-out codes, before decoding?"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ NUM_SETS = 3
 def code_one_nna(networks: Networks, noise: float) -> dict[str, float]:
     """1-NNA (share, 0.5 is best) of test codes against as many "flow" samples, "Gaussian" ones and "training" codes.
 
-    Distances are Euclidean between codes, on the entries (principal directions, of a vector) that vary by more than
-    the noise of the flow's training: the decoder does not see the others. Mean over `NUM_SETS` sets. For vectors only:
-    among the thousands of numbers of a grid, samples of too large a spread lie far from each other too, every nearest
-    neighbour is a test code, and a bad sampler gets 0.5.
+    Distances between codes are Euclidean, on the principal directions that vary by more than the noise of the flow's
+    training, since the decoder ignores the others. Mean over `NUM_SETS` sets. For vectors only: in the thousands of
+    dimensions of a grid, samples with too large a spread are far from each other as well, so that every nearest
+    neighbour is a test code and a bad sampler scores 0.5.
     """
     cfg = networks.cfg
     noise_sd = networks.flow.noise_sd(1.0)
@@ -30,7 +30,7 @@ def code_one_nna(networks: Networks, noise: float) -> dict[str, float]:
         seen[:] = True
 
     def coordinates(codes: Codes) -> NDArray[np.float64]:
-        shares_of_spread = whitened(networks, codes) / noise_sd  # the same scale for all
+        shares_of_spread = whitened(networks, codes) / noise_sd  # one common scale
         return shares_of_spread[:, seen].double().cpu().numpy()
 
     test = coordinates(load_codes(cfg, "test").one_per_shape().codes[:MAX_CODES])

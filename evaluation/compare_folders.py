@@ -1,6 +1,7 @@
-"""Two folders of clouds of any system against each other: no experiment, no training, no networks."""
+"""Compares two folders of any system's clouds: no experiment, no training, no networks."""
 
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ SAMPLES, REFERENCES, TRAINING = "samples", "references", "training clouds"
 class FolderSets:
     """The references and the competitors of `--samples`, `--references` and `--training`.
 
-    As many clouds stand on both sides: all references, or num_eval_shapes random ones of more; and of the samples so
-    many sets of that number as there are, up to num_sample_sets. The floor is as many random parts of the training
-    clouds. Raises UserError for what does not fit together.
+    Both sides have the same number of clouds: all references, or num_eval_shapes random ones if there are more. The
+    samples form as many sets of that size as they fill, up to num_sample_sets; the floor is as many random subsets of
+    the training clouds. Raises UserError for inputs that do not fit together.
     """
 
     def __init__(self, cfg: Namespace):
@@ -77,7 +78,7 @@ class FolderSets:
         return NamedSet("training", lambda: self._clouds(TRAINING, np.arange(len(self.folders[TRAINING]))))
 
     def facts(self) -> dict[str, object]:
-        """What the results say of the folders: where they are, how many clouds each has and how many were compared."""
+        """Facts on the folders for the results: paths, numbers of clouds, and how many were compared."""
         return {
             role: {
                 "folder": str(folder.folder),
@@ -90,7 +91,7 @@ class FolderSets:
         }
 
     def _order(self, role: str, k: int, num: int | None = None) -> np.ndarray:
-        """Indices of `num` clouds: all in their order where these are all, else random ones of stream k."""
+        """Indices of `num` clouds: all of them in order, or a random subset drawn with (seed, k)."""
         num, total = num or self.num, len(self.folders[role])
         if num == total:
             return np.arange(total)
@@ -98,7 +99,7 @@ class FolderSets:
 
     def _sets(self, role: str, parts: list[np.ndarray]) -> list[NamedSet]:
         name = role.split()[0]
-        return [NamedSet(f"{name}_{k}", lambda part=part: self._clouds(role, part)) for k, part in enumerate(parts)]
+        return [NamedSet(f"{name}_{k}", partial(self._clouds, role, part)) for k, part in enumerate(parts)]
 
     def _clouds(self, role: str, indices: np.ndarray) -> Clouds:
         """Clouds of a folder in the protocol's frame, (len(indices), num_eval_points, 3)."""

@@ -1,4 +1,4 @@
-"""What each measure of the results is, in words, for results.json: numbers without these cannot be compared."""
+"""Definitions of all measures in words, for results.json: numbers without these cannot be compared."""
 
 MEASURES = {
     "cd": "Chamfer distance chamfer_l2_sq: mean over points of the squared distance to the nearest point of the other"

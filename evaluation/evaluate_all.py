@@ -1,4 +1,4 @@
-"""Step 7 from end to end: of an experiment, by its tasks, or of two folders of clouds."""
+"""Step 7 from end to end, for the tasks of an experiment or for two folders of clouds."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -21,28 +21,28 @@ from visualization.evaluation_plots import plot_likelihood, plot_nearest_trainin
 
 
 def evaluate_experiment(cfg: Namespace) -> tuple[str, Path]:
-    """Measure what `cfg.tasks` names. Returns the tables as text, and the folder where everything was written."""
+    """Run the tasks in `cfg.tasks`. Returns the tables as text, and the output folder."""
     folder = Experiment(cfg).evaluation
     networks = None if cfg.tasks == ["reconstruction"] else Networks(cfg)
     facts: dict[str, Any] = {"of": "experiment", "checkpoints": networks.sources if networks else {}}
     facts["seeds"] = {"seed": cfg.seed}
     tables: list[Table] = []
-    if "networks" in cfg.tasks:
+    if networks is not None and "networks" in cfg.tasks:
         tables.append(Table("networks", "Networks", COLUMNS, network_rows(networks, split_folders(cfg)["test"]), NOTE))
     if "reconstruction" in cfg.tasks:
         tables += reconstruction_tables(cfg)
-    if "generation" in cfg.tasks:
+    if networks is not None and "generation" in cfg.tasks:
         sets = ExperimentSets(cfg, networks)
         found, errors = generation(sets.comparison(), sets.training_set(), folder)
         tables += found
         facts |= {"protocol": sets.protocol.facts(), "sets": SETS, "error_of_approximate_emd": errors}
-    if "likelihood" in cfg.tasks:
+    if networks is not None and "likelihood" in cfg.tasks:
         tables += likelihood_tables(cfg, networks, folder)
     return write_results(folder, RESULTS, cfg, tables, facts | {"definitions": MEASURES}), folder
 
 
 def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:
-    """Compare the clouds of --samples with those of --references. Returns the tables as text and the output folder."""
+    """Compare the clouds of --samples with those of --references. Returns the tables as text, and the output folder."""
     folder = Path(cfg.output).expanduser()
     sets = FolderSets(cfg)
     tables, errors = generation(sets.comparison(), sets.training_set(), folder)
@@ -54,9 +54,9 @@ def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:
 def generation(
     comparison: Comparison, training: NamedSet | None, folder: Path
 ) -> tuple[list[Table], dict[str, dict[str, float | None]]]:
-    """The tables of samples against references, and of their distances to the training clouds; and both plots.
+    """The tables of samples against references and of distances to training clouds; draws both plots.
 
-    Returns also the measured errors of the approximate EMDs.
+    Also returns the measured errors of the approximate EMDs.
     """
     rows, errors = comparison.rows(), comparison.emd_errors()
     tables = generation_tables(rows, errors, comparison.notes)
@@ -69,7 +69,7 @@ def generation(
 
 
 def reconstruction_tables(cfg: Namespace) -> list[Table]:
-    """The table, and the same measures per shape, which is not printed."""
+    """The table, and one of the same measures per shape, which is not printed."""
     reconstruction.check_of_current_ndf(cfg)
     rows, per_shape = reconstruction.reconstruction_rows(cfg, split_folders(cfg)["test"])
     note = reconstruction.NOTE
@@ -80,7 +80,7 @@ def reconstruction_tables(cfg: Namespace) -> list[Table]:
 
 
 def likelihood_tables(cfg: Namespace, networks: Networks, folder: Path) -> list[Table]:
-    """The table, the same per shape, the plot of all sets, and pictures of the least likely test shapes."""
+    """The table, and one per shape; draws the plot of all sets and the least likely test shapes."""
     noise = load_checkpoint(networks.rnvp_path)["flow_noise"]
     report = likelihood.likelihood_report(networks, noise, cfg.num_eval_shapes, folder / "least_likely.png")
     plot_likelihood({name: found["log_likelihood"] for name, found in report.arrays.items()}, folder / "likelihood.png")

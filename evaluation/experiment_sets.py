@@ -1,7 +1,8 @@
-"""What an experiment's generation is compared with: its own sets of clouds, decoded and true, by the protocol."""
+"""The sets of clouds compared in an experiment's evaluation, decoded and true, in the protocol's frame."""
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,10 @@ TRAINING = "training shapes"
 
 
 class ExperimentSets:
-    """The references and the competitors of an experiment, decoded where they are not on disk yet.
+    """The references and the competitors of an experiment, decoded if they are not on disk yet.
 
-    All sets have as many clouds: num_eval_shapes, or less where the reference or the training split has less.
-    Raises UserError where that is fewer than 2, or where an earlier step is missing.
+    All sets have the same size: num_eval_shapes, or fewer if the reference or the training split has fewer.
+    Raises UserError if that is below 2, or if an earlier step is missing.
     """
 
     def __init__(self, cfg: Namespace, networks: Networks):
@@ -50,7 +51,7 @@ class ExperimentSets:
             )
 
     def comparison(self) -> Comparison:
-        """Decode all sets and put them together."""
+        """Decode all sets and assemble the comparison."""
         true_label = REFERENCE_LABELS[self.protocol.split]
         decoded_label = f"{true_label}, decoded"
         names = [shape_name(folder) for folder in self.references[: self.num]]
@@ -69,7 +70,7 @@ class ExperimentSets:
         references = {true_label: NamedSet(split, self._true_references), decoded_label: self._decoded_set(decoded)}
         both = (true_label, decoded_label)
         competitors = [Competitor(LABELS[k], both, [self._decoded_set(r) for r in sets]) for k, sets in sampled.items()]
-        true_parts = [NamedSet(f"train_{k}", lambda part=part: self._training(part)) for k, part in enumerate(parts)]
+        true_parts = [NamedSet(f"train_{k}", partial(self._training, part)) for k, part in enumerate(parts)]
         competitors += [
             Competitor(f"floor: {TRAINING}", (true_label,), true_parts, novelty=False),
             Competitor(
@@ -95,7 +96,7 @@ class ExperimentSets:
         return self.protocol.frame(np.stack(points))
 
     def _training_part(self, k: int) -> list[int]:
-        """Indices of a random part of the training shapes: the split's order may mean something."""
+        """Indices of a random subset of the training shapes, since the split may be ordered."""
         order = np.random.default_rng((self.cfg.seed, k)).permutation(len(self.folders["train"]))
         return [int(i) for i in order[: self.num]]
 
@@ -108,7 +109,7 @@ class ExperimentSets:
 
 
 def experiment_protocol(cfg: Namespace, training: Sequence[Path]) -> Protocol:
-    """The protocol of a configuration, with the statistics of the training shapes' points where it needs them."""
+    """The protocol of a configuration, with the statistics of the training points if it needs them."""
     bar = tqdm(
         training, desc="training statistics", unit="cloud", disable=None if cfg.protocol == "pointflow" else True
     )
@@ -116,7 +117,7 @@ def experiment_protocol(cfg: Namespace, training: Sequence[Path]) -> Protocol:
 
 
 def training_cloud(folder: Path, cfg: Namespace) -> np.ndarray:
-    """Surface points of a training shape: the stored input points (quicker to read) or, of too few, fresh ones."""
+    """Surface points of a training shape: the stored input points (faster to read) or, if too few, new ones."""
     path = folder / voxelized_point_cloud(cfg.input_res, cfg.num_points)
     if cfg.num_eval_points <= cfg.num_points and path.is_file():
         return read_cloud(path)

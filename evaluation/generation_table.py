@@ -1,6 +1,6 @@
-"""The table of generation: sets of clouds against references, by each distance, over many sample sets.
+"""The generation table: sets of clouds against references, for each distance, over many sample sets.
 
-Nothing here knows where the clouds come from: an experiment's networks, or a folder of any other system's files.
+Independent of where the clouds come from: an experiment's networks, or a folder of any other system's files.
 """
 
 import warnings
@@ -20,13 +20,13 @@ from evaluation.metrics import CloudSet, Matrix, approximation_error, jsd, mmd_c
 from evaluation.protocols import Clouds
 from evaluation.tables import Column, Table, spread
 
-LONG = 20_000  # pairs; a matrix of more shows a bar of its own
-ERROR_PAIRS = 16  # of clouds, on which the approximate EMDs are compared with the exact ones
+LONG = 20_000  # pairs; larger matrices get their own progress bar
+ERROR_PAIRS = 16  # of clouds, on which approximate and exact EMDs are compared
 OUTSIDE_NOTE = "JSD: some points are outside the ball of radius 0.5 and count at its nearest cell, as PointFlow has it."
 
 
 class Distance(NamedTuple):
-    """How a distance stands in the tables, and the metrics of `evaluation.metrics.METRICS` that compute it."""
+    """How tables show a distance, and the metrics of `evaluation.metrics.METRICS` that compute it."""
 
     title: str
     unit: str
@@ -44,7 +44,7 @@ DISTANCES = {
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A set of clouds to compare. name: for files; load: gives (S, N, 3) in the protocol's frame, maybe off a disk."""
+    """A set of clouds. name: for files; load: returns (S, N, 3) in the protocol's frame, possibly from disk."""
 
     name: str
     load: Callable[[], Clouds]
@@ -53,7 +53,7 @@ class NamedSet:
 @dataclass(frozen=True)
 class Competitor:
     """A row of the table. against: labels of the references that it is compared with; sets: its sample sets;
-    novelty: whether its distances to the training shapes say something."""
+    novelty: whether its distances to the training shapes are meaningful."""
 
     label: str
     against: Sequence[str]
@@ -64,8 +64,8 @@ class Competitor:
 class Comparison:
     """The references, and everything that is compared with them.
 
-    references: label -> set; all sets have as many clouds (S, N, 3) of as many points. cache_folder: of the finished
-    matrices; device: for distances.
+    references: label -> set; all sets have the same shape (S, N, 3). cache_folder: for finished matrices; device: for
+    distances.
     """
 
     def __init__(
@@ -91,8 +91,7 @@ class Comparison:
         return DISTANCES[distance].exact if self.cfg.emd == "exact" else DISTANCES[distance].approx
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each competitor, reference and distance: measures of `set_measures` as spreads over the sets, and
-        with CD also JSD."""
+        """A row per competitor, reference and distance: `set_measures` as spreads over the sets, with JSD for CD."""
         jobs = [(distance, competitor) for distance in self.distances() for competitor in self.competitors]
         total = sum(
             len(self._sets(competitor, distance)) * self._pairs(1 + len(competitor.against))
@@ -106,8 +105,8 @@ class Comparison:
         return rows
 
     def emd_errors(self) -> dict[str, dict[str, float | None]]:
-        """Error of the approximate EMDs against the exact ones, on random pairs of the first reference and the first
-        sample set of the first competitor. Empty where none is approximate."""
+        """Error of the approximate EMDs against the exact ones, on random pairs from the first reference and the first
+        sample set of the first competitor. Empty unless EMDs are approximate."""
         if self.cfg.emd != "approx":
             return {}
         reference = next(iter(self.reference_clouds.values()))
@@ -121,9 +120,9 @@ class Comparison:
         return errors
 
     def nearest_training_rows(self, training: NamedSet) -> list[dict[str, Any]]:
-        """CD of each cloud to the nearest of all training clouds: median and least of each set, as spreads over sets.
+        """CD of each cloud to the nearest of all training clouds: median and minimum per set, as spreads over sets.
 
-        The references are looked up as well. `distances` of a row holds those of all its clouds.
+        The references are included. `distances` of a row holds those of all its clouds.
         """
         all_training = CloudSet(list(training.load()))
         wanted = [(one.label, one.sets) for one in self.competitors if one.novelty]
@@ -172,7 +171,7 @@ class Comparison:
         return rows
 
     def _jsd(self, samples: CloudSet, references: CloudSet) -> float:
-        """JSD, whose warning of points outside becomes a note of the table: one, not one for each set."""
+        """JSD; its warning about points outside becomes a single note of the table."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             value = jsd(samples, references)
@@ -205,9 +204,9 @@ def set_measures(rr: Matrix, rs: Matrix, ss: Matrix) -> dict[str, float]:
 def generation_tables(
     rows: Sequence[dict[str, Any]], errors: Mapping[str, Mapping[str, float | None]], notes: Iterable[str] = ()
 ) -> list[Table]:
-    """The rows as a table for each distance.
+    """The rows as one table per distance.
 
-    errors: of the EMDs that are approximate, see `Comparison.emd_errors`; notes: more for the table of CD.
+    errors: of approximate EMDs, see `Comparison.emd_errors`; notes: further notes for the table of CD.
     """
     tables = []
     for distance, shown in DISTANCES.items():
@@ -238,8 +237,8 @@ def generation_note(row: dict[str, Any]) -> str:
     )
 
 
-def emd_note(error: Mapping[str, float | None] | None) -> str:
-    """How an EMD was computed; error: that of the approximate one, None for the exact one."""
+def emd_note(error: Mapping[str, Any] | None) -> str:
+    """How an EMD was computed; error: of the approximate EMD, None for the exact one."""
     if error is None:
         return "Exact: the optimal one-to-one matching of the points."
     correlation = error["correlation"]

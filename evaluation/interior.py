@@ -1,4 +1,4 @@
-"""Which points of a true surface are inside a car: those that see nothing but the car."""
+"""Which points of a true surface are inside a car: those from which only the car is visible."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from dataprocessing.distances import load_open3d
 
 NUM_RAYS = 64
-NEAR = 1e-4  # mesh units: a hit nearer than this is the point's own sheet
-GROUPS = 8  # rays are cast in so many turns, since most points outside are free after the first
+NEAR = 1e-4  # mesh units: a closer hit is the point's own sheet
+GROUPS = 8  # of rays, cast in turn, since most exterior points are settled by the first
 RULE = (
     f"interior: points of the true surface from which none of {NUM_RAYS} rays, evenly spread over all directions,"
     " leaves the car unblocked; a point of another cloud belongs where its nearest true point does"
@@ -25,17 +25,17 @@ def interior_mask(
 
     vertices (V, 3), faces (F, 3), any triangles; points (N, 3) on them, mesh units (longest side 1). num_threads 0:
     all cores. Returns (N,) bool. The directions are the same for every point (`sphere_directions`).
-    A ray starts NEAR away from its point, whatever side of the sheet it leaves on, so that the sheet that the point is
-    on does not block it: nor does a face that is there twice, or a second skin nearer than NEAR. Float32 rounding
-    leaves a point 1e-7 off its sheet at most, which a ray can hit behind NEAR only at an angle below 0.1 degrees.
+    A ray starts NEAR away from its point, on either side of the sheet, so that it is not blocked by the point's own
+    sheet, a duplicate of it, or a second skin closer than NEAR. Float32 rounding leaves a point at most 1e-7 off its
+    sheet, which a ray can hit beyond NEAR only at an angle below 0.1 degrees.
     100,000 points of a car take 0.3 to 2 s on one core. Raises UserError if Open3D cannot be loaded.
     """
     scene = load_open3d().t.geometry.RaycastingScene(nthreads=num_threads)
     scene.add_triangles(np.asarray(vertices, np.float32), np.asarray(faces, np.uint32))
     points, directions = np.asarray(points, np.float32), sphere_directions(num_rays)
-    inside = np.arange(len(points))  # the points of which no ray has left yet
+    inside = np.arange(len(points))  # the points from which no ray has escaped yet
     for turn in range(min(GROUPS, num_rays)):
-        some = directions[turn::GROUPS]  # these too are spread over the sphere
+        some = directions[turn::GROUPS]  # each group is spread over the sphere too
         rays = np.empty((len(inside), len(some), 6), np.float32)
         rays[..., :3], rays[..., 3:] = points[inside, None], some
         blocked = scene.test_occlusions(rays, tnear=NEAR, nthreads=num_threads).numpy()

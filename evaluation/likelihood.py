@@ -1,4 +1,4 @@
-"""Likelihood as a tool: which test shapes the flow finds unlikely, and whether it finds wrong shapes less likely."""
+"""Likelihood as a tool: which test shapes the flow finds unlikely, and whether wrong shapes are less likely."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ from visualization.contact_sheet import draw_rows
 TEST, TRAINING = "test shapes", "training shapes"
 NUM_PICTURES, PICTURES_A_ROW = 10, 5
 Scores = dict[str, NDArray[np.float64]]  # name of a score -> (S,)
-SCORES = ("log_likelihood", "gaussian", "nearest")  # the more usual a shape, the larger
+SCORES = ("log_likelihood", "gaussian", "nearest")  # larger for more typical shapes
 POINTS_DRAWN = 60_000
 
 TITLE = "Likelihood: shapes of each set, and how well they are told from test shapes"
@@ -51,9 +51,9 @@ NOTE = (
 class LikelihoodReport(NamedTuple):
     """The likelihood of every test shape, and how wrong shapes compare with them.
 
-    rows: a row of `COLUMNS` for each set. per_shape: shape, rank (1: least likely), log_likelihood (nats, of the code)
-    and nats_per_dim (whitened) of each test shape. note: what the table's reader must know. arrays: for each set of
-    rows its log_likelihood, nats_per_dim, gaussian and nearest, (S,) float64 each.
+    rows: a row of `COLUMNS` per set. per_shape: shape, rank (1: least likely), log_likelihood (nats, of the code) and
+    nats_per_dim (whitened) of each test shape. note: below the table. arrays: for each set its log_likelihood,
+    nats_per_dim, gaussian and nearest, (S,) float64 each.
     """
 
     rows: list[dict[str, Any]]
@@ -63,10 +63,10 @@ class LikelihoodReport(NamedTuple):
 
 
 class CodeScores:
-    """What is known of codes: their likelihood under the flow, and two simpler measures of being usual.
+    """Scores of codes: their likelihood under the flow, and two simpler measures of typicality.
 
-    The whitened training codes, mirrored ones and further draws too, are kept in memory. noise: that of the flow's
-    training, which the Gaussian gets as well.
+    The whitened training codes, with mirrored ones and further draws, are kept in memory. noise: that of the flow's
+    training, which the Gaussian uses as well.
     """
 
     def __init__(self, networks: Networks, noise: float):
@@ -75,10 +75,10 @@ class CodeScores:
         self.gaussian = networks.flow.gaussian_of(self.training, noise)
 
     def __call__(self, codes: NDArray[np.float32]) -> Scores:
-        """Scores (S,) each, the larger the more usual, of codes (S, *code_shape); and nats_per_dim, where less is.
+        """Scores (S,) of codes (S, *code_shape), larger for more typical codes; nats_per_dim is smaller for them.
 
-        log_likelihood: nats, of the code in its own units; nats_per_dim: minus that of the whitened code, by D;
-        gaussian: log-density of the whitened code with the noise of training, nats, its mean over the noise;
+        log_likelihood: nats, of the code in its own units; nats_per_dim: its negative for the whitened code, over D;
+        gaussian: expected log-density of the whitened code with the noise of training, nats;
         nearest: minus the distance to the nearest whitened training code.
         """
         log_likelihood, nats_per_dim = likelihoods(self.networks, codes)
@@ -95,10 +95,10 @@ def likelihood_report(
 ) -> LikelihoodReport:
     """Score every test and training shape, and the wrong shapes of `outliers.py`.
 
-    noise: that of the flow's training (`flow_noise` in its checkpoint). num_outliers: wrong shapes in each set, made of
-    the first test shapes; all of these where there are fewer. The frozen NDF encodes them from as many points as the
-    test shapes. sheet: the PNG to write, with the least likely test shapes. Raises UserError where codes or scaled
-    meshes are missing.
+    noise: that of the flow's training (`flow_noise` in its checkpoint). num_outliers: wrong shapes per set, made from
+    the first test shapes, or from all if there are fewer. The frozen NDF encodes them from as many points as the test
+    shapes. sheet: the PNG of the least likely test shapes to write. Raises UserError if codes or scaled meshes are
+    missing.
     """
     cfg = networks.cfg
     test, train = (load_codes(cfg, split).one_per_shape() for split in ("test", "train"))
@@ -124,7 +124,7 @@ def likelihood_report(
 
 
 def likelihood_rows(arrays: Mapping[str, Scores]) -> list[dict[str, Any]]:
-    """A row of `COLUMNS` for each set of scores; all but that of the test shapes with AUROCs against these."""
+    """A row of `COLUMNS` per set of scores, with AUROCs against the test shapes except for these themselves."""
     rows = []
     for name, scores in arrays.items():
         row: dict[str, Any] = {"set": name, "shapes": len(scores["log_likelihood"])}
@@ -140,10 +140,10 @@ def likelihood_rows(arrays: Mapping[str, Scores]) -> list[dict[str, Any]]:
 
 
 def auroc(usual: ArrayLike, unusual: ArrayLike) -> float:
-    """The chance that a score of `usual` (P,) is above one of `unusual` (Q,), ties counted half; in [0, 1].
+    """Probability that a score of `usual` (P,) exceeds one of `unusual` (Q,), ties counted half; in [0, 1].
 
     The area under the ROC curve, from the ranks (Mann-Whitney U); Hanley and McNeil 1982. Raises ValueError for an
-    empty set or scores that are NaN; infinite ones are the largest or the least.
+    empty set or NaN scores; infinite ones rank first or last.
     """
     usual, unusual = np.asarray(usual, np.float64), np.asarray(unusual, np.float64)
     if not usual.size or not unusual.size or np.isnan(usual).any() or np.isnan(unusual).any():
@@ -155,15 +155,15 @@ def auroc(usual: ArrayLike, unusual: ArrayLike) -> float:
 
 def auroc_standard_error(area: float, num_usual: int, num_unusual: int) -> float:
     """Standard error of an AUROC of independent scores. Hanley and McNeil 1982, eqs. 1 and 2; 0 for an area of 1."""
-    q_usual, q_unusual = area / (2 - area), 2 * area**2 / (1 + area)  # two of a set on the right side of one other
+    q_usual, q_unusual = area / (2 - area), 2 * area**2 / (1 + area)  # two of one set rank right against one other
     variance = area * (1 - area) + (num_usual - 1) * (q_usual - area**2) + (num_unusual - 1) * (q_unusual - area**2)
     return math.sqrt(max(variance, 0.0) / (num_usual * num_unusual))
 
 
 def draw_extremes(folders: Sequence[Path], log_likelihood: NDArray[np.float64], seed: int, path: Path) -> None:
-    """Write a PNG of the true surfaces of the ten least likely shapes and, to compare, of the five most likely.
+    """Write a PNG of the true surfaces of the ten least likely shapes and, for comparison, the five most likely.
 
-    folders, log_likelihood (S,), nats: the shapes, in the same order. Each row's label gives its values in order.
+    folders, log_likelihood (S,), nats: of the shapes, in the same order. Each row's label lists its values in order.
     """
     order = np.argsort(log_likelihood, kind="stable")
     least, most = order[:NUM_PICTURES], order[::-1][:PICTURES_A_ROW]

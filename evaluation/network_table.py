@@ -1,4 +1,4 @@
-"""What step 7 says of the two networks themselves: errors of the distances, likelihoods of the codes."""
+"""The table of the two networks themselves: errors of distances, likelihoods of codes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +24,10 @@ NOTE = (
 
 
 def network_rows(networks: Networks, test_folders: Sequence[Path]) -> list[dict]:
-    """Rows (measure, value, unit): what training stored in the two checkpoints, and the same for the test split.
+    """Rows (measure, value, unit): values stored in the two checkpoints, and the same for the test split.
 
-    |UDF error|: mean over points nearer to the surface than max_dist, drawn as for training. NLL: of whitened codes
-    with the noise that the flow was trained with. A value that a checkpoint lacks is None.
+    |UDF error|: mean over points closer to the surface than max_dist, drawn as for training. NLL: of whitened codes
+    with the noise of the flow's training. Values missing from a checkpoint are None.
     """
     cfg, device = networks.cfg, networks.device
     ndf_state, rnvp_state = load_checkpoint(networks.ndf_path), load_checkpoint(networks.rnvp_path)

@@ -1,7 +1,7 @@
-"""Shapes that are wrong on purpose: what a likelihood of cars should find less likely than cars.
+"""Deliberately wrong shapes, which a likelihood of cars should rank below cars.
 
-Every function gives input clouds for the encoder, (num_points, 3) float32 in mesh units, inside [-0.5, 0.5]^3, and
-depends on the seed and the shape only. Axes as ShapeNet: x right, y up, -z front.
+Every function returns input clouds for the encoder, (num_points, 3) float32 in mesh units, inside [-0.5, 0.5]^3, that
+depend only on the seed and the shape. Axes as in ShapeNet: x right, y up, -z front.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,9 +22,9 @@ from generation.cloud_files import Cloud
 
 REDRAWN = "control: the same cars, other input points"
 WRONG, OBJECTS, CUT = "(a) mirrored and scaled cars", "(b) spheres and chairs", "(c) cars with a part removed"
-SCALES = (0.75, 1.35)  # factors of the three axes of a wrong car, drawn uniformly in their logarithm
-REMOVED = (0.2, 0.3)  # share of the surface that a cut takes
-SPARE_POINTS = 2  # a cut takes its points from so many times as many
+SCALES = (0.75, 1.35)  # factors of the three axes of a wrong car, log-uniform
+REMOVED = (0.2, 0.3)  # share of the surface that a cut removes
+SPARE_POINTS = 2  # times as many points are drawn before a cut
 DEFINITIONS = {
     REDRAWN: "test cars with an input cloud drawn anew, not the stored one: 0.5 is right here",
     WRONG: f"test cars upside down or nose to tail, each axis scaled by {SCALES[0]} to {SCALES[1]}, and fitted to the"
@@ -36,9 +36,9 @@ DEFINITIONS = {
 
 
 def outlier_clouds(folders: Sequence[Path], num_points: int, seed: int) -> dict[str, list[Cloud]]:
-    """The sets of `DEFINITIONS`, by name: one cloud (num_points, 3) of each for every test shape.
+    """The sets of `DEFINITIONS`, by name: one cloud (num_points, 3) per set and test shape.
 
-    folders: preprocessed shapes. Raises UserError where one has no scaled mesh.
+    folders: preprocessed shapes. Raises UserError if one has no scaled mesh.
     """
     clouds: dict[str, list[Cloud]] = {name: [] for name in DEFINITIONS}
     for n, folder in enumerate(tqdm(folders, desc="making wrong shapes", unit="shape", disable=None)):
@@ -56,14 +56,15 @@ def scaled_mesh(folder: Path) -> Mesh:
 
 
 def redrawn_car(mesh: Mesh, number: int, num_points: int, rng: np.random.Generator) -> Cloud:
-    """Points of the car as it is."""
+    """New points of the unchanged car."""
     return sample_surface(mesh, num_points, rng).astype(np.float32)
 
 
 def wrong_car(mesh: Mesh, number: int, num_points: int, rng: np.random.Generator) -> Cloud:
-    """A car upside down (even `number`) or nose to tail (odd), stretched along each axis, in the box again."""
+    """A car upside down (even `number`) or nose to tail (odd), stretched along each axis and rescaled to the box."""
     mirror = [1, -1, 1] if number % 2 == 0 else [1, 1, -1]
-    scales = np.exp(rng.uniform(*np.log(SCALES), 3))
+    least, greatest = np.log(SCALES)
+    scales = np.exp(rng.uniform(least, greatest, 3))
     return redrawn_car(scale_mesh(Mesh(mesh.vertices * mirror * scales, mesh.faces)), number, num_points, rng)
 
 
@@ -78,10 +79,10 @@ def other_object(mesh: Mesh, number: int, num_points: int, rng: np.random.Genera
 def cut_car(mesh: Mesh, number: int, num_points: int, rng: np.random.Generator) -> Cloud:
     """A car without 20 to 30 % of its surface: beyond a plane, in a corner or below a height, by `number` % 3.
 
-    What is left stays where it is: it is not fitted to the box again.
+    The rest is not rescaled to the box.
     """
     points = sample_surface(mesh, SPARE_POINTS * num_points, rng)
-    depth = DEPTHS[number % len(DEPTHS)](points, rng)  # (2 n,), the larger the deeper in what is removed
+    depth = DEPTHS[number % len(DEPTHS)](points, rng)  # (2 n,), the deepest points are removed
     kept = np.argsort(depth)[: round((1 - rng.uniform(*REMOVED)) * len(points))]
     return points[rng.choice(kept, num_points, replace=False)].astype(np.float32)
 
@@ -92,9 +93,9 @@ def beyond_a_plane(points: NDArray[np.float64], rng: np.random.Generator) -> NDA
 
 
 def in_a_corner(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """How far points (N, 3) are in the box that one random corner of the cloud's box spans, in shares of that: (N,).
+    """How close points (N, 3) are to one random corner of the cloud's box, in units of the box: (N,).
 
-    Equal depths are boxes of the cloud's own proportions around the corner.
+    Level sets are boxes of the cloud's proportions around the corner.
     """
     low, high = points.min(axis=0), points.max(axis=0)
     corner = np.where(rng.random(3) < 0.5, low, high)
@@ -107,7 +108,7 @@ def below_a_height(points: NDArray[np.float64], rng: np.random.Generator) -> NDA
 
 
 def chair(rng: np.random.Generator) -> Mesh:
-    """A chair of six boxes of random proportions, and two more where it has arms: units of its seat's width, y up."""
+    """A chair of six boxes of random proportions, plus two if it has arms; in units of the seat's width, y up."""
     depth, height, back, thick, leg = rng.uniform([0.8, 0.6, 0.7, 0.06, 0.05], [1.2, 1.1, 1.4, 0.2, 0.15])
     x, z = (1 - leg) / 2, (depth - leg) / 2
     boxes = [([0, height, 0], [1, thick, depth]), ([0, height + back / 2, z], [1, back, leg])]  # its back at +z

@@ -1,4 +1,4 @@
-"""The frames that clouds are compared in. Numbers of two protocols, or of two papers that use them, do not compare."""
+"""The frames in which clouds are compared. Numbers of different protocols are not comparable."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of a training set, for `pointflow`: mean (3), and one standard deviation for all axes, in the data's units."""
+    """Of a training set, for `pointflow`: mean (3), and one standard deviation for all axes, in data units."""
 
     mean: tuple[float, float, float]
     sd: float
@@ -39,7 +39,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Protocol:
-    """name: raw, box or pointflow; num_points: of each compared cloud; statistics: of the training set, or None."""
+    """name: raw, box or pointflow; num_points: per compared cloud; statistics: of the training set, or None."""
 
     name: str
     num_points: int
@@ -47,13 +47,13 @@ class Protocol:
 
     @property
     def split(self) -> str:
-        """The part of an experiment's split that holds the references."""
+        """The part of an experiment's split that provides the references."""
         return "val" if self.name == "pointflow" else "test"
 
     def frame(self, clouds: Clouds, where: Callable[[int], str] = lambda n: f"cloud {n}") -> Clouds:
-        """Clouds (S, N, 3) in the frame that they are compared in. where: names cloud n in an error.
+        """Clouds (S, N, 3) in the frame in which they are compared. where: names cloud n in an error.
 
-        Raises UserError where the frame is the box and all points of a cloud are at one place.
+        Raises UserError if the frame is the box and all points of a cloud coincide.
         """
         if self.name != "box":
             return clouds
@@ -67,19 +67,19 @@ class Protocol:
         return (clouds - (low + high) / 2) / sides
 
     def denormalised(self, clouds: Clouds) -> Clouds:
-        """Normalised samples (S, N, 3) in the data's own frame. Raises ValueError without statistics."""
+        """Normalised samples (S, N, 3) mapped back to the data's frame. Raises ValueError without statistics."""
         if self.statistics is None:
             raise ValueError("samples are taken back to the data's frame by the statistics of a training set")
         return (clouds * self.statistics.sd + self.statistics.mean).astype(np.float32)
 
     def choose(self, points: NDArray[np.floating], seed: tuple[int, ...]) -> NDArray[np.floating]:
-        """num_points of the points (M, 3), M >= num_points, in their order: the first ones, or random ones by seed."""
+        """num_points of the points (M, 3), M >= num_points, in their order: the first, or a random subset by seed."""
         if self.name == "pointflow" or len(points) == self.num_points:
             return points[: self.num_points]
         return points[np.sort(np.random.default_rng(seed).choice(len(points), self.num_points, replace=False))]
 
     def facts(self) -> dict[str, Any]:
-        """What the results say of the protocol."""
+        """Facts on the protocol for the results."""
         statistics = asdict(self.statistics) if self.statistics else None
         return {
             "name": self.name,
@@ -90,9 +90,9 @@ class Protocol:
 
 
 def make_protocol(cfg: Namespace, training: Iterable[NDArray[np.floating]] | None) -> Protocol:
-    """The protocol of a configuration. training: all training clouds (M, 3), read where the protocol needs them.
+    """The protocol of a configuration. training: all training clouds (M, 3), read if the protocol needs them.
 
-    Raises UserError for pointflow with another number of points than 2,048.
+    Raises UserError for pointflow with a number of points other than 2,048.
     """
     if cfg.protocol != "pointflow":
         return Protocol(cfg.protocol, cfg.num_eval_points)
@@ -108,7 +108,7 @@ def make_protocol(cfg: Namespace, training: Iterable[NDArray[np.floating]] | Non
 def training_statistics(clouds: Iterable[NDArray[np.floating]]) -> Statistics:
     """Mean (3) of all points and standard deviation (one number, divided by the count) of all coordinates.
 
-    clouds: (M, 3) each, one after the other, so that they need not all be in memory.
+    clouds: (M, 3) each, consumed lazily, so that they need not all be in memory.
     """
     shapes, count, total, total_sq = 0, 0, np.zeros(3), 0.0
     for cloud in clouds:

@@ -26,7 +26,7 @@ from training.checkpoints import fingerprint, ndf_checkpoint_path
 
 PARTS = ("whole", "interior", "exterior")
 INPUT, FLOOR = "input points", "floor: true surface drawn twice"
-SECOND_DRAW = 1_000_003  # added to the seed: other points of the same surface
+SECOND_DRAW = 1_000_003  # added to the seed: a second draw of points from the same surface
 THRESHOLDS = (0.005, 0.01)
 MEASURES = ("chamfer_udf", "accuracy", "completeness", *(f"f_score_{threshold:g}" for threshold in THRESHOLDS))
 
@@ -52,7 +52,7 @@ NOTE = (
 
 
 class TrueSurface(NamedTuple):
-    """Points drawn from a test shape's surface, (N, 3) mesh units, which of them are interior (N,), and their tree."""
+    """Points drawn from a test shape's surface, (N, 3) mesh units, whether each is interior (N,), and a search tree."""
 
     points: Cloud
     interior: NDArray[np.bool_]
@@ -62,11 +62,11 @@ class TrueSurface(NamedTuple):
 def reconstruction_rows(cfg: Namespace, test_folders: Sequence[Path]) -> tuple[list[dict], list[dict]]:
     """Rows of the reconstruction table (`COLUMNS`), and the same measures for each shape.
 
-    Compared are, for each part of `PARTS`: the input points, this experiment's reconstructions, those of
-    `cfg.compare_experiments`, and as floor a second draw from the true surface; at most num_eval_shapes shapes, those
-    that this experiment has, at most num_eval_points_dense points each. A row has the mean and median of each of
-    `MEASURES` over its shapes; distances squared, mesh units. None where a shape (or all of them) lacks the part.
-    Raises UserError, naming the command that makes them, where reconstructions are missing.
+    For each part of `PARTS` it compares the input points, this experiment's reconstructions, those of
+    `cfg.compare_experiments` and, as the floor, a second draw from the true surface; at most num_eval_shapes of this
+    experiment's shapes, at most num_eval_points_dense points each. A row has the mean and median of each of `MEASURES`
+    over its shapes; squared distances, mesh units. None if a shape (or all of them) lacks the part.
+    Raises UserError, naming the command to run, if reconstructions are missing.
     """
     compared = reconstructions(cfg, test_folders)
     folders = {shape_name(folder): folder for folder in test_folders}
@@ -77,12 +77,12 @@ def reconstruction_rows(cfg: Namespace, test_folders: Sequence[Path]) -> tuple[l
     groups: dict[tuple[str, str], list[dict]] = {}
     for row in per_shape:
         groups.setdefault((row["part"], row["set"]), []).append(row)
-    in_order = sorted(groups, key=lambda group: PARTS.index(group[0]))  # stable: the sets stay in their order
+    in_order = sorted(groups, key=lambda group: PARTS.index(group[0]))  # stable: keeps the order of the sets
     return [summary(groups[group]) for group in in_order], per_shape
 
 
 def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Namespace) -> list[dict]:
-    """The measures of one test shape: a row for each set and part. files: label -> file of its reconstruction."""
+    """The measures of one test shape: a row per set and part. files: label -> file of its reconstruction."""
     count, seed, workers = cfg.num_eval_points_dense, cfg.seed, num_workers(cfg.num_cpus)
     true = true_surface(folder, count, seed, workers)
     clouds = {INPUT: read_cloud(folder / voxelized_point_cloud(cfg.input_res, cfg.num_points))}
@@ -102,11 +102,11 @@ def true_surface(folder: Path, count: int, seed: int, workers: int = 1) -> TrueS
 
 
 def scores_by_part(cloud: Cloud, true: TrueSurface, workers: int = 1) -> dict[str, dict[str, Any]]:
-    """`MEASURES` of a cloud (N, 3) for each of `PARTS`, with the numbers of points, by one search in each direction.
+    """`MEASURES` of a cloud (N, 3) for each of `PARTS`, with point counts, from one search in each direction.
 
-    A point of the cloud belongs to the part of its nearest true point. The distances are those to the nearest point of
-    the other cloud, whatever its part. All is None where the true surface has no such part; where only the cloud has
-    none, accuracy and chamfer_udf are None and the F-scores 0.
+    A point of the cloud belongs to the part of its nearest true point. Distances are to the nearest point of the other
+    cloud, whatever its part. All measures are None if the true surface lacks the part; if only the cloud lacks it,
+    accuracy and chamfer_udf are None and the F-scores 0.
     """
     tree = cKDTree(cloud.astype(np.float64))
     accuracy, nearest = in_tree_order(tree, true.tree, workers)
@@ -115,31 +115,31 @@ def scores_by_part(cloud: Cloud, true: TrueSurface, workers: int = 1) -> dict[st
     rows = {}
     for part, mask in parts.items():
         counts = {"points": int(mask[nearest].sum()), "true_points": int(mask.sum()), "true_share": float(mask.mean())}
-        rows[part] = counts | part_scores(accuracy[mask[nearest]], completeness[mask])
+        rows[part] = {**counts, **part_scores(accuracy[mask[nearest]], completeness[mask])}
     return rows
 
 
 def in_tree_order(source: cKDTree, target: cKDTree, workers: int) -> tuple[NDArray, NDArray]:
     """Distance from each point of one tree to the nearest of the other, and its index: (N,), (N,)."""
     distances, nearest = np.empty(source.n), np.empty(source.n, np.int64)
-    order = source.indices  # neighbours in turn: the search is up to three times faster
+    order = source.indices  # neighbours follow each other: the search is up to three times faster
     distances[order], nearest[order] = target.query(source.data[order], workers=workers)
     return distances, nearest
 
 
 def part_scores(accuracy: NDArray, completeness: NDArray) -> dict[str, float | None]:
     """`MEASURES` of the distances from the cloud's points (Np,) and from the true points (Nt,) of one part."""
-    if not len(completeness):  # then no point of the cloud is of this part either: its nearest true point would be
+    if not len(completeness):  # then the cloud has no point of this part either
         return dict.fromkeys(MEASURES)
     if not len(accuracy):
-        found = dict.fromkeys(MEASURES, 0.0) | {"chamfer_udf": None, "accuracy": None}
-        return found | {"completeness": float(np.mean(completeness**2))}
+        found: dict[str, float | None] = dict.fromkeys(MEASURES, 0.0)
+        return found | {"chamfer_udf": None, "accuracy": None, "completeness": float(np.mean(completeness**2))}
     scores = scores_from_distances(accuracy, completeness, THRESHOLDS)
     return {name: scores[name] for name in MEASURES}
 
 
 def summary(rows: Sequence[dict]) -> dict:
-    """One row of the table: mean and median of each measure over the shapes of one set and part."""
+    """One row of the table: mean and median of each measure over the shapes, for one set and part."""
     row = {name: rows[0][name] for name in ("set", "part")} | {"shapes": len(rows)}
     row["points"] = round(float(np.mean([one["points"] for one in rows])))
     row["true_share"] = float(np.mean([one["true_share"] for one in rows]))
@@ -151,10 +151,10 @@ def summary(rows: Sequence[dict]) -> dict:
 
 
 def reconstructions(cfg: Namespace, test_folders: Sequence[Path]) -> dict[str, dict[str, Path]]:
-    """Label -> shape -> file, of this experiment and of `cfg.compare_experiments`, which all have the same shapes.
+    """Label -> shape -> file, of this experiment and of `cfg.compare_experiments`, all with the same shapes.
 
-    Raises UserError where there are none, where this experiment's hold a shape that is no test shape, and where
-    another experiment lacks one of the shapes of this one.
+    Raises UserError if there are none, if this experiment's include a shape that is not a test shape, or if another
+    experiment lacks one of the shapes of this one.
     """
     names = [shape_name(folder) for folder in test_folders]
     command = f"python generate.py --mode reconstruct --config {cfg.config}"
@@ -183,9 +183,9 @@ def reconstructions(cfg: Namespace, test_folders: Sequence[Path]) -> dict[str, d
 
 
 def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]:
-    """Shape -> cloud file, as the index of an experiment's reconstructions lists them; `command` makes them.
+    """Shape -> cloud file, as listed by the index of an experiment's reconstructions; `command` makes them.
 
-    Raises UserError if there is no index, an older one, or a file of it is missing.
+    Raises UserError if the index is missing or of an older version, or if one of its files is missing.
     """
     path = experiment.reconstruction / "index.json"
     if not path.is_file():
@@ -200,7 +200,7 @@ def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]
 
 
 def check_of_current_ndf(cfg: Namespace) -> None:
-    """Raise UserError if the experiment's reconstructions are of another NDF than the one that it has now."""
+    """Raise UserError if the experiment's reconstructions were made with another NDF than its current one."""
     path = Experiment(cfg).reconstruction / "index.json"
     if path.is_file() and json.loads(path.read_text()).get("ndf_sha256") != fingerprint(ndf_checkpoint_path(cfg)):
         raise UserError(
@@ -211,7 +211,7 @@ def check_of_current_ndf(cfg: Namespace) -> None:
 
 
 def label_of(experiment: Experiment) -> str:
-    """An experiment's row, by the kind of code of its reconstructions: "vector code, 128 numbers (demo_cars)"."""
+    """The label of an experiment's row, from its kind of code: "vector code, 128 numbers (demo_cars)"."""
     path, name = experiment.reconstruction / "index.json", experiment.root.name
     index = json.loads(path.read_text()) if path.is_file() else {}
     if index.get("code_kind", "none") == "none":
@@ -220,7 +220,7 @@ def label_of(experiment: Experiment) -> str:
 
 
 def at_most(points: Cloud, count: int, seed: int) -> Cloud:
-    """`count` of the points, drawn without putting back; all of them where there are fewer."""
+    """`count` of the points, drawn without replacement; all of them if there are fewer."""
     if len(points) <= count:
         return points
     return points[np.random.default_rng(seed).choice(len(points), count, replace=False)]

@@ -1,4 +1,4 @@
-"""What steps 7 and 8 write: a json with every number and how it came about, a csv, and the tables as Markdown."""
+"""The output of steps 7 and 8: a json with every number and its provenance, a csv, and tables as Markdown."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from training.checkpoints import current_commit
 def write_results(folder: Path, name: str, cfg: Namespace, tables: Sequence[Table], facts: dict[str, Any]) -> str:
     """Write `name.{json,csv,md}` of some tables into a folder. Returns the text for the terminal.
 
-    facts: what the numbers were made of (protocol, checkpoints, sets, definitions); it goes into the json beside commit
+    facts: the provenance of the numbers (protocol, checkpoints, sets, definitions), stored in the json with commit
     and configuration. The same numbers give the same bytes.
     """
     report = {

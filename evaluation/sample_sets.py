@@ -1,7 +1,7 @@
 """The sets of small clouds that step 7 compares: from the flow, from two baselines, and from codes of the data.
 
 Each set is one file `evaluation/sets/<name>.npz`: `point_cloud` (S, N, 3) float32 mesh units, `log_likelihood` (S,)
-nats of the codes, `nll_nats_per_dim` (S,) whitened, and `index`, a JSON text of all that the set is made of.
+nats of the codes, `nll_nats_per_dim` (S,) whitened, and `index`, a JSON text of everything that determines the set.
 """
 
 import json
@@ -31,8 +31,8 @@ from training.stored_codes import load_codes
 
 @dataclass(frozen=True)
 class SetRecipe:
-    """One set to decode. name: of its file; facts: what tells it from others; make: gives its `num` codes; first:
-    number of the first random stream of its points."""
+    """One set to decode. name: of its file; facts: what identifies it; make: returns its `num` codes; first: number of
+    the first random stream of its points."""
 
     name: str
     facts: dict[str, Any]
@@ -42,7 +42,7 @@ class SetRecipe:
 
 
 def flow_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
-    """The codes of the shapes number first, first + 1, ... of those that generate.py samples."""
+    """The codes of shapes number first, first + 1, ... of those that generate.py samples."""
     return sampled_codes(networks, num, networks.cfg.seed, first)
 
 
@@ -54,7 +54,7 @@ def sampled_recipes(networks: Networks, num: int) -> dict[str, list[SetRecipe]]:
 
     The flow's set 0 has the shapes that generate.py makes with the same seed and temperature.
 
-    Raises UserError for more sets than there are random streams for.
+    Raises UserError for more sets than there are random streams.
     """
     cfg = networks.cfg
     if cfg.num_sample_sets > MAX_SETS:
@@ -75,7 +75,7 @@ def sampled_recipes(networks: Networks, num: int) -> dict[str, list[SetRecipe]]:
 
 
 def decoded_recipe(networks: Networks, name: str, split: str, names: Sequence[str]) -> SetRecipe:
-    """The set of some shapes of a split, by name, decoded from their own codes. Raises UserError if one has none."""
+    """The set of some shapes of a split, by name, decoded from their codes. Raises UserError if one has none."""
     stored = load_codes(networks.cfg, split).one_per_shape()
     rows = {row["name"]: i for i, row in enumerate(stored.rows)}
     if missing := [one for one in names if one not in rows]:
@@ -93,7 +93,7 @@ def decoded_recipe(networks: Networks, name: str, split: str, names: Sequence[st
 
 
 def write_sets(networks: Networks, recipes: Sequence[SetRecipe]) -> None:
-    """Decode the sets, num_eval_points points a cloud, those that are not there already."""
+    """Decode the sets that are not on disk yet, num_eval_points points per cloud."""
     pending = [recipe for recipe in recipes if not is_written(networks, recipe)]
     total = sum(recipe.num for recipe in pending)
     with tqdm(total=total, desc="decoding sets", unit="cloud", disable=None if pending else True) as bar:
@@ -129,7 +129,7 @@ def read_set(path: Path) -> np.ndarray:
 
 
 def is_written(networks: Networks, recipe: SetRecipe) -> bool:
-    """Whether the file of a set is there, whole, and made of the same networks, options and shapes."""
+    """Whether the file of a set is complete and made with the same networks, options and shapes."""
     path = set_path(networks, recipe)
     if not path.is_file():
         return False
@@ -137,11 +137,11 @@ def is_written(networks: Networks, recipe: SetRecipe) -> bool:
         with np.load(path, allow_pickle=False) as file:
             return str(file["index"]) == index_text(networks, recipe)
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):
-        return False  # damaged, or another program's: it is made again
+        return False  # damaged, or from another program: it is made again
 
 
 def index_text(networks: Networks, recipe: SetRecipe) -> str:
-    """What a set is made of, as JSON: the same text, the same clouds."""
+    """Everything that determines a set, as JSON: the same text, the same clouds."""
     cfg, sources = networks.cfg, networks.sources
     hashes = {key: value for key, value in sources.items() if key.endswith("sha256")}
     options = {name: getattr(cfg, name) for name in ("seed", "num_eval_points", "num_steps", "filter_val")}

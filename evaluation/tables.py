@@ -1,4 +1,4 @@
-"""Tables of numbers: as aligned text, as Markdown, and as long csv with every digit."""
+"""Tables of numbers: as aligned text, Markdown, and long-format csv at full precision."""
 
 import csv
 import io
@@ -14,14 +14,14 @@ CSV_COLUMNS = ("table", "set", "reference", "distance", "item", "measure", "stat
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and standard deviation (n - 1) of a measure over sample sets, with the values; sd is None of one value."""
+    """Mean and standard deviation (n - 1) of a measure over sample sets, with the values; sd is None for one value."""
     sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {"mean": float(np.mean(values)), "sd": sd, "values": [float(value) for value in values]}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A key of the rows, its title in text, and how its numbers stand there: times `scale`, by `spec`."""
+    """A key of the rows, its title, and how its numbers are shown: multiplied by `scale`, formatted by `spec`."""
 
     key: str
     title: str
@@ -43,7 +43,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the results. name: its key in results.json; title above, note below; rows may hold more keys."""
+    """One table of the results. name: its key in results.json; title above, note below; rows may have further keys."""
 
     name: str
     title: str
@@ -52,13 +52,13 @@ class Table:
     note: str = ""
 
     def cells(self) -> list[list[str]]:
-        """Titles, then a line for each row."""
+        """Titles, then one line per row."""
         return [[column.title for column in self.columns]] + [
             [column.text(row) for column in self.columns] for row in self.rows
         ]
 
     def text(self) -> str:
-        """Aligned for a terminal; words stand left, numbers right."""
+        """Aligned for a terminal: words left, numbers right."""
         cells = self.cells()
         widths = [max(len(line[i]) for line in cells) for i in range(len(self.columns))]
         lines = []
@@ -79,9 +79,9 @@ class Table:
         return f"**{self.title}**\n\n{table}\n" + (f"\n{self.note}\n" if self.note else "")
 
     def long_rows(self) -> Iterator[dict[str, Any]]:
-        """One row for each number, not scaled, not rounded, under `CSV_COLUMNS`.
+        """One row per number, neither scaled nor rounded, under `CSV_COLUMNS`.
 
-        statistic: value; or of a measure over sample sets mean, sd and, with their number from 0, set 0, set 1, ...
+        statistic: value; or, for a measure over sample sets, mean, sd, and set 0, set 1, ...
         """
         for row in self.rows:
             item = row.get("measure") or row.get("shape") or row.get("part") or ""

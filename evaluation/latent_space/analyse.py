@@ -21,9 +21,9 @@ PICTURED_PATHS, PICTURES_A_PATH = 2, 7
 
 
 def analyse(cfg: Namespace) -> tuple[str, Path]:
-    """Do what `cfg.analyses` names. Returns the tables as text, and the folder where they were written.
+    """Run the analyses in `cfg.analyses`. Returns the tables as text, and the output folder.
 
-    Raises UserError where an earlier step is missing, naming the command.
+    Raises UserError, naming the command to run, if an earlier step is missing.
     """
     experiment, tables = Experiment(cfg), []
     folder = experiment.analysis
@@ -37,13 +37,13 @@ def analyse(cfg: Namespace) -> tuple[str, Path]:
         facts["spectra"] = {name: spectrum.tolist() for name, spectrum in spectra.items()}
         held = {name: cumulative_shares(spectrum) for name, spectrum in spectra.items()}
         plot_spectrum(held, SHARES, folder / "spectrum.png")
-    if "paths" in cfg.analyses:
+    if networks is not None and "paths" in cfg.analyses:
         table, facts["paths"] = path_table(networks, folder)
         tables.append(table)
-    if "neighbours" in cfg.analyses:
+    if networks is not None and "neighbours" in cfg.analyses:
         rows = neighbours.neighbour_rows(networks, folder / "neighbours.png")
         tables.append(Table(neighbours.NAME, neighbours.TITLE, neighbours.COLUMNS, rows, neighbours.NOTE))
-    if "temperatures" in cfg.analyses:
+    if networks is not None and "temperatures" in cfg.analyses:
         rows = temperatures.temperature_rows(networks)
         plot_temperatures(rows, folder / "temperatures.png")
         note = temperatures.note(rows[0]["shapes"])
@@ -54,7 +54,7 @@ def analyse(cfg: Namespace) -> tuple[str, Path]:
 
 
 def path_table(networks: Networks, folder: Path) -> tuple[Table, dict[str, Any]]:
-    """The table of the paths and all their numbers; draws the plot, and some of the paths as pictures."""
+    """The table of the paths and all their numbers; draws the plot, and some of the paths."""
     found, pairs = paths.measure_paths(networks)
     plot_paths({paths.SPACES[space]: one for space, one in found.items()}, folder / "paths.png")
     draw_paths(networks, found, pairs, folder / "paths_pictures.png")
@@ -64,7 +64,7 @@ def path_table(networks: Networks, folder: Path) -> tuple[Table, dict[str, Any]]
 
 
 def draw_paths(networks: Networks, found: dict[str, paths.Paths], pairs: list[list[str]], path: Path) -> None:
-    """A sheet of the first paths, decoded to as many points as pictures need: those of a pair below each other."""
+    """Draw a sheet of the first paths, decoded to enough points for pictures, with the paths of a pair in turn."""
     rows = []
     for k, (start, stop) in enumerate(pairs[:PICTURED_PATHS]):
         for space, tint in zip(found, ("amber", "blue"), strict=True):
@@ -78,11 +78,11 @@ def draw_paths(networks: Networks, found: dict[str, paths.Paths], pairs: list[li
 
 
 def draw_codes(cfg: Namespace, networks: Networks | None, folder: Path) -> None:
-    """The map, and the projector, of the same shapes."""
+    """Draw the map and write the projector, for the same shapes."""
     if not {"map", "projector"} & set(cfg.analyses):
         return
     shown: ShownShapes = choose_shapes(cfg)
-    if "map" in cfg.analyses:
+    if networks is not None and "map" in cfg.analyses:
         plot_map(map_panels(networks, shown), shown.column("style"), shown.column("split"), folder / "map.png")
     if "projector" in cfg.analyses:
         write_projector(cfg, shown)

@@ -1,4 +1,4 @@
-"""Where shapes lie: their codes and the flow's z of them, each on its first two principal directions."""
+"""Maps of shapes: their codes, and the flow's z, each on its first two principal directions."""
 
 import json
 from argparse import Namespace
@@ -19,7 +19,7 @@ from generation.shapes import sampled_codes
 from training.stored_codes import SPLITS, load_codes
 from visualization.latent_space_plots import NO_STYLE, Panel
 
-NUM_SAMPLES = 200  # of the flow, in the map; they are not decoded
+NUM_SAMPLES = 200  # of the flow, in the map; not decoded
 
 
 @dataclass
@@ -34,7 +34,7 @@ class ShownShapes:
 
 
 def choose_shapes(cfg: Namespace) -> ShownShapes:
-    """num_map_shapes random shapes of all splits, or all where there are fewer; in the order of the splits."""
+    """num_map_shapes random shapes of all splits, or all if there are fewer, ordered by split."""
     stored = {split: load_codes(cfg, split) for split in SPLITS}
     every = [(split, i) for split in SPLITS for i in stored[split].plain_indices()]
     if len(every) > cfg.num_map_shapes:
@@ -49,23 +49,23 @@ def choose_shapes(cfg: Namespace) -> ShownShapes:
 
 
 def body_style(folder: Path, cfg: Namespace) -> str:
-    """The `style` of a demo car, from its parameters beside the mesh, or beside the preprocessed files; else "-"."""
+    """The `style` of a demo car, from its parameters beside the mesh or the preprocessed files; else "-"."""
     places = [folder]
     if cfg.processed_dir and folder.is_relative_to(root := processed_root(cfg)):
         places.append(absolute(cfg.data_dir) / folder.relative_to(root))
     for place in places:
         try:
             style = json.loads((place / DEMO_PARAMETERS).read_text())["style"]
-        except (OSError, ValueError, KeyError, TypeError):  # no demo car, or a file of another program
+        except (OSError, ValueError, KeyError, TypeError):  # not a demo car, or a file of another program
             continue
         return str(style)
     return NO_STYLE
 
 
 def map_panels(networks: Networks, shown: ShownShapes) -> list[Panel]:
-    """Codes on their own principal directions, and the flow's z on theirs, with samples of the flow among them.
+    """Codes and the flow's z, each on their own principal directions, with samples of the flow.
 
-    The directions are those of the shapes that are shown.
+    The directions are computed from the shapes shown.
     """
     codes = torch.from_numpy(shown.codes)
     sampled = sampled_codes(networks, NUM_SAMPLES, networks.cfg.seed)

@@ -1,4 +1,4 @@
-"""The table of the study: a row for each experiment, from its codes, its checkpoints and its evaluation's results."""
+"""The table of the study: a row per experiment, from its codes, checkpoints and evaluation results."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from training.checkpoints import best_checkpoint, fingerprint, latest_checkpoint
 from training.stored_codes import load_codes, read_index
 
 NAME, TITLE = "codes", "Shape codes: size, spectrum, reconstruction, flow and generation"
-SUFFIX = ", decoded"  # of the label of decoded references
+SUFFIX = ", decoded"  # in the labels of decoded references
 COLUMNS = [
     Column("set", "experiment"),
     Column("code_kind", "code"),
@@ -59,10 +59,10 @@ NOTE = (
 
 
 class ExperimentFiles:
-    """What one experiment has on disk. cfg: exp_root, exp_name, config, ndf_checkpoint and rnvp_checkpoint of it.
+    """The files of one experiment. cfg: its exp_root, exp_name, config, ndf_checkpoint and rnvp_checkpoint.
 
-    Attributes: name, codes (None for an NDF without a bottleneck), index of the codes, spectrum. Raises UserError
-    where the experiment is not there, or has no codes yet.
+    Attributes: name, index of the codes and their spectrum (both None for an NDF without a bottleneck). Raises
+    UserError if the experiment does not exist, or has no codes yet.
     """
 
     def __init__(self, cfg: Namespace, seed: int):
@@ -88,10 +88,10 @@ class ExperimentFiles:
         self.spectrum = code_spectrum(codes, seed)
 
     def row(self, missing: list[str]) -> dict[str, Any]:
-        """A row of `COLUMNS`; what is not on disk is None, and `missing` gets the command that makes it."""
+        """A row of `COLUMNS`; values not on disk are None, and the command that makes them is added to `missing`."""
         found: dict[str, Any] = {"set": self.name, "code_kind": self._option("code_kind")}
         found["code_noise"] = self._option("code_noise") if found["code_kind"] in ("vector", "grid") else None
-        if self.index is not None:
+        if self.index is not None and self.spectrum is not None:
             numbers = math.prod(self.index["code_shape"])
             found |= {"code_kind": self.index["code_kind"], "numbers": numbers, "bytes": 4 * numbers}
             found |= {"shapes": self.num_shapes}
@@ -112,7 +112,7 @@ class ExperimentFiles:
         return facts | {f"nll_{key}": value for key, value in nll.items()} | {"flow_minutes": minutes(flow_path)}
 
     def _results(self, flow_path: Path | None, missing: list[str]) -> Mapping[str, Any]:
-        """The tables of results.json: empty where there are none, or where they are of other checkpoints."""
+        """The tables of results.json; empty if there are none, or if they belong to other checkpoints."""
         command = f"python generate.py --mode reconstruct and python evaluate.py, each with --config {self.cfg.config}"
         path = self.experiment.evaluation / f"{RESULTS}.json"
         if not path.is_file():
@@ -120,7 +120,8 @@ class ExperimentFiles:
             return {}
         try:
             report = json.loads(path.read_text())
-            measured, tables = report["checkpoints"], report["tables"]
+            measured: dict[str, str] = report["checkpoints"]
+            tables: dict[str, Any] = report["tables"]
         except (ValueError, KeyError) as error:
             raise UserError(f"{path} cannot be read ({error!r}); delete it and make it with: {command}") from error
         own = {"ndf_sha256": self.index["sha256"]} if self.index is not None else {}
@@ -134,7 +135,7 @@ class ExperimentFiles:
         return tables
 
     def _ndf_path(self) -> Path | None:
-        """The checkpoint that encoded the codes, or, without codes or after a move, the experiment's own; or None."""
+        """The checkpoint that encoded the codes or, if there is none or it was moved, the experiment's own; or None."""
         if (self.experiment.codes / "train.json").is_file():
             path = absolute(read_index(self.experiment.codes, "train")["ndf_checkpoint"])
             if path.is_file():
@@ -166,14 +167,14 @@ def all_experiments(cfg: Namespace) -> list[ExperimentFiles]:
 
 
 def code_rows(experiments: Sequence[ExperimentFiles]) -> tuple[list[dict[str, Any]], str]:
-    """Rows of `COLUMNS`, and the note below the table, with the commands that fill its gaps."""
+    """Rows of `COLUMNS`, and the note below the table, with the commands for missing values."""
     missing: list[str] = []
     rows = [experiment.row(missing) for experiment in experiments]
     return rows, " ".join([NOTE, *(f"[-] {one}." for one in missing)])
 
 
 def reconstruction_facts(tables: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """chamfer_udf of each part and the F-scores of the whole, of an experiment: its label ends with its name."""
+    """chamfer_udf of each part and the F-scores of the whole, of the row whose label ends with the name."""
     found = tables.get("reconstruction", {}).get("rows", [])
     rows = {row["part"]: row for row in found if row["set"].endswith(f"({name})")}
     facts = {f"chamfer_udf_{part}": rows.get(part, {}).get("chamfer_udf_mean") for part in PARTS}
@@ -183,7 +184,7 @@ def reconstruction_facts(tables: Mapping[str, Any], name: str) -> dict[str, Any]
 
 def generation_facts(tables: Mapping[str, Any]) -> dict[str, Any]:
     """1-NNA, MMD and COV of the flow by CD, against true and against decoded references."""
-    facts = {}
+    facts: dict[str, Any] = {}
     for row in tables.get("generation_cd", {}).get("rows", []):
         if row["set"] == LABELS["flow"]:
             kind = "decoded" if row["reference"].endswith(SUFFIX) else "true"
@@ -194,13 +195,13 @@ def generation_facts(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def code_facts(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """1-NNA (%) of the codes themselves, of the flow and of the Gaussian."""
+    """1-NNA (%) of the codes themselves, for the flow and for the Gaussian."""
     found = {row["measure"]: row["value"] for row in tables.get("networks", {}).get("rows", [])}
     return {"nna_codes": found.get("1-NNA of codes, flow"), "nna_codes_gaussian": found.get("1-NNA of codes, Gaussian")}
 
 
 def minutes(path: Path | None) -> float | None:
-    """Training time of a checkpoint's run: of the latest one beside it, since the best may be an early one."""
+    """Training time of a checkpoint's run, from the latest checkpoint beside it: the best may be an early one."""
     if path is None:
         return None
     seconds = load_checkpoint(latest_checkpoint(path.parent) or path).get("training_time")

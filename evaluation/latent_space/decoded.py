@@ -1,4 +1,4 @@
-"""Clouds decoded from codes, kept on disk: a second run decodes nothing twice."""
+"""Clouds decoded from codes, cached on disk: nothing is decoded twice."""
 
 import hashlib
 import json
@@ -17,9 +17,9 @@ from generation.networks import Networks
 def decoded_clouds(
     networks: Networks, codes: Tensor, num_points: int, name: str, description: str, first: int = 0
 ) -> NDArray[np.float32]:
-    """Clouds (S, num_points, 3), mesh units, of codes (S, *code_shape), from the experiment's cache if it has them.
+    """Clouds (S, num_points, 3), mesh units, of codes (S, *code_shape), from the experiment's cache if present.
 
-    name: of the file in the cache, which is written over where codes, NDF or options differ. description: of the bar.
+    name: of the cache file, which is overwritten if codes, NDF or options differ. description: of the progress bar.
     first: number of the first shape's random stream, see `decode_each`.
     """
     path = networks.experiment.analysis_cache / f"{name}.npz"
@@ -32,7 +32,7 @@ def decoded_clouds(
 
 
 def index_text(networks: Networks, codes: Tensor, num_points: int, first: int) -> str:
-    """What clouds are made of, as JSON: the same text, the same clouds."""
+    """Everything that determines the clouds, as JSON: the same text, the same clouds."""
     options = {name: getattr(networks.cfg, name) for name in ("seed", "num_steps", "filter_val")}
     content = hashlib.sha256(np.ascontiguousarray(codes.cpu().numpy()).data).hexdigest()
     made_of = {"codes": content, "ndf_sha256": networks.sources["ndf_sha256"], "num_points": num_points}
@@ -40,7 +40,7 @@ def index_text(networks: Networks, codes: Tensor, num_points: int, first: int) -
 
 
 def read_array(path: Path, name: str, index: str) -> NDArray | None:
-    """An array of a cache file, or None where the file is missing, damaged or of another index."""
+    """An array of a cache file, or None if the file is missing, damaged or has another index."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return file[name] if str(file["index"]) == index else None

@@ -1,4 +1,4 @@
-"""Samples beside the training shapes that are nearest to them: are they new, or learned by heart?"""
+"""Samples beside their nearest training shapes: are they novel or memorised?"""
 
 from argparse import Namespace
 from pathlib import Path
@@ -37,7 +37,7 @@ NOTE = "CD of the decoded sample to the true surface of the training shape; both
 
 
 def neighbour_rows(networks: Networks, sheet: Path) -> list[dict]:
-    """Rows of `COLUMNS` for num_neighbour_samples shapes, those that generate.py makes first; also draws the sheet."""
+    """Rows of `COLUMNS` for the first num_neighbour_samples shapes of generate.py; also draws the sheet."""
     cfg, stored = networks.cfg, load_codes(networks.cfg, "train")
     folders = [Path(stored.rows[i]["folder"]) for i in stored.plain_indices()]
     names = [stored.rows[i]["name"] for i in stored.plain_indices()]
@@ -58,7 +58,7 @@ def neighbour_rows(networks: Networks, sheet: Path) -> list[dict]:
 
 
 def training_clouds(folders: list[Path], cfg: Namespace) -> list[NDArray[np.float32]]:
-    """Points of the stored input clouds, (num_analysis_points, 3) each, or all points where there are fewer."""
+    """Points of the stored input clouds, (num_analysis_points, 3) each, or all points if there are fewer."""
     bar = tqdm(folders, desc="reading training clouds", unit="cloud", disable=None)
     return [at_most(read_input_cloud(folder, cfg), cfg.num_analysis_points, cfg.seed) for folder in bar]
 
@@ -66,9 +66,9 @@ def training_clouds(folders: list[Path], cfg: Namespace) -> list[NDArray[np.floa
 def nearest_shapes(
     samples: list[NDArray[np.floating]], training: list[NDArray[np.floating]], workers: int = 1
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The NUM_NEAREST training clouds nearest to each sample by CD, and the CDs: (S, K), (S, K), the nearest first.
+    """The NUM_NEAREST training clouds closest to each sample by CD, and the CDs: (S, K), (S, K), nearest first.
 
-    K is less where there are fewer training clouds. Compared with all points are the `PRESELECTED` nearest by
+    K is smaller if there are fewer training clouds. All points are compared only for the `PRESELECTED` nearest by
     `COARSE_POINTS` points of each cloud.
     """
     coarse = pairwise(
@@ -91,7 +91,7 @@ def nearest_shapes(
 def draw_sheet(
     samples: NDArray[np.float32], nearest: list[list[Path]], values: NDArray[np.float64], cfg: Namespace, path: Path
 ) -> None:
-    """A PNG: each sample in blue beside its nearest training shapes in grey, `SAMPLES_A_ROW` samples a row.
+    """Write a PNG: each sample in blue beside its nearest training shapes in grey, `SAMPLES_A_ROW` per row.
 
     values: (S, K), CDs of the nearest shapes, for the labels.
     """

@@ -1,4 +1,4 @@
-"""Paths between test shapes: straight in code space against straight in the flow's z."""
+"""Paths between test shapes: straight lines in code space against straight lines in the flow's z."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +44,7 @@ NOTE = (
 
 @dataclass
 class Paths:
-    """What was measured along the paths of one space between K pairs in T steps.
+    """Measurements along the paths of one space, for K pairs in T steps.
 
     jumps, udf_changes: (K, T), of each step; log_likelihood: (K, T + 1) nats; floor: (K,), CD of two draws of the
     first shape's points; codes: (K, T + 1, *code_shape).
@@ -58,7 +58,7 @@ class Paths:
 
     @property
     def excess(self) -> NDArray[np.float64]:
-        """log_likelihood less the straight line between its ends, (K, T + 1) nats; 0 at both ends."""
+        """log_likelihood minus the straight line between its ends, (K, T + 1) nats; 0 at both ends."""
         share = np.linspace(0, 1, self.log_likelihood.shape[1])
         return self.log_likelihood - (self.log_likelihood[:, :1] * (1 - share) + self.log_likelihood[:, -1:] * share)
 
@@ -73,14 +73,14 @@ class Paths:
         }
 
     def curves(self) -> dict[str, list]:
-        """All numbers of the plot, as lists."""
+        """All numbers in the plot, as lists."""
         return {name: getattr(self, name).tolist() for name in ("jumps", "udf_changes", "log_likelihood", "floor")}
 
 
 def measure_paths(networks: Networks) -> tuple[dict[str, Paths], list[list[str]]]:
-    """The paths of each of `SPACES`, and the names of the pairs: num_paths random pairs of test shapes, no shape twice.
+    """The paths in each of `SPACES`, and the names of num_paths random pairs of test shapes, without repetition.
 
-    Raises UserError where the test split has fewer than 2 shapes.
+    Raises UserError if the test split has fewer than 2 shapes.
     """
     cfg, stored = networks.cfg, load_codes(networks.cfg, "test")
     plain = stored.plain_indices()
@@ -92,7 +92,7 @@ def measure_paths(networks: Networks) -> tuple[dict[str, Paths], list[list[str]]
 
 
 def random_pairs(count: int, wanted: int, seed: int) -> list[tuple[int, int]]:
-    """At most `wanted` pairs of the numbers below `count`, each number in one pair at most."""
+    """At most `wanted` pairs of numbers below `count`, each number in at most one pair."""
     if count < 2:
         raise UserError(
             f"a path needs 2 test shapes, the test split has {count}; make a larger one, or leave out paths"
@@ -116,7 +116,7 @@ def path_codes(networks: Networks, starts: Tensor, stops: Tensor, space: str) ->
 def _measure(networks: Networks, codes: Tensor, space: str) -> Paths:
     count, length = codes.shape[:2]
     flat = codes.flatten(0, 1)
-    again = codes[:, 0]  # the first shapes once more, with other random points
+    again = codes[:, 0]  # the first shapes again, with other random points
     found = decoded_clouds(
         networks, torch.cat([flat, again]), networks.cfg.num_analysis_points, f"paths_{space}", f"paths, {space}"
     )
@@ -135,7 +135,7 @@ def _measure(networks: Networks, codes: Tensor, space: str) -> Paths:
 
 @torch.no_grad()
 def field_values(networks: Networks, codes: Tensor, description: str) -> NDArray[np.float64]:
-    """Distances that codes (S, *code_shape) give the same random points, clamped at max_dist, (S, NUM_QUERIES)."""
+    """Distances decoded from codes (S, *code_shape) at fixed random points, clamped at max_dist, (S, NUM_QUERIES)."""
     cfg, values = networks.cfg, []
     uniform = torch.rand(NUM_QUERIES, 3, generator=torch.Generator().manual_seed(cfg.seed))
     points = to_grid_coords((2 * uniform - 1) * HALF_EXTENT).to(networks.device)[None]

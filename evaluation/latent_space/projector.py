@@ -1,4 +1,4 @@
-"""TensorBoard's projector: codes to turn and search in, with a name, a style, a split and a thumbnail for each."""
+"""TensorBoard's projector: codes to explore, each with name, style, split and thumbnail."""
 
 import json
 import shutil
@@ -19,13 +19,13 @@ from evaluation.latent_space.spectrum import PrincipalAxes
 from training.shape_samples import read_input_cloud
 from visualization.rendering import render_cloud
 
-THUMBNAIL = 72  # pixels a side; TensorBoard wants squares
-MAX_NUMBERS = 1000  # of a code that is written as it is
+THUMBNAIL = 72  # pixels per side; TensorBoard requires squares
+MAX_NUMBERS = 1000  # larger codes are written as principal coordinates
 METADATA = ("name", "style", "split")
 
 
 def write_projector(cfg: Namespace, shown: ShownShapes) -> Path:
-    """Write `summary/projector`, in the place of one that is there. Returns the folder."""
+    """Write `summary/projector`, replacing an existing one. Returns the folder."""
     experiment = Experiment(cfg)
     pictures = thumbnails(cfg, shown, experiment.analysis_cache / "thumbnails.npz")
     target = experiment.projector
@@ -45,16 +45,16 @@ def write_projector(cfg: Namespace, shown: ShownShapes) -> Path:
 
 
 def projector_numbers(codes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Codes (S, *code_shape) as (S, D); where D is beyond MAX_NUMBERS, all their principal coordinates, (S, < S).
+    """Codes (S, *code_shape) as (S, D) or, if D exceeds MAX_NUMBERS, all their principal coordinates, (S, < S).
 
-    The distances are the same; a file of the codes themselves, as text, could be larger than a gigabyte.
+    These preserve distances; the codes themselves, as text, could exceed a gigabyte.
     """
     flat = codes.reshape(len(codes), -1)
     return flat if flat.shape[1] <= MAX_NUMBERS else PrincipalAxes(flat)(flat).astype(np.float32)
 
 
 def thumbnails(cfg: Namespace, shown: ShownShapes, cache: Path) -> NDArray[np.uint8]:
-    """Pictures of the input points of the shapes, (S, THUMBNAIL, THUMBNAIL, 3); kept in `cache`."""
+    """Pictures of the shapes' input points, (S, THUMBNAIL, THUMBNAIL, 3); stored in `cache`."""
     folders = shown.column("folder")
     index = json.dumps({"folders": folders, "size": THUMBNAIL, "num_points": cfg.num_points})
     found = read_array(cache, "pictures", index)

@@ -1,4 +1,4 @@
-"""How many directions codes vary in: principal components by way of the Gram matrix, for codes of any size."""
+"""In how many directions codes vary: principal components via the Gram matrix, for codes of any size."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 from training.stored_codes import StoredCodes
 
 SHARES = (0.95, 0.99, 0.999)  # of the variance
-MAX_SHAPES = 2000  # whose codes the spectrum is of: the cost grows with their cube
-NUMBERS_AT_A_TIME = 8192  # of each code, so that fused codes (1 MB each) need not be in memory together
+MAX_SHAPES = 2000  # in a spectrum: the cost grows with their cube
+NUMBERS_AT_A_TIME = 8192  # per code, so that fused codes (1 MB each) need not all be in memory
 
 
 def code_spectrum(stored: StoredCodes, seed: int) -> NDArray[np.float64]:
-    """Variances along the principal directions of the codes, one a shape, of at most `MAX_SHAPES` random shapes.
+    """Variances along the principal directions of the codes of at most `MAX_SHAPES` random shapes, one code each.
 
     See `variances`.
     """
@@ -24,10 +24,10 @@ def code_spectrum(stored: StoredCodes, seed: int) -> NDArray[np.float64]:
 
 
 def variances(codes: NDArray[np.floating], rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float64]:
-    """Variances along the principal directions of the codes (S, *code_shape) at `rows`, in the codes' unit squared.
+    """Variances along the principal directions of the codes (S, *code_shape) at `rows`, in squared code units.
 
-    Returns (min(n - 1, D),), the largest first, divided by n - 1, of n rows and D numbers; their sum is the sum of the
-    variances of all numbers. codes may be a memory map. Raises ValueError for fewer than 2 rows.
+    Returns (min(n - 1, D),), largest first, normalised by n - 1, for n rows and D entries; they sum to the total
+    variance of all entries. codes may be a memory map. Raises ValueError for fewer than 2 rows.
     """
     if len(rows) < 2:
         raise ValueError(f"a variance needs 2 or more codes, got {len(rows)}")
@@ -42,13 +42,13 @@ def variances(codes: NDArray[np.floating], rows: Sequence[int] | NDArray[np.inte
 
 
 def dimensions_holding(spectrum: ArrayLike, share: float) -> int:
-    """The least number of leading directions whose variances (K,), largest first, sum to `share` of all."""
+    """The smallest number of leading directions whose variances (K,), largest first, reach `share` of the total."""
     held = cumulative_shares(spectrum)
     return int(np.argmax(held >= share - 1e-12)) + 1
 
 
 def cumulative_shares(spectrum: ArrayLike) -> NDArray[np.float64]:
-    """Share of the variance in the first 1, 2, ... of the directions, (K,); the last is 1."""
+    """Share of the variance in the first 1, 2, ... directions, (K,); the last is 1."""
     held = np.cumsum(np.asarray(spectrum, np.float64))
     if not held[-1] > 0:
         raise ValueError("the codes do not vary: their variance is 0")
@@ -56,10 +56,10 @@ def cumulative_shares(spectrum: ArrayLike) -> NDArray[np.float64]:
 
 
 class PrincipalAxes:
-    """The principal directions of x (n, D), n >= 2: `axes(y)` gives coordinates on them, the most varied first.
+    """The principal directions of x (n, D), n >= 2: `axes(y)` gives coordinates, largest variance first.
 
-    shares: (K,), the share of the variance along each of the K directions that x varies in, K <= min(n - 1, D).
-    Distances between the rows of x are those between their coordinates.
+    shares: (K,), the share of the variance along each of the K directions in which x varies, K <= min(n - 1, D).
+    Coordinates preserve the distances between rows of x.
     """
 
     def __init__(self, x: NDArray[np.floating]):
@@ -73,7 +73,7 @@ class PrincipalAxes:
         self.directions = centred.T @ (vectors / np.sqrt(values))  # (D, K), orthonormal columns
 
     def __call__(self, y: NDArray[np.floating], count: int | None = None) -> NDArray[np.float64]:
-        """(m, D) -> (m, K), or (m, count): the first coordinates only, zeros where there are fewer directions."""
+        """(m, D) -> (m, K), or (m, count): the first coordinates only, zero-padded if there are fewer directions."""
         found = (y - self.mean) @ self.directions[:, :count]
         missing = 0 if count is None else count - found.shape[1]
         return np.pad(found, ((0, 0), (0, missing)))

@@ -1,4 +1,4 @@
-"""What the temperature of sampling does: less of it gives likelier shapes, and fewer kinds of them."""
+"""The effect of the sampling temperature: lower ones give likelier but less diverse shapes."""
 
 from typing import Any
 
@@ -38,10 +38,10 @@ def note(num_shapes: int) -> str:
 
 
 def temperature_rows(networks: Networks) -> list[dict[str, Any]]:
-    """Rows of `COLUMNS`, one for each of `temperatures`, and the floor: as many decoded training shapes.
+    """Rows of `COLUMNS`, one per temperature, and the floor: as many decoded training shapes.
 
-    All sets have as many shapes: num_curve_shapes, or less where the test or the training split has less. Raises
-    UserError where that is fewer than 2.
+    All sets have the same size: num_curve_shapes, or fewer if the test or the training split has fewer. Raises
+    UserError if that is below 2.
     """
     cfg = networks.cfg
     stored = {split: load_codes(cfg, split) for split in ("train", "test")}

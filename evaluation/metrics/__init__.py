@@ -1,7 +1,7 @@
-"""How close clouds are to each other, and how close sets of clouds are.
+"""Distances between clouds, and measures between sets of clouds.
 
-Definitions are those of the papers that are compared with; a name says which variant it is. Distances are in the
-clouds' own unit, squared where the name ends in _sq or starts with chamfer. No function scales a cloud.
+Definitions follow the papers compared with; names say which variant. Distances are in the clouds' own unit, squared if
+the name ends in _sq or starts with chamfer. No function scales a cloud.
 """
 
 from evaluation.metrics.cell_emd import ApproximationError, approximation_error, emd_cells, emd_sq_cells

@@ -1,12 +1,12 @@
-"""A fast stand-in for the EMD of large sets, and the measurement of its error against the exact one.
+"""A fast approximation of the EMD for large sets, and its measured error against the exact one.
 
-Each cloud is cut into at most 342 cells of equally many points, and the centroids of the cells are matched exactly.
-Deterministic, symmetric, the same for any order of the points, exact for clouds of up to 342 points; 0 for equal
-clouds.
+Each cloud is split into at most 342 cells with equal numbers of points, and the centroids of the cells are matched
+exactly. Deterministic, symmetric, invariant to the order of the points, exact for clouds of up to 342 points; 0 for
+equal clouds.
 
-A centroid of 6 points stands for what they show of the surface, but cells of two clouds do not lie alike: that adds a
-little to each distance, so the value is above the exact one, more so for clouds that are close. It orders pairs of cars
-nearly as the exact EMD does (correlation 0.999); a second draw of 2,048 points from the same cars changes more (0.88).
+The cells of two clouds do not coincide, which adds a little to each distance: the value is above the exact one, more so
+for close clouds. Pairs of cars are ordered almost as by the exact EMD (correlation 0.999); a second draw of 2,048
+points from the same cars changes more (0.88).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ from evaluation.metrics.exact_emd import check_counts, emd, emd_sq, pair_costs
 class ApproximationError(NamedTuple):
     """Approximate against exact EMD, see `approximation_error`.
 
-    pairs: how many were compared; mean: of approximate / exact - 1, with its sign; spread: standard deviation of that
+    pairs: number compared; mean: of the relative error approximate / exact - 1, signed; spread: its standard deviation
     over the pairs; worst: its largest absolute value; correlation: Pearson's, of approximate and exact values.
     """
 
@@ -69,8 +69,8 @@ def approximation_error(
 ) -> ApproximationError:
     """Error of `emd_cells` (`squared`: `emd_sq_cells`) on random pairs of a cloud of `a` and another one of `b`.
 
-    pairs: how many, at most as many as there are; each takes about 0.4 s of a core for 2,048 points. Equal clouds (a
-    set may be compared with itself) are passed over. The correlation is NaN for fewer than 3 pairs.
+    pairs: how many, capped at the number available; each takes about 0.4 s on one core for 2,048 points. Equal clouds
+    are skipped, so a set can be compared with itself. The correlation is NaN for fewer than 3 pairs.
     """
     exact_of, rng = (emd_sq if squared else emd), np.random.default_rng(seed)
     chosen = [divmod(int(k), len(b)) for k in rng.permutation(len(a) * len(b))]

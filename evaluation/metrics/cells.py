@@ -1,17 +1,17 @@
-"""A cloud cut into cells of equally many points, by planes across the longest side, and the centroids of the cells."""
+"""Splitting a cloud into cells of equally many points by planes across the longest side; their centroids."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_CELLS = 342  # an exact matching of so many takes 10 ms, of 2,048 points 1,200 ms
+MAX_CELLS = 342  # matching these exactly takes 10 ms, 2,048 points 1,200 ms
 
 
 def kd_cells(points: NDArray[np.floating], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Cut `points` (N, 3) into `count` <= N cells whose sizes differ by one at most.
 
     Returns an order (N,) of the points and starts (count,): cell c holds points[order[starts[c] : starts[c + 1]]].
-    Each cut is a plane across the longest side of the box of what is cut. The cells are the same for any order of the
-    points (points at the very same place apart, which are alike).
+    Each cut is a plane across the longest side of the bounding box of the part. The cells do not depend on the order of
+    the points, except for coincident points, which are interchangeable.
     """
     order = np.lexsort(points.T)
     starts = np.zeros(count, np.int64)
@@ -32,7 +32,7 @@ def kd_cells(points: NDArray[np.floating], count: int) -> tuple[NDArray[np.int64
 
 
 def centroids(points: NDArray[np.floating], cells: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Mean of the points of each cell that `kd_cells` gave, (cells, 3)."""
+    """Mean of the points of each cell from `kd_cells`, (cells, 3)."""
     order, starts = cells
     sizes = np.diff(starts, append=len(points))
     return np.add.reduceat(points[order], starts) / sizes[:, None]
@@ -41,7 +41,7 @@ def centroids(points: NDArray[np.floating], cells: tuple[NDArray[np.int64], NDAr
 def cell_centroids(points: NDArray[np.floating]) -> NDArray[np.float64]:
     """(cells, 3): centroids of at most `MAX_CELLS` cells of a cloud (N, 3); 2,048 points give 341 cells of 6 or 7.
 
-    Up to `MAX_CELLS` points, each is a cell.
+    In clouds of up to `MAX_CELLS` points each point is a cell.
     """
     if len(points) <= MAX_CELLS:
         return np.asarray(points, np.float64)
@@ -50,5 +50,5 @@ def cell_centroids(points: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _points_of(cells: int, of: int, points: int) -> int:
-    """How many of `points` go to the first `cells` of `of` cells, so that all cells have points // of or one more."""
+    """How many of `points` belong to the first `cells` of `of` cells, each having points // of or one more."""
     return cells * (points // of) + min(cells, points % of)

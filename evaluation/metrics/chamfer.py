@@ -1,7 +1,7 @@
-"""Distances by nearest points: Chamfer in its variants and the F-score. Exact, in float64.
+"""Nearest-neighbour distances: variants of Chamfer and the F-score. Exact, in float64.
 
-"Chamfer distance" alone has at least four meanings, so each name says which variant it is. Distances are in the
-clouds' own unit, squared where the name ends in _sq.
+"Chamfer distance" has at least four meanings, so each name says which variant it is. Distances are in the clouds' own
+unit, squared if the name ends in _sq.
 """
 
 from collections.abc import Sequence
@@ -49,8 +49,8 @@ def chamfer_udf(a: Cloud, b: Cloud, workers: int = 1) -> float:
 def f_score(predicted: Cloud, true: Cloud, threshold: float, workers: int = 1) -> float:
     """Harmonic mean of precision and recall at a distance (not squared), in [0, 1].
 
-    Precision: share of predicted points nearer than `threshold` to a true point; recall: the other way round.
-    Source: Tatarchenko et al. 2019, section 5; thresholds 0.005 and 0.01 as CAP-UDF.
+    Precision: share of predicted points closer than `threshold` to a true point; recall: vice versa.
+    Source: Tatarchenko et al. 2019, section 5; thresholds 0.005 and 0.01 as in CAP-UDF.
     """
     return _f_score(*nearest_distances(predicted, true, workers), threshold)
 
@@ -58,14 +58,14 @@ def f_score(predicted: Cloud, true: Cloud, threshold: float, workers: int = 1) -
 def scores_from_distances(
     accuracy_distances: Matrix, completeness_distances: Matrix, thresholds: Sequence[float] = THRESHOLDS
 ) -> dict[str, float]:
-    """The scores of a reconstruction, or of a part of it, from distances that `nearest_distances` gave (not squared).
+    """The scores of a reconstruction, or of a part of it, from the distances of `nearest_distances` (not squared).
 
     accuracy_distances: from predicted points to the true surface, completeness_distances: from true points to the
-    prediction, each (any number,). For a part such as the interior, give the distances of that part's points alone,
+    prediction, each (any number,). For a part such as the interior, pass the distances of that part's points only,
     each measured to ALL points of the other cloud.
-    Returns `accuracy` and `completeness`: mean squared distance of the one and of the other, squared units;
-    `chamfer_udf`: half their sum; `f_score_{threshold}` for each threshold, in [0, 1]. A mean over no points, and what
-    is made from it, is NaN.
+    Returns `accuracy` and `completeness`: the respective mean squared distances, squared units; `chamfer_udf`: half
+    their sum; `f_score_{threshold}` for each threshold, in [0, 1]. A mean over no points, and anything derived from it,
+    is NaN.
     """
     accuracy, completeness = (
         float(np.mean(np.square(d))) if len(d) else float("nan") for d in (accuracy_distances, completeness_distances)
@@ -78,7 +78,7 @@ def scores_from_distances(
 def reconstruction_scores(
     predicted: Cloud, true: Cloud, thresholds: Sequence[float] = THRESHOLDS, workers: int = 1
 ) -> dict[str, float]:
-    """The scores of `scores_from_distances` of a whole reconstruction, by one search in each direction."""
+    """`scores_from_distances` of a whole reconstruction, from one search in each direction."""
     return scores_from_distances(*nearest_distances(predicted, true, workers), thresholds)
 
 

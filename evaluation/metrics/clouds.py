@@ -1,4 +1,4 @@
-"""Clouds of points, and sets of them with what a comparison needs of each cloud, made once."""
+"""Point clouds, and sets of them with the data structures that comparisons need, built once."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,8 +15,8 @@ Matrix = NDArray[np.float64]
 LEAF_SIZE = 32  # points per leaf of a tree; 16 to 32 were fastest for 2,048 points
 
 
-class CloudSet(Sequence):
-    """Clouds, each with a search tree or the centroids of its cells, made once when first asked for.
+class CloudSet(Sequence[Matrix]):
+    """Clouds, each with a search tree or the centroids of its cells, built once on first use.
 
     clouds: (N, 3) each, at least one; N may differ. Raises ValueError for another shape, for a cloud without points
     and for coordinates that are not finite.
@@ -31,11 +31,11 @@ class CloudSet(Sequence):
     def __len__(self) -> int:
         return len(self.clouds)
 
-    def __getitem__(self, index: int) -> Matrix:
+    def __getitem__(self, index: int) -> Matrix:  # type: ignore[override]  # a set is never sliced
         return self.clouds[index]
 
     def prepare(self, name: str) -> None:
-        """Make the property of this name now, so that threads which share the set do not each make it."""
+        """Build the property of this name now, so that threads sharing the set do not each build it."""
         getattr(self, name)
 
     @cached_property
@@ -44,29 +44,29 @@ class CloudSet(Sequence):
 
     @cached_property
     def points(self) -> Matrix:
-        """The points of all clouds, one after the other, (sum of N, 3); cloud i begins at `starts[i]`.
+        """The points of all clouds, concatenated, (sum of N, 3); cloud i begins at `starts[i]`.
 
-        Each in its tree's own order, where neighbours in space follow each other: searches are up to three times
+        Each is in the order of its tree, where spatial neighbours follow each other: searches are up to three times
         faster.
         """
         return np.concatenate([tree.data[tree.indices] for tree in self.trees])
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
-        """(A + 1,): where each cloud begins in `points`, and its length."""
+        """(A + 1,): where each cloud begins in `points`, and the total."""
         return np.concatenate([[0], np.cumsum(self.counts)])
 
     @cached_property
     def centroids(self) -> list[Matrix]:
-        """Of each cloud's cells, see `cell_centroids`."""
+        """The centroids of each cloud's cells, see `cell_centroids`."""
         return [cell_centroids(cloud) for cloud in self.clouds]
 
 
 def checked(cloud: Cloud) -> Matrix:
     """The cloud as (N, 3) float64. Raises ValueError for another shape, no points, or NaN and infinite coordinates."""
-    cloud = np.asarray(cloud, dtype=np.float64)
-    if cloud.ndim != 2 or cloud.shape[1] != 3 or not len(cloud):
-        raise ValueError(f"a cloud must have shape (N, 3) with N > 0, got {cloud.shape}")
-    if not np.isfinite(cloud).all():
+    points = np.asarray(cloud, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 3 or not len(points):
+        raise ValueError(f"a cloud must have shape (N, 3) with N > 0, got {points.shape}")
+    if not np.isfinite(points).all():
         raise ValueError("a cloud has coordinates that are not finite")
-    return cloud
+    return points

@@ -1,8 +1,7 @@
-"""Earth mover's distance of clouds of equally many points: exact, in the two variants that the field uses.
+"""Exact earth mover's distance between clouds with the same number of points, in the two variants in use.
 
-The optimal one-to-one matching of the points of both clouds; its mean cost is what is reported. `emd` takes the
-distance as the cost of a pair, `emd_sq` the squared distance, each with the matching that is best for it, so neither
-follows from the other.
+The mean cost of the optimal one-to-one matching of the points. The cost of a pair is the distance in `emd` and the
+squared distance in `emd_sq`, each with its own optimal matching, so neither follows from the other.
 """
 
 import numpy as np
@@ -13,13 +12,13 @@ from scipy.spatial.distance import cdist
 from evaluation.metrics.clouds import Cloud, CloudSet, Matrix, checked
 from evaluation.metrics.potentials import column_prices
 
-MIN_POINTS_PRICED = 1000  # below, the estimate of prices takes as long as it saves; 2,048 points: 0.4 s for 1.2
+MIN_POINTS_PRICED = 1000  # below, estimating prices takes as long as it saves; 2,048 points: 0.4 s instead of 1.2
 
 
 def emd(a: Cloud, b: Cloud) -> float:
     """Mean DISTANCE of the points of a to their partners in b, in the optimal one-to-one matching.
 
-    a, b: (N, 3) each. Unit of the clouds; a metric; 0 for equal clouds. Exact. Raises ValueError for other counts.
+    a, b: (N, 3) each. Unit of the clouds; a metric; 0 for equal clouds. Exact. Raises ValueError for unequal counts.
     Source: PointFlow (Yang et al. 2019), whose CPU path is exact and whose CUDA path is the approximation of Fan et al.
     2017, section 4.1; Achlioptas et al. 2018, section 2 (there the sum).
     """
@@ -30,7 +29,7 @@ def emd_sq(a: Cloud, b: Cloud) -> float:
     """Mean SQUARED distance of the points of a to their partners in b, in the matching that makes it least.
 
     a, b: (N, 3) each. Squared unit of the clouds; the squared 2-Wasserstein distance; 0 for equal clouds. Exact.
-    Raises ValueError for other counts. Source: what PVD (Zhou et al. 2021), LION (Zeng et al. 2022) and DiT-3D report
+    Raises ValueError for unequal counts. Source: what PVD (Zhou et al. 2021), LION (Zeng et al. 2022) and DiT-3D report
     as EMD, which they approximate.
     """
     return float(matched_costs(a, b, squared=True).mean())
@@ -41,18 +40,18 @@ def matched_costs(a: Cloud, b: Cloud, squared: bool) -> Matrix:
 
     Raises ValueError if the clouds have different numbers of points.
     """
-    a, b = checked(a), checked(b)
-    check_counts(len(a), len(b))
-    costs = pair_costs(a, b, squared)
+    source, target = checked(a), checked(b)
+    check_counts(len(source), len(target))
+    costs = pair_costs(source, target, squared)
     reduced = costs
-    if len(a) >= MIN_POINTS_PRICED:
-        reduced = costs - column_prices(a, b, costs, lambda x, y: pair_costs(x, y, squared))
+    if len(source) >= MIN_POINTS_PRICED:
+        reduced = costs - column_prices(source, target, costs, lambda x, y: pair_costs(x, y, squared))
     rows, columns = linear_sum_assignment(reduced)
     return costs[rows, columns]
 
 
-def pair_costs(a: Matrix, b: Matrix, squared: bool) -> NDArray[np.float64]:
-    """(Na, Nb): distances, or their squares."""
+def pair_costs(a: NDArray[np.floating], b: NDArray[np.floating], squared: bool) -> Matrix:
+    """(Na, Nb): distances, or squared distances."""
     return cdist(a, b, "sqeuclidean" if squared else "euclidean")
 
 

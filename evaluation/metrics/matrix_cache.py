@@ -1,4 +1,4 @@
-"""A matrix that is kept on disk while it is filled, so that a killed run goes on where it was."""
+"""A matrix saved to disk while it is filled, so that an interrupted run can resume."""
 
 import hashlib
 import time
@@ -12,11 +12,11 @@ from configs.files import write_npz
 from evaluation.metrics.clouds import CloudSet, Matrix
 
 SECONDS_BETWEEN_SAVES = 20.0
-VERSION = 2  # raise it when a metric gives other values
+VERSION = 2  # increase it when the values of a metric change
 
 
 def content_key(metric: str, a: CloudSet, b: CloudSet | None, precision: str) -> str:
-    """SHA-256 of what the values depend on: the points of both sets, the metric, the precision and `VERSION`."""
+    """SHA-256 of everything the values depend on: points of both sets, metric, precision and `VERSION`."""
     digest = hashlib.sha256(f"{VERSION} {metric} {precision} {'own' if b is None else 'two'}".encode())
     for clouds in (a,) if b is None else (a, b):
         digest.update(f" {len(clouds)} {clouds.counts.tolist()} ".encode())
@@ -26,10 +26,9 @@ def content_key(metric: str, a: CloudSet, b: CloudSet | None, precision: str) ->
 
 
 class MatrixCache:
-    """`matrix` (R, C) float64: what the file at `path` holds under `key`, NaN elsewhere.
+    """`matrix` (R, C) float64: the values stored at `path` under `key`, NaN elsewhere.
 
-    A file that is missing, damaged or of another key or shape is as good as none; it is written over. Without a path
-    nothing is kept.
+    A file that is damaged, or has another key or shape, is ignored and overwritten. Without a path nothing is saved.
     """
 
     def __init__(self, path: Path | None, key: str, shape: tuple[int, int]):
@@ -38,14 +37,14 @@ class MatrixCache:
         self.saved_at, self.unsaved = time.monotonic(), False
 
     def put(self, row: int, columns: slice, values: Matrix) -> None:
-        """Keep finished values; written to disk from time to time, see `save`."""
+        """Store finished values; written to disk from time to time, see `save`."""
         self.matrix[row, columns] = values
         self.unsaved = True
         if time.monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES:
             self.save()
 
     def save(self) -> None:
-        """Write what is finished under a spare name, then rename."""
+        """Write the finished values under a temporary name, then rename."""
         if self.path is not None and self.unsaved:
             write_npz(self.path, matrix=self.matrix, key=np.array(self.key))
         self.saved_at, self.unsaved = time.monotonic(), False
@@ -58,5 +57,5 @@ def _read(path: Path, key: str, shape: tuple[int, int]) -> Matrix:
             if str(file["key"]) == key and matrix.shape == shape and matrix.dtype == np.float64:
                 return matrix
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, TypeError, IndexError):
-        pass  # no file, or none of ours: computed anew
+        pass  # no file, or not one of ours: recomputed
     return np.full(shape, np.nan)

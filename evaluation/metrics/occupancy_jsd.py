@@ -1,4 +1,4 @@
-"""Jensen-Shannon divergence between where two sets of clouds have their points."""
+"""Jensen-Shannon divergence between the spatial distributions of the points of two sets of clouds."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from scipy.spatial import cKDTree
 from evaluation.metrics.clouds import Cloud, checked
 
 RESOLUTION = 28
-TOLERANCE = 1e-3  # a point so little outside is no reason to warn, as in PointFlow
+TOLERANCE = 1e-3  # no warning for points this little outside, as in PointFlow
 
 
 def jsd(samples: Sequence[Cloud], references: Sequence[Cloud], resolution: int = RESOLUTION) -> float:
-    """Base-2 Jensen-Shannon divergence of two sets' shares of points per cell of a grid: 0 (alike) to 1 (apart).
+    """Base-2 Jensen-Shannon divergence of two sets' shares of points per grid node: 0 (equal) to 1 (disjoint).
 
-    The grid has `resolution` nodes per axis from -0.5 to 0.5, only those within the ball of radius 0.5; a point counts
-    at its nearest node. It measures the average shape only. Clouds must be scaled to that ball; points outside count
-    at the node nearest to them, with one warning for the call.
+    The grid has `resolution` nodes per axis from -0.5 to 0.5, restricted to the ball of radius 0.5; a point counts at
+    its nearest node. It measures the average shape only. Clouds must be scaled to that ball; points outside count at
+    their nearest node, with one warning per call.
     Source: Achlioptas et al. 2018, section 2; PointFlow, `jsd_between_point_cloud_sets` (28, in the unit sphere).
     """
     nodes = grid_nodes(resolution)
@@ -43,20 +43,20 @@ def jsd(samples: Sequence[Cloud], references: Sequence[Cloud], resolution: int =
 
 
 def jensen_shannon(p: NDArray, q: NDArray) -> float:
-    """Jensen-Shannon divergence in bits of two histograms (cells,), each scaled to sum 1: H((p + q) / 2) - mean H."""
+    """Jensen-Shannon divergence, bits, of two histograms (cells,), each scaled to sum 1: H((p + q) / 2) - mean H."""
     p, q = p / p.sum(), q / q.sum()
     return max(0.0, _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2)
 
 
 def grid_nodes(resolution: int) -> NDArray[np.float64]:
-    """(nodes, 3): the nodes of the cube's grid that are within the ball of radius 0.5, x slowest."""
+    """(nodes, 3): the nodes of the cube's grid within the ball of radius 0.5, x slowest."""
     return np.argwhere(_inside(resolution)) / (resolution - 1) - 0.5
 
 
 def nearest_nodes(points: NDArray[np.float64], resolution: int) -> NDArray[np.int64]:
     """Row of `grid_nodes` nearest to each point (N, 3). Returns (N,).
 
-    By rounding, in O(N); only where the rounded node is outside the ball, by a search tree.
+    By rounding, in O(N); by a search tree only if the rounded node is outside the ball.
     """
     inside = _inside(resolution)
     rows = np.where(inside, np.cumsum(inside).reshape(inside.shape) - 1, -1)
@@ -70,7 +70,7 @@ def nearest_nodes(points: NDArray[np.float64], resolution: int) -> NDArray[np.in
 
 
 def _inside(resolution: int) -> NDArray[np.bool_]:
-    """(R, R, R): is a node within the ball? In whole numbers, so that rounding decides nothing."""
+    """(R, R, R): whether a node is within the ball. In integers, so that rounding plays no role."""
     if resolution < 2:
         raise ValueError(f"resolution is {resolution}, 2 or more expected")
     squares = (2 * np.arange(resolution) - (resolution - 1)) ** 2

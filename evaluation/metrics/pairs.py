@@ -1,4 +1,4 @@
-"""Distances of all pairs of two sets of clouds: on all cores or a GPU, in bounded memory, resumable."""
+"""Distances between all pairs of two sets of clouds: on all cores or a GPU, in bounded memory, resumable."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -23,10 +23,10 @@ Block = Callable[[CloudSet, CloudSet, int, slice], Matrix]
 class Metric(NamedTuple):
     """How a matrix of a metric is computed."""
 
-    block: Block  # values of one cloud with several
-    needs: str  # what of a CloudSet it uses
+    block: Block  # values of one cloud against several
+    needs: str  # the property of a CloudSet that it uses
     block_size: int  # pairs at a time: about a second of work
-    one_to_one: bool  # all clouds must have equally many points
+    one_to_one: bool  # all clouds must have the same number of points
 
 
 METRICS = {
@@ -50,13 +50,13 @@ def pairwise(
 ) -> Matrix:
     """A metric of every cloud of `a` with every cloud of `b` (default: `a` itself). Returns (A, B) float64.
 
-    metric: a key of METRICS: "cd" is `chamfer_l2_sq`, the others are functions of the same name; their units. Without
-    `b` each pair is computed once, the matrix is symmetric and its diagonal 0.
-    workers: threads. cache: an .npz file that keeps what is finished while the matrix grows, and answers the next call
-    for the same points and metric; any other content of it is written over. description: shows a progress bar of that
-    name. device: a GPU computes "cd" there, in single precision; the CPU, and other metrics, go by `workers`.
-    block_size: pairs at a time. Neither workers nor block_size change a value. Memory: the clouds, the matrix, and for
-    exact EMD about 130 MB a worker (2,048 points).
+    metric: a key of METRICS: "cd" is `chamfer_l2_sq`, the others are functions of the same name; units are theirs.
+    Without `b` each pair is computed once, the matrix is symmetric and its diagonal 0.
+    workers: threads. cache: an .npz file that stores finished values as the matrix fills, and serves later calls with
+    the same points and metric; any other content is overwritten. description: shows a progress bar of that name.
+    device: on a GPU, "cd" is computed there in single precision; otherwise `workers` threads are used. block_size:
+    pairs at a time. Neither workers nor block_size affects the values. Memory: the clouds, the matrix, and for exact
+    EMD about 130 MB per worker (2,048 points).
     Raises ValueError for an unknown metric and, for EMD, for clouds of different counts.
     """
     if metric not in METRICS:
@@ -67,15 +67,15 @@ def pairwise(
     if METRICS[metric].one_to_one:
         different = np.concatenate([a.counts, columns.counts])
         check_counts(int(different.min()), int(different.max()))
-    on_gpu = metric == "cd" and device is not None and not str(device).startswith("cpu")
-    key = content_key(metric, a, b, "float32" if on_gpu else "float64") if cache is not None else ""
+    gpu = None if device is None or metric != "cd" or str(device).startswith("cpu") else device
+    key = content_key(metric, a, b, "float64" if gpu is None else "float32") if cache is not None else ""
     kept = MatrixCache(None if cache is None else Path(cache), key, (len(a), len(columns)))
     if b is None:
         np.fill_diagonal(kept.matrix, 0)
     waiting = list(_blocks(kept.matrix, block_size or METRICS[metric].block_size, upper=b is None))
     if waiting:
-        compute = _gpu_block(a, columns, device) if on_gpu else _cpu_block(METRICS[metric], a, columns)
-        _fill(kept, waiting, compute, 1 if on_gpu else workers, description)
+        compute = _cpu_block(METRICS[metric], a, columns) if gpu is None else _gpu_block(a, columns, gpu)
+        _fill(kept, waiting, compute, workers if gpu is None else 1, description)
     if b is None:
         above = np.triu(kept.matrix, 1)
         return above + above.T
@@ -90,7 +90,7 @@ def pairwise_chamfer(
 
 
 def _blocks(matrix: Matrix, size: int, upper: bool) -> Iterator[tuple[int, slice]]:
-    """Rows and ranges of at most `size` columns that are not finished, above the diagonal where `upper`."""
+    """Rows and ranges of at most `size` unfinished columns; only above the diagonal if `upper`."""
     for i, row in enumerate(matrix):
         missing = np.flatnonzero(np.isnan(row))
         if upper:
@@ -121,7 +121,7 @@ def _fill(
     workers: int,
     description: str | None,
 ) -> None:
-    """Compute the blocks `waiting` on threads: what takes time in all metrics runs without Python's lock."""
+    """Compute the blocks `waiting` on threads: the slow parts of all metrics release the GIL."""
     total = sum(columns.stop - columns.start for _, columns in waiting)
     hidden = True if description is None else None
     try:
@@ -136,7 +136,7 @@ def _fill(
 def _finished(
     waiting: list[tuple[int, slice]], compute: Callable[[int, slice], Matrix], workers: int
 ) -> Iterator[tuple[tuple[int, slice], Matrix]]:
-    """Each block with its values, in the order in which they end; the first exception ends it."""
+    """Each block with its values, in order of completion; the first exception ends it."""
     if workers <= 1:
         yield from ((block, compute(*block)) for block in waiting)
         return
@@ -148,7 +148,7 @@ def _finished(
                 running[pool.submit(compute, *block)] = block
                 return
 
-        for _ in range(2 * workers):  # few at a time, so that an interrupted run ends at once
+        for _ in range(2 * workers):  # few at a time, so that an interrupted run stops quickly
             start()
         while running:
             done: set[Future] = wait(running, return_when=FIRST_COMPLETED).done

@@ -1,11 +1,11 @@
-"""Prices that make an exact assignment quick: entropic transport, coarse cells first, then points with near ones only.
+"""Prices that speed up exact assignment: entropic transport, first between coarse cells, then between nearby points.
 
-An assignment that is optimal for costs C is optimal for C minus a price for each column too, since every full
-assignment pays all prices once. With the best prices the cheapest column of nearly each row is the one it will get,
-and each search of the solver is short. Any prices are allowed, so a poor estimate costs time, never exactness.
+An assignment that is optimal for costs C is also optimal for C minus a price per column, since every full assignment
+pays each price once. With near-optimal prices the cheapest column of almost every row is the one it gets, and each
+search of the solver is short. Any prices are valid, so a poor estimate costs time, never exactness.
 
-Sinkhorn's iterations (Cuturi 2013), overrelaxed, at ever lower temperatures, from coarse to fine and on the likely
-pairs only (after Schmitzer 2019, "Stabilized sparse scaling algorithms for entropy regularized transport problems").
+Overrelaxed Sinkhorn iterations (Cuturi 2013) at decreasing temperatures, from coarse to fine and on likely pairs
+only (after Schmitzer 2019, "Stabilized sparse scaling algorithms for entropy regularized transport problems").
 """
 
 from collections.abc import Callable
@@ -19,20 +19,20 @@ from evaluation.metrics.cells import centroids, kd_cells
 Array = NDArray[np.floating]
 Cost = Callable[[Array, Array], Array]
 
-# Temperatures in units of the mean cost of a matched pair, rounds at each, and overrelaxation: tried on pairs of cars.
+# Temperatures in units of the mean cost of a matched pair, rounds at each, and overrelaxation: tuned on pairs of cars.
 COARSE_TEMPERATURES, COARSE_ROUNDS = (8.0, 2.0, 0.5, 0.25), 10
 COARSE_CELLS = 256
 DENSE_TEMPERATURE = 0.3
 SPARSE_TEMPERATURES, SPARSE_ROUNDS = (0.3, 0.1, 0.03, 0.01), 70
 RELAXATION = 1.7
-KEPT = 2.5  # pairs whose reduced cost is above so many mean costs are left out
-TINY = 1e-30  # against division by zero
+KEPT = 2.5  # pairs with a reduced cost above this many mean costs are dropped
+TINY = 1e-30  # avoids division by zero
 
 
 def column_prices(a: Array, b: Array, costs: Array, cost: Cost) -> Array:
     """Near-optimal prices of the columns of `costs` (N, N) = cost(a, b), of points a and b (N, 3) each.
 
-    Returns (N,) float64, all 0 where the estimate failed (equal clouds, wild scales): still right, only slower.
+    Returns (N,) float64, all 0 if the estimate failed (equal clouds, extreme scales): still exact, only slower.
     """
     with np.errstate(all="ignore"):
         f, g, mean_cost = _coarse(a, b, cost)
@@ -44,7 +44,7 @@ def column_prices(a: Array, b: Array, costs: Array, cost: Cost) -> Array:
 
 
 def _coarse(a: Array, b: Array, cost: Cost) -> tuple[Array, Array, float]:
-    """Prices of the cells of both clouds, given to their points, (N,) each, and the mean cost of a matched pair."""
+    """Prices of the cells of both clouds, assigned to their points, (N,) each, and the mean cost of a matched pair."""
     count = min(COARSE_CELLS, len(a))
     cells_a, cells_b = kd_cells(a, count), kd_cells(b, count)
     costs = cost(centroids(a, cells_a), centroids(b, cells_b))
@@ -52,7 +52,7 @@ def _coarse(a: Array, b: Array, cost: Cost) -> tuple[Array, Array, float]:
     f, g = np.zeros(count), np.zeros(count)
     for factor in COARSE_TEMPERATURES:
         temperature = factor * mean_cost
-        f = (costs - g).min(axis=1)  # keeps the exponents from over- and underflow
+        f = (costs - g).min(axis=1)  # keeps the exponents from over- and underflowing
         kernel = np.exp((f[:, None] + g - costs) / temperature)
         u, v = _sinkhorn(kernel, kernel.T, COARSE_ROUNDS, 1.0)
         f, g = f + temperature * np.log(u), g + temperature * np.log(v)
@@ -67,7 +67,7 @@ def _to_points(values: Array, order: NDArray[np.int64], starts: NDArray[np.int64
 
 
 def _dense(costs: Array, f: Array, g: Array, mean_cost: float) -> tuple[Array, Array, NDArray[np.int64]]:
-    """Two rounds with all pairs, in single precision: prices, and which pairs (flat indices) are worth keeping."""
+    """Two rounds over all pairs in single precision: prices, and the pairs (flat indices) worth keeping."""
     temperature = DENSE_TEMPERATURE * mean_cost
     kernel = costs.astype(np.float32)
     kernel -= f.astype(np.float32)[:, None]
@@ -82,7 +82,7 @@ def _dense(costs: Array, f: Array, g: Array, mean_cost: float) -> tuple[Array, A
 
 
 def _sparse(costs: Array, f: Array, g: Array, mean_cost: float, pairs: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Prices at a low temperature, with the given pairs only."""
+    """Prices at a low temperature, from the given pairs only."""
     size = len(costs)
     rows, columns = np.divmod(pairs, size)
     pointers = np.searchsorted(rows, np.arange(size + 1))
@@ -104,8 +104,9 @@ def _sparse(costs: Array, f: Array, g: Array, mean_cost: float, pairs: NDArray[n
 
 
 def _sinkhorn(kernel: Array, transposed: Array, rounds: int, relaxation: float) -> tuple[Array, Array]:
-    """Factors u, v (N,) that make the rows and columns of u kernel v sum to about 1; the first rounds without haste."""
-    u = v = np.ones(kernel.shape[0], kernel.dtype)
+    """Factors u, v (N,) that make rows and columns of u kernel v sum to about 1; overrelaxed after four rounds."""
+    u: Array = np.ones(kernel.shape[0], kernel.dtype)
+    v = u
     for number in range(rounds):
         power = relaxation if number > 3 else 1.0
         v = v * (v * (transposed @ u) + TINY) ** -power

@@ -1,4 +1,4 @@
-"""How close sets of clouds are to each other, from matrices of distances, and each cloud's nearest in another set."""
+"""Measures between sets of clouds from distance matrices, and the nearest cloud of another set."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ def mmd_cov(rs: Matrix) -> MmdCov:
     """Minimum matching distance and coverage of samples against references.
 
     rs: (R, S) distances of references (rows) and samples. mmd: mean over references of the distance to the nearest
-    sample, in rs's units; cov: share of references that are the nearest one of some sample, in [0, 1], more is better;
+    sample, in rs's units; cov: share of references that are nearest to some sample, in [0, 1], higher is better;
     mmd_smp: mean over samples of the distance to the nearest reference. Source: PointFlow, `lgan_mmd_cov`, after
     Achlioptas et al. 2018.
     """
@@ -48,7 +48,7 @@ def one_nna(rr: Matrix, rs: Matrix, ss: Matrix) -> OneNna:
     """Leave-one-out accuracy of the 1-nearest-neighbour classifier of references against samples.
 
     rr: (R, R), rs: (R, S), ss: (S, S) distances. Each cloud gets the label of its nearest other cloud; 0.5 means that
-    the two sets cannot be told apart, 1 that they lie apart, below 0.5 that samples sit on references (memorised).
+    the two sets are indistinguishable, 1 that they are separate, below 0.5 that samples copy references (memorised).
     acc_t: share of references found to be references; acc_f: of samples found to be samples; acc: of all of them (the
     mean of both where R = S). A collapsed generator shows as a low acc_t and a high acc_f, which acc may hide.
     Ties go to the reference, then to the lower index. Source: PointFlow, `knn` with k = 1 (Lopez-Paz & Oquab 2017).
@@ -75,11 +75,11 @@ def nearest_in_set(
 ) -> tuple[Matrix, NDArray[np.int64]]:
     """The smallest `chamfer_l2_sq` of each cloud of `a` to the clouds of `b`: values (A,) and which (A,).
 
-    For large `b`: the `preselected` likeliest, by the distances of some points of each cloud to all points of the
-    other, are compared with all points. The value is thus an upper bound, exact where the nearest is among them; exact
-    always where `preselected` >= len(b). Of 50 cars against 420, 3 values were above the least, by 3 %.
+    For large `b`, only the `preselected` best candidates, by the distances of some points of each cloud to all points
+    of the other, are compared on all points. The value is thus an upper bound, exact if the nearest is among them, and
+    always exact for `preselected` >= len(b). Of 50 cars against 420, 3 values were above the minimum, by 3 %.
     workers: threads; the values do not depend on it. description: shows a progress bar of that name. cache: an .npz
-    file that answers the next call for the same points; any other content of it is written over.
+    file that serves later calls with the same points; any other content is overwritten.
     """
     key = "" if cache is None else content_key(f"nearest of {preselected}", a, b, "float64")
     kept = MatrixCache(cache, key, (len(a), 2))
@@ -94,7 +94,7 @@ def nearest_in_set(
 def _find_nearest(
     a: CloudSet, b: CloudSet, preselected: int, workers: int, description: str | None
 ) -> tuple[Sequence[float], Sequence[int]]:
-    """What `nearest_in_set` gives, without its cache."""
+    """`nearest_in_set` without its cache."""
     if preselected >= len(b):
         matrix = pairwise("cd", a, b, workers, description=description)
         return matrix.min(1), matrix.argmin(1)
@@ -116,7 +116,7 @@ def _find_nearest(
 def _thinned_to_all(source: CloudSet, target: CloudSet, workers: int, bar: tqdm, count: int = 128) -> Matrix:
     """(S, T): mean squared distance from about `count` points of source cloud i to all of target cloud j.
 
-    The points are evenly spaced in the order of the cloud's tree, so that all parts of a shape are there.
+    The points are evenly spaced in the order of the cloud's tree, so that all parts of a shape are covered.
     """
     thinned = [tree.data[tree.indices[:: max(1, tree.n // count)]] for tree in source.trees]
     counts = np.array([len(points) for points in thinned])

@@ -1,4 +1,4 @@
-"""`chamfer_l2_sq` of many pairs on a torch device, in single precision: for GPUs, where trees are no use."""
+"""`chamfer_l2_sq` of many pairs on a torch device, in single precision: for GPUs, where search trees are of no use."""
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ MAX_DISTANCES = 1 << 27  # computed at a time: 512 MB
 class TorchChamfer:
     """Both sets on `device`; `block` compares one cloud with several.
 
-    Values agree with `chamfer_block`'s within single precision: about 1e-5 of them, and 1e-12 for equal clouds of unit
-    size.
+    Values agree with those of `chamfer_block` to single precision: relative error about 1e-5, and 1e-12 absolute for
+    equal clouds of unit size.
     """
 
     def __init__(self, a: CloudSet, b: CloudSet, device: torch.device | str):
@@ -28,7 +28,7 @@ class TorchChamfer:
         size = max(1, MAX_DISTANCES // (own * self.b.shape[1]))
         values = []
         for others, weights in zip(self.b[columns].split(size), self.b_weights[columns].split(size), strict=True):
-            # by differences: the quicker way by a matrix product loses half of the digits
+            # by differences: a matrix product is faster, but loses half of the digits
             distances = torch.cdist(
                 cloud.expand(len(others), -1, -1), others, compute_mode="donot_use_mm_for_euclid_dist"
             )  # (J, N, M)
@@ -38,7 +38,7 @@ class TorchChamfer:
         return torch.cat(values).double().cpu().numpy()
 
     def _padded(self, clouds: CloudSet) -> tuple[Tensor, Tensor]:
-        """(B, N, 3), shorter clouds filled up with copies of their first point, and each point's weight (B, N).
+        """(B, N, 3), shorter clouds padded with copies of their first point, and each point's weight (B, N).
 
         A copy changes no nearest distance, and its weight in the mean is 0.
         """
