@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.occupancy import INPUT_CHANNELS
+
 Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
 
 NDF_CHANNELS = (16, 32, 64, 128, 128, 128)
@@ -51,6 +53,7 @@ class NDF(nn.Module):
     hidden_dim: width of fc_1 and fc_2, half that of fc_0.
     feature_channels: channels sampled at each place; default: those of f0, f1, ...
     num_places: 7 as in NDF, or 1: the point itself only.
+    input_features: occupancy as in NDF, or offsets (`occupancy_and_offsets`), 4 channels.
 
     The network runs in three stages, so that a shape is encoded, and its grids are computed, only once:
     `encode(x)` gives the code, `features(code)` the grids, `query(p, grids)` the distances. Here the code is the
@@ -67,11 +70,14 @@ class NDF(nn.Module):
         hidden_dim: int = 256,
         feature_channels: int | None = None,
         num_places: int = 7,
+        input_features: str = "occupancy",
     ):
         super().__init__()
         self.num_levels = len(channels)
-        self._add_pyramid(channels)
-        self.feature_channels = 1 + sum(channels) if feature_channels is None else feature_channels
+        input_channels = INPUT_CHANNELS[input_features]
+        self._add_pyramid(input_channels, channels)
+        self.pyramid_channels = input_channels + sum(channels)
+        self.feature_channels = self.pyramid_channels if feature_channels is None else feature_channels
         self.register_buffer("offsets", place_offsets(num_places), persistent=False)
         point_numbers = self.feature_channels * len(self.offsets) + 3
         self.fc_0 = nn.Conv1d(point_numbers, 2 * hidden_dim, 1)
@@ -81,9 +87,11 @@ class NDF(nn.Module):
         # Start near a mean distance: at 0 the final ReLU may be dead everywhere, and the network never learns.
         nn.init.constant_(self.fc_out.get_parameter("bias"), 0.05)
 
-    def _add_pyramid(self, channels: tuple[int, ...]) -> None:
-        """Create the encoder's layers under the names used by the published weights."""
-        self.conv_in = nn.Conv3d(1, channels[0], 3, padding=1, padding_mode="zeros")
+    def _add_pyramid(self, input_channels: int, channels: tuple[int, ...]) -> None:
+        """Create the encoder's layers under the names used by the published weights; without channels, none."""
+        if not channels:
+            return
+        self.conv_in = nn.Conv3d(input_channels, channels[0], 3, padding=1, padding_mode="zeros")
         self.conv_in_bn = nn.BatchNorm3d(channels[0])
         for i, (c_in, c_out) in enumerate(zip(channels, channels[1:], strict=False)):
             self.add_module(f"conv_{i}", nn.Conv3d(c_in, c_out, 3, padding=1, padding_mode="zeros"))
@@ -91,8 +99,8 @@ class NDF(nn.Module):
             self.add_module(f"conv{i}_1_bn", nn.BatchNorm3d(c_out))
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
-        """x: (B, R, R, R) occupancy, axes x y z. Returns f0 = x, f1, ...: [(B, C_i, R_i, R_i, R_i)]."""
-        x = x.unsqueeze(1)
+        """x: (B, R, R, R) or (B, 4, R, R, R), axes x y z. Returns f0 = x, f1, ...: [(B, C_i, R_i, R_i, R_i)]."""
+        x = x.unsqueeze(1) if x.dim() == 4 else x
         levels = [x]
         x = self.conv_in_bn(F.relu(self.conv_in(x)))
         levels.append(x)

@@ -1,7 +1,9 @@
-"""The network's input: a point cloud as an occupancy grid."""
+"""The network's input: a point cloud as a grid."""
 
 import torch
 from torch import Tensor
+
+INPUT_CHANNELS = {"occupancy": 1, "offsets": 4}  # by input_features
 
 
 def occupancy_from_points(clouds: Tensor, resolution: int, bb_min: float, bb_max: float) -> Tensor:
@@ -10,12 +12,38 @@ def occupancy_from_points(clouds: Tensor, resolution: int, bb_min: float, bb_max
     clouds: (B, n, 3) mesh units. Node i of an axis is at bb_min + i (bb_max - bb_min) / (R - 1); points outside the
     box mark the nearest node on its surface. Returns (B, R, R, R) float32 of 0 and 1, axes x y z.
     """
-    spacing = (bb_max - bb_min) / (resolution - 1)
-    nodes = ((clouds - bb_min) / spacing).round().long().clamp_(0, resolution - 1)  # (B, n, 3)
-    flat = (nodes[..., 0] * resolution + nodes[..., 1]) * resolution + nodes[..., 2]  # (B, n)
     occupancy = torch.zeros(len(clouds), resolution**3, device=clouds.device)
-    occupancy.scatter_(1, flat, 1.0)
+    occupancy.scatter_(1, nearest_nodes(clouds, resolution, bb_min, bb_max)[0], 1.0)
     return occupancy.view(-1, resolution, resolution, resolution)
+
+
+def occupancy_and_offsets(clouds: Tensor, resolution: int, bb_min: float, bb_max: float) -> Tensor:
+    """The occupancy, and from each marked node the mean offset of its points: a coarse grid then loses no precision.
+
+    clouds: (B, n, 3) mesh units. Returns (B, 4, R, R, R) float32, axes x y z: occupancy; offsets along x, y and z in
+    units of the nodes' spacing, in [-0.5, 0.5] for points inside the box, 0 at empty nodes.
+    """
+    flat, offsets = nearest_nodes(clouds, resolution, bb_min, bb_max)
+    sums = torch.zeros(len(clouds), 4, resolution**3, device=clouds.device)
+    numbers = torch.cat([torch.ones_like(offsets[..., :1]), offsets], dim=2).transpose(1, 2)  # (B, 4, n)
+    sums.scatter_add_(2, flat[:, None].expand(-1, 4, -1), numbers)
+    count = sums[:, :1]
+    grid = torch.cat([count.clamp(max=1), sums[:, 1:] / count.clamp(min=1)], dim=1)
+    return grid.view(len(clouds), 4, resolution, resolution, resolution)
+
+
+def input_grid(clouds: Tensor, resolution: int, bb_min: float, bb_max: float, features: str) -> Tensor:
+    """What `encode` of an NDF with these input_features takes: (B, R, R, R), or with offsets (B, 4, R, R, R)."""
+    make = occupancy_and_offsets if features == "offsets" else occupancy_from_points
+    return make(clouds, resolution, bb_min, bb_max)
+
+
+def nearest_nodes(clouds: Tensor, resolution: int, bb_min: float, bb_max: float) -> tuple[Tensor, Tensor]:
+    """Flat indices (B, n) of the nodes nearest to points (B, n, 3), and the points' offsets from them in spacings."""
+    places = (clouds - bb_min) / ((bb_max - bb_min) / (resolution - 1))
+    nodes = places.round().long().clamp_(0, resolution - 1)  # (B, n, 3)
+    flat = (nodes[..., 0] * resolution + nodes[..., 1]) * resolution + nodes[..., 2]
+    return flat, places - nodes
 
 
 def to_grid_coords(points: Tensor) -> Tensor:

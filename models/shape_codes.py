@@ -5,11 +5,12 @@
 | none      | the pyramid itself        | plain NDF, no bottleneck                                          |
 | fused     | (sum C_i, r, r, r) [0, 1) | every level resampled to r^3, concatenated, ReLU(tanh): the thesis |
 | grid      | (D, r, r, r)              | every level pooled to r^3, a learned projection                   |
-| vector    | (D,)                      | a learned projection of the coarsest level                        |
+| vector    | (D,)                      | a learned projection of the coarsest level, or principal components |
 
 Each learned code is normalised to mean 0 and variance 1 over its own entries, so that `code_noise` is relative to their
-spread. The noise makes the decoder robust to the codes that a flow samples. (Batch norm instead gave a larger error,
-0.00445 against 0.00428 after 750 steps: the statistics of 8 shapes are themselves noisy.)
+spread (principal components have that spread over the training shapes). The noise makes the decoder robust to the codes
+that a flow samples. (Batch norm instead gave a larger error, 0.00445 against 0.00428 after 750 steps: the statistics of
+8 shapes are themselves noisy.)
 With `code_posterior = learned` codes are the means of a variational posterior instead, whose KL is part of the loss.
 """
 
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from configs.errors import UserError
 from models.feature_planes import PlaneDecoder, look_up_planes
 from models.ndf import NDF, NDF_CHANNELS, look_up
+from models.principal_components import PrincipalComponents
 
 LOG_VARIANCE_BOUND = 10.0  # of a learned posterior: sds from 0.007 to 150
 SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: the softplus is 0.0035 at 0 and linear from 0.01 on
@@ -39,8 +41,14 @@ class FusedNDF(NDF):
 
     code_kind = "fused"
 
-    def __init__(self, channels: Sequence[int] = NDF_CHANNELS, hidden_dim: int = 256, out_resolution: int = 8):
-        super().__init__(tuple(channels), hidden_dim)
+    def __init__(
+        self,
+        channels: Sequence[int] = NDF_CHANNELS,
+        hidden_dim: int = 256,
+        out_resolution: int = 8,
+        input_features: str = "occupancy",
+    ):
+        super().__init__(tuple(channels), hidden_dim, input_features=input_features)
         self.code_shape = (self.feature_channels,) + (out_resolution,) * 3
 
     def encode(self, x: Tensor) -> Tensor:
@@ -67,10 +75,11 @@ class BottleneckNDF(NDF):
         num_places: int,
         code_noise: float,
         code_posterior: str,
+        input_features: str = "occupancy",
         plane_channels: Sequence[int] = (),
     ):
         point_channels = sum(decoder_channels) + sum(plane_channels)
-        super().__init__(tuple(channels), hidden_dim, point_channels, num_places)
+        super().__init__(tuple(channels), hidden_dim, point_channels, num_places, input_features)
         for coarse, fine in zip(decoder_resolution, decoder_resolution[1:], strict=False):
             if fine != 2 * coarse:
                 raise UserError(f"decoder_resolution {list(decoder_resolution)}: each must be twice the one before")
@@ -121,8 +130,9 @@ class BottleneckNDF(NDF):
 
 
 class VectorNDF(BottleneckNDF):
-    """Code (D,): a linear map of the coarsest level. Two linear layers widen it; from their output one more linear
-    layer makes the coarsest feature grid, and another the feature planes, if `plane_resolution` lists any."""
+    """Code (D,): a linear map of the coarsest level, or of the occupancy itself (`PrincipalComponents`). Two linear
+    layers widen it; from their output one more linear layer makes the coarsest feature grid, and another the feature
+    planes, if `plane_resolution` lists any."""
 
     code_kind = "vector"
 
@@ -133,21 +143,28 @@ class VectorNDF(BottleneckNDF):
         decoder_hidden: int,
         plane_resolution: Sequence[int],
         plane_channels: Sequence[int],
+        code_encoder: str,
+        pca_resolution: int,
         **sizes: Any,
     ):
-        """sizes: those of every bottleneck."""
-        channels, num_places = sizes["channels"], sizes["num_places"]
+        """code_encoder: pyramid or pca; pca_resolution: of the latter. sizes: those of every bottleneck."""
+        num_places = sizes["num_places"]
+        if code_encoder == "pca":
+            sizes["channels"] = ()
+        channels = sizes["channels"]
         if plane_resolution and num_places != 1:
             raise UserError(
                 f"num_places {num_places} with feature planes: 1 expected (or --plane_resolution alone: none)"
             )
         plane_channels = plane_channels if plane_resolution else ()
         super().__init__(**sizes, plane_channels=plane_channels)
-        coarsest = input_res // 2 ** (len(channels) - 1)
-        if coarsest < 1:
-            raise UserError(f"input_res {input_res} is too small for {len(channels)} levels of encoder_channels")
         self.code_shape = (latent_dim,)
-        self.to_code = nn.Linear(channels[-1] * coarsest**3, (1 + self.learned_posterior) * latent_dim)
+        self.components = PrincipalComponents(latent_dim, pca_resolution) if code_encoder == "pca" else None
+        if self.components is None:
+            coarsest = input_res // 2 ** (len(channels) - 1)
+            if coarsest < 1:
+                raise UserError(f"input_res {input_res} is too small for {len(channels)} levels of encoder_channels")
+            self.to_code = nn.Linear(channels[-1] * coarsest**3, (1 + self.learned_posterior) * latent_dim)
         self.widen = nn.Sequential(
             nn.Linear(latent_dim, decoder_hidden), nn.SiLU(), nn.Linear(decoder_hidden, decoder_hidden), nn.SiLU()
         )
@@ -159,8 +176,11 @@ class VectorNDF(BottleneckNDF):
     def project(self, x: Tensor) -> Tensor:
         return self.to_code(self.pyramid(x)[-1].flatten(1))
 
+    def encode(self, x: Tensor) -> Tensor:
+        return super().encode(x) if self.components is None else self.components(x)
+
     def features(self, code: Tensor) -> list[Tensor]:
-        numbers = self.widen(code)
+        numbers = self.widen(code if self.components is None else code / self.components.sd)
         grids = self.upsampled(self.to_grid(numbers).unflatten(1, self.grid_shape))
         return grids + (self.to_planes(numbers) if self.to_planes else [])
 
@@ -178,15 +198,14 @@ class GridNDF(BottleneckNDF):
     def __init__(self, latent_dim: int, out_resolution: int, **sizes: Any):
         """sizes: those of every bottleneck."""
         super().__init__(**sizes)
-        channels, decoder_channels = sizes["channels"], sizes["decoder_channels"]
-        decoder_resolution = sizes["decoder_resolution"]
+        decoder_channels, decoder_resolution = sizes["decoder_channels"], sizes["decoder_resolution"]
         if decoder_resolution[0] != out_resolution:
             raise UserError(
                 f"the first decoder_resolution is {decoder_resolution[0]} and a grid code's out_resolution"
                 f" {out_resolution}; make them equal"
             )
         self.code_shape = (latent_dim,) + (out_resolution,) * 3
-        self.to_code = nn.Conv3d(1 + sum(channels), (1 + self.learned_posterior) * latent_dim, 1)
+        self.to_code = nn.Conv3d(self.pyramid_channels, (1 + self.learned_posterior) * latent_dim, 1)
         self.from_code = nn.Sequential(
             nn.Conv3d(latent_dim, 2 * decoder_channels[0], 3, padding=1),
             nn.SiLU(),
@@ -205,13 +224,14 @@ class GridNDF(BottleneckNDF):
 
 
 # The options that define an architecture: checkpoints store them, and a different value is a different network.
-_PLAIN = ("encoder_channels", "hidden_dim")
+_PLAIN = ("encoder_channels", "hidden_dim", "input_features")
 _BOTTLENECK = (*_PLAIN, "latent_dim", "decoder_resolution", "decoder_channels", "num_places", "code_posterior")
+_VECTOR = ("decoder_hidden", "input_res", "plane_resolution", "plane_channels", "code_encoder", "pca_resolution")
 ARCHITECTURE = {
     "none": _PLAIN,
     "fused": (*_PLAIN, "out_resolution"),
     "grid": (*_BOTTLENECK, "out_resolution"),
-    "vector": (*_BOTTLENECK, "decoder_hidden", "input_res", "plane_resolution", "plane_channels"),
+    "vector": (*_BOTTLENECK, *_VECTOR),
 }
 
 

@@ -11,6 +11,7 @@ from models.shape_codes import build_ndf
 
 OPTIONS = {
     "encoder_channels": [3, 5, 6],
+    "input_features": "occupancy",
     "hidden_dim": 9,
     "latent_dim": 7,
     "out_resolution": 3,
@@ -23,6 +24,8 @@ OPTIONS = {
     "num_places": 1,
     "code_noise": 0.3,
     "code_posterior": "fixed",
+    "code_encoder": "pyramid",
+    "pca_resolution": 5,
 }
 SHAPES = {"fused": (15, 3, 3, 3), "grid": (7, 3, 3, 3), "vector": (7,)}
 

@@ -1,24 +1,29 @@
 """Training an NDF, with or without a bottleneck."""
 
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from configs.devices import autocast, pick_device, place
+from configs.errors import UserError
 from configs.layout import Experiment
 from models.ndf import NDF
-from models.occupancy import occupancy_from_points, to_grid_coords
+from models.occupancy import to_grid_coords
 from models.shape_codes import ARCHITECTURE, build_ndf
 from training.checkpoints import check_same_options, load_checkpoint, load_weights
+from training.network_input import network_input
 from training.shape_samples import ShapeSteps, step_loader, validation_batches
 from training.training_run import EXIT_STOPPED, StopRequest, TrainingRun, learning_rate, record_config, step_seed
 
 Batch = dict[str, Tensor]
+
+PCA_BATCH = 256  # shapes
 
 
 def make_optimizer(name: str, model: NDF, rate: float) -> torch.optim.Optimizer:
@@ -41,7 +46,7 @@ def clamped_l1(predicted: Tensor, distances: Tensor, max_dist: float) -> Tensor:
 
 def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
     """Distances at the points of a batch, (B, N) float32, mesh units."""
-    x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
+    x = network_input(batch["cloud"], cfg)
     with autocast(x.device, cfg.precision):
         predicted: Tensor = model(to_grid_coords(batch["points"]), x)
         return predicted.float()
@@ -52,7 +57,7 @@ def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
 
     Plus kl_weight times the mean KL (nats) of the codes, if they have a learned posterior.
     """
-    x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
+    x = network_input(batch["cloud"], cfg)
     with autocast(x.device, cfg.precision):
         code, kl_nats = model.training_code(x)
         grids = model.features(code)
@@ -122,6 +127,8 @@ class NDFTrainer:
             return 0
         record_config(self.cfg, "train_ndf")
         self.steps.read_all()
+        if run.step == 0:
+            self.fit_encoder()
         self.val_batches = validation_batches(self.val_folders, self.cfg)
         self.model.train()
         with SummaryWriter(self.experiment.summary / "ndf", purge_step=run.step) as log, tqdm(
@@ -139,6 +146,29 @@ class NDFTrainer:
                     print(f"asked to stop: saved step {run.step} of {num_steps}; run the same command to go on")
                     return EXIT_STOPPED
         return 0
+
+    def fit_encoder(self) -> None:
+        """Fit an encoder that is not trained to all training shapes, and to their mirror images if `mirror`."""
+        components = getattr(self.model, "components", None)
+        if components is None:
+            return
+        if len(self.steps.folders) <= self.cfg.latent_dim:
+            raise UserError(
+                f"{len(self.steps.folders)} training shapes for latent_dim {self.cfg.latent_dim} of code_encoder pca;"
+                " more shapes than numbers expected: lower --latent_dim"
+            )
+        share = components.fit(self.input_batches())
+        print(f"principal components: {self.cfg.latent_dim} keep {100 * share:.1f} % of the variance of the occupancy")
+
+    def input_batches(self) -> Iterator[Tensor]:
+        """The inputs of all training shapes, (B, R, R, R), in batches of PCA_BATCH; after each its mirror image."""
+        every = range(len(self.steps.folders))
+        for start in tqdm(every[::PCA_BATCH], desc="principal components", unit="batch", disable=None):
+            clouds = [self.steps.samples(n)["cloud"] for n in every[start : start + PCA_BATCH]]
+            x = network_input(torch.from_numpy(np.stack(clouds)).to(self.device), self.cfg)
+            yield x
+            if self.cfg.mirror:
+                yield x.flip(1)
 
     def train_step(self, batch: Batch) -> Tensor:
         cfg, step = self.cfg, self.run.step
@@ -167,7 +197,7 @@ def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
     """
     state = load_checkpoint(path)
     options = {**vars(cfg), **state.get("config", {})}
-    check_same_options(options, vars(cfg), ("code_kind", "input_res"), path)
+    check_same_options(options, vars(cfg), ("code_kind", "input_res", "input_features"), path)
     model = build_ndf(options)
     load_weights(model, state["model_state_dict"], path)
     return place(model, device).eval().requires_grad_(False)

@@ -164,9 +164,9 @@ class ShapeSteps(Dataset):
         return batch
 
     def num_input_points(self, rng: np.random.Generator, most: int) -> int:
-        """Log-uniform between `min_input_points` and `most`."""
+        """All points in half of the steps, else log-uniform between `min_input_points` and `most`."""
         least = min(self.cfg.min_input_points, most)
-        return int(least * (most / least) ** rng.random())
+        return most if rng.random() < 0.5 else int(least * (most / least) ** rng.random())
 
 
 def stack(shapes: list[Samples]) -> dict[str, Tensor]:

@@ -24,8 +24,8 @@ from configs.layout import Experiment
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
 from models.ndf import NDF, Code
-from models.occupancy import occupancy_from_points
 from training.checkpoints import fingerprint
+from training.network_input import network_input
 from training.shape_samples import read_input_cloud
 
 SPLITS = ("train", "val", "test")
@@ -113,7 +113,7 @@ def encode_batches(
 @torch.no_grad()
 def encode_clouds(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torch.device) -> Code:
     """The codes (B, *code_shape) of input clouds (B, n, 3), mesh units; for a plain NDF its pyramid."""
-    x = occupancy_from_points(torch.from_numpy(clouds).to(device), cfg.input_res, cfg.bb_min, cfg.bb_max)
+    x = network_input(torch.from_numpy(clouds).to(device), cfg)
     with autocast(device, cfg.precision):
         return model.encode(x)
 

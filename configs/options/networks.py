@@ -19,6 +19,13 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
     group.add("--latent_dim", type=positive(int), default=256, help="numbers of a vector code; channels of a grid code")
     group.add("--out_resolution", type=positive(int), default=8, help="nodes per axis of a fused or grid code")
     group.add(
+        "--input_features",
+        choices=["occupancy", "offsets"],
+        default="occupancy",
+        help="the encoder's input at each node: its occupancy (NDF), or also the mean offset of its points, which makes"
+        " a coarse grid as precise as the points",
+    )
+    group.add(
         "--encoder_channels",
         type=positive(int),
         nargs="+",
@@ -61,6 +68,18 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
         help="grid and vector: places where a point looks grids up, itself alone or with its six neighbours (NDF)",
     )
     group.add(
+        "--code_encoder",
+        choices=["pyramid", "pca"],
+        default="pyramid",
+        help="vector: NDF's pyramid with a learned projection, or the principal components of the occupancy",
+    )
+    group.add(
+        "--pca_resolution",
+        type=positive(int),
+        default=32,
+        help="nodes per axis of the occupancy that pca compares; a finer input is pooled",
+    )
+    group.add(
         "--code_noise",
         type=not_negative(float),
         default=0.1,
@@ -95,8 +114,8 @@ def _add_ndf_training(group: argparse._ArgumentGroup) -> None:
         "--min_input_points",
         type=not_negative(int),
         default=0,
-        help="sparse inputs in training: each step sees the first n points of its clouds, n log-uniform from here to"
-        " num_points; 0: always all",
+        help="sparse inputs in training: half of the steps see only the first n points of their clouds, n log-uniform"
+        " from here to num_points; 0: always all",
     )
     group.add(
         "--uniform_ratio",
