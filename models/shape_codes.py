@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from configs.errors import UserError
-from models.feature_planes import PlaneDecoder, look_up_planes
+from models.feature_planes import PLANE_DECODERS, look_up_planes
 from models.ndf import NDF, NDF_CHANNELS, look_up
 
 LOG_VARIANCE_BOUND = 10.0  # of a learned posterior: sds from 0.007 to 150
@@ -133,6 +133,7 @@ class VectorNDF(BottleneckNDF):
         decoder_hidden: int,
         plane_resolution: Sequence[int],
         plane_channels: Sequence[int],
+        plane_decoder: str,
         **sizes: Any,
     ):
         """sizes: those of every bottleneck."""
@@ -154,7 +155,8 @@ class VectorNDF(BottleneckNDF):
         self.grid_shape = (sizes["decoder_channels"][0],) + (sizes["decoder_resolution"][0],) * 3
         self.to_grid = nn.Linear(decoder_hidden, math.prod(self.grid_shape))
         self.num_grids = len(sizes["decoder_channels"])
-        self.to_planes = PlaneDecoder(decoder_hidden, plane_resolution, plane_channels) if plane_resolution else None
+        decoder = PLANE_DECODERS[plane_decoder]
+        self.to_planes = decoder(decoder_hidden, plane_resolution, plane_channels) if plane_resolution else None
 
     def project(self, x: Tensor) -> Tensor:
         return self.to_code(self.pyramid(x)[-1].flatten(1))
@@ -211,7 +213,7 @@ ARCHITECTURE = {
     "none": _PLAIN,
     "fused": (*_PLAIN, "out_resolution"),
     "grid": (*_BOTTLENECK, "out_resolution"),
-    "vector": (*_BOTTLENECK, "decoder_hidden", "input_res", "plane_resolution", "plane_channels"),
+    "vector": (*_BOTTLENECK, "decoder_hidden", "input_res", "plane_resolution", "plane_channels", "plane_decoder"),
 }
 
 
