@@ -50,7 +50,7 @@ class NetworkField(DistanceField):
     """The distance field that a network decodes from one shape's feature grids."""
 
     def __init__(self, model: NDF, grids: list[Tensor]):
-        """grids: the feature grids of one shape, [(1, C_i, R_i, R_i, R_i)]."""
+        """grids: the feature grids and planes of one shape, [(1, ...)]."""
         self.model = model
         self.grids = grids
         self.device = grids[0].device
@@ -60,7 +60,7 @@ class NetworkField(DistanceField):
     def distance(self, points: Tensor) -> Tensor:
         per_slice = -(-len(points) // self.slices)
         padded = torch.nn.functional.pad(points, (0, 0, 0, per_slice * self.slices - len(points)))
-        grids = [grid.expand(self.slices, -1, -1, -1, -1) for grid in self.grids]
+        grids = [grid.expand(self.slices, *grid.shape[1:]) for grid in self.grids]
         return self.model.query(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids).flatten()[: len(points)]
 
 

@@ -3,8 +3,14 @@
 A plane has R^2 nodes where a grid of the same resolution has R^3, so planes can be much finer than grids: a window or
 a rim spans a few nodes of the side view. Source: EG3D (Chan et al. 2022, sec. 4); for cars with interiors NFD (Shue
 et al. 2023).
+
+A plane tensor has the channels last, and its R = r 2^k rows and columns of nodes may be split into digits, coarse to
+fine: (B, 3, R, R, C) or (B, 3, r, r, 2, 2, ..., C). Rows are indexed by the second of a view's two coordinates. In
+memory the views come first, since each has its own weights.
 """
 
+import functools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from configs.errors import UserError
+from models.interpolation import nodes_around, sum_of_rows
 
 VIEWS = ((0, 1), (0, 2), (1, 2))  # the two of a point's coordinates (z, y, x) that index each plane
 
@@ -19,21 +26,53 @@ VIEWS = ((0, 1), (0, 2), (1, 2))  # the two of a point's coordinates (z, y, x) t
 def look_up_planes(planes: Sequence[Tensor], p: Tensor) -> Tensor:
     """Interpolate each plane bilinearly and sum the three values.
 
-    planes: [(B, 3, C_i, R_i, R_i)], the axes of a plane in reverse order of VIEWS (second coordinate first);
-    p: (B, N, 3) grid coordinates in [-1, 1], order z y x. Returns (B, N, sum C_i).
+    planes: plane tensors with C_i channels; p: (B, N, 3) grid coordinates in [-1, 1], order z y x.
+    Returns (B, N, sum C_i), in the dtype of p: bfloat16 coordinates would be off by a quarter of a node.
     """
+    look_up = _look_up_rows if p.device.type == "cpu" else _look_up_images
+    return torch.cat([look_up(plane.to(p.dtype), p) for plane in planes], dim=2)
+
+
+def joined(plane: Tensor) -> Tensor:
+    """A plane tensor with its digits joined, (B, 3, R, R, C)."""
+    last = plane.ndim - 1
+    rows, columns = range(2, last, 2), range(3, last, 2)
+    size = math.isqrt(math.prod(plane.shape[2:last]))
+    return plane.permute(0, 1, *rows, *columns, last).reshape(len(plane), 3, size, size, -1)
+
+
+def _look_up_images(plane: Tensor, p: Tensor) -> Tensor:
+    images = joined(plane).flatten(0, 1).permute(0, 3, 1, 2)  # (3 B, C, R, R)
     places = torch.stack([p[..., view] for view in VIEWS], dim=1).flatten(0, 1)[:, :, None]  # (3 B, N, 1, 2)
-    found = [
-        F.grid_sample(
-            plane.flatten(0, 1), places.to(plane.dtype), padding_mode="border", align_corners=True
-        ).view(len(plane), 3, plane.shape[2], -1).sum(dim=1)
-        for plane in planes
-    ]  # each (B, C_i, N)  # fmt: skip
-    return torch.cat(found, dim=1).transpose(1, 2)
+    found = F.grid_sample(images, places, padding_mode="border", align_corners=True)  # (3 B, C, N, 1)
+    return found.unflatten(0, (-1, 3)).sum(dim=1)[..., 0].transpose(1, 2)
+
+
+def _look_up_rows(plane: Tensor, p: Tensor) -> Tensor:
+    if plane.stride(0) == 0:  # one shape, expanded
+        plane = plane[:1]
+    first, second = (p.permute(2, 0, 1)[list(axis)] for axis in zip(*VIEWS, strict=True))  # (3, B, N)
+    columns, rows = node_starts(plane.shape[2:-1])
+    places, weights = nodes_around([first, second], [columns, rows])  # (4, 3, B, N)
+    images = torch.arange(3 * len(plane), dtype=torch.int32).view(3, -1)  # (3, B), or (3, 1) of an expanded shape
+    places = places + (len(columns) * len(rows) * images)[..., None]
+    found = sum_of_rows(plane.transpose(0, 1).reshape(-1, plane.shape[-1]), places.view(12, -1), weights.view(12, -1))
+    return found.view(*p.shape[:2], -1)
+
+
+@functools.cache
+def node_starts(sizes: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Where columns and rows start in a plane whose node axes have these sizes: two tensors (R,) int32.
+
+    A node's place among the R^2 of its plane is the sum of its column's and its row's start.
+    """
+    nodes = torch.arange(math.prod(sizes), dtype=torch.int32).view(1, 1, *sizes, 1).expand(-1, 3, *sizes, -1)
+    square = joined(nodes)[0, 0, ..., 0]
+    return square[0].contiguous(), square[:, 0].contiguous()
 
 
 class PlaneDecoder(nn.Module):
-    """A shape vector to its planes: a linear map to coarse planes, then upsampling; the views share no weights.
+    """What the decoders share: a linear map from a vector to coarse planes, then one step for each output resolution.
 
     resolution, channels: nodes per side and channels of the output planes, coarse to fine, each resolution twice the
     previous one. The linear map produces planes of half the first resolution.
@@ -48,17 +87,67 @@ class PlaneDecoder(nn.Module):
                 f"plane_resolution {list(resolution)} with plane_channels {list(channels)}: as many of one as of the"
                 " other expected, the first resolution even and each of the others twice the one before"
             )
-        self.coarsest = (3 * channels[0], resolution[0] // 2, resolution[0] // 2)
-        self.from_numbers = nn.Linear(num_inputs, 3 * channels[0] * (resolution[0] // 2) ** 2)
+        self.coarsest, self.first_channels = resolution[0] // 2, channels[0]
+        self.from_numbers = nn.Linear(num_inputs, 3 * channels[0] * self.coarsest**2)
         self.upsamplers = nn.ModuleList(
-            nn.ConvTranspose2d(3 * c_in, 3 * c_out, 4, stride=2, padding=1, groups=3)
-            for c_in, c_out in zip([channels[0], *channels], channels, strict=False)
+            self.upsampler(c_in, c_out) for c_in, c_out in zip([channels[0], *channels], channels, strict=False)
         )
 
+    def upsampler(self, c_in: int, c_out: int) -> nn.Module:
+        raise NotImplementedError
+
     def forward(self, numbers: Tensor) -> list[Tensor]:
-        """numbers: (B, num_inputs). Returns [(B, 3, C_i, R_i, R_i)]."""
-        level, planes = self.from_numbers(numbers).unflatten(1, self.coarsest), []
+        """numbers: (B, num_inputs). Returns plane tensors. The views share no weights."""
+        raise NotImplementedError
+
+
+class ConvolutionPlanes(PlaneDecoder):
+    """Upsampling by transposed convolutions: the decoder of older checkpoints."""
+
+    def upsampler(self, c_in: int, c_out: int) -> nn.Module:
+        return nn.ConvTranspose2d(3 * c_in, 3 * c_out, 4, stride=2, padding=1, groups=3)
+
+    def forward(self, numbers: Tensor) -> list[Tensor]:
+        """numbers: (B, num_inputs). Returns [(B, 3, R_i, R_i, C_i)]."""
+        shape = (3 * self.first_channels, self.coarsest, self.coarsest)
+        level, planes = self.from_numbers(numbers).unflatten(1, shape), []
         for upsample in self.upsamplers:
             level = upsample(F.silu(level))
-            planes.append(level.unflatten(1, (3, -1)))
+            planes.append(level.unflatten(1, (3, -1)).permute(1, 0, 3, 4, 2).contiguous().transpose(0, 1))
         return planes
+
+
+class Split(nn.Module):
+    """One node to 2 x 2 finer ones: (3, ..., C) -> (3, ..., 2, 2, C'), with weights for each view."""
+
+    def __init__(self, c_in: int, c_out: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(3, c_in, 4 * c_out).uniform_(-1, 1) / math.sqrt(c_in))
+        self.bias = nn.Parameter(torch.empty(3, 1, 4 * c_out).uniform_(-1, 1) / math.sqrt(c_in))
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        split = torch.baddbmm(self.bias, nodes.flatten(1, -2), self.weight)  # (3, nodes, 4 C')
+        return split.view(*nodes.shape[:-1], 2, 2, -1)
+
+
+class QuadtreePlanes(PlaneDecoder):
+    """Each node is split into 2 x 2 finer ones by a linear layer, the same for all nodes of a plane.
+
+    They differ by the linear map before. All is products of matrices, and nothing is moved: nodes stay in the order of
+    the tree. As good per training step as convolutions, which take several times as long on a CPU.
+    """
+
+    def upsampler(self, c_in: int, c_out: int) -> nn.Module:
+        return Split(c_in, c_out)
+
+    def forward(self, numbers: Tensor) -> list[Tensor]:
+        """numbers: (B, num_inputs). Returns [(B, 3, r, r, 2, 2, C_1), (B, 3, r, r, 2, 2, 2, 2, C_2), ...]."""
+        coarsest = self.from_numbers(numbers).unflatten(1, (3, self.coarsest, self.coarsest, -1))
+        level, planes = coarsest.transpose(0, 1), []  # views first
+        for split in self.upsamplers:
+            level = split(F.silu(level))
+            planes.append(level.transpose(0, 1))
+        return planes
+
+
+PLANE_DECODERS: dict[str, type[PlaneDecoder]] = {"convolution": ConvolutionPlanes, "quadtree": QuadtreePlanes}

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from configs.errors import UserError
-from models.feature_planes import PlaneDecoder, look_up_planes
+from models.feature_planes import PLANE_DECODERS, look_up_planes
 from models.ndf import NDF, NDF_CHANNELS, look_up
 from models.principal_components import PrincipalComponents
 
@@ -143,6 +143,7 @@ class VectorNDF(BottleneckNDF):
         decoder_hidden: int,
         plane_resolution: Sequence[int],
         plane_channels: Sequence[int],
+        plane_decoder: str,
         code_encoder: str,
         pca_resolution: int,
         **sizes: Any,
@@ -171,7 +172,8 @@ class VectorNDF(BottleneckNDF):
         self.grid_shape = (sizes["decoder_channels"][0],) + (sizes["decoder_resolution"][0],) * 3
         self.to_grid = nn.Linear(decoder_hidden, math.prod(self.grid_shape))
         self.num_grids = len(sizes["decoder_channels"])
-        self.to_planes = PlaneDecoder(decoder_hidden, plane_resolution, plane_channels) if plane_resolution else None
+        decoder = PLANE_DECODERS[plane_decoder]
+        self.to_planes = decoder(decoder_hidden, plane_resolution, plane_channels) if plane_resolution else None
 
     def project(self, x: Tensor) -> Tensor:
         return self.to_code(self.pyramid(x)[-1].flatten(1))
@@ -226,7 +228,8 @@ class GridNDF(BottleneckNDF):
 # The options that define an architecture: checkpoints store them, and a different value is a different network.
 _PLAIN = ("encoder_channels", "hidden_dim", "input_features")
 _BOTTLENECK = (*_PLAIN, "latent_dim", "decoder_resolution", "decoder_channels", "num_places", "code_posterior")
-_VECTOR = ("decoder_hidden", "input_res", "plane_resolution", "plane_channels", "code_encoder", "pca_resolution")
+_PLANES = ("plane_resolution", "plane_channels", "plane_decoder")
+_VECTOR = ("decoder_hidden", "input_res", *_PLANES, "code_encoder", "pca_resolution")
 ARCHITECTURE = {
     "none": _PLAIN,
     "fused": (*_PLAIN, "out_resolution"),

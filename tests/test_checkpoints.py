@@ -7,7 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from configs.config_loader import get_config
 from configs.errors import UserError
+from configs.layout import ROOT
+from models.feature_planes import ConvolutionPlanes
 from training.checkpoints import (
     best_checkpoint,
     check_same_options,
@@ -17,6 +20,7 @@ from training.checkpoints import (
     save_checkpoint,
     timed_name,
 )
+from training.ndf_trainer import load_frozen_ndf
 
 
 def state(seconds: float, value: float = 1.0) -> dict:
@@ -121,3 +125,19 @@ def test_weights_saved_from_data_parallel_load():
 def test_other_options_are_told():
     with pytest.raises(UserError, match="trained with latent_dim = 5, the config says 6"):
         check_same_options({"latent_dim": 5}, {"latent_dim": 6}, ("latent_dim",), Path("x.tar"))
+
+
+def test_an_option_that_older_checkpoints_lack_has_its_former_value(tmp_path: Path):
+    for name, config in {"old": {"lr": 1.0}, "new": {"plane_decoder": "quadtree"}}.items():
+        torch.save({**state(1), "config": config}, tmp_path / f"{name}.tar")
+    torch.save(state(1), tmp_path / "ndfs_own.tar")
+    assert load_checkpoint(tmp_path / "old.tar")["config"] == {"lr": 1.0, "plane_decoder": "convolution"}
+    assert load_checkpoint(tmp_path / "new.tar")["config"] == {"plane_decoder": "quadtree"}
+    assert "config" not in load_checkpoint(tmp_path / "ndfs_own.tar")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "models" / "pretrained").glob("*_ndf.tar")), ids=lambda path: path.name)
+def test_weights_that_come_along_still_load(path: Path):
+    cfg = get_config(["--config", str(ROOT / "configs" / "demo_cars_pretrained.txt")], "generate")
+    assert cfg.plane_decoder == "quadtree"
+    assert isinstance(load_frozen_ndf(path, cfg, torch.device("cpu")).to_planes, ConvolutionPlanes)

@@ -1,13 +1,14 @@
-"""Feature planes: bilinear look-up against a double loop, views that do not mix, sizes of the decoder."""
+"""Feature planes: bilinear look-up against a double loop and grid_sample, decoders whose views do not mix."""
 
 import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.testing import assert_close
 
 from configs.errors import UserError
-from models.feature_planes import VIEWS, PlaneDecoder, look_up_planes
+from models.feature_planes import PLANE_DECODERS, VIEWS, _look_up_images, _look_up_rows, joined, look_up_planes
 
 
 def bilinear(image: torch.Tensor, column: float, row: float) -> torch.Tensor:
@@ -22,18 +23,30 @@ def bilinear(image: torch.Tensor, column: float, row: float) -> torch.Tensor:
     return value
 
 
-def test_look_up_is_the_sum_of_three_bilinear_values():
+def random_planes(dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
+    """Of 5 x 5 nodes and 4 channels; of 12 x 12, split into 3 2 2, and 2 channels."""
     generator = torch.Generator().manual_seed(0)
-    planes = [torch.randn(2, 3, channels, size, size, generator=generator) for channels, size in ((4, 5), (3, 9))]
-    p = 2.2 * torch.rand(2, 7, 3, generator=generator) - 1.1  # some outside
+    shapes = (2, 3, 5, 5, 4), (2, 3, 3, 3, 2, 2, 2, 2, 2)
+    return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
+
+
+def random_points(num: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """(2, num, 3), some outside of the grid."""
+    return 2.4 * torch.rand(2, num, 3, generator=torch.Generator().manual_seed(1), dtype=dtype) - 1.2
+
+
+def test_look_up_is_the_sum_of_three_bilinear_values():
+    planes, p = random_planes(), random_points(7)
+    images = [joined(plane).movedim(4, 2) for plane in planes]
+    assert [tuple(image.shape) for image in images] == [(2, 3, 4, 5, 5), (2, 3, 2, 12, 12)]
     expected = torch.stack(
         [
             torch.stack(
                 [
                     torch.cat(
                         [
-                            sum(bilinear(plane[b, v], point[a], point[c]) for v, (a, c) in enumerate(VIEWS))
-                            for plane in planes
+                            sum(bilinear(image[b, v], point[a], point[c]) for v, (a, c) in enumerate(VIEWS))
+                            for image in images
                         ]
                     )
                     for point in p[b].tolist()
@@ -43,14 +56,55 @@ def test_look_up_is_the_sum_of_three_bilinear_values():
         ]
     )
     assert_close(look_up_planes(planes, p), expected)
+    assert_close(torch.cat([_look_up_images(plane, p) for plane in planes], dim=2), expected)
 
 
-def test_views_of_a_plane_decoder_do_not_mix():
+def test_joined_nodes_are_in_the_order_of_their_digits():
+    plane = random_planes()[1]
+    square = joined(plane)
+    for row, column in itertools.product(range(12), repeat=2):
+        digits = row // 4, column // 4, row // 2 % 2, column // 2 % 2, row % 2, column % 2
+        assert torch.equal(square[:, :, row, column], plane[(slice(None), slice(None), *digits)])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_both_ways_to_look_up_have_the_same_gradients(which: int):
+    plane, p = random_planes(torch.float64)[which].requires_grad_(), random_points(30, torch.float64).requires_grad_()
+    found = [look_up(plane, p) for look_up in (_look_up_rows, _look_up_images)]
+    assert_close(*found, rtol=0, atol=1e-13)
+    weights = torch.randn(found[0].shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    gradients = [torch.autograd.grad((values * weights).sum(), (plane, p)) for values in found]
+    for ours, theirs in zip(*gradients, strict=True):
+        assert_close(ours, theirs, rtol=0, atol=1e-13)
+        assert ours.abs().max() > 0.1
+
+
+def test_one_shape_may_be_expanded_to_many():
+    plane, p = random_planes()[1][:1], random_points(9)
+    expected = torch.cat([look_up_planes([plane], points[None]) for points in p])
+    assert_close(look_up_planes([plane.expand(2, *plane.shape[1:])], p), expected)
+
+
+def test_half_precision_planes_are_looked_up_at_full_precision_places():
+    plane, p = random_planes()[0].bfloat16(), random_points(9)
+    found = look_up_planes([plane], p)
+    assert found.dtype == torch.float32
+    assert_close(found, look_up_planes([plane.float()], p))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes"),
+    [
+        ("convolution", [(2, 3, 4, 4, 3), (2, 3, 8, 8, 2)]),
+        ("quadtree", [(2, 3, 2, 2, 2, 2, 3), (2, 3, 2, 2, 2, 2, 2, 2, 2)]),
+    ],
+)
+def test_views_of_a_plane_decoder_do_not_mix(kind: str, shapes: list[tuple[int, ...]]):
     torch.manual_seed(0)
-    decoder = PlaneDecoder(5, [4, 8], [3, 2])
+    decoder = PLANE_DECODERS[kind](5, [4, 8], [3, 2])
     numbers = torch.randn(2, 5)
     before = [plane.clone() for plane in decoder(numbers)]
-    assert [tuple(plane.shape) for plane in before] == [(2, 3, 3, 4, 4), (2, 3, 2, 8, 8)]
+    assert [tuple(plane.shape) for plane in before] == shapes
     with torch.no_grad():  # the linear map's part for the second view
         decoder.from_numbers.weight.view(3, -1)[1] += 1
     for old, new in zip(before, decoder(numbers), strict=True):
@@ -58,6 +112,30 @@ def test_views_of_a_plane_decoder_do_not_mix():
         assert (old[:, 1] - new[:, 1]).abs().max() > 1e-3
 
 
-def test_sizes_that_do_not_fit_are_told():
+def test_a_quadtree_is_a_transposed_convolution_with_kernel_2():
+    torch.manual_seed(0)
+    decoder = PLANE_DECODERS["quadtree"](5, [4, 8], [3, 2])
+    numbers = torch.randn(2, 5)
+    level = decoder.from_numbers(numbers).view(2, 3, 2, 2, 3).permute(0, 1, 4, 2, 3).flatten(1, 2)
+    for split, plane in zip(decoder.upsamplers, decoder(numbers), strict=True):
+        kernel = split.weight.flatten(0, 1).unflatten(1, (2, 2, -1)).permute(0, 3, 1, 2)  # (3 C, C', 2, 2)
+        level = F.conv_transpose2d(F.silu(level), kernel, stride=2, groups=3)
+        bias = split.bias.view(3, 2, 2, -1).permute(0, 3, 1, 2).flatten(0, 1)  # (3 C', 2, 2)
+        level = level + bias.repeat(1, *[side // 2 for side in level.shape[2:]])
+        assert_close(joined(plane), level.unflatten(1, (3, -1)).permute(0, 1, 3, 4, 2))
+
+
+def test_convolutions_are_grouped_by_view():
+    torch.manual_seed(0)
+    decoder = PLANE_DECODERS["convolution"](5, [4, 8], [3, 2])
+    numbers = torch.randn(2, 5)
+    level = decoder.from_numbers(numbers).view(2, 9, 2, 2)
+    for upsample, plane in zip(decoder.upsamplers, decoder(numbers), strict=True):
+        level = F.conv_transpose2d(F.silu(level), upsample.weight, upsample.bias, stride=2, padding=1, groups=3)
+        assert_close(plane, level.unflatten(1, (3, -1)).movedim(2, 4))
+
+
+@pytest.mark.parametrize("kind", PLANE_DECODERS)
+def test_sizes_that_do_not_fit_are_told(kind: str):
     with pytest.raises(UserError, match=r"plane_resolution \[4, 6\] with plane_channels \[3, 2\]"):
-        PlaneDecoder(5, [4, 6], [3, 2])
+        PLANE_DECODERS[kind](5, [4, 6], [3, 2])

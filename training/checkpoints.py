@@ -22,6 +22,7 @@ from configs.files import atomic_path
 from configs.layout import ROOT, Experiment, absolute
 
 BEST = "best.tar"
+FORMER_OPTIONS = {"plane_decoder": "convolution"}  # of checkpoints from before the option was there
 _TIMED_NAME = re.compile(r"checkpoint_\d+h[:_]\d+m[:_]\d+s_([\d.]+)\.tar$")
 
 
@@ -118,6 +119,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read as a checkpoint ({reason}); is it complete?") from error
     if not isinstance(state, dict) or "model_state_dict" not in state:
         raise UserError(f"{path} holds no model_state_dict; a checkpoint of this project or of NDF is expected")
+    if "config" in state:
+        state["config"] = FORMER_OPTIONS | state["config"]
     return state
 
 

@@ -61,6 +61,13 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
     )
     group.add("--plane_channels", type=positive(int), nargs="*", default=[32, 16], help="channels of these planes")
     group.add(
+        "--plane_decoder",
+        choices=["quadtree", "convolution"],
+        default="quadtree",
+        help="vector: how planes are refined: each node split in 2 x 2 by a linear layer, several times as fast on a"
+        " CPU; or by transposed convolutions, as in checkpoints that do not say",
+    )
+    group.add(
         "--num_places",
         type=int,
         choices=[1, 7],
