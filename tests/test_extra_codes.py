@@ -215,6 +215,13 @@ def test_the_flow_is_trained_on_all_codes_and_says_so(own: Path, capsys: pytest.
     assert "already trained: 20 steps on 7 shapes of the split and 3 extra ones" in capsys.readouterr().out
 
 
+def test_the_nll_of_training_codes_is_of_a_share_of_many(own: Path, monkeypatch: pytest.MonkeyPatch):
+    train_flow(cars(own, 4))
+    every = FlowTrainer(cars(own, 4)).plain_codes
+    monkeypatch.setattr("training.flow_trainer.MOST_TRAIN_CODES", 5)
+    assert torch.equal(FlowTrainer(cars(own, 4)).plain_codes, every[::3])
+
+
 def test_other_extra_shapes_than_the_flows_are_refused_before_codes_are_replaced(own: Path):
     train_flow(cars(own, 2))
     arguments = ["--config", str(own / "config.txt"), "--device", "cpu"]
