@@ -12,8 +12,10 @@ def main(argv: list[str] | None = None) -> int:
         )
 
     from configs.devices import pick_device
+    from dataprocessing.extra_shapes import find_extras
     from training.checkpoints import ndf_checkpoint_path
-    from training.flow_trainer import FlowTrainer
+    from training.extra_codes import encode_extras
+    from training.flow_trainer import FlowTrainer, check_extras_before_encoding
     from training.ndf_trainer import load_frozen_ndf
     from training.shape_samples import split_folders
     from training.stored_codes import encode_splits
@@ -22,7 +24,10 @@ def main(argv: list[str] | None = None) -> int:
     checkpoint = ndf_checkpoint_path(cfg)
     ndf = load_frozen_ndf(checkpoint, cfg, device)
     folders = split_folders(cfg, needed=("train", "val"))
+    extras = find_extras(cfg, folders)
+    check_extras_before_encoding(cfg, [source.facts for source in extras])
     encode_splits(ndf, checkpoint, folders, cfg, device)
+    encode_extras(ndf, checkpoint, extras, cfg, device)
     return FlowTrainer(cfg).train()
 
 

@@ -10,6 +10,7 @@ from configs.cores import num_workers
 from configs.errors import UserError, run
 from configs.files import write_text
 from configs.layout import DEMO_PARAMETERS, absolute
+from dataprocessing.shapes import MODEL_FOLDER, demo_car_name
 
 MESH = "model_normalized.obj"
 
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def car_folder(cfg: Namespace, index: int) -> Path:
     """The folder of a car's files; its name carries seed and index."""
-    return absolute(cfg.data_dir) / f"demo_s{cfg.demo_seed}_{index:05d}" / "models"
+    return absolute(cfg.data_dir) / demo_car_name(cfg.demo_seed, index) / MODEL_FOLDER
 
 
 def is_finished(folder: Path) -> bool:

@@ -3,8 +3,9 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
@@ -23,12 +24,38 @@ def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int
     if workers <= 1:
         yield from (function(*task) for task in tasks)
         return
+    with _executor(workers) as executor:
+        for future in as_completed([executor.submit(function, *task) for task in tasks]):
+            yield future.result()
+
+
+def run_in_order(
+    function: Callable[..., Any], tasks: Iterable[tuple], workers: int, ahead: int = 256
+) -> Generator[Any, None, None]:
+    """Yield function(*task) for each task, in the order of the tasks; otherwise as `run_tasks`.
+
+    At most `ahead` tasks are begun before their results are asked for, so that many large results never are in memory.
+    """
+    if workers <= 1:
+        yield from (function(*task) for task in tasks)
+        return
+    with _executor(workers) as executor:
+        begun: deque[Future] = deque()
+        for task in tasks:
+            begun.append(executor.submit(function, *task))
+            if len(begun) >= ahead:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+
+
+@contextmanager
+def _executor(workers: int) -> Iterator[ProcessPoolExecutor]:
     with _one_thread_each():
         # spawned, not forked: a fork of a process with threads (tqdm's, Open3D's) may hang
         executor = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
         try:
-            for future in as_completed([executor.submit(function, *task) for task in tasks]):
-                yield future.result()
+            yield executor
         except BrokenProcessPool as error:
             raise UserError(
                 "a worker process was killed, perhaps for lack of memory; finished files are kept: run the same"

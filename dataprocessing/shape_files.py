@@ -17,8 +17,7 @@ from dataprocessing.gaps import gap_candidates, gap_indices
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.seeds import generator
 from dataprocessing.shapes import expected_files, samples_per_file, shape_name
-from dataprocessing.surface import sample_surface
-from dataprocessing.voxelized_pointcloud_sampling import voxelized_arrays
+from dataprocessing.voxelized_pointcloud_sampling import input_points, voxelized_arrays
 
 
 @dataclass
@@ -76,7 +75,7 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> N
         elif name in sigma_of:
             clouds[name] = boundary_points(mesh, sigma_of[name], wanted[name], rng)
         else:
-            points = sample_surface(mesh, cfg.num_points, rng).astype(np.float32)
+            points = input_points(mesh, name_of_shape, cfg)
             arrays = voxelized_arrays(points, cfg.input_res, cfg.bb_min, cfg.bb_max)
             write_npz(folder / name, compressed=True, **arrays)  # the occupancy of 256^3 is 2 MB of zeros else
     if not clouds:

@@ -20,6 +20,10 @@ def shape_name(folder: Path | str) -> str:
     return parts[-2] if len(parts) > 1 and parts[-1] == MODEL_FOLDER else parts[-1]
 
 
+def demo_car_name(seed: int, index: int) -> str:
+    return f"demo_s{seed}_{index:05d}"
+
+
 def find_meshes(cfg: Namespace) -> list[Path]:
     """The mesh files that data_dir + input_data_glob names, sorted.
 

@@ -1,8 +1,23 @@
 """The network's input: surface points of a shape, as the nodes of a grid nearest to them."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
+
+from configs.layout import voxelized_point_cloud
+from dataprocessing.mesh_io import Mesh
+from dataprocessing.seeds import generator
+from dataprocessing.surface import sample_surface
+
+
+def input_points(mesh: Mesh, shape: str, cfg: Namespace) -> np.ndarray:
+    """The points of a shape's voxelized cloud, (num_points, 3) float32, mesh units, from its scaled mesh.
+
+    They depend on the mesh, cfg.seed, the shape's name, num_points and input_res only.
+    """
+    rng = generator(cfg.seed, shape, voxelized_point_cloud(cfg.input_res, cfg.num_points))
+    return sample_surface(mesh, cfg.num_points, rng).astype(np.float32)
 
 
 def voxelize(points: np.ndarray, res: int, bb_min: float, bb_max: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from configs.errors import UserError
 from generation.latents import MOST_CODES_AT_A_TIME, draw_latents, whitened
 from generation.networks import Networks
 from generation.random_streams import GAUSSIAN_STREAMS, NEIGHBOUR_STREAMS, random_stream
-from training.stored_codes import StoredCodes, load_codes
+from training.stored_codes import StoredCodes, load_flow_codes
 
 NUM_NEIGHBOURS = 3
 SHARES = (0.3, 0.7)  # of the second code in a mixture, which then copies neither
@@ -38,9 +38,10 @@ def gaussian_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
 def neighbour_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
     """The second baseline: a random training code interpolated with one of its nearest, in whitened space.
 
+    It has the codes that the flow was trained on, those of extra shapes too, so that the two differ in nothing else.
     first: number of the first shape, as in `gaussian_codes`. Returns (num, *code_shape).
     """
-    training = load_codes(networks.cfg, "train")
+    training = load_flow_codes(networks.cfg)
     codes = []
     for a, b, share in draw_mixtures(networks, training, num, first):
         w = whitened(networks, training.codes[[a, b]]).view(2, *networks.flow.code_shape)

@@ -26,7 +26,7 @@ from generation.networks import Networks
 from generation.random_streams import MAX_SETS, SET_STRIDE
 from generation.shapes import sampled_codes
 from training.checkpoints import fingerprint
-from training.stored_codes import load_codes
+from training.stored_codes import flow_codes_sha256, load_codes
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def sampled_recipes(networks: Networks, num: int) -> dict[str, list[SetRecipe]]:
     cfg = networks.cfg
     if cfg.num_sample_sets > MAX_SETS:
         raise UserError(f"num_sample_sets is {cfg.num_sample_sets}, at most {MAX_SETS} expected; lower it")
-    training_codes = fingerprint(networks.experiment.codes / "train.json")
+    training_codes = flow_codes_sha256(cfg)
     own_facts = {
         "flow": {"temperature": cfg.temperature},
         "gaussian": {},

@@ -84,6 +84,10 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
             "uniform_ratio = 0.8",
             "uniform_ratio 0.8 and gap_ratio 0.2 leave no share of a batch",
         ),
+        (
+            "extra_demo_cars = 9\nextra_demo_seed = 3\ndemo_seed = 3",
+            "extra_demo_seed is 3, as demo_seed",
+        ),
         ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),
     ],
 )

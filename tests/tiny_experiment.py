@@ -20,10 +20,12 @@ from configs.layout import (
     boundary_samples,
     voxelized_point_cloud,
 )
+from dataprocessing.extra_shapes import find_extras
 from models.occupancy import occupancy_from_points, to_grid_coords
 from models.shape_codes import build_ndf
 from training.checkpoints import ndf_checkpoint_path, save_checkpoint
-from training.flow_trainer import FlowTrainer
+from training.extra_codes import encode_extras
+from training.flow_trainer import FlowTrainer, check_extras_before_encoding
 from training.ndf_trainer import load_frozen_ndf
 from training.shape_samples import read_input_cloud, split_folders
 from training.stored_codes import encode_splits
@@ -97,6 +99,9 @@ def save_random_ndf(cfg: Namespace, seed: int = 1) -> None:
 def train_flow(cfg: Namespace) -> None:
     """What train_rnvp.py does."""
     device, checkpoint = pick_device(cfg), ndf_checkpoint_path(cfg)
-    ndf = load_frozen_ndf(checkpoint, cfg, device)
-    encode_splits(ndf, checkpoint, split_folders(cfg), cfg, device)
+    ndf, folders = load_frozen_ndf(checkpoint, cfg, device), split_folders(cfg)
+    extras = find_extras(cfg, folders)
+    check_extras_before_encoding(cfg, [source.facts for source in extras])
+    encode_splits(ndf, checkpoint, folders, cfg, device)
+    encode_extras(ndf, checkpoint, extras, cfg, device)
     FlowTrainer(cfg).train()

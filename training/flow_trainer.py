@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +12,10 @@ from tqdm import tqdm
 from configs.devices import pick_device
 from configs.errors import UserError
 from configs.layout import Experiment
+from dataprocessing.extra_shapes import describe
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
-from training.checkpoints import check_same_options, load_checkpoint, load_weights
-from training.stored_codes import load_codes, read_index
+from training.checkpoints import check_same_options, latest_checkpoint, load_checkpoint, load_weights
+from training.stored_codes import EXTRA, has_extra, load_codes, load_flow_codes, read_index
 from training.training_run import (
     EXIT_STOPPED,
     AveragedWeights,
@@ -25,6 +27,7 @@ from training.training_run import (
 )
 
 WEIGHT_DECAY = 1e-2
+MOST_TRAIN_CODES = 4096  # training codes whose NLL is told at each validation
 VALIDATION_DRAWS = 8  # noise draws per validation code: their mean is stable enough to compare steps
 
 
@@ -35,9 +38,11 @@ class FlowTrainer:
         self.cfg, self.experiment = cfg, Experiment(cfg)
         self.device = pick_device(cfg)
         self.noise = cfg.flow_noise
-        train, val = load_codes(cfg, "train"), load_codes(cfg, "val").one_per_shape()
+        train, val = load_flow_codes(cfg), load_codes(cfg, "val").one_per_shape()
         self.train_codes, self.val_codes = train.tensor().to(self.device), val.tensor().to(self.device)
-        self.plain_codes = train.one_per_shape().tensor().to(self.device)
+        plain = train.plain_indices()
+        self.plain_codes = self.train_codes[plain[:: -(-len(plain) // MOST_TRAIN_CODES)]]
+        self.trained_on = self._trained_on(len(plain))
         torch.manual_seed(cfg.seed)
         flow = build_flow(cfg.code_kind, tuple(self.train_codes.shape[1:]), **flow_options(vars(cfg)))
         flow.fit_whitening(self.train_codes.cpu(), self.noise)
@@ -48,7 +53,14 @@ class FlowTrainer:
         self.ndf_sha256 = read_index(self.experiment.codes, "train")["sha256"]
         if state := self.run.resume(("code_kind", *FLOW_OPTIONS)):
             check_same_ndf(state["ndf_sha256"], self.ndf_sha256, f"the flow in {self.run.folder}")
+            check_same_extras(state, self.trained_on["sources"], self.run.folder)
             self.average.model.load_state_dict(state["ema_state_dict"])
+
+    def _trained_on(self, num_shapes: int) -> dict[str, Any]:
+        """For the checkpoint: the numbers of shapes of the split and beyond it, and where the latter come from."""
+        index = read_index(self.experiment.codes, EXTRA) if has_extra(self.cfg) else {}
+        num_extra = index.get("num_shapes", 0)
+        return {"train": num_shapes - num_extra, "extra": num_extra, "sources": index.get("sources", [])}
 
     @property
     def finished(self) -> bool:
@@ -58,10 +70,15 @@ class FlowTrainer:
     def train(self) -> int:
         """Train until the last step or early stopping. Returns 0, or EXIT_STOPPED if asked to stop."""
         run, stop = self.run, StopRequest()
+        shapes = f"{self.trained_on['train']} shapes of the split and {self.trained_on['extra']} extra ones"
         if self.finished:
-            print(f"already trained: {run.step} steps, best validation NLL {run.best:.4f} nats/dim in {run.folder}")
+            print(
+                f"already trained: {run.step} steps on {shapes}, best validation NLL {run.best:.4f} nats/dim in"
+                f" {run.folder}"
+            )
             return 0
         record_config(self.cfg, "train_rnvp")
+        print(f"training on {shapes}: {len(self.train_codes)} codes")
         above = int((self.flow.noise_sd(self.noise) < 1).sum())
         entries = "principal directions" if self.cfg.code_kind == "vector" else "numbers"
         print(
@@ -116,6 +133,7 @@ class FlowTrainer:
             nll_nats_per_dim=values,
             flow_noise=self.noise,
             ndf_sha256=self.ndf_sha256,
+            trained_on=self.trained_on,
         )
         tqdm.write(
             f"RealNVP step {self.run.step}, {self.run.seconds / 60:.1f} min, NLL in nats/dim: "
@@ -145,6 +163,26 @@ def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str) -> None:
             f"{what}: of another NDF checkpoint (it has been trained further, or --ndf_checkpoint names another);"
             " delete the folder of the flow's checkpoints and run train_rnvp.py again"
         )
+
+
+def check_same_extras(state: dict[str, Any], sources: list[dict[str, Any]], folder: Path) -> None:
+    """Raise UserError if the flow of a checkpoint in `folder` was trained on other extra shapes than `sources`.
+
+    Checkpoints of earlier versions do not say; their flows were trained on none.
+    """
+    found = state.get("trained_on", {}).get("sources", [])
+    if found != sources:
+        raise UserError(
+            f"the flow in {folder} was trained on other codes: {describe(found)} beside the split's shapes, now"
+            f" {describe(sources)}; delete that folder to train it again, or set the options extra_... as they were"
+        )
+
+
+def check_extras_before_encoding(cfg: Namespace, sources: list[dict[str, Any]]) -> None:
+    """`check_same_extras` for the latest flow of the experiment, if it has one: before its codes are replaced."""
+    folder = Experiment(cfg).rnvp_checkpoints
+    if path := latest_checkpoint(folder):
+        check_same_extras(load_checkpoint(path), sources, folder)
 
 
 def load_flow(

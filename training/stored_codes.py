@@ -2,7 +2,8 @@
 
 `codes/{train,val,test}.npy` hold the codes (S, *code_shape), float32; `codes/{...}.json` record the shape of each code,
 whether it is mirrored, which draw of the input points it encodes, and the checkpoint of the encoder. Validation and
-test shapes have one code each; training shapes also have mirrored codes and further draws.
+test shapes have one code each; training shapes also have mirrored codes and further draws. `codes/extra.*` hold codes
+of shapes beyond the split's, if there are any, for the flow alone (`training/extra_codes.py`).
 """
 
 import json
@@ -29,6 +30,7 @@ from training.network_input import network_input
 from training.shape_samples import read_input_cloud
 
 SPLITS = ("train", "val", "test")
+EXTRA = "extra"
 
 
 @dataclass
@@ -36,7 +38,7 @@ class StoredCodes:
     """codes: (S, *code_shape) float32, memory-mapped; rows: what each code encodes."""
 
     codes: np.ndarray
-    rows: list[dict[str, Any]]  # name, folder, mirrored, draw
+    rows: list[dict[str, Any]]  # name, folder (not of extra shapes, which leave no files), mirrored, draw
 
     def tensor(self) -> torch.Tensor:
         return torch.from_numpy(np.array(self.codes))
@@ -59,6 +61,27 @@ def load_codes(cfg: Namespace, split: str) -> StoredCodes:
     return StoredCodes(np.load(folder / f"{split}.npy", mmap_mode="r"), read_index(folder, split)["rows"])
 
 
+def has_extra(cfg: Namespace) -> bool:
+    """Whether step 4 has encoded shapes beyond those of the split."""
+    codes: Path = Experiment(cfg).codes
+    return (codes / f"{EXTRA}.json").is_file()
+
+
+def load_flow_codes(cfg: Namespace) -> StoredCodes:
+    """All codes that the flow is trained on: those of the training split, then those of extra shapes, if any."""
+    train = load_codes(cfg, "train")
+    if not has_extra(cfg):
+        return train
+    extra = load_codes(cfg, EXTRA)
+    return StoredCodes(np.concatenate([train.codes, extra.codes]), train.rows + extra.rows)
+
+
+def flow_codes_sha256(cfg: Namespace) -> str:
+    """What `load_flow_codes` gives, as one text that changes with it."""
+    splits = ("train", EXTRA) if has_extra(cfg) else ("train",)
+    return "+".join(fingerprint(Experiment(cfg).codes / f"{split}.json") for split in splits)
+
+
 def read_index(folder: Path, split: str) -> dict[str, Any]:
     index: dict[str, Any] = json.loads((folder / f"{split}.json").read_text())
     return index
@@ -75,15 +98,20 @@ def encode_splits(
         index = {**source, "code_kind": model.code_kind, "code_shape": list(model.code_shape), "rows": rows}
         if (destination / f"{split}.json").is_file() and read_index(destination, split) == index:
             continue
-        (destination / f"{split}.json").unlink(missing_ok=True)  # never leave an index beside other codes
-        with atomic_path(destination / f"{split}.npy") as spare, open(spare, "wb") as file:
-            # Written sequentially, not through a memory map, which kills the process when the disk is full.
-            header = {"descr": "<f4", "fortran_order": False, "shape": (len(rows), *model.code_shape)}
-            np.lib.format.write_array_header_1_0(file, header)
-            clouds = (input_cloud(row, cfg) for row in rows)
-            for codes in encode_batches(model, clouds, len(rows), cfg, device, split):
-                file.write(codes.astype("<f4").tobytes())
-        write_json(destination / f"{split}.json", index)
+        clouds = (input_cloud(row, cfg) for row in rows)
+        write_codes(destination, split, encode_batches(model, clouds, len(rows), cfg, device, split), index)
+
+
+def write_codes(folder: Path, split: str, batches: Iterable[np.ndarray], index: dict[str, Any]) -> None:
+    """Write the codes of batches (B, *code_shape), one for each of index["rows"], and their index."""
+    (folder / f"{split}.json").unlink(missing_ok=True)  # never leave an index beside other codes
+    with atomic_path(folder / f"{split}.npy") as spare, open(spare, "wb") as file:
+        # Written sequentially, not through a memory map, which kills the process when the disk is full.
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(index["rows"]), *index["code_shape"])}
+        np.lib.format.write_array_header_1_0(file, header)
+        for codes in batches:
+            file.write(codes.astype("<f4").tobytes())
+    write_json(folder / f"{split}.json", index)
 
 
 def rows_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, Any]]:

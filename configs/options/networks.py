@@ -185,6 +185,37 @@ def _add_codes(group: argparse._ArgumentGroup) -> None:
         help="codes per training shape, each from another draw of its input points; the first is the stored draw",
     )
     group.add("--code_mirror", type=boolean, default=True, help="add the codes of the mirrored training shapes")
+    group.add(
+        "--extra_demo_cars",
+        type=not_negative(int),
+        default=0,
+        help="demo cars that the flow is trained on beside the training shapes; they are made in memory",
+    )
+    group.add(
+        "--extra_demo_seed",
+        type=not_negative(int),
+        default=1000,
+        help="their demo_seed: another than that of any car of the data, above all of the test cars",
+    )
+    group.add(
+        "--extra_data_dir",
+        default=None,
+        help="folder of more meshes that the flow is trained on; they need no preprocessing, and are left out where"
+        " the split has a shape of that name",
+    )
+    group.add(
+        "--extra_data_glob",
+        default="/*/models/model_normalized.obj",
+        help="pattern of these meshes, appended to extra_data_dir",
+    )
+
+
+def _check_codes(cfg: Namespace) -> None:
+    if cfg.extra_demo_cars and cfg.extra_demo_seed == cfg.demo_seed:
+        raise UserError(
+            f"extra_demo_seed is {cfg.extra_demo_seed}, as demo_seed: the extra cars would be those of the data,"
+            " held-out ones too; give another extra_demo_seed"
+        )
 
 
 def _add_flow(group: argparse._ArgumentGroup) -> None:
@@ -228,5 +259,5 @@ def _check_flow(cfg: Namespace) -> None:
 NETWORK = Group("NDF network and shape codes", "the architecture: fixed once trained", _add_network, _check_network)
 TRAINING = Group("training", "read by both trainings", _add_training)
 NDF_TRAINING = Group("NDF training", "losses and batches of train_ndf.py", _add_ndf_training, _check_ndf_training)
-CODES = Group("codes", "which codes the flow is trained on", _add_codes)
+CODES = Group("codes", "which codes the flow is trained on", _add_codes, _check_codes)
 FLOW = Group("flow", "the RealNVP and its training", _add_flow, _check_flow)

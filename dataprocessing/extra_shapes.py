@@ -1,0 +1,123 @@
+"""Shapes beyond those of the split, for the flow alone: which they are, and their input clouds, made in memory.
+
+Nothing of them is written: a shape code needs only surface points, no distances.
+"""
+
+import hashlib
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from configs.errors import UserError
+from configs.layout import absolute
+from dataprocessing.convert_to_scaled_off import scale_mesh
+from dataprocessing.demo_cars.car import make_car
+from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
+from dataprocessing.shapes import demo_car_name, shape_name
+from dataprocessing.voxelized_pointcloud_sampling import input_points
+
+
+class ExtraShape(NamedTuple):
+    """The mesh of a file, or, without one, demo car number `number` of seed `demo_seed`."""
+
+    name: str
+    mesh: str = ""  # absolute path
+    demo_seed: int = 0
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class ExtraSource:
+    """Where extra shapes come from. name: of its files; facts: what decides its shapes, as plain values."""
+
+    name: str
+    facts: dict[str, Any]
+    shapes: list[ExtraShape]
+
+
+def find_extras(cfg: Namespace, split: dict[str, list[Path]]) -> list[ExtraSource]:
+    """The sources that the options extra_... name, demo cars first; none by default.
+
+    split: folders of the shapes of each part. Raises UserError if demo cars of the same seed are among them, and if
+    there are no meshes, or two of one name.
+    """
+    names = {shape_name(folder) for folders in split.values() for folder in folders}
+    sources = []
+    if cfg.extra_demo_cars:
+        sources.append(demo_source(cfg.extra_demo_cars, cfg.extra_demo_seed, names))
+    if cfg.extra_data_dir:
+        sources.append(mesh_source(cfg.extra_data_dir, cfg.extra_data_glob, names))
+    return sources
+
+
+def demo_source(count: int, seed: int, names: set[str]) -> ExtraSource:
+    """names: of the shapes of the split."""
+    prefix = demo_car_name(seed, 0).rpartition("_")[0] + "_"
+    if taken := sorted(name for name in names if name.startswith(prefix)):
+        raise UserError(
+            f"the split has demo cars of seed {seed}, such as {taken[0]}: they may not be extra cars too; give another"
+            " extra_demo_seed"
+        )
+    shapes = [ExtraShape(demo_car_name(seed, i), demo_seed=seed, number=i) for i in range(count)]
+    return ExtraSource(f"demo_s{seed}", {"demo_cars": count, "demo_seed": seed}, shapes)
+
+
+def mesh_source(folder: str, pattern: str, names: set[str]) -> ExtraSource:
+    """Meshes are named by their folders, as in preprocessing; those in `folder` itself by their files.
+
+    names: of the shapes of the split; meshes of these names are left out.
+    """
+    root = absolute(folder)
+    if not root.is_dir():
+        raise UserError(f"no extra_data_dir {root}; give the folder of the extra meshes")
+    paths = sorted(path for path in root.glob(pattern.strip("/") or "*") if path.is_file())
+    at_place: dict[Path, Path] = {}
+    for path in paths:
+        other = at_place.setdefault(path.with_suffix("") if path.parent == root else path.parent, path)
+        if other != path:
+            raise UserError(
+                f"{other} and {path} would have one name; set extra_data_glob to one of them, or give each mesh a"
+                " folder of its own"
+            )
+    named = [(path.stem if path.parent == root else shape_name(path.parent), path) for path in paths]
+    shapes = [ExtraShape(name, str(path)) for name, path in named if name not in names]
+    if not shapes:
+        found = f"all {len(paths)} meshes have names of the split" if paths else "no file matches"
+        raise UserError(f"{found} in extra_data_dir {root}, extra_data_glob {pattern!r}; 1 or more others expected")
+    relative = [Path(shape.mesh).relative_to(root).as_posix() for shape in shapes]
+    facts = {"folder": folder, "pattern": pattern, "meshes": len(shapes), "sha256": _digest(relative)}
+    return ExtraSource("meshes", facts, shapes)
+
+
+def describe(all_facts: list[dict[str, Any]]) -> str:
+    """The facts of sources in a few words: "5000 demo cars of seed 1000"."""
+    words = [
+        f"{facts['demo_cars']} demo cars of seed {facts['demo_seed']}"
+        if "demo_cars" in facts
+        else f"{facts['meshes']} meshes of {facts['folder']} ({facts['pattern']}, {facts['sha256'][:8]})"
+        for facts in all_facts
+    ]
+    return " and ".join(words) or "no extra shapes"
+
+
+def extra_cloud(shape: ExtraShape, cfg: Namespace) -> np.ndarray | str:
+    """The input cloud that preprocessing would make of a shape, (num_points, 3) float32, mesh units.
+
+    For a mesh file that cannot be used, a line that says why.
+    """
+    if not shape.mesh:
+        vertices, faces, _ = make_car(shape.demo_seed, shape.number)
+        return input_points(scale_mesh(Mesh(vertices, faces)), shape.name, cfg)
+    try:
+        return input_points(scale_mesh(load_mesh(shape.mesh)), shape.name, cfg)
+    except MeshError as error:
+        return str(error)
+    except Exception as error:  # one odd mesh of thousands must not end the run
+        return f"{type(error).__name__}: {error}"
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,263 @@
+"""Codes of extra shapes: those that steps 0 and 1 would lead to, the same after any interruption, used by the flow."""
+
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from tiny_experiment import tiny_config, train_flow
+
+import train_rnvp
+from configs.errors import UserError
+from configs.layout import Experiment, voxelized_point_cloud
+from dataprocessing import make_demo_cars
+from dataprocessing.convert_to_scaled_off import scale_mesh
+from dataprocessing.extra_shapes import find_extras
+from dataprocessing.mesh_io import load_mesh
+from dataprocessing.shape_files import write_files
+from evaluation.baselines import draw_mixtures, neighbour_codes
+from evaluation.sample_sets import sampled_recipes
+from generation.networks import Networks
+from training import extra_codes
+from training.checkpoints import best_checkpoint, latest_checkpoint, load_checkpoint, ndf_checkpoint_path, write_state
+from training.extra_codes import encode_extras
+from training.flow_trainer import FlowTrainer, check_extras_before_encoding
+from training.ndf_trainer import load_frozen_ndf
+from training.shape_samples import split_folders
+from training.stored_codes import (
+    EXTRA,
+    StoredCodes,
+    encode_clouds,
+    flow_codes_sha256,
+    has_extra,
+    input_cloud,
+    load_codes,
+    load_flow_codes,
+    read_index,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def own(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the tiny experiment without its flow; parts of two shapes."""
+    shutil.copytree(root, tmp_path / "own")
+    for path in Experiment(tiny_config(tmp_path / "own")).rnvp_checkpoints.iterdir():
+        path.unlink()
+    monkeypatch.setattr(extra_codes, "PART", 2)
+    return tmp_path / "own"
+
+
+def encode(cfg: Namespace) -> StoredCodes:
+    path = ndf_checkpoint_path(cfg)
+    encode_extras(load_frozen_ndf(path, cfg, CPU), path, find_extras(cfg, split_folders(cfg)), cfg, CPU)
+    return load_codes(cfg, EXTRA)
+
+
+def parts(cfg: Namespace) -> dict[str, int]:
+    """When each part was written."""
+    folder = Experiment(cfg).codes / "extra_parts"
+    return {path.name: path.stat().st_mtime_ns for path in sorted(folder.iterdir())}
+
+
+def cars(folder: Path, count: int, **options: object) -> Namespace:
+    return tiny_config(folder, extra_demo_cars=count, **options)
+
+
+def write_cars(folder: Path, cfg: Namespace) -> list[Path]:
+    """The extra cars as step 0 writes them, below `folder`; their folders."""
+    numbers = ["--demo_seed", str(cfg.extra_demo_seed), "--num_demo_cars", str(cfg.extra_demo_cars)]
+    make_demo_cars.main(
+        ["--config", cfg.config, "--data_dir", str(folder), "--num_cpus", "1", *numbers, "--extra_demo_cars", "0"]
+    )
+    return sorted(folder.glob("*/models"))
+
+
+def test_codes_are_those_of_cars_that_are_written_and_sampled(own: Path):
+    cfg = cars(own, 4)
+    stored = encode(cfg)
+    assert [(row["name"], row["mirrored"]) for row in stored.rows] == [
+        (f"demo_s1000_{i:05d}", mirrored) for i in range(4) for mirrored in (False, True)
+    ]
+    folders = write_cars(own / "written", cfg)
+    for folder in folders:
+        mesh = scale_mesh(load_mesh(folder / make_demo_cars.MESH))
+        write_files(mesh, folder, [voxelized_point_cloud(cfg.input_res, cfg.num_points)], cfg)
+    model = load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, CPU)
+    for k, mirrored in enumerate((False, True)):
+        clouds = [input_cloud({"folder": folder, "draw": 0, "mirrored": mirrored}, cfg) for folder in folders]
+        expected = [encode_clouds(model, np.stack(clouds[i : i + 2]), cfg, CPU).numpy() for i in (0, 2)]
+        assert_array_equal(stored.codes[k::2], np.concatenate(expected))
+    assert np.abs(stored.codes[::2] - stored.codes[1::2]).min(axis=0).max() > 1e-4  # mirroring is seen
+
+
+def test_meshes_on_disk_give_the_codes_of_the_same_cars_in_memory(own: Path):
+    cfg = cars(own, 3)
+    in_memory = encode(cfg).codes.copy()
+    write_cars(own / "more", cfg)
+    from_files = encode(tiny_config(own, extra_data_dir=own / "more"))
+    assert_array_equal(from_files.codes, in_memory)
+    assert {row["name"] for row in from_files.rows} == {f"demo_s1000_{i:05d}" for i in range(3)}
+
+
+def test_neither_order_nor_codes_depend_on_the_number_of_workers(own: Path):
+    alone = encode(cars(own, 5, num_cpus=1))
+    shutil.rmtree(Experiment(cars(own, 5)).codes / "extra_parts")
+    (Experiment(cars(own, 5)).codes / "extra.json").unlink()
+    threads = torch.get_num_threads()
+    together = encode(cars(own, 5, num_cpus=2))
+    assert torch.get_num_threads() == threads
+    assert_array_equal(together.codes, alone.codes)
+    assert together.rows == alone.rows
+
+
+def test_a_killed_run_loses_one_part_and_ends_with_the_same_codes(own: Path, monkeypatch: pytest.MonkeyPatch):
+    cfg = cars(own, 7, code_mirror=False)
+    whole = encode(cfg)
+    codes, rows, files = whole.codes.copy(), whole.rows, Experiment(cfg).codes
+    assert len(parts(cfg)) == 4
+    shutil.rmtree(files / "extra_parts")
+    for path in files.glob("extra.*"):
+        path.unlink()
+    plain, calls = extra_codes.encode_mirrored, []
+
+    def dies_in_the_third_part(*arguments: object) -> np.ndarray:
+        calls.append(0)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(extra_codes, "encode_mirrored", dies_in_the_third_part)
+    with pytest.raises(KeyboardInterrupt):
+        encode(cfg)
+    before = parts(cfg)
+    assert list(before) == ["demo_s1000_0000.npz", "demo_s1000_0001.npz"] and not has_extra(cfg)
+    resumed = encode(cfg)
+    assert_array_equal(resumed.codes, codes)
+    assert resumed.rows == rows and len(calls) == 5
+    assert before.items() <= parts(cfg).items()
+
+
+def test_a_damaged_part_is_made_again(own: Path):
+    cfg = cars(own, 4)
+    codes, before = encode(cfg).codes.copy(), parts(cfg)
+    path = Experiment(cfg).codes / "extra_parts" / "demo_s1000_0001.npz"
+    path.write_bytes(path.read_bytes()[:-30])
+    (Experiment(cfg).codes / "extra.json").unlink()
+    assert_array_equal(encode(cfg).codes, codes)
+    assert [name for name, time in parts(cfg).items() if time != before[name]] == [path.name]
+
+
+def test_more_cars_are_added_to_those_that_are_there(own: Path):
+    at_once = encode(cars(own, 6))
+    codes, rows, folder = at_once.codes.copy(), at_once.rows, Experiment(cars(own, 6)).codes
+    shutil.rmtree(folder / "extra_parts")
+    few = encode(cars(own, 3))
+    assert few.rows == rows[:6]
+    before = parts(cars(own, 3))
+    many = encode(cars(own, 6))
+    assert_array_equal(many.codes, codes)
+    assert many.rows == rows
+    after = parts(cars(own, 6))
+    assert len(after) == 3 and after["demo_s1000_0000.npz"] == before["demo_s1000_0000.npz"]
+    assert_array_equal(encode(cars(own, 4)).codes, codes[:8])  # fewer again: a part is left over
+    assert parts(cars(own, 6)) == after
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": 1}, {"code_mirror": False}, {"num_points": 54}, {"extra_demo_seed": 5}, {"bb_max": 0.6}]
+)
+def test_other_options_give_other_codes(own: Path, options: dict):
+    written = Experiment(cars(own, 2)).codes / "extra.npy"
+    encode(cars(own, 2))
+    before = written.read_bytes()
+    time = written.stat().st_mtime_ns
+    encode(cars(own, 2))
+    assert written.stat().st_mtime_ns == time
+    encode(cars(own, 2, **options))
+    assert written.read_bytes() != before
+
+
+def test_broken_meshes_are_reported_and_left_out(own: Path, capsys: pytest.CaptureFixture):
+    folders = write_cars(own / "more", cars(own, 4))
+    broken = folders[1] / make_demo_cars.MESH
+    broken.write_text("v 0 0 0\n")
+    cfg = tiny_config(own, extra_data_dir=own / "more")
+    stored = encode(cfg)
+    assert [row["name"] for row in stored.rows[::2]] == [f"demo_s1000_{i:05d}" for i in (0, 2, 3)]
+    text = capsys.readouterr().out
+    assert "3 encoded, 1 could not be used" in text and f"{broken}  no faces" in text
+    assert read_index(Experiment(cfg).codes, EXTRA)["failures"] == {str(broken): "no faces"}
+    for folder in folders:
+        (folder / make_demo_cars.MESH).write_text("")
+    shutil.rmtree(Experiment(cfg).codes / "extra_parts")
+    (Experiment(cfg).codes / "extra.json").unlink()
+    with pytest.raises(UserError, match="none of the extra meshes can be used"):
+        encode(cfg)
+
+
+def test_the_flow_is_trained_on_all_codes_and_says_so(own: Path, capsys: pytest.CaptureFixture):
+    cfg = cars(own, 3)
+    train_flow(cfg)
+    assert "training on 7 shapes of the split and 3 extra ones: 20 codes" in capsys.readouterr().out
+    trainer = FlowTrainer(cfg)
+    both = [load_codes(cfg, split).codes for split in ("train", EXTRA)]
+    assert_array_equal(trainer.train_codes.numpy(), np.concatenate(both))
+    assert len(trainer.plain_codes) == 10
+    state = load_checkpoint(latest_checkpoint(trainer.run.folder))
+    sources = [{"demo_cars": 3, "demo_seed": 1000}]
+    assert state["trained_on"] == {"train": 7, "extra": 3, "sources": sources}
+    assert trainer.train() == 0
+    assert "already trained: 20 steps on 7 shapes of the split and 3 extra ones" in capsys.readouterr().out
+
+
+def test_the_nll_of_training_codes_is_of_a_share_of_many(own: Path, monkeypatch: pytest.MonkeyPatch):
+    train_flow(cars(own, 4))
+    every = FlowTrainer(cars(own, 4)).plain_codes
+    monkeypatch.setattr("training.flow_trainer.MOST_TRAIN_CODES", 5)
+    assert torch.equal(FlowTrainer(cars(own, 4)).plain_codes, every[::3])
+
+
+def test_other_extra_shapes_than_the_flows_are_refused_before_codes_are_replaced(own: Path):
+    train_flow(cars(own, 2))
+    arguments = ["--config", str(own / "config.txt"), "--device", "cpu"]
+    for other, described in (("3", "3 demo cars of seed 1000"), ("0", "no extra shapes")):
+        with pytest.raises(UserError, match=f"trained on other codes: 2 demo cars of seed 1000 .* now {described};"):
+            train_rnvp.main([*arguments, "--extra_demo_cars", other])
+    assert len(load_codes(cars(own, 2), EXTRA).rows) == 4
+    shutil.rmtree(Experiment(cars(own, 2)).rnvp_checkpoints)
+    assert train_rnvp.main([*arguments, "--extra_demo_cars", "0"]) == 0
+    assert not has_extra(cars(own, 0))
+    assert load_flow_codes(cars(own, 0)).rows == load_codes(cars(own, 0), "train").rows
+
+
+def test_a_flow_of_an_earlier_version_was_trained_on_no_extra_shapes(own: Path):
+    train_flow(tiny_config(own))
+    folder = Experiment(tiny_config(own)).rnvp_checkpoints
+    for path in (best_checkpoint(folder), latest_checkpoint(folder)):
+        state = load_checkpoint(path)
+        assert state.pop("trained_on")["extra"] == 0
+        write_state(state, path)
+    assert FlowTrainer(tiny_config(own)).run.step == 20
+    check_extras_before_encoding(tiny_config(own), [])
+    encode(cars(own, 2))
+    with pytest.raises(UserError, match="trained on other codes: no extra shapes .* now 2 demo cars of seed 1000"):
+        FlowTrainer(tiny_config(own))
+
+
+def test_interpolated_neighbours_use_the_codes_of_the_flow(own: Path):
+    train_flow(cars(own, 2))
+    networks = Networks(cars(own, 2))
+    training = load_flow_codes(networks.cfg)
+    mixtures = draw_mixtures(networks, training, 60)
+    assert any(mixture.a >= 14 for mixture in mixtures) and any(mixture.b >= 14 for mixture in mixtures)
+    assert all(training.rows[a]["name"] != training.rows[b]["name"] for a, b, _ in mixtures)
+    assert neighbour_codes(networks, 3).shape == (3, 5)
+    with_extra = flow_codes_sha256(networks.cfg)
+    assert sampled_recipes(networks, 2)["neighbours"][0].facts["codes"] == with_extra
+    (networks.experiment.codes / "extra.json").unlink()
+    assert flow_codes_sha256(networks.cfg) == with_extra.split("+")[0]

@@ -1,0 +1,170 @@
+"""Codes of shapes beyond the split's, for the flow alone, encoded as fast as worker processes make their clouds.
+
+`codes/extra_parts` holds the codes of `PART` shapes in each file, written whole or not at all: a killed run loses one
+part at most, and more shapes of the same source are added to those that are there. `codes/extra.npy` and `extra.json`
+are all parts in one, in the format of the split's codes (`training/stored_codes.py`).
+"""
+
+import json
+import zipfile
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from configs.cores import num_workers
+from configs.errors import UserError
+from configs.files import write_npz
+from configs.layout import Experiment
+from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
+from dataprocessing.pool import run_in_order
+from dataprocessing.preprocess import print_failures
+from models.ndf import NDF
+from training.checkpoints import fingerprint
+from training.stored_codes import EXTRA, encode_clouds, has_extra, read_index, write_codes
+
+PART = 1000  # shapes
+SMALL_INPUT = 32  # nodes per axis
+Cloud = np.ndarray | str  # or why there is none
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of codes: its shapes, and what decides its content."""
+
+    path: Path
+    shapes: list[ExtraShape]
+    index: dict[str, Any]
+
+
+def encode_extras(
+    model: NDF, checkpoint: Path, sources: list[ExtraSource], cfg: Namespace, device: torch.device
+) -> None:
+    """Write the codes of the shapes of all sources, except parts that are on disk already; without sources, none.
+
+    Each shape has one code and, with code_mirror, that of its mirror image behind it. Broken meshes are reported and
+    left out. Raises UserError if no mesh can be used.
+    """
+    folder = Experiment(cfg).codes
+    common = common_index(model, checkpoint, cfg)
+    index = common | {"sources": [source.facts for source in sources]}
+    if sources and has_extra(cfg) and index.items() <= read_index(folder, EXTRA).items():
+        return
+    for name in (f"{EXTRA}.json", f"{EXTRA}.npy"):  # of other shapes or of another network
+        (folder / name).unlink(missing_ok=True)
+    if not sources:
+        return
+    parts = [part for source in sources for part in parts_of(source, common, folder)]
+    make_parts(model, [part for part in parts if not is_written(part)], cfg, device, sum(len(p.shapes) for p in parts))
+    failures = {name: reason for part in parts for name, reason in read_failures(part).items()}
+    used = [shape for part in parts for shape in part.shapes if identity(shape) not in failures]
+    print(f"extra shapes: {describe(index['sources'])}; {len(used)} encoded, {len(failures)} could not be used")
+    print_failures([(Path(mesh), reason) for mesh, reason in failures.items()])
+    if not used:
+        raise UserError("none of the extra meshes can be used, 1 or more expected; see the reasons above")
+    rows = [{"name": shape.name, "mirrored": mirrored, "draw": 0} for shape in used for mirrored in mirrors(cfg)]
+    index |= {"num_shapes": len(used), "failures": failures, "rows": rows}
+    write_codes(folder, EXTRA, (read_codes(part) for part in parts), index)
+
+
+def common_index(model: NDF, checkpoint: Path, cfg: Namespace) -> dict[str, Any]:
+    """What decides all extra codes beside their shapes."""
+    options = {name: getattr(cfg, name) for name in ("seed", "num_points", "input_res", "bb_min", "bb_max")}
+    network = {"sha256": fingerprint(checkpoint), "code_kind": model.code_kind, "code_shape": list(model.code_shape)}
+    return {**network, **options, "mirror": cfg.code_mirror}
+
+
+def parts_of(source: ExtraSource, common: dict[str, Any], folder: Path) -> Iterator[Part]:
+    for k, start in enumerate(range(0, len(source.shapes), PART)):
+        shapes = source.shapes[start : start + PART]
+        path = folder / f"{EXTRA}_parts" / f"{source.name}_{k:04d}.npz"
+        yield Part(path, shapes, common | {"shapes": [identity(shape) for shape in shapes]})
+
+
+def identity(shape: ExtraShape) -> str:
+    return shape.mesh or shape.name
+
+
+def make_parts(model: NDF, parts: list[Part], cfg: Namespace, device: torch.device, num_shapes: int) -> None:
+    """Encode parts and write each as soon as it is complete. num_shapes: with those of parts that are there."""
+    tasks = [(shape, cfg) for part in parts for shape in part.shapes]
+    workers = min(num_workers(cfg.num_cpus), len(tasks))
+    bar = tqdm(
+        total=num_shapes, initial=num_shapes - len(tasks), desc="encoding extra shapes", unit="shape", disable=None
+    )
+    clouds = run_in_order(extra_cloud, tasks, workers)
+    with bar, encoding_threads(cfg), closing(clouds):  # closed: Ctrl-C ends the workers
+        for part in parts:
+            write_part(model, part, islice(clouds, len(part.shapes)), cfg, device, bar)
+
+
+@contextmanager
+def encoding_threads(cfg: Namespace) -> Iterator[None]:
+    """One thread for a small encoder, whose threads would wait for each other on the cores that the workers use."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if cfg.input_res <= SMALL_INPUT else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def write_part(
+    model: NDF, part: Part, clouds: Iterable[Cloud], cfg: Namespace, device: torch.device, bar: tqdm
+) -> None:
+    failures = {}
+
+    def usable() -> Iterator[np.ndarray]:
+        for shape, cloud in zip(part.shapes, clouds, strict=True):
+            if isinstance(cloud, str):
+                failures[identity(shape)] = cloud
+            else:
+                yield cloud
+            bar.update()
+
+    whole = usable()
+    codes = [np.zeros((0, *model.code_shape), np.float32)]
+    while batch := list(islice(whole, cfg.batch_size)):
+        codes.append(encode_mirrored(model, np.stack(batch), cfg, device))
+    index, reasons = (np.array(json.dumps(value)) for value in (part.index, failures))
+    write_npz(part.path, codes=np.concatenate(codes), index=index, failures=reasons)
+
+
+def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torch.device) -> np.ndarray:
+    """Codes of clouds (B, n, 3): (B, *code_shape), or (2 B, *code_shape) with that of its mirror image behind each."""
+    found = []
+    for mirrored in mirrors(cfg):
+        turned = clouds * np.array([-1 if mirrored else 1, 1, 1], np.float32)
+        found.append(cast(torch.Tensor, encode_clouds(model, turned, cfg, device)).float().cpu().numpy())
+    return np.stack(found, axis=1).reshape(-1, *model.code_shape)
+
+
+def mirrors(cfg: Namespace) -> tuple[bool, ...]:
+    return (False, True) if cfg.code_mirror else (False,)
+
+
+def is_written(part: Part) -> bool:
+    """Whether the file of a part is there, undamaged, and of the same shapes, network and options."""
+    try:
+        with np.load(part.path, allow_pickle=False) as file:
+            return bool(str(file["index"]) == json.dumps(part.index))
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return False
+
+
+def read_failures(part: Part) -> dict[str, str]:
+    """The meshes of a part that could not be used, and why."""
+    with np.load(part.path, allow_pickle=False) as file:
+        return cast(dict[str, str], json.loads(str(file["failures"])))
+
+
+def read_codes(part: Part) -> np.ndarray:
+    with np.load(part.path, allow_pickle=False) as file:
+        return cast(np.ndarray, file["codes"])
