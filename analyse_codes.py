@@ -11,7 +11,7 @@ def main(argv: list[str] | None = None) -> int:
 
     tables, folder = analyse(cfg)
     print(tables)
-    print(f"results: {folder}/codes.json, codes.csv, codes.md and plots")
+    print(f"results: tables (.json, .csv, .md) and plots in {folder}")
     return 0
 
 

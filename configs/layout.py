@@ -11,6 +11,7 @@ GAP_SAMPLES = "gap_samples.npz"  # in openings
 DEMO_PARAMETERS = "parameters.json"
 RESULTS = "results"  # of evaluate.py: results.json, .csv, .md
 CODE_TABLE = "codes"  # of analyse_codes.py: codes.json, .csv, .md
+ATTRIBUTE_TABLE = "attributes"  # of its part of that name, likewise
 DENSE_POINT_CLOUD = "dense_point_cloud.npz"  # name as NDF's; a .ply of the same points may lie beside it
 
 

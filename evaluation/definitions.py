@@ -24,6 +24,11 @@ MEASURES = {
     "accuracy": "Mean squared distance from the points of a reconstruction to the nearest true point.",
     "completeness": "Mean squared distance from the true points to the nearest point of a reconstruction.",
     "f_score": "Harmonic mean of the shares of points nearer than the threshold to the other cloud, not squared.",
+    "normal_consistency": "Mean |cos| of the normal of each point and that of the nearest point of the other cloud,"
+    " both directions averaged; 1 is best. Occupancy Networks (Mescheder et al. 2019), section 4. The normals of both"
+    " clouds are those of the planes of the 16 nearest other points of each point.",
+    "thickness": "Root mean square distance of a set's points to these planes. Less is thinner; bends and sheets close"
+    " to each other count too: compare with the floor.",
     "nll": "Nats per dimension of whitened codes, with the noise of the flow's training.",
     "auroc": "Chance that a test shape has a higher log-likelihood than a shape of the set; ties count half.",
 }

@@ -19,7 +19,8 @@ from dataprocessing.mesh_io import load_mesh
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
 from evaluation.interior import RULE, interior_mask
-from evaluation.metrics import scores_from_distances
+from evaluation.metrics import LocalPlanes, agreement, local_planes, nearest_points, scores_from_distances
+from evaluation.metrics.normals import NEIGHBOURS, root_mean_square
 from evaluation.tables import Column
 from generation.cloud_files import Cloud, read_cloud
 from training.checkpoints import fingerprint, ndf_checkpoint_path
@@ -28,7 +29,9 @@ PARTS = ("whole", "interior", "exterior")
 INPUT, FLOOR = "input points", "floor: true surface drawn twice"
 SECOND_DRAW = 1_000_003  # added to the seed: a second draw of points from the same surface
 THRESHOLDS = (0.005, 0.01)
-MEASURES = ("chamfer_udf", "accuracy", "completeness", *(f"f_score_{threshold:g}" for threshold in THRESHOLDS))
+OF_DISTANCES = ("chamfer_udf", "accuracy", "completeness", *(f"f_score_{threshold:g}" for threshold in THRESHOLDS))
+OF_PLANES = ("normal_consistency", "thickness")
+MEASURES = OF_DISTANCES + OF_PLANES
 
 TITLE = "Reconstruction: test shapes against their true surface"
 COLUMNS = [
@@ -42,21 +45,26 @@ COLUMNS = [
     Column("accuracy_mean", "accuracy x1e4", ".4f", 1e4),
     Column("completeness_mean", "completeness x1e4", ".4f", 1e4),
     *(Column(f"f_score_{threshold:g}_mean", f"F {threshold:g}", ".4f") for threshold in THRESHOLDS),
+    Column("normal_consistency_mean", "normals", ".4f"),
+    Column("thickness_mean", "thickness x1e3", ".4f", 1e3),
 ]
 NOTE = (
     "Squared distances to the nearest point, the longest side is 1; accuracy: from the set's points to the true"
     " surface; completeness: from the true surface to the set; chamfer_udf: mean of both. F: harmonic mean of the"
-    f" shares nearer than the threshold. {RULE[0].upper()}{RULE[1:]}. Points: mean of the set's points in the part;"
-    " % of surface: the part's share of the true surface."
+    " shares nearer than the threshold. Normals: mean |cos| of the normals of nearest points, both directions, 1 is"
+    " best; thickness: root mean square distance of the set's points to their local planes; both from the planes of"
+    f" {NEIGHBOURS} neighbours, which are wider in a set of fewer points. {RULE[0].upper()}{RULE[1:]}. Points: mean of"
+    " the set's points in the part; % of surface: the part's share of the true surface."
 )
 
 
 class TrueSurface(NamedTuple):
-    """Points drawn from a test shape's surface, (N, 3) mesh units, whether each is interior (N,), and a search tree."""
+    """Points drawn from a test shape's surface, (N, 3) mesh units, whether each is interior (N,), tree and planes."""
 
     points: Cloud
     interior: NDArray[np.bool_]
     tree: cKDTree
+    planes: LocalPlanes | None
 
 
 def reconstruction_rows(cfg: Namespace, test_folders: Sequence[Path]) -> tuple[list[dict], list[dict]]:
@@ -98,44 +106,77 @@ def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Namespace) -> list[
 def true_surface(folder: Path, count: int, seed: int, workers: int = 1) -> TrueSurface:
     points = surface_points(folder, count, seed)
     interior = interior_mask(*load_mesh(folder / SCALED_MESH), points, num_threads=workers)
-    return TrueSurface(points, interior, cKDTree(points.astype(np.float64)))
+    tree = cKDTree(points.astype(np.float64))
+    return TrueSurface(points, interior, tree, planes_if_enough(tree, workers))
+
+
+def planes_if_enough(tree: cKDTree, workers: int) -> LocalPlanes | None:
+    """The local planes of a cloud; None if it has too few points for them."""
+    return local_planes(tree, workers) if tree.n > NEIGHBOURS else None
 
 
 def scores_by_part(cloud: Cloud, true: TrueSurface, workers: int = 1) -> dict[str, dict[str, Any]]:
     """`MEASURES` of a cloud (N, 3) for each of `PARTS`, with point counts, from one search in each direction.
 
     A point of the cloud belongs to the part of its nearest true point. Distances are to the nearest point of the other
-    cloud, whatever its part. All measures are None if the true surface lacks the part; if only the cloud lacks it,
-    accuracy and chamfer_udf are None and the F-scores 0.
+    cloud, whatever its part, and so are normals compared. All measures are None if the true surface lacks the part; if
+    only the cloud lacks it, the F-scores are 0 and all others but completeness None. Those of `OF_PLANES` are also None
+    for clouds of too few points.
     """
     tree = cKDTree(cloud.astype(np.float64))
-    accuracy, nearest = in_tree_order(tree, true.tree, workers)
-    completeness, _ = in_tree_order(true.tree, tree, workers)
+    accuracy, nearest = nearest_points(tree, true.tree, workers)
+    completeness, nearest_in_cloud = nearest_points(true.tree, tree, workers)
+    planes = compare_planes(planes_if_enough(tree, workers), true.planes, nearest, nearest_in_cloud)
     parts = {"whole": np.ones(len(true.points), bool), "interior": true.interior, "exterior": ~true.interior}
     rows = {}
     for part, mask in parts.items():
-        counts = {"points": int(mask[nearest].sum()), "true_points": int(mask.sum()), "true_share": float(mask.mean())}
-        rows[part] = {**counts, **part_scores(accuracy[mask[nearest]], completeness[mask])}
+        mine = mask[nearest]
+        counts = {"points": int(mine.sum()), "true_points": int(mask.sum()), "true_share": float(mask.mean())}
+        rows[part] = {**counts, **part_scores(accuracy[mine], completeness[mask]), **plane_scores(planes, mine, mask)}
     return rows
 
 
-def in_tree_order(source: cKDTree, target: cKDTree, workers: int) -> tuple[NDArray, NDArray]:
-    """Distance from each point of one tree to the nearest of the other, and its index: (N,), (N,)."""
-    distances, nearest = np.empty(source.n), np.empty(source.n, np.int64)
-    order = source.indices  # neighbours follow each other: the search is up to three times faster
-    distances[order], nearest[order] = target.query(source.data[order], workers=workers)
-    return distances, nearest
+class ComparedPlanes(NamedTuple):
+    """|cos| of normals at the cloud's points (N,) and the true ones (Nt,); distances of the cloud's to planes (N,)."""
+
+    at_cloud: NDArray[np.float64]
+    at_true: NDArray[np.float64]
+    distances: NDArray[np.float64]
+
+
+def compare_planes(
+    cloud: LocalPlanes | None, true: LocalPlanes | None, to_true: NDArray[np.int64], to_cloud: NDArray[np.int64]
+) -> ComparedPlanes | None:
+    """The planes of a cloud beside those of the nearest true points, and vice versa; None if either has no planes.
+
+    to_true: index of the nearest true point of each of the cloud's (N,); to_cloud: the other way (Nt,).
+    """
+    if cloud is None or true is None:
+        return None
+    at_cloud = agreement(cloud.normals, true.normals[to_true])
+    at_true = agreement(true.normals, cloud.normals[to_cloud])
+    return ComparedPlanes(at_cloud, at_true, cloud.distances)
+
+
+def plane_scores(
+    planes: ComparedPlanes | None, mine: NDArray[np.bool_], true: NDArray[np.bool_]
+) -> dict[str, float | None]:
+    """`OF_PLANES` of a part: of the cloud's points `mine` (N,) and of the true points `true` (Nt,)."""
+    if planes is None or not mine.any():
+        return dict.fromkeys(OF_PLANES)
+    consistency = (np.mean(planes.at_cloud[mine]) + np.mean(planes.at_true[true])) / 2
+    return {"normal_consistency": float(consistency), "thickness": root_mean_square(planes.distances[mine])}
 
 
 def part_scores(accuracy: NDArray, completeness: NDArray) -> dict[str, float | None]:
-    """`MEASURES` of the distances from the cloud's points (Np,) and from the true points (Nt,) of one part."""
+    """`OF_DISTANCES`, of those from the cloud's points (Np,) and from the true points (Nt,) of one part."""
     if not len(completeness):  # then the cloud has no point of this part either
-        return dict.fromkeys(MEASURES)
+        return dict.fromkeys(OF_DISTANCES)
     if not len(accuracy):
-        found: dict[str, float | None] = dict.fromkeys(MEASURES, 0.0)
+        found: dict[str, float | None] = dict.fromkeys(OF_DISTANCES, 0.0)
         return found | {"chamfer_udf": None, "accuracy": None, "completeness": float(np.mean(completeness**2))}
     scores = scores_from_distances(accuracy, completeness, THRESHOLDS)
-    return {name: scores[name] for name in MEASURES}
+    return {name: scores[name] for name in OF_DISTANCES}
 
 
 def summary(rows: Sequence[dict]) -> dict:

@@ -14,6 +14,7 @@ GAUSSIAN_STREAMS = 100_000_000  # for the codes of the two baselines
 NEIGHBOUR_STREAMS = 200_000_000
 FLOOR_STREAMS = 300_000_000  # for the points of clouds in the temperature study
 REFERENCE_STREAMS = 400_000_000
+NOISE_STREAMS = 500_000_000  # for the noise on the codes from which attributes are read
 POINT_STREAMS = 1_000_000_000  # plus a shape's number: for the points of its cloud
 
 

@@ -19,6 +19,7 @@ from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DEMO_PARAMETERS, Experiment
 from evaluation.latent_space import neighbours, paths
+from evaluation.latent_space.attribute_table import COLUMNS as ATTRIBUTE_COLUMNS
 from evaluation.latent_space.code_map import body_style, choose_shapes, map_panels
 from evaluation.latent_space.code_table import COLUMNS, all_experiments, code_rows
 from evaluation.latent_space.decoded import decoded_clouds
@@ -328,6 +329,8 @@ def test_projector_has_codes_names_and_thumbnails(copied: Namespace) -> None:
 def test_codes_of_every_kind(kind: str, tmp_path: Path, quick_pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "PICTURE_POINTS", 300)
     write_shapes(tmp_path, count=7, num_test=2)
+    for n, folder in enumerate(sorted((tmp_path / "data").iterdir())):
+        (folder / DEMO_PARAMETERS).write_text(json.dumps({"size": n + 0.5, "style": "ab"[n % 2]}))
     cfg = tiny_config(tmp_path, code_kind=kind, flow_steps=2, flow_val_every=2, **KINDS[kind])
     save_random_ndf(cfg)
     train_flow(cfg)
@@ -336,3 +339,9 @@ def test_codes_of_every_kind(kind: str, tmp_path: Path, quick_pictures: None, mo
     assert rows[0]["code_kind"] == kind
     assert rows[0]["numbers"] == {"grid": 2 * 4**3, "fused": 8 * 4**3}[kind]
     assert rows[0]["dimensions_0.999"] <= 3  # of four training shapes
+    tables = json.loads((Experiment(cfg).analysis / "attributes.json").read_text())["tables"]
+    measured = [(row["set"], row["measure"]) for row in tables["attributes"]["rows"]]
+    assert measured == [("size", "R2"), ("style", "balanced accuracy"), ("style", "AUC")]
+    keys = [column.key for column in ATTRIBUTE_COLUMNS if column.spec and column.key != "base_rate"]
+    assert np.isfinite([[row[key] for key in keys] for row in tables["attributes"]["rows"]]).all()
+    assert [row["set"] for row in tables["attributes_sampled"]["rows"]] == ["size", "style", "style"]

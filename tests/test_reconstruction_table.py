@@ -8,6 +8,7 @@ import pytest
 import trimesh
 from helpers import read_config
 from numpy.typing import NDArray
+from test_metrics_normals import slow_planes
 
 from configs.errors import UserError
 from configs.files import write_json, write_npz
@@ -15,7 +16,7 @@ from configs.layout import SCALED_MESH, Experiment, boundary_samples, voxelized_
 from dataprocessing.split import load_split
 from dataprocessing.surface import surface_points
 from evaluation.interior import interior_mask
-from evaluation.metrics import chamfer_udf, f_score, nearest_distances
+from evaluation.metrics import chamfer_udf, f_score, nearest_distances, normal_consistency, thickness
 from evaluation.reconstruction import (
     COLUMNS,
     FLOOR,
@@ -87,8 +88,12 @@ def test_rows_are_the_measures_of_the_named_clouds(cfg: Namespace) -> None:
     to_true, to_coarse = nearest_distances(coarse, true)
     assert mine["accuracy"] == pytest.approx(np.mean(to_true**2), rel=1e-9)
     assert mine["completeness"] == pytest.approx(np.mean(to_coarse**2), rel=1e-9)
+    assert mine["normal_consistency"] == pytest.approx(normal_consistency(coarse, true), rel=1e-9)
+    assert mine["thickness"] == pytest.approx(thickness(coarse), rel=1e-9)
     floor = next(row for row in per_shape if (row["set"], row["part"], row["shape"]) == (FLOOR, "whole", NAMES[1]))
     assert 0 < floor["chamfer_udf"] < mine["chamfer_udf"]
+    assert 1 > floor["normal_consistency"] > mine["normal_consistency"]
+    assert 0 < floor["thickness"] < mine["thickness"]  # 53 points: planes of neighbours far away
     near, far, floor = (next(row for row in rows if row["set"] == label) for label in (*sets[1:3], FLOOR))
     assert floor["chamfer_udf_mean"] < near["chamfer_udf_mean"] < far["chamfer_udf_mean"]
 
@@ -117,7 +122,13 @@ def slow_scores(cloud: NDArray, true: TrueSurface, interior: bool) -> dict[str, 
         precision, recall = (np.mean([d < threshold for d in part]) for part in (accuracy, completeness))
         both = precision + recall
         scores[f"f_score_{threshold:g}"] = 2 * precision * recall / both if both else 0.0
-    return scores | {"chamfer_udf": (scores["accuracy"] + scores["completeness"]) / 2, "points": len(accuracy)}
+    (normals, depths), (true_normals, _) = slow_planes(cloud.astype(float)), slow_planes(true.points.astype(float))
+    cosines = np.abs(normals @ true_normals.T)
+    forth = [cosines[i, row.argmin()] for i, row in enumerate(distances) if inside[i]]
+    back = [cosines[row.argmin(), j] for j, row in enumerate(distances.T) if true.interior[j] == interior]
+    scores |= {"normal_consistency": (np.mean(forth) + np.mean(back)) / 2, "points": len(accuracy)}
+    scores["thickness"] = np.sqrt(np.mean(np.square(depths[inside])))
+    return scores | {"chamfer_udf": (scores["accuracy"] + scores["completeness"]) / 2}
 
 
 def test_parts_are_those_of_the_nearest_true_points(cfg: Namespace) -> None:
@@ -141,6 +152,7 @@ def test_a_missing_inside_counts_and_a_surface_without_one_does_not(cfg: Namespa
     shell = scores_by_part(true.points[~true.interior], true)
     assert shell["interior"]["accuracy"] is None
     assert shell["interior"]["chamfer_udf"] is None
+    assert shell["interior"]["normal_consistency"] is None and shell["interior"]["thickness"] is None
     assert shell["interior"]["f_score_0.01"] == 0
     assert shell["interior"]["completeness"] > 0.01**2
     assert shell["exterior"]["chamfer_udf"] == 0
@@ -148,6 +160,17 @@ def test_a_missing_inside_counts_and_a_surface_without_one_does_not(cfg: Namespa
     hollow = true._replace(interior=np.zeros(151, bool))
     assert set(scores_by_part(true.points, hollow)["interior"].values()) == {None, 0}
     assert scores_by_part(true.points, hollow)["interior"]["f_score_0.01"] is None
+
+
+def test_clouds_of_too_few_points_have_no_normals(cfg: Namespace) -> None:
+    folder = Path(cfg.data_dir) / NAMES[0] / "models"
+    true = true_surface(folder, 151, seed=2)
+    for cloud, surface in ((true.points[:16], true), (true.points, true_surface(folder, 16, seed=2))):
+        scores = scores_by_part(cloud, surface)["whole"]
+        assert scores["normal_consistency"] is None and scores["thickness"] is None
+        assert scores["chamfer_udf"] > 0
+    rows, _ = table(cfg, num_eval_points_dense=16)
+    assert all(row["normal_consistency_mean"] is None for row in rows)
 
 
 def test_other_clouds_rows_stay_when_experiments_are_added_and_threads_do_not_matter(cfg: Namespace) -> None:

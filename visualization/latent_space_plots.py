@@ -1,4 +1,4 @@
-"""Plots of the latent-space study: spectra, paths, the map of the codes, temperatures."""
+"""Plots of the latent-space study: spectra, paths, the map of the codes, temperatures, attributes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -149,4 +149,25 @@ def plot_temperatures(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         tidy(axes, "both")
     for axes, title in zip(panels, ("1-NNA, % (50: not told apart)", "COV, %", "MMD (CD x1e4)"), strict=True):
         axes.set_title(title, loc="left", fontsize=10)
+    save(figure, path)
+
+
+def plot_attributes(names: Sequence[str], scores: Mapping[str, Sequence[float]], path: Path) -> None:
+    """R^2 of each parameter as horizontal bars, one below the other in the order of `names`.
+
+    scores: reading -> R^2 of each parameter; bars of the first reading are thick. Those below 0 are cut off at 0.
+    """
+    figure = Figure(figsize=(8, 1.2 + 0.26 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(names))
+    for n, ((label, values), color) in enumerate(zip(scores.items(), cycle(len(scores)), strict=True)):
+        height = 0.62 if n == 0 else 0.18
+        offset = -0.1 if n == 0 else 0.12 + 0.2 * n
+        axes.barh(places + offset, np.clip(values, 0, 1), height=height, color=color, label=label)
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set_ylim(len(names) - 0.3, -0.7)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("R2 of test cars: 1 is exact, 0 no better than the mean")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    tidy(axes, "x")
     save(figure, path)

@@ -5,7 +5,8 @@ import argparse
 from configs.options.types import Group, boolean, positive
 
 TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
-ANALYSES = ("table", "paths", "map", "neighbours", "projector", "temperatures")  # the parts of analyse_codes.py
+# The parts of analyse_codes.py.
+ANALYSES = ("table", "paths", "map", "neighbours", "projector", "temperatures", "attributes")
 
 
 def _add_weights(group: argparse._ArgumentGroup) -> None:
@@ -134,6 +135,12 @@ def _add_analysis(group: argparse._ArgumentGroup) -> None:
         help="scales of z that are compared",
     )
     group.add("--num_curve_shapes", type=positive(int), default=50, help="shapes at each temperature, at most")
+    group.add(
+        "--num_attribute_shapes",
+        type=positive(int),
+        default=60,
+        help="test shapes that are decoded and encoded again to read their attributes, at most",
+    )
 
 
 WEIGHTS = Group("trained networks", "those of the experiment, unless others are named", _add_weights)

@@ -4,8 +4,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from configs.layout import CODE_TABLE, Experiment
-from evaluation.latent_space import code_table, neighbours, paths, temperatures
+from configs.errors import UserError
+from configs.layout import ATTRIBUTE_TABLE, CODE_TABLE, Experiment
+from evaluation.latent_space import attribute_table, code_table, neighbours, paths, temperatures
+from evaluation.latent_space.attributes import Targets, problem_of_cars, read_attributes, read_cars
+from evaluation.latent_space.code_features import noise_of
 from evaluation.latent_space.code_map import ShownShapes, choose_shapes, map_panels
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.latent_space.projector import write_projector
@@ -14,9 +17,9 @@ from evaluation.report import write_results
 from evaluation.tables import Table
 from generation.networks import Networks
 from visualization.contact_sheet import draw_rows
-from visualization.latent_space_plots import plot_map, plot_paths, plot_spectrum, plot_temperatures
+from visualization.latent_space_plots import plot_attributes, plot_map, plot_paths, plot_spectrum, plot_temperatures
 
-NETWORKS_NEEDED = {"paths", "map", "neighbours", "temperatures"}
+NETWORKS_NEEDED = {"paths", "map", "neighbours", "temperatures", "attributes"}
 PICTURED_PATHS, PICTURES_A_PATH = 2, 7
 
 
@@ -50,7 +53,12 @@ def analyse(cfg: Namespace) -> tuple[str, Path]:
         tables.append(Table(temperatures.NAME, temperatures.TITLE, temperatures.COLUMNS, rows, note))
     draw_codes(cfg, networks, folder)
     facts["checkpoints"] = networks.sources if networks else {}
-    return write_results(folder, CODE_TABLE, cfg, tables, facts), folder
+    texts = []
+    if set(cfg.analyses) != {"attributes"}:  # which has files of its own: the tables of other parts stay
+        texts.append(write_results(folder, CODE_TABLE, cfg, tables, facts))
+    if networks is not None and "attributes" in cfg.analyses:
+        texts.append(study_attributes(networks, folder))
+    return "\n".join(texts), folder
 
 
 def path_table(networks: Networks, folder: Path) -> tuple[Table, dict[str, Any]]:
@@ -86,3 +94,26 @@ def draw_codes(cfg: Namespace, networks: Networks | None, folder: Path) -> None:
         plot_map(map_panels(networks, shown), shown.column("style"), shown.column("split"), folder / "map.png")
     if "projector" in cfg.analyses:
         write_projector(cfg, shown)
+
+
+def study_attributes(networks: Networks, folder: Path) -> str:
+    """Write `attributes.{json,csv,md}` and the plot. Returns the first table and a summary, as text.
+
+    For shapes that are no demo cars it returns a line that says so, or raises UserError if nothing else was asked for.
+    """
+    cfg = networks.cfg
+    train, test = read_cars(cfg)
+    if problem := problem_of_cars(train, test):
+        if set(cfg.analyses) == {"attributes"}:
+            raise UserError(problem)
+        return f"left out: {problem}"
+    targets = Targets(train.parameters, test.parameters)
+    readings = read_attributes(networks, targets, train, test)
+    tables = attribute_table.attribute_tables(targets, readings, train, test, noise_of(networks))
+    numbers = [row for row in tables[0].rows if row["measure"] == attribute_table.R2]
+    if numbers:
+        shown = {"code": attribute_table.LINEAR, "input points, 32^3": attribute_table.INPUTS[32]}
+        scores = {label: [row[key] for row in numbers] for label, key in shown.items()}
+        plot_attributes([row["set"] for row in numbers], scores, folder / "attributes.png")
+    write_results(folder, ATTRIBUTE_TABLE, cfg, tables, {"checkpoints": networks.sources})
+    return f"{tables[0].text()}\n{attribute_table.summary(tables[0].rows)}"

@@ -1,6 +1,5 @@
 """Maps of shapes: their codes, and the flow's z, each on its first two principal directions."""
 
-import json
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.layout import DEMO_PARAMETERS, absolute
-from dataprocessing.shapes import processed_root
+from evaluation.latent_space.parameters import demo_parameters
 from evaluation.latent_space.spectrum import PrincipalAxes
 from generation.latents import latents_of
 from generation.networks import Networks
@@ -49,17 +47,8 @@ def choose_shapes(cfg: Namespace) -> ShownShapes:
 
 
 def body_style(folder: Path, cfg: Namespace) -> str:
-    """The `style` of a demo car, from its parameters beside the mesh or the preprocessed files; else "-"."""
-    places = [folder]
-    if cfg.processed_dir and folder.is_relative_to(root := processed_root(cfg)):
-        places.append(absolute(cfg.data_dir) / folder.relative_to(root))
-    for place in places:
-        try:
-            style = json.loads((place / DEMO_PARAMETERS).read_text())["style"]
-        except (OSError, ValueError, KeyError, TypeError):  # not a demo car, or a file of another program
-            continue
-        return str(style)
-    return NO_STYLE
+    """The `style` of a demo car, from its parameters; else "-"."""
+    return str((demo_parameters(folder, cfg) or {}).get("style", NO_STYLE))
 
 
 def map_panels(networks: Networks, shown: ShownShapes) -> list[Panel]:

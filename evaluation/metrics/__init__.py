@@ -13,8 +13,9 @@ from evaluation.metrics.chamfer import (
     reconstruction_scores,
     scores_from_distances,
 )
-from evaluation.metrics.clouds import Cloud, CloudSet, Matrix
+from evaluation.metrics.clouds import Cloud, CloudSet, Matrix, nearest_points
 from evaluation.metrics.exact_emd import emd, emd_sq, matched_costs
+from evaluation.metrics.normals import LocalPlanes, agreement, local_planes, normal_consistency, thickness
 from evaluation.metrics.occupancy_jsd import jsd
 from evaluation.metrics.pairs import METRICS, pairwise, pairwise_chamfer
 from evaluation.metrics.sets import MmdCov, OneNna, mmd_cov, nearest_in_set, one_nna
@@ -24,9 +25,11 @@ __all__ = [
     "ApproximationError",
     "Cloud",
     "CloudSet",
+    "LocalPlanes",
     "Matrix",
     "MmdCov",
     "OneNna",
+    "agreement",
     "approximation_error",
     "chamfer_l2_sq",
     "chamfer_udf",
@@ -36,13 +39,17 @@ __all__ = [
     "emd_sq_cells",
     "f_score",
     "jsd",
+    "local_planes",
     "matched_costs",
     "mmd_cov",
     "nearest_distances",
     "nearest_in_set",
+    "nearest_points",
+    "normal_consistency",
     "one_nna",
     "pairwise",
     "pairwise_chamfer",
     "reconstruction_scores",
     "scores_from_distances",
+    "thickness",
 ]

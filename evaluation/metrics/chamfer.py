@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
-from evaluation.metrics.clouds import LEAF_SIZE, Cloud, CloudSet, Matrix, checked
+from evaluation.metrics.clouds import LEAF_SIZE, Cloud, CloudSet, Matrix, checked, nearest_points
 
 THRESHOLDS = (0.005, 0.01)  # of the F-score, in mesh units: CAP-UDF (Zhou et al. 2022), Table 1
 
@@ -20,12 +20,7 @@ def nearest_distances(a: Cloud, b: Cloud, workers: int = 1) -> tuple[Matrix, Mat
     a: (Na, 3), b: (Nb, 3). workers: threads; the values do not depend on it.
     """
     tree_a, tree_b = (cKDTree(checked(cloud), leafsize=LEAF_SIZE) for cloud in (a, b))
-    results = []
-    for source, target in ((tree_a, tree_b), (tree_b, tree_a)):
-        distances = np.empty(source.n)
-        distances[source.indices] = target.query(source.data[source.indices], workers=workers)[0]
-        results.append(distances)
-    return results[0], results[1]
+    return nearest_points(tree_a, tree_b, workers)[0], nearest_points(tree_b, tree_a, workers)[0]
 
 
 def chamfer_l2_sq(a: Cloud, b: Cloud, workers: int = 1) -> float:

@@ -70,3 +70,14 @@ def checked(cloud: Cloud) -> Matrix:
     if not np.isfinite(points).all():
         raise ValueError("a cloud has coordinates that are not finite")
     return points
+
+
+def nearest_points(source: cKDTree, target: cKDTree, workers: int = 1) -> tuple[Matrix, NDArray[np.int64]]:
+    """Distance from each point of a tree to the nearest of another, not squared, and its index: (N,), (N,).
+
+    workers: threads; the values do not depend on it.
+    """
+    distances, nearest = np.empty(source.n), np.empty(source.n, np.int64)
+    order = source.indices  # neighbours follow each other: the search is up to three times faster
+    distances[order], nearest[order] = target.query(source.data[order], workers=workers)
+    return distances, nearest
