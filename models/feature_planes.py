@@ -27,7 +27,7 @@ def look_up_planes(planes: Sequence[Tensor], p: Tensor) -> Tensor:
     """Interpolate each plane bilinearly and sum the three values.
 
     planes: plane tensors with C_i channels; p: (B, N, 3) grid coordinates in [-1, 1], order z y x.
-    Returns (B, N, sum C_i), in the dtype of p: bfloat16 coordinates would be off by a quarter of a node.
+    Returns (B, N, sum C_i), in the dtype of p: bfloat16 coordinates would be off by an eighth of a node.
     """
     look_up = _look_up_rows if p.device.type == "cpu" else _look_up_images
     return torch.cat([look_up(plane.to(p.dtype), p) for plane in planes], dim=2)
@@ -140,7 +140,7 @@ class QuadtreePlanes(PlaneDecoder):
 
     Only the first planes come from a transposed convolution, so that neighbouring trees have parents in common. The
     rest is products of matrices, and nothing is moved: nodes stay in the order of the tree. As good per training step
-    as convolutions alone (a validation loss of 0.00864 and 0.00872 after 400), which take several times as long.
+    as convolutions alone (a validation loss of 0.0086 and 0.0087 after 400), which take twice as long on a CPU.
     """
 
     def __init__(self, num_inputs: int, resolution: Sequence[int], channels: Sequence[int]):

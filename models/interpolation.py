@@ -2,7 +2,7 @@
 
 `grid_sample` gathers channel by channel, and its gradient scatters number by number. With the channels last in memory
 the same sum is one `embedding_bag` over the nodes around a point, and its gradient for the table one product with a
-sparse matrix: together a quarter of the time. On a GPU `grid_sample` is the faster one.
+sparse matrix: together half of the time. On a GPU `grid_sample` remains in use.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,11 @@
 """Steps of NDF training per second with the present plane decoder and look-up, and with the plain ones, in one run.
 
     python tests/benchmark_ndf_training.py --threads 2
+    python tests/benchmark_ndf_training.py --threads 1 --hard_point_candidates 4
     python tests/benchmark_ndf_training.py --config configs/shapenet_cars.txt --device cuda
 
-Synthetic batches of the sizes that a config says. Plain: grouped transposed convolutions, and grid_sample for points.
+Synthetic batches of the sizes that a config, and options of train_ndf.py, say. Plain: grouped transposed convolutions,
+and grid_sample for points.
 Rounds of both alternate, so that another job on the machine slows both alike. Printed are medians over the rounds, in
 milliseconds: of a whole step, and of its parts, each with its gradient, measured one by one. With --threads 1 on a CPU
 it is the time that the processor spent, which depends less on other jobs.
@@ -23,7 +25,6 @@ from tqdm import tqdm
 
 from configs.config_loader import get_config
 from configs.devices import autocast, pick_device, place
-from configs.options.networks import CANDIDATES_A_HARD_POINT
 from models import shape_codes
 from models.feature_planes import VIEWS, ConvolutionPlanes
 from models.ndf import NDF
@@ -75,9 +76,9 @@ def plain_ndf(cfg: Namespace) -> NDF:
 
 def random_batch(cfg: Namespace, device: torch.device) -> Batch:
     """Points in the box and distances up to max_dist, of the sizes of a training batch."""
-    shapes, points, candidates = cfg.batch_size, cfg.num_sample_points_training, cfg.num_hard_points
-    sizes = {"cloud": cfg.num_points, "points": points, "candidates": CANDIDATES_A_HARD_POINT * candidates}
-    batch = {name: torch.rand(shapes, size, 3, device=device) - 0.5 for name, size in sizes.items()}
+    candidates = cfg.hard_point_candidates * cfg.num_hard_points
+    sizes = {"cloud": cfg.num_points, "points": cfg.num_sample_points_training, "candidates": candidates}
+    batch = {name: torch.rand(cfg.batch_size, size, 3, device=device) - 0.5 for name, size in sizes.items()}
     for name, distances in (("points", "distances"), ("candidates", "candidate_distances")):
         batch[distances] = cfg.max_dist * torch.rand(batch[name].shape[:2], device=device)
     return batch
@@ -155,8 +156,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9, help="alternating rounds; medians are printed")
     parser.add_argument("--repeats", type=int, default=5, help="of each part in a round")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    args = parser.parse_args()
-    cfg = get_config(["--config", args.config, "--device", args.device, "--num_cpus", str(args.threads)], "train_ndf")
+    args, options = parser.parse_known_args()
+    options += ["--config", args.config, "--device", args.device, "--num_cpus", str(args.threads)]
+    cfg = get_config(options, "train_ndf")
     device = pick_device(cfg)
     torch.manual_seed(0)
     models = {"plain": place(plain_ndf(cfg), device), "present": place(shape_codes.build_ndf(vars(cfg)), device)}
