@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.interpolation import nodes_around, sum_of_rows
 from models.occupancy import INPUT_CHANNELS
 
 Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
@@ -38,12 +39,26 @@ def look_up(grids: list[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
     grids: [(B, C_i, R_i, R_i, R_i)], axes x y z; p: (B, N, 3) grid coordinates, order z y x; offsets: (K, 3).
     Returns (B, N, sum C_i * K), channel by channel, with the place varying fastest.
     """
+    if p.device.type == "cpu" and len(offsets) == 1:
+        return torch.cat([_look_up_rows(grid.to(p.dtype), p + offsets) for grid in grids], dim=2)
     places = p[:, None] + offsets[:, None]  # (B, K, N, 3)
     found = [
         F.grid_sample(grid, places[:, :, None].to(grid.dtype), padding_mode="border", align_corners=True)[:, :, :, 0]
         for grid in grids
     ]  # each (B, C_i, K, N)
     return torch.cat(found, dim=1).flatten(1, 2).transpose(1, 2)
+
+
+def _look_up_rows(grid: Tensor, p: Tensor) -> Tensor:
+    """(B, C, R, R, R) at (B, N, 3) -> (B, N, C)."""
+    if grid.stride(0) == 0:  # one shape, expanded
+        grid = grid[:1]
+    resolution = grid.shape[-1]
+    axis = torch.arange(resolution, dtype=torch.int32)
+    rows, weights = nodes_around(p.permute(2, 0, 1).unbind(), [axis, resolution * axis, resolution**2 * axis])
+    rows = rows + resolution**3 * torch.arange(len(grid), dtype=torch.int32)[:, None]  # (8, B, N)
+    table = grid.permute(0, 2, 3, 4, 1).reshape(-1, grid.shape[1])
+    return sum_of_rows(table, rows.view(8, -1), weights.view(8, -1)).view(*p.shape[:2], -1)
 
 
 class NDF(nn.Module):
@@ -132,9 +147,9 @@ class NDF(nn.Module):
         return look_up(grids, p, self.offsets)
 
     def point_network(self, found: Tensor) -> Tensor:
-        h = F.relu(pointwise(self.fc_0, found))  # (B, N, 512)
-        h = F.relu(pointwise(self.fc_1, h))  # (B, N, 256)
-        h = F.relu(pointwise(self.fc_2, h))  # (B, N, 256)
+        h = F.relu_(pointwise(self.fc_0, found))  # (B, N, 512)
+        h = F.relu_(pointwise(self.fc_1, h))  # (B, N, 256)
+        h = F.relu_(pointwise(self.fc_2, h))  # (B, N, 256)
         return pointwise(self.fc_out, h).squeeze(2)  # (B, N)
 
     def activate(self, raw: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def test_half_precision_planes_are_looked_up_at_full_precision_places():
     ("kind", "shapes"),
     [
         ("convolution", [(2, 3, 4, 4, 3), (2, 3, 8, 8, 2)]),
-        ("quadtree", [(2, 3, 2, 2, 2, 2, 3), (2, 3, 2, 2, 2, 2, 2, 2, 2)]),
+        ("quadtree", [(2, 3, 4, 4, 3), (2, 3, 4, 4, 2, 2, 2)]),
     ],
 )
 def test_views_of_a_plane_decoder_do_not_mix(kind: str, shapes: list[tuple[int, ...]]):
@@ -112,27 +112,23 @@ def test_views_of_a_plane_decoder_do_not_mix(kind: str, shapes: list[tuple[int, 
         assert (old[:, 1] - new[:, 1]).abs().max() > 1e-3
 
 
-def test_a_quadtree_is_a_transposed_convolution_with_kernel_2():
+@pytest.mark.parametrize("kind", PLANE_DECODERS)
+def test_decoders_are_transposed_convolutions_grouped_by_view(kind: str):
+    """A split is one with kernel 2, and a bias for each of the four finer nodes."""
     torch.manual_seed(0)
-    decoder = PLANE_DECODERS["quadtree"](5, [4, 8], [3, 2])
-    numbers = torch.randn(2, 5)
-    level = decoder.from_numbers(numbers).view(2, 3, 2, 2, 3).permute(0, 1, 4, 2, 3).flatten(1, 2)
-    for split, plane in zip(decoder.upsamplers, decoder(numbers), strict=True):
-        kernel = split.weight.flatten(0, 1).unflatten(1, (2, 2, -1)).permute(0, 3, 1, 2)  # (3 C, C', 2, 2)
-        level = F.conv_transpose2d(F.silu(level), kernel, stride=2, groups=3)
-        bias = split.bias.view(3, 2, 2, -1).permute(0, 3, 1, 2).flatten(0, 1)  # (3 C', 2, 2)
-        level = level + bias.repeat(1, *[side // 2 for side in level.shape[2:]])
-        assert_close(joined(plane), level.unflatten(1, (3, -1)).permute(0, 1, 3, 4, 2))
-
-
-def test_convolutions_are_grouped_by_view():
-    torch.manual_seed(0)
-    decoder = PLANE_DECODERS["convolution"](5, [4, 8], [3, 2])
+    decoder = PLANE_DECODERS[kind](5, [4, 8, 16], [3, 2, 4])
     numbers = torch.randn(2, 5)
     level = decoder.from_numbers(numbers).view(2, 9, 2, 2)
-    for upsample, plane in zip(decoder.upsamplers, decoder(numbers), strict=True):
-        level = F.conv_transpose2d(F.silu(level), upsample.weight, upsample.bias, stride=2, padding=1, groups=3)
-        assert_close(plane, level.unflatten(1, (3, -1)).movedim(2, 4))
+    steps = decoder.upsamplers if kind == "convolution" else [decoder.first, *decoder.splits]
+    for step, plane in zip(steps, decoder(numbers), strict=True):
+        if isinstance(step, torch.nn.ConvTranspose2d):
+            level = F.conv_transpose2d(F.silu(level), step.weight, step.bias, stride=2, padding=1, groups=3)
+        else:
+            kernel = step.weight.flatten(0, 1).unflatten(1, (2, 2, -1)).permute(0, 3, 1, 2)  # (3 C, C', 2, 2)
+            bias = step.bias.view(3, 2, 2, -1).permute(0, 3, 1, 2).flatten(0, 1)  # (3 C', 2, 2)
+            level = F.conv_transpose2d(F.silu(level), kernel, stride=2, groups=3)
+            level = level + bias.repeat(1, *[side // 2 for side in level.shape[2:]])
+        assert_close(joined(plane), level.unflatten(1, (3, -1)).movedim(2, 4))
 
 
 @pytest.mark.parametrize("kind", PLANE_DECODERS)

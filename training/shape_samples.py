@@ -14,7 +14,6 @@ from tqdm import tqdm
 from configs.cores import num_workers
 from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
-from configs.options.networks import CANDIDATES_A_HARD_POINT
 from dataprocessing.create_split import find_shapes
 from dataprocessing.shapes import processed_root
 from dataprocessing.split import load_split
@@ -131,7 +130,7 @@ class ShapeSteps(Dataset):
         self.shares = [share for _, share in sample_files(cfg)]
         far = far_files(cfg)
         self.candidate_shares = [is_far / sum(far) for is_far in far]
-        self.num_candidates = CANDIDATES_A_HARD_POINT * cfg.num_hard_points
+        self.num_candidates = cfg.hard_point_candidates * cfg.num_hard_points
         self.cache: list[Samples] | None = None
 
     def read_all(self) -> None:

@@ -6,8 +6,6 @@ from argparse import Namespace
 from configs.errors import UserError
 from configs.options.types import Group, boolean, not_negative, positive
 
-CANDIDATES_A_HARD_POINT = 16  # drawn per hard point; those predicted worst are kept
-
 
 def _add_network(group: argparse._ArgumentGroup) -> None:
     group.add(
@@ -64,8 +62,8 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
         "--plane_decoder",
         choices=["quadtree", "convolution"],
         default="quadtree",
-        help="vector: how planes are refined: each node split in 2 x 2 by a linear layer, several times as fast on a"
-        " CPU; or by transposed convolutions, as in checkpoints that do not say",
+        help="vector: how planes are refined: each node split in 2 x 2 by a linear layer, twice as fast on a CPU;"
+        " or by transposed convolutions, as in checkpoints that do not say",
     )
     group.add(
         "--num_places",
@@ -140,8 +138,14 @@ def _add_ndf_training(group: argparse._ArgumentGroup) -> None:
         "--num_hard_points",
         type=not_negative(int),
         default=64,
-        help=f"points per shape and step beside them: the worst predicted of {CANDIDATES_A_HARD_POINT} times as many"
-        " far from the surface",
+        help="points per shape and step beside them: the worst predicted of hard_point_candidates times as many far"
+        " from the surface",
+    )
+    group.add(
+        "--hard_point_candidates",
+        type=positive(int),
+        default=16,
+        help="drawn per hard point; with fewer a step is cheaper, and the largest errors are found less often",
     )
     group.add(
         "--max_dist", type=positive(float), default=0.1, help="distances are clamped here in the loss, mesh units"
