@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from configs.errors import UserError
+
+SD_FLOOR = 1e-3  # of a component that hardly varies, relative to the spread of all
 EXTRA_COMPONENTS = 2  # times as many as wanted are carried along while shapes stream in, so that few are lost
 
 
@@ -44,7 +47,7 @@ class PrincipalComponents(nn.Module):
 
         Incremental: the components found so far, scaled by their singular values, stand for the shapes seen so far
         (Ross et al. 2008, sec. 2.1). Returns the share of the variance that the components keep.
-        Raises ValueError for fewer shapes than components.
+        Raises UserError for fewer shapes than components, or shapes that are all the same.
         """
         wanted, kept = len(self.sd), (1 + EXTRA_COMPONENTS) * len(self.sd)
         count, total = 0, 0.0
@@ -58,12 +61,17 @@ class PrincipalComponents(nn.Module):
             mean = (count * mean + n * batch_mean) / (count + n)
             count += n
         if count <= wanted:
-            raise ValueError(f"{count} shapes for {wanted} components, more shapes than components expected")
+            raise UserError(
+                f"{count} shapes for {wanted} principal components, more shapes than components expected;"
+                " lower --latent_dim"
+            )
         sd = basis[:wanted].norm(dim=1) / (count - 1) ** 0.5
         spread = sd.square().mean().sqrt()
+        if not spread > 0:
+            raise UserError(f"all {count} shapes have the same input, different ones expected; look at the data")
         self.mean.copy_(mean)
         self.directions.copy_(F.normalize(basis[:wanted], dim=1) / spread)
-        self.sd.copy_(sd / spread)
+        self.sd.copy_((sd / spread).clamp_min(SD_FLOOR))
         return float(basis[:wanted].square().sum() / max(total, 1e-30))
 
 

@@ -47,9 +47,10 @@ def assert_same(a: object, b: object) -> None:
         assert a == b
 
 
-def test_four_steps_are_two_and_a_resume_and_two(shapes: Path, monkeypatch: pytest.MonkeyPatch):
-    assert trainer(shapes, exp_name="whole").train() == 0
-    stopped = trainer(shapes, exp_name="halves")
+@pytest.mark.parametrize("options", [{}, {"code_encoder": "pca", "latent_dim": 3, "pca_resolution": 5}])
+def test_four_steps_are_two_and_a_resume_and_two(shapes: Path, monkeypatch: pytest.MonkeyPatch, options: dict):
+    assert trainer(shapes, exp_name="whole", **options).train() == 0
+    stopped = trainer(shapes, exp_name="halves", **options)
     plain_step = stopped.train_step
 
     def step_then_signal(batch: dict) -> torch.Tensor:
@@ -62,13 +63,33 @@ def test_four_steps_are_two_and_a_resume_and_two(shapes: Path, monkeypatch: pyte
     assert stopped.train() == EXIT_STOPPED
     assert stopped.run.step == 2
     torch.randn(100)  # whatever else drew random numbers in between
-    resumed = trainer(shapes, exp_name="halves")
+    resumed = trainer(shapes, exp_name="halves", **options)
     assert resumed.run.step == 2
     assert resumed.train() == 0
     whole, halves = final_state(shapes, "whole"), final_state(shapes, "halves")
     assert whole["step"] == halves["step"] == 4
     for key in ("model_state_dict", "optimizer_state_dict", "step"):
         assert_same(whole[key], halves[key])
+
+
+def test_principal_components_are_those_of_all_training_shapes_and_their_mirror_images(shapes: Path):
+    run = trainer(shapes, code_encoder="pca", latent_dim=3, pca_resolution=9, input_res=9)
+    run.steps.read_all()
+    run.fit_encoder()
+    clouds = np.stack([run.steps.samples(n)["cloud"] for n in range(len(run.steps.folders))])
+    clouds = np.concatenate([clouds, clouds * np.array([-1, 1, 1], np.float32)])
+    codes = run.model.encode(occupancy_from_points(torch.from_numpy(clouds), 9, -0.5, 0.5))
+    covariance = codes.T @ codes / (len(codes) - 1)
+    components = run.model.components
+    assert codes.mean(dim=0).abs().max() < 0.02
+    assert (covariance - torch.diag(components.sd**2)).abs().max() < 0.1
+    assert float(components.sd.square().mean()) == pytest.approx(1, rel=1e-5)
+
+
+def test_principal_components_need_more_shapes_than_numbers(shapes: Path):
+    run = trainer(shapes, code_encoder="pca", latent_dim=30)
+    with pytest.raises(UserError, match=r"shapes for 30 principal components, more shapes than"):
+        run.train()
 
 
 def test_training_learns_and_a_finished_run_does_nothing(shapes: Path, capsys: pytest.CaptureFixture):

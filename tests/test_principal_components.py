@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from configs.errors import UserError
 from models.occupancy import occupancy_and_offsets
 from models.principal_components import PrincipalComponents
 
@@ -61,5 +62,10 @@ def test_finer_inputs_are_pooled_and_offsets_left_out():
 
 
 def test_fewer_shapes_than_components_are_refused():
-    with pytest.raises(ValueError, match="4 shapes for 4 components, more shapes than components expected"):
+    with pytest.raises(UserError, match="4 shapes for 4 principal components, more shapes than components expected"):
         fitted(occupancies(4), 2)
+
+
+def test_equal_shapes_are_refused():
+    with pytest.raises(UserError, match="all 9 shapes have the same input"):
+        fitted(torch.ones(9, R, R, R), 5)

@@ -53,6 +53,18 @@ def test_code_has_the_stated_shape_and_is_all_that_the_decoder_sees(kind: str):
     assert (other[0] - model(p, x)[0]).abs().max() > 1e-4
 
 
+def test_principal_components_take_the_place_of_the_pyramid():
+    model, (p, x) = network("vector", code_encoder="pca"), example()
+    x[:, 4:] = 0
+    model.components.fit([x * (torch.rand(3, 13, 13, 13) > 0.9) for _ in range(9)])
+    assert not [name for name, _ in model.named_parameters() if name.startswith(("conv", "to_code"))]
+    assert_close(model.query(p, model.features(model.components(x))), model(p, x))
+    torch.manual_seed(5)
+    noised, kl = model.train().training_code(x.repeat(99, 1, 1, 1))
+    assert (noised - model.encode(x).repeat(99, 1)).std().item() == pytest.approx(0.3, rel=0.05)
+    assert kl.abs().max() == 0
+
+
 @pytest.mark.parametrize("kind", SHAPES)
 def test_distances_are_never_negative_and_every_parameter_learns(kind: str):
     model, (p, x) = network(kind).train(), example()

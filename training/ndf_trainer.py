@@ -11,7 +11,6 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from configs.devices import autocast, pick_device, place
-from configs.errors import UserError
 from configs.layout import Experiment
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
@@ -152,11 +151,6 @@ class NDFTrainer:
         components = getattr(self.model, "components", None)
         if components is None:
             return
-        if len(self.steps.folders) <= self.cfg.latent_dim:
-            raise UserError(
-                f"{len(self.steps.folders)} training shapes for latent_dim {self.cfg.latent_dim} of code_encoder pca;"
-                " more shapes than numbers expected: lower --latent_dim"
-            )
         share = components.fit(self.input_batches())
         print(f"principal components: {self.cfg.latent_dim} keep {100 * share:.1f} % of the variance of the occupancy")
 

@@ -105,6 +105,10 @@ def _check_network(cfg: Namespace) -> None:
             f"decoder_resolution has {len(cfg.decoder_resolution)} values and decoder_channels"
             f" {len(cfg.decoder_channels)}; give one number of channels for each grid"
         )
+    if cfg.code_encoder == "pca" and cfg.code_kind == "vector" and cfg.code_posterior == "learned":
+        raise UserError(
+            "code_encoder pca has no learned posterior; set code_posterior = fixed, or code_encoder = pyramid"
+        )
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
