@@ -88,6 +88,7 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
             "extra_demo_cars = 9\nextra_demo_seed = 3\ndemo_seed = 3",
             "extra_demo_seed is 3, as demo_seed",
         ),
+        ("fit_steps = -1", "fit_steps: -1 found, 0 or more expected"),
         ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),
     ],
 )
