@@ -9,6 +9,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from generation.decode import write_shapes
     from generation.networks import Networks
+    from generation.plausible_codes import told
     from generation.shapes import interpolated, reconstructed, sampled
     from generation.showcase import write_contact_sheet
 
@@ -22,6 +23,8 @@ def main(argv: list[str] | None = None) -> int:
         shapes, folder = interpolated(networks, cfg.num_shapes), experiment.interpolation
     was_done = write_shapes(networks, shapes, folder, cfg.num_output_points, cfg.mode)
     print(f"{len(shapes.names)} clouds of {cfg.num_output_points} points{' were there already' * was_done}: {folder}")
+    if sentence := told(folder / "index.json"):
+        print(sentence)
     sheet = write_contact_sheet(networks, folder, was_done)
     print(f"pictures: {sheet}")
     return 0

@@ -15,6 +15,7 @@ from evaluation.network_table import COLUMNS, NOTE, network_rows
 from evaluation.report import write_results
 from evaluation.tables import Table
 from generation.networks import Networks
+from generation.plausible_codes import told
 from training.checkpoints import load_checkpoint
 from training.shape_samples import split_folders
 from visualization.evaluation_plots import plot_likelihood, plot_nearest_training, plot_one_nna
@@ -71,8 +72,10 @@ def generation(
 def reconstruction_tables(cfg: Namespace) -> list[Table]:
     """The table, and one of the same measures per shape, which is not printed."""
     reconstruction.check_of_current_ndf(cfg)
+    reconstruction.check_of_plausible(cfg)
     rows, per_shape = reconstruction.reconstruction_rows(cfg, split_folders(cfg)["test"])
-    note = reconstruction.NOTE
+    sentence = told(Experiment(cfg).reconstruction / "index.json")
+    note = reconstruction.NOTE + (f" {sentence}." if sentence else "")
     return [
         Table("reconstruction", reconstruction.TITLE, reconstruction.COLUMNS, rows, note),
         Table("reconstruction_per_shape", f"{reconstruction.TITLE}, each", (), per_shape),

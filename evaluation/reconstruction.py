@@ -251,6 +251,21 @@ def check_of_current_ndf(cfg: Namespace) -> None:
         )
 
 
+def check_of_plausible(cfg: Namespace) -> None:
+    """Raise UserError if the experiment's reconstructions treat codes unlike the training's not as `cfg` says."""
+    path = Experiment(cfg).reconstruction / "index.json"
+    index = json.loads(path.read_text()) if path.is_file() else {}
+    if index.get("code_kind") != "vector" or "rnvp_sha256" not in index:
+        return
+    made = index["plausible"]["fit_steps"] if "plausible" in index else None
+    if made != (cfg.fit_steps if cfg.plausible else None):
+        options = "--plausible false" if made is None else f"--plausible true --fit_steps {made}"
+        raise UserError(
+            f"the clouds in {path.parent} were made with {options}, or by an earlier version; give this here too, or"
+            f" make them again with: python generate.py --mode reconstruct --config {cfg.config}"
+        )
+
+
 def label_of(experiment: Experiment) -> str:
     """The label of an experiment's row, from its kind of code: "vector code, 128 numbers (demo_cars)"."""
     path, name = experiment.reconstruction / "index.json", experiment.root.name

@@ -1,5 +1,6 @@
 """From latent codes to point clouds: which codes are decoded, how, and into which files.
 
 Offers `Networks` (the frozen NDF and flow of an experiment), `sampled`, `reconstructed`, `interpolated` (what to
-decode), `decode` (a code to a cloud), `write_shapes` (clouds to files), and `read_cloud` for any cloud files.
+decode), `PlausibleCodes` (codes off the training data, brought back), `decode` (a code to a cloud), `write_shapes`
+(clouds to files), and `read_cloud` for any cloud files.
 """

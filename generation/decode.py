@@ -19,6 +19,7 @@ from configs.layout import DENSE_POINT_CLOUD
 from generation.cloud_files import Cloud, write_cloud
 from generation.latents import likelihoods
 from generation.networks import Networks
+from generation.plausible_codes import BROUGHT_BACK, PlausibleCodes
 from generation.projection import NetworkField, dense_point_cloud
 from generation.random_streams import POINT_STREAMS, random_stream
 from generation.shapes import Shapes
@@ -55,11 +56,11 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
     """Decode shapes into `folder/<name>/dense_point_cloud.{npz,ply}`, unless up to date. True if they were.
 
     Each file holds point_cloud (num_points, 3) float32 mesh units, seed, and `arrays_of` its code; `index.json`
-    records what made them.
+    records what made them, and which codes were brought back (`PlausibleCodes`).
     """
     index, index_path = index_of(networks, shapes, num_points), folder / "index.json"
     files = [folder / name / DENSE_POINT_CLOUD for name in shapes.names]
-    if index_path.is_file() and json.loads(index_path.read_text()) == index and all(file.is_file() for file in files):
+    if is_current(index_path, index) and all(file.is_file() for file in files):
         return True
     check_room(num_points, len(shapes.names), folder)
     index_path.unlink(missing_ok=True)
@@ -67,8 +68,17 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
         code = shapes.codes[n]
         cloud = decode(networks, code, num_points, n)
         write_cloud(folder / name, cloud, seed=networks.cfg.seed, **arrays_of(networks, code))
-    write_json(index_path, index)
+    found = {BROUGHT_BACK: shapes.codes.brought_back} if isinstance(shapes.codes, PlausibleCodes) else {}
+    write_json(index_path, index | found)
     return False
+
+
+def is_current(path: Path, index: dict[str, Any]) -> bool:
+    """Whether the index file at `path` says the same as `index`, beside what was found on the way."""
+    if not path.is_file():
+        return False
+    written = json.loads(path.read_text())
+    return bool({key: value for key, value in written.items() if key != BROUGHT_BACK} == index)
 
 
 def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
@@ -103,6 +113,7 @@ def arrays_of(networks: Networks, code: Code) -> dict[str, Any]:
 def index_of(networks: Networks, shapes: Shapes, num_points: int) -> dict[str, Any]:
     """Everything that determines the files of `write_shapes`: the same index, the same files."""
     kind = networks.ndf.code_kind
+    plausible = {"plausible": shapes.codes.options()} if isinstance(shapes.codes, PlausibleCodes) else {}
     return {
         **networks.sources,
         "code_kind": kind,
@@ -111,4 +122,5 @@ def index_of(networks: Networks, shapes: Shapes, num_points: int) -> dict[str, A
         **{name: getattr(networks.cfg, name) for name in ("seed", "num_steps", "filter_val")},
         "shapes": shapes.names,
         "facts": list(shapes.facts),
+        **plausible,
     }

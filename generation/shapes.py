@@ -13,6 +13,7 @@ from configs.errors import UserError
 from dataprocessing.shapes import shape_name
 from generation.latents import codes_of, draw_latents
 from generation.networks import Networks
+from generation.plausible_codes import PlausibleCodes, applies
 from models.ndf import Code
 from training.shape_samples import read_input_cloud, split_folders
 from training.stored_codes import encode_clouds
@@ -71,9 +72,15 @@ def sampled_codes(networks: Networks, num: int, seed: int, first: int = 0) -> Te
 
 
 def reconstructed(networks: Networks, split: str, num: int | None = None) -> Shapes:
-    """The first shapes of a split, encoded from their input points: needs neither a flow nor stored codes."""
-    folders = split_folders(networks.cfg, needed=[split])[split]
-    return Shapes([shape_name(folder) for folder in folders[:num]], InputCodes(networks, folders, num))
+    """The first shapes of a split, encoded from their input points: needs neither a flow nor stored codes.
+
+    Where it `applies`, codes off the training data are brought back.
+    """
+    cfg, folders = networks.cfg, split_folders(networks.cfg, needed=[split])[split]
+    names, codes = [shape_name(folder) for folder in folders[:num]], InputCodes(networks, folders, num)
+    if not applies(networks):
+        return Shapes(names, codes)
+    return Shapes(names, PlausibleCodes(networks, names, codes, lambda n: read_input_cloud(folders[n], cfg)))
 
 
 def interpolated(networks: Networks, num: int) -> Shapes:

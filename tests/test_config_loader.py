@@ -92,6 +92,7 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
             "code_kind = vector\ncode_encoder = pca\ncode_posterior = learned",
             "code_encoder pca has no learned posterior",
         ),
+        ("fit_steps = -1", "fit_steps: -1 found, 0 or more expected"),
         ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),
     ],
 )

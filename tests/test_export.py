@@ -9,7 +9,7 @@ from configs import layout
 from generation.networks import Networks
 from generation.shapes import sampled_codes
 from training import export
-from training.checkpoints import best_checkpoint
+from training.checkpoints import best_checkpoint, load_checkpoint
 from training.flow_trainer import FlowTrainer
 from training.ndf_trainer import load_frozen_ndf
 from training.shape_samples import split_folders
@@ -34,5 +34,7 @@ def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: P
     FlowTrainer(cfg).train()
     before = sampled_codes(Networks(cfg), 2, seed=3)
     export.write_small(best_checkpoint(experiment.rnvp_checkpoints), rnvp)
+    quantiles = load_checkpoint(best_checkpoint(experiment.rnvp_checkpoints))["quantiles"]
+    assert load_checkpoint(rnvp)["quantiles"] == quantiles
     cfg.rnvp_checkpoint = str(rnvp)
     assert torch.equal(sampled_codes(Networks(cfg), 2, seed=3), before)

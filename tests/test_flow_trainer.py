@@ -13,7 +13,7 @@ import train_rnvp
 from configs.errors import UserError
 from configs.layout import Experiment
 from training.checkpoints import best_checkpoint, latest_checkpoint, load_checkpoint
-from training.flow_trainer import FlowTrainer, load_flow, noised_nll
+from training.flow_trainer import FlowTrainer, code_quantiles, load_flow, noised_nll
 from training.stored_codes import load_codes, read_index
 from training.training_run import EXIT_STOPPED
 
@@ -77,6 +77,22 @@ def test_training_lowers_the_nll_of_training_codes(codes_only: Path):
     stored = load_checkpoint(latest_checkpoint(trainer.run.folder))["nll_nats_per_dim"]
     assert stored["train"] == pytest.approx(after, abs=1e-5)
     assert stored["gaussian"] == pytest.approx(new_flow, abs=0.1)  # a new flow is the Gaussian, up to drawn noise
+
+
+def test_the_checkpoint_tells_quantiles_of_the_training_codes(codes_only: Path):
+    cfg = tiny_config(codes_only)
+    trainer = FlowTrainer(cfg)
+    trainer.train()
+    found = load_checkpoint(latest_checkpoint(trainer.run.folder))["quantiles"]
+    flow, codes = trainer.average.model, trainer.plain_codes
+    assert found == code_quantiles(flow, codes, trainer.noise, cfg)
+    clean = code_quantiles(flow, codes, 0.0, cfg)
+    norms, nll = flow(codes)[0].norm(dim=1), flow.nats_per_dim(codes)
+    for name, values in (("z_norm", norms), ("nll_nats_per_dim", nll)):
+        assert list(found[name]) == ["0.5", "0.99", "0.999"]
+        assert clean[name]["0.5"] == pytest.approx(values.median().item(), rel=1e-5)
+        assert values.sort().values[-2] < clean[name]["0.99"] < clean[name]["0.999"] < values.max()
+        assert found[name] != clean[name]
 
 
 def test_stops_when_validation_no_longer_improves(codes_only: Path, capsys: pytest.CaptureFixture):

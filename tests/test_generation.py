@@ -200,7 +200,7 @@ def best_ndf(root: Path) -> Path:
 
 
 def test_reconstructions_are_the_test_shapes_by_name_from_their_own_codes(root: Path):
-    run_generate(root, "--mode", "reconstruct", "--num_shapes", "4")
+    run_generate(root, "--mode", "reconstruct", "--num_shapes", "4", "--plausible", "false")
     experiment = Experiment(tiny_config(root))
     names = json.loads((experiment.reconstruction / "index.json").read_text())["shapes"]
     assert names == ["sphere8", "sphere9", "sphere10", "sphere11"]
@@ -266,7 +266,7 @@ def test_codes_or_flow_of_another_ndf_are_refused(root: Path):
 def test_without_a_flow_the_test_shapes_are_decoded_from_their_input_points(root: Path):
     """The same clouds as with a flow, which only adds likelihoods."""
     cfg = tiny_config(root, exp_name="flowless", ndf_checkpoint=best_ndf(root))
-    run_generate(root, "--mode", "reconstruct")
+    run_generate(root, "--mode", "reconstruct", "--plausible", "false")
     with_flow = arrays(Experiment(tiny_config(root)).reconstruction, "sphere9")
     assert generate.main(["--config", cfg.config, "--mode", "reconstruct", "--exp_name", "flowless", "--ndf_checkpoint",
                           str(best_ndf(root))]) == 0  # fmt: skip

@@ -17,7 +17,7 @@ from configs.errors import UserError, run
 from configs.layout import Experiment, absolute
 from training.checkpoints import best_checkpoint, load_checkpoint, write_state
 
-KEPT = ("training_time", "step", "epoch", "best", "best_step", "config", "commit", "trained_on")
+KEPT = ("training_time", "step", "epoch", "best", "best_step", "config", "commit", "trained_on", "quantiles")
 KEPT_OF_FLOW = ("ema_state_dict", "ndf_sha256", "flow_noise", "nll_nats_per_dim")
 
 

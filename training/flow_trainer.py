@@ -14,6 +14,7 @@ from configs.errors import UserError
 from configs.layout import Experiment
 from dataprocessing.extra_shapes import describe
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
+from models.real_nvp.couplings import standard_normal_log_prob
 from training.checkpoints import check_same_options, latest_checkpoint, load_checkpoint, load_weights
 from training.stored_codes import EXTRA, has_extra, load_codes, load_flow_codes, read_index
 from training.training_run import (
@@ -28,6 +29,7 @@ from training.training_run import (
 
 WEIGHT_DECAY = 1e-2
 MOST_TRAIN_CODES = 4096  # training codes whose NLL is told at each validation
+QUANTILES = (0.5, 0.99, 0.999)  # of the training codes, told in the checkpoint
 VALIDATION_DRAWS = 8  # noise draws per validation code: their mean is stable enough to compare steps
 
 
@@ -131,6 +133,7 @@ class FlowTrainer:
             is_best,
             ema_state_dict=self.average.model.state_dict(),
             nll_nats_per_dim=values,
+            quantiles=code_quantiles(self.average.model, self.plain_codes, self.noise, self.cfg),
             flow_noise=self.noise,
             ndf_sha256=self.ndf_sha256,
             trained_on=self.trained_on,
@@ -154,6 +157,25 @@ def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> f
         for batch in codes.split(cfg.flow_batch_size):
             values.append(-flow.log_prob_whitened(flow.whiten_noised(batch, noise)) / flow.dim)
     return torch.cat(values).mean().item()
+
+
+@torch.no_grad()
+def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> dict[str, dict[str, float]]:
+    """Quantiles of |z| ("z_norm") and of the NLL over codes (S, *code_shape), noised as in training and whitened.
+
+    With the noise: a flow's samples resemble noised codes, and so do codes that its decoder can be trusted with. Clean
+    ones are far shorter in z (99.9 % of the demo cars of the weights that come along below 5.0, with noise 13.2).
+    Returns measure -> quantile, as text -> value. flow: in eval mode.
+    """
+    torch.manual_seed(cfg.seed)
+    found = []
+    for batch in codes.split(cfg.flow_batch_size):
+        w = flow.whiten_noised(batch, noise)
+        z, log_det = flow.whitened_to_z(w)
+        found.append((z.norm(dim=1), -(standard_normal_log_prob(z) + log_det) / flow.dim))
+    z_norm, nll = (torch.cat(column).cpu().double() for column in zip(*found, strict=True))
+    measures = {"z_norm": z_norm, "nll_nats_per_dim": nll}
+    return {name: {str(q): values.quantile(q).item() for q in QUANTILES} for name, values in measures.items()}
 
 
 def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str) -> None:

@@ -6,7 +6,17 @@ Names and meanings that users of NDF and of the thesis know are kept.
 
 from configs.options.data import DATA, DEMO_CARS, PREPROCESSING, RUN, SAMPLES, SPLIT
 from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
-from configs.options.results import ANALYSIS, DECODING, EVALUATION, EXPORT, FOLDERS, GENERATION, OTHERS, WEIGHTS
+from configs.options.results import (
+    ANALYSIS,
+    DECODING,
+    EVALUATION,
+    EXPORT,
+    FOLDERS,
+    GENERATION,
+    OTHERS,
+    PLAUSIBLE,
+    WEIGHTS,
+)
 from configs.options.types import Group
 
 READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads, as its --help shows them
@@ -16,8 +26,8 @@ READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads,
     "train_ndf": (RUN, DATA, SAMPLES, NETWORK, TRAINING, NDF_TRAINING),
     "train_rnvp": (RUN, DATA, SAMPLES, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
     "export": (RUN, EXPORT),
-    "generate": (RUN, DATA, WEIGHTS, GENERATION, DECODING),
-    "evaluate": (RUN, DATA, WEIGHTS, DECODING, EVALUATION, OTHERS, FOLDERS),
+    "generate": (RUN, DATA, WEIGHTS, GENERATION, DECODING, PLAUSIBLE),
+    "evaluate": (RUN, DATA, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, FOLDERS),
     "analyse_codes": (RUN, DATA, WEIGHTS, DECODING, OTHERS, ANALYSIS),
 }
 ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group in groups))

@@ -2,7 +2,7 @@
 
 import argparse
 
-from configs.options.types import Group, boolean, positive
+from configs.options.types import Group, boolean, not_negative, positive
 
 TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
 # The parts of analyse_codes.py.
@@ -45,6 +45,21 @@ def _add_decoding(group: argparse._ArgumentGroup) -> None:
         type=positive(int),
         default=50_000,
         help="points projected at a time: bounds the memory",
+    )
+
+
+def _add_plausible(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--plausible",
+        type=boolean,
+        default=True,
+        help="reconstruct a shape whose vector code lies off the training codes, by the flow, from one near them",
+    )
+    group.add(
+        "--fit_steps",
+        type=not_negative(int),
+        default=60,
+        help="steps in which that code is fitted to the shape's input points; 0: it is only shortened in z",
     )
 
 
@@ -147,6 +162,7 @@ WEIGHTS = Group("trained networks", "those of the experiment, unless others are 
 EXPORT = Group("export", "weights for others", _add_export)
 GENERATION = Group("generation", "what is made", _add_generation)
 DECODING = Group("decoding", "from a latent code to the points of a cloud", _add_decoding)
+PLAUSIBLE = Group("codes unlike the training's", "how their shapes are reconstructed", _add_plausible)
 EVALUATION = Group("evaluation", "what is measured, and how", _add_evaluation)
 OTHERS = Group("other experiments", "shown beside this one", _add_others)
 FOLDERS = Group("two folders of clouds", "of any system, without config and training", _add_folders)

@@ -65,14 +65,15 @@ class CodeFlow(nn.Module):
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """codes (B, *code_shape) -> z (B, D), log_det (B,) nats, whitening included."""
         w, log_det_whitening = self.whitening(codes)
-        z, log_det = self._body(w)
+        z, log_det = self.whitened_to_z(w)
         return z, log_det + log_det_whitening
 
     def inverse(self, z: Tensor) -> Tensor:
         """z (B, D) -> codes (B, *code_shape)."""
         return self.unwhiten(self._inverse_body(z))
 
-    def _body(self, w: Tensor) -> tuple[Tensor, Tensor]:
+    def whitened_to_z(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """w (B, *code_shape) -> z (B, D), log_det (B,) nats, without that of the whitening."""
         x, log_det_scale = self.rescale(w)
         z, log_det = self.body(x)
         return z, log_det + log_det_scale
@@ -87,7 +88,7 @@ class CodeFlow(nn.Module):
 
     def log_prob_whitened(self, w: Tensor) -> Tensor:
         """log p(w) of whitened codes, nats: (B, *code_shape) -> (B,)."""
-        z, log_det = self._body(w)
+        z, log_det = self.whitened_to_z(w)
         return standard_normal_log_prob(z) + log_det
 
     def nats_per_dim(self, codes: Tensor) -> Tensor:

@@ -1,0 +1,104 @@
+"""Codes off the training data are recognised, and brought back to where the decoder has seen codes.
+
+A decoder is smooth only near the codes that it was trained on. The code of a shape unlike those, a car with a wing
+perhaps, may decode to points all over the box. The flow tells: it maps the codes of its training, with their noise, to
+standard normal z, so a z that is longer than nearly all of theirs belongs to a code off the data. That z is shortened
+along its ray, which keeps what is particular about the shape but makes it less extreme, and then fitted to the shape's
+input points under the flow's prior. All other codes stay as they are, bit for bit.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import chi
+from torch import Tensor
+
+from generation.code_fitting import CodeFit, into_ball
+from generation.networks import Networks
+from generation.random_streams import FIT_STREAMS, random_stream
+from models.ndf import Code
+from training.checkpoints import load_checkpoint
+
+QUANTILE = 0.999  # of |z| over the training codes; longer z are off the data
+BROUGHT_BACK = "brought_back"  # key of index.json: what was found, unlike its other keys, which decide the files
+
+
+def applies(networks: Networks) -> bool:
+    """Whether codes off the data are brought back: vectors, with a flow, unless turned off."""
+    return bool(networks.cfg.plausible and networks.has_flow and networks.ndf.code_kind == "vector")
+
+
+def largest_norm(networks: Networks) -> float:
+    """The length of z beyond which a code is off the data: `QUANTILE` of |z| over the training codes.
+
+    At least that of the flow's own samples, which few training codes may fall short of, and which stands alone for
+    checkpoints of an earlier version.
+    """
+    of_samples = float(chi.ppf(QUANTILE, networks.flow.dim))
+    stored = load_checkpoint(networks.rnvp_path).get("quantiles", {}).get("z_norm", {})
+    return max(of_samples, float(stored.get(str(QUANTILE), of_samples)))
+
+
+class PlausibleCodes(Sequence[Code]):
+    """Codes, each a batch of one; those off the data are brought back on access.
+
+    Attributes: radius, the largest |z| of a code on the data; brought_back: shape -> its |z| and, in mesh units, the
+    `CodeFit.error` of its code and of the one in its place, of those accessed so far. None stands for not finite.
+    """
+
+    def __init__(
+        self, networks: Networks, names: Sequence[str], codes: Sequence[Code], cloud: Callable[[int], np.ndarray]
+    ):
+        """codes: of the shapes `names`; cloud: gives the input points (n, 3) of a shape by its number."""
+        self.networks, self.names, self.codes, self.cloud = networks, names, codes, cloud
+        self.radius = largest_norm(networks)
+        self.brought_back: dict[str, dict[str, float | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, n: Any) -> Any:
+        code = self.codes[n]
+        with torch.no_grad():
+            z, _ = self.networks.flow(code)
+        norm = z.norm().item()
+        return code if norm <= self.radius else self._bring_back(n, code, z, norm)
+
+    def _bring_back(self, n: int, code: Tensor, z: Tensor, norm: float) -> Tensor:
+        cfg, flow = self.networks.cfg, self.networks.flow
+        fit = CodeFit(self.networks, self.cloud(n), random_stream(cfg.seed, FIT_STREAMS + n))
+        z = z if math.isfinite(norm) else torch.zeros_like(z)  # the mean shape
+        if cfg.fit_steps:
+            z = fit.fitted(fit.start(z, self.radius), self.radius, cfg.fit_steps)
+        with torch.no_grad():
+            plausible = flow.inverse(into_ball(z, self.radius))
+            errors = fit.error(code).item(), fit.error(plausible).item()
+        facts = dict(zip(("z_norm", "error_before", "error_after"), (norm, *errors), strict=True))
+        self.brought_back[self.names[n]] = {k: v if math.isfinite(v) else None for k, v in facts.items()}
+        return plausible
+
+    def options(self) -> dict[str, Any]:
+        """What decides the codes, for an index of files made of them."""
+        return {"largest_z_norm": self.radius, "fit_steps": self.networks.cfg.fit_steps}
+
+
+def told(index_path: Path) -> str:
+    """What the index of a folder of clouds says of brought-back codes, as a sentence; empty if there are none."""
+    index = json.loads(index_path.read_text()) if index_path.is_file() else {}
+    found = index.get(BROUGHT_BACK)
+    if not found:
+        return ""
+    norms = [one["z_norm"] for one in found.values() if one["z_norm"] is not None]
+    sizes = [f"up to {max(norms):.1f}"] if norms else []
+    sizes += ["not finite"] if len(norms) < len(found) else []
+    how = "fitting plausible codes to their input points" if index["plausible"]["fit_steps"] else "shortening z"
+    return (
+        f"{len(found)} of {len(index['shapes'])} shapes have codes unlike those of the training shapes"
+        f" (|z| {' or '.join(sizes)}, at most {index['plausible']['largest_z_norm']:.1f} expected); they were brought"
+        f" back by {how} (--plausible false turns this off)"
+    )
