@@ -10,17 +10,19 @@ from torch import nn
 from configs.config_loader import get_config
 from configs.errors import UserError
 from configs.layout import ROOT
-from models.feature_planes import ConvolutionPlanes
+from models.occupancy import to_grid_coords
 from training.checkpoints import (
     best_checkpoint,
     check_same_options,
     latest_checkpoint,
     load_checkpoint,
     load_weights,
+    ndf_checkpoint_path,
     save_checkpoint,
     timed_name,
 )
 from training.ndf_trainer import load_frozen_ndf
+from training.network_input import network_input
 
 
 def state(seconds: float, value: float = 1.0) -> dict:
@@ -136,8 +138,23 @@ def test_an_option_that_older_checkpoints_lack_has_its_former_value(tmp_path: Pa
     assert "config" not in load_checkpoint(tmp_path / "ndfs_own.tar")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "models" / "pretrained").glob("*_ndf.tar")), ids=lambda path: path.name)
-def test_weights_that_come_along_still_load(path: Path):
-    cfg = get_config(["--config", str(ROOT / "configs" / "demo_cars_pretrained.txt")], "generate")
-    assert cfg.plane_decoder == "quadtree"
-    assert isinstance(load_frozen_ndf(path, cfg, torch.device("cpu")).to_planes, ConvolutionPlanes)
+PRETRAINED = sorted((ROOT / "models" / "pretrained").glob("*_ndf.tar"))
+
+
+@pytest.mark.parametrize("path", PRETRAINED, ids=lambda path: path.name)
+def test_weights_that_come_along_load_by_the_config_of_their_name(path: Path):
+    cfg = get_config(["--config", str(ROOT / "configs" / f"{path.name.removesuffix('_ndf.tar')}.txt")], "generate")
+    assert ndf_checkpoint_path(cfg) == path
+    assert load_frozen_ndf(path, cfg, torch.device("cpu")).code_kind == cfg.code_kind
+
+
+def test_the_weights_for_any_car_measure_distances_to_a_shape_that_is_no_car():
+    cfg = get_config(["--config", str(ROOT / "configs" / "any_car_pretrained.txt")], "generate")
+    ndf = load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, torch.device("cpu"))
+    directions = torch.nn.functional.normalize(
+        torch.randn(2, 10_000, 3, generator=torch.Generator().manual_seed(0)), dim=2
+    )
+    points = directions[1, :501] * torch.linspace(0.33, 0.47, 501)[:, None]
+    with torch.no_grad():
+        found = ndf(to_grid_coords(points)[None], network_input(0.4 * directions[:1], cfg))[0]
+    assert (found - (points.norm(dim=1) - 0.4).abs()).abs().mean() < 0.008
