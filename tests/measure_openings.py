@@ -57,15 +57,16 @@ def main(argv: list[str] | None = None) -> int:
             found.append(((unsigned_distance(*twin, points) < ON_PANE) & (df > OPEN)).mean())
         points = sample_surface(twin, NUM_POINTS, np.random.default_rng(n)).astype(np.float32)
         points = torch.from_numpy(points[unsigned_distance(*car, points) > OPEN])
+        if not len(points):
+            continue  # a car without openings
         with torch.no_grad():
             grids = networks.ndf.features(shapes.codes[n])
             said.append(networks.ndf.query(to_grid_coords(points)[None].to(networks.device), grids)[0].cpu().numpy())
     for name, found in shares.items():
         print(f"{name}: {100 * np.mean(found):.2f} % of the points are in openings")
-    glazed = [values for values in said if len(values)]
     print(
-        f"{len(glazed)} cars with openings: mean predicted distance there {np.mean([v.mean() for v in glazed]):.4f},"
-        f" {100 * np.mean([(v < cfg.filter_val).mean() for v in glazed]):.1f} % of them closed"
+        f"{len(said)} cars with openings: mean predicted distance there {np.mean([v.mean() for v in said]):.4f},"
+        f" {100 * np.mean([(v < cfg.filter_val).mean() for v in said]):.1f} % of them closed"
     )
     return 0
 

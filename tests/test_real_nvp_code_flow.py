@@ -18,6 +18,7 @@ SMALL = {
     "flow_hidden": 8,
     "flow_blocks": 1,
     "flow_dims": 5,
+    "flow_tail_couplings": 1,
     "flow_s_max": 2.0,
     "flow_dropout": 0.0,
 }

@@ -57,6 +57,19 @@ def test_flow_on_the_leading_entries_is_exact_on_all(dim, leading):
     assert unchanged[: dim - 1].all() == (leading < dim) and not unchanged[-1]
 
 
+@pytest.mark.parametrize(("dim", "leading", "couplings"), [(9, 4, 3), (6, 2, 4), (5, 3, 2), (5, 4, 3), (5, 5, 3)])
+def test_flow_with_couplings_in_the_tail_is_exact_and_leaves_the_leading_entries_alone(dim, leading, couplings):
+    flow, x = random_flow(dim, leading=leading, tail_couplings=couplings), normal(4, dim)
+    check_bijection(flow, x, normal(4, dim, seed=2))
+    check_every_gradient(flow, -flow.log_prob(x).mean())
+    if leading < dim:
+        moved = x + torch.eye(dim).double()[-1]
+        assert torch.equal(flow(moved)[0][:, :leading], flow(x)[0][:, :leading])
+    if leading < dim - 1:  # entries of the tail depend on each other, which one coupling alone cannot give
+        changed = ~torch.isclose(flow(moved)[0], flow(x)[0]).all(dim=0)
+        assert changed[leading:].sum() > 1
+
+
 def test_a_new_flow_keeps_volume_and_every_pair_changes_every_entry():
     new = VectorFlow(9, 4, hidden=16, blocks=2).double()
     assert not new(normal(3, 9))[1].any()

@@ -22,7 +22,8 @@ from configs.files import atomic_path
 from configs.layout import ROOT, Experiment, absolute
 
 BEST = "best.tar"
-FORMER_OPTIONS = {"plane_decoder": "convolution"}  # of checkpoints from before the option was there
+# Options of checkpoints from before the option was there.
+FORMER_OPTIONS = {"plane_decoder": "convolution", "flow_tail_couplings": 1}
 _TIMED_NAME = re.compile(r"checkpoint_\d+h[:_]\d+m[:_]\d+s_([\d.]+)\.tar$")
 
 
@@ -97,13 +98,24 @@ def save_checkpoint(folder: Path, state: dict[str, Any], is_best: bool) -> Path:
     return path
 
 
-def write_state(state: dict[str, Any], *targets: Path) -> None:
+def write_state(state: dict[str, Any], *targets: Path, compress: bool = False) -> None:
     """Write `state` to each of the files, completely or not at all."""
     content = io.BytesIO()  # via memory: on a full disk torch.save raises no OSError
     torch.save(state, content)
+    content = deflated(content) if compress else content
     for target in targets:
         with atomic_path(target) as spare:
             spare.write_bytes(content.getbuffer())
+
+
+def deflated(archive: io.BytesIO) -> io.BytesIO:
+    """The zip archive that torch.save wrote, compressed: torch.load reads it as well. The same bytes at any time."""
+    smaller = io.BytesIO()
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(smaller, "w") as target:
+        for name in source.namelist():
+            entry = zipfile.ZipInfo(name)  # of a fixed date
+            target.writestr(entry, source.read(name), zipfile.ZIP_DEFLATED, compresslevel=9)
+    return smaller
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def write_small(source: Path, target: Path) -> None:
         small |= {key: state[key] for key in KEPT_OF_FLOW} | {"model_state_dict": {}}
     else:
         small["model_state_dict"] = {name: halved(value) for name, value in state["model_state_dict"].items()}
-    write_state(small, target)
+    write_state(small, target, compress=True)
 
 
 def halved(value: torch.Tensor) -> torch.Tensor:

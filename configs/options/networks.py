@@ -240,6 +240,13 @@ def _add_flow(group: argparse._ArgumentGroup) -> None:
         help="vector codes: principal directions with couplings, about as many as vary by more than flow_noise"
         " (train_rnvp.py says how many); the minor ones get a Gaussian that depends on them",
     )
+    group.add(
+        "--flow_tail_couplings",
+        type=positive(int),
+        default=1,
+        help="vector codes: couplings on the minor directions given the flow_dims leading ones; 1: a Gaussian that"
+        " depends on these",
+    )
     group.add("--flow_scales", type=positive(int), default=2, help="scales of the 3-D flow, each halves the resolution")
     group.add("--flow_s_max", type=positive(float), default=1.0, help="bound on |s|, nats per code dimension")
     group.add("--flow_dropout", type=not_negative(float), default=0.0, help="dropout in the nets that give s and t")

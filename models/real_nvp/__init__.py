@@ -14,6 +14,7 @@ FLOW_OPTIONS = (
     "flow_hidden",
     "flow_blocks",
     "flow_dims",
+    "flow_tail_couplings",
     "flow_scales",
     "flow_s_max",
     "flow_dropout",
@@ -33,20 +34,22 @@ def build_flow(
     flow_hidden: int,
     flow_blocks: int,
     flow_dims: int,
+    flow_tail_couplings: int,
     flow_scales: int,
     flow_s_max: float,
     flow_dropout: float,
 ) -> CodeFlow:
     """A new flow for codes of `code_shape`: (D,) for `vector`, (C, r, r, r) for `grid` and `fused`.
 
-    The options are those of configs/options; flow_dims is for vectors only, flow_scales for 3-D codes. Fit the
-    whitening, then train.
+    The options are those of configs/options; flow_dims and flow_tail_couplings are for vectors only, flow_scales for
+    3-D codes. Fit the whitening, then train.
     Raises UserError for an unsupported kind or shape.
     """
     code_shape = tuple(int(size) for size in code_shape)
     nets: dict[str, Any] = {"hidden": flow_hidden, "blocks": flow_blocks, "s_max": flow_s_max, "dropout": flow_dropout}
     if code_kind == "vector" and len(code_shape) == 1 and code_shape[0] >= 2:
-        flow = VectorFlow(code_shape[0], flow_couplings, **nets, leading=flow_dims)
+        tail = flow_tail_couplings
+        flow = VectorFlow(code_shape[0], flow_couplings, **nets, leading=flow_dims, tail_couplings=tail)
         return CodeFlow(code_kind, code_shape, PCAWhitening(code_shape[0]), flow)
     if code_kind in ("grid", "fused") and len(code_shape) == 4 and len(set(code_shape[1:])) == 1:
         whitening = LogitStandardise(code_shape) if code_kind == "fused" else Standardise(code_shape)

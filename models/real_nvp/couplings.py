@@ -92,14 +92,17 @@ class CheckerboardCoupling(Bijection):
 
 
 class Permutation(Bijection):
-    """A fixed permutation of the entries of dim 1, drawn from `seed`; stored in the checkpoint."""
+    """A fixed permutation of the entries of dim 1, drawn from `seed`; stored in the checkpoint.
+
+    The first `num_fixed` entries stay where they are.
+    """
 
     order: Tensor
 
-    def __init__(self, size: int, seed: int):
+    def __init__(self, size: int, seed: int, num_fixed: int = 0):
         super().__init__()
-        order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
-        self.register_buffer("order", order)
+        moved = torch.randperm(size - num_fixed, generator=torch.Generator().manual_seed(seed))
+        self.register_buffer("order", torch.cat([torch.arange(num_fixed), num_fixed + moved]))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x.index_select(1, self.order), x.new_zeros(x.shape[0])

@@ -14,13 +14,14 @@ class VectorFlow(NormalFlow):
     Couplings come in pairs, the second changing what the first kept, and a fixed random permutation precedes each
     pair, so every pair changes every entry. A new flow is a permutation: log_det 0.
 
-    With `leading` = K < D the couplings act on the first K entries only; the other D - K, the minor principal
-    directions of a whitened code, get one coupling that scales and shifts them given the first K. Trained on a few
-    hundred codes, a flow on all directions memorises the noise of the minor ones and gains nothing.
+    With `leading` = K < D the couplings act on the first K entries only, so that they are not diluted among the other
+    D - K, the minor principal directions of a whitened code. Those have a flow of their own, given the first K: one
+    coupling that scales and shifts them all, or `tail_couplings` that each change a half of them given the other half
+    too. Trained on a few hundred codes, a flow on all directions memorises the noise of the minor ones.
 
     dim: D, at least 2, odd or even. couplings: number of coupling layers. hidden, blocks, dropout: width, hidden
     layers and dropout of their nets. s_max: bound on |s|, nats per dimension and coupling. leading: K, at least 2;
-    clipped to D; None means D.
+    clipped to D; None means D. tail_couplings: at least 1.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class VectorFlow(NormalFlow):
         s_max: float = 2.0,
         dropout: float = 0.0,
         leading: int | None = None,
+        tail_couplings: int = 1,
     ):
         super().__init__()
         leading = dim if leading is None else min(leading, dim)
@@ -39,10 +41,11 @@ class VectorFlow(NormalFlow):
             raise ValueError(f"a coupling flow needs at least 2 dimensions, got {leading}")
         self.dim = dim
         self.leading = leading
-        self.tail = None
-        if leading < dim:
-            net = ResidualMLP(leading, 2 * (dim - leading), hidden, 1, dropout)
-            self.tail = AffineCoupling(net, leading, s_max)
+        self.tail: Bijection | None = None
+        if leading < dim and (tail_couplings == 1 or leading == dim - 1):
+            self.tail = AffineCoupling(ResidualMLP(leading, 2 * (dim - leading), hidden, 1, dropout), leading, s_max)
+        elif leading < dim:
+            self.tail = Chain(self._tail_layers(tail_couplings, hidden, blocks, s_max, dropout))
         layers: list[Bijection] = []
         for i in range(couplings):
             keep_last = i % 2 == 1
@@ -52,6 +55,15 @@ class VectorFlow(NormalFlow):
             net = ResidualMLP(num_kept, 2 * (leading - num_kept), hidden, blocks, dropout)
             layers.append(AffineCoupling(net, num_kept, s_max, keep_last))
         self.chain = Chain(layers)
+
+    def _tail_layers(self, couplings: int, hidden: int, blocks: int, s_max: float, dropout: float) -> list[Bijection]:
+        """Couplings that change a random half of the last D - K entries, given all others."""
+        layers: list[Bijection] = []
+        kept = (self.dim + self.leading) // 2
+        for i in range(couplings):
+            net = ResidualMLP(kept, 2 * (self.dim - kept), hidden, blocks, dropout)
+            layers += [Permutation(self.dim, i, num_fixed=self.leading), AffineCoupling(net, kept, s_max)]
+        return layers
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, D) -> z (B, D), log_det (B,) nats."""

@@ -53,12 +53,11 @@ class PCAWhitening(Whitening):
         check_codes(codes, tuple(self.mean.shape))
         codes = codes.to("cpu", torch.float64)
         mean = codes.mean(dim=0)
-        _, singular, directions = torch.linalg.svd(codes - mean, full_matrices=True)  # (min(N, D),), (D, D)
-        sd = codes.new_zeros(codes.shape[1])
-        sd[: len(singular)] = singular / math.sqrt(len(codes) - 1)
+        # Not the singular values of all codes, whose left vectors are (N, N): tens of thousands of codes are usual.
+        variance, directions = torch.linalg.eigh((codes - mean).T @ (codes - mean) / (len(codes) - 1))  # ascending
         self.mean.copy_(mean)
-        self.rotation.copy_(directions.T)
-        self.sd.copy_(raise_to_floor(sd, self.floor))
+        self.rotation.copy_(directions.flip(1))
+        self.sd.copy_(raise_to_floor(variance.flip(0).clamp_min(0).sqrt(), self.floor))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, D) -> w (B, D), log_det (B,) nats, the same for every x."""
