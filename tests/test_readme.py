@@ -23,7 +23,10 @@ STEPS = ("make_demo_cars", "preprocess", "create_split", "train_ndf", "train_rnv
 
 
 def known_options() -> set[str]:
-    return {name for action in build_parser()._actions for name in action.option_strings}
+    """The options of the project's scripts, and those that the measurements in tests/ add."""
+    text = "".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
+    of_measurements = set(re.findall(r'add_argument\("(--\w+)"', text))
+    return of_measurements | {name for action in build_parser()._actions for name in action.option_strings}
 
 
 def sbatch_options() -> set[str]:
