@@ -43,7 +43,6 @@ def known_distances(cloud: np.ndarray, generator: torch.Generator) -> KnownDista
     The nearest input point is farther away than the surface, but hardly so from a point that is `SPACINGS` times as
     far from it as input points are from each other; others are left out.
     """
-
     chosen = torch.randint(len(cloud), (NUM_POINTS + NUM_POINTS // 2,), generator=generator)
     points = torch.from_numpy(cloud)[chosen]
     surface, centres = points[:NUM_POINTS], points[NUM_POINTS:]

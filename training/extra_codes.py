@@ -28,7 +28,7 @@ from dataprocessing.pool import run_in_order
 from dataprocessing.preprocess import print_failures
 from models.ndf import NDF
 from training.checkpoints import fingerprint
-from training.stored_codes import EXTRA, encode_clouds, has_extra, read_index, write_codes
+from training.stored_codes import EXTRA, encode_clouds, has_extra, mirrors, read_index, turned, write_codes
 
 PART = 1000  # shapes
 SMALL_INPUT = 32  # nodes per axis
@@ -141,13 +141,9 @@ def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torc
     """Codes of clouds (B, n, 3): (B, *code_shape), or (2 B, *code_shape) with that of its mirror image behind each."""
     found = []
     for mirrored in mirrors(cfg):
-        turned = clouds * np.array([-1 if mirrored else 1, 1, 1], np.float32)
-        found.append(cast(torch.Tensor, encode_clouds(model, turned, cfg, device)).float().cpu().numpy())
+        codes = cast(torch.Tensor, encode_clouds(model, turned(clouds, mirrored), cfg, device))
+        found.append(codes.float().cpu().numpy())
     return np.stack(found, axis=1).reshape(-1, *model.code_shape)
-
-
-def mirrors(cfg: Namespace) -> tuple[bool, ...]:
-    return (False, True) if cfg.code_mirror else (False,)
 
 
 def is_written(part: Part) -> bool:

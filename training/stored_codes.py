@@ -117,13 +117,22 @@ def write_codes(folder: Path, split: str, batches: Iterable[np.ndarray], index: 
 def rows_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, Any]]:
     """What to encode: every shape; for training also its mirror image and further draws of its input points."""
     draws = range(cfg.code_draws if split == "train" else 1)
-    mirrors = (False, True) if split == "train" and cfg.code_mirror else (False,)
     return [
         {"name": shape_name(folder), "folder": str(folder), "mirrored": mirrored, "draw": draw}
         for draw in draws
-        for mirrored in mirrors
+        for mirrored in (mirrors(cfg) if split == "train" else (False,))
         for folder in folders
     ]
+
+
+def mirrors(cfg: Namespace) -> tuple[bool, ...]:
+    """Which codes a shape that the flow is trained on has: its own, and that of its mirror image."""
+    return (False, True) if cfg.code_mirror else (False,)
+
+
+def turned(clouds: np.ndarray, mirrored: bool) -> np.ndarray:
+    """Clouds (..., 3) float32, mirrored in x or as they are."""
+    return clouds * np.array([-1, 1, 1] if mirrored else [1, 1, 1], dtype=np.float32)
 
 
 def encode_batches(
@@ -153,4 +162,4 @@ def input_cloud(row: dict[str, Any], cfg: Namespace) -> np.ndarray:
         cloud = read_input_cloud(folder, cfg)
     else:
         cloud = surface_points(folder, cfg.num_points, seed=cfg.seed + row["draw"])
-    return cloud * np.array([-1, 1, 1] if row["mirrored"] else [1, 1, 1], dtype=np.float32)
+    return turned(cloud, row["mirrored"])
