@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 6: make dense point clouds: new shapes (default), test shapes from their codes, or a path between two shapes."""
 
 from configs.config_loader import get_config

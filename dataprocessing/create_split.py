@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 2: divide the preprocessed shapes into train, val and test."""
 
 from argparse import Namespace

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 1: make the training data of each mesh (docs/formats.md); finished files are skipped."""
 
 from argparse import Namespace

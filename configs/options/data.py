@@ -85,6 +85,9 @@ def _add_samples(group: argparse._ArgumentGroup) -> None:
         default=5_000,
         help="samples stored per shape in its openings, such as windows; 0: none, as NDF",
     )
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add("--num_points", type=positive(int), default=10_000, help="points of the voxelized input cloud")
     group.add("--input_res", type=positive(int), default=256, help="resolution of the voxelized input, per axis")
     group.add("--bb_min", type=float, default=-0.5, help="lower bound of the voxel grid, mesh units")
@@ -99,6 +102,9 @@ def _check_samples(cfg: Namespace) -> None:
         )
     if abs(sum(cfg.sample_ratio) - 1) > 1e-6:
         raise UserError(f"sample_ratio {cfg.sample_ratio} sums to {sum(cfg.sample_ratio):g}; make it sum to 1")
+
+
+def _check_input(cfg: Namespace) -> None:
     if cfg.bb_max <= cfg.bb_min:
         raise UserError(f"bb_max {cfg.bb_max} is not above bb_min {cfg.bb_min}")
 
@@ -142,11 +148,12 @@ def _check_split(cfg: Namespace) -> None:
             raise UserError(f"both {n} and {r} are given; give one of them")
 
 
-RUN = Group("run", "read by every script", _add_run, _check_run)
+RUN = Group("run", "the experiment, its device and its seed", _add_run, _check_run)
 DATA = Group("data", "where the meshes are and where their samples go", _add_data)
 DEMO_CARS = Group("demo cars", "parametric cars, for those without ShapeNet", _add_demo_cars)
 SAMPLES = Group(
     "samples", "what the files of each shape hold; lengths in mesh units (longest side 1)", _add_samples, _check_samples
 )
+INPUT = Group("input", "surface points as the network gets them, in a grid", _add_input, _check_input)
 PREPROCESSING = Group("preprocessing", "how the samples are made", _add_preprocessing, _check_preprocessing)
 SPLIT = Group("split", "give n_ or r_, not both", _add_split, _check_split)
