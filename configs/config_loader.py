@@ -5,6 +5,7 @@ import difflib
 import importlib
 import io
 import os
+import re
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -22,7 +23,11 @@ SHARED = "OPTIONS_FOR_ALL_STEPS"  # in the environment of scripts that are all g
 
 
 class _Parser(configargparse.ArgumentParser):
-    """Raises UserError where argparse would print its usage and exit."""
+    """Raises UserError where argparse would print its usage and exit. Takes -y, an axis, as a value like -1."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"^-(\d+|\d*\.\d+|[xyz])$")
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see --help")

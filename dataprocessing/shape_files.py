@@ -11,8 +11,9 @@ from configs import layout
 from configs.errors import UserError
 from configs.files import SPARE_SUFFIX, write_npz
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
-from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
+from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.distances import distance_function
+from dataprocessing.frames import to_unit_box
 from dataprocessing.gaps import gap_candidates, gap_indices
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.seeds import generator
@@ -42,7 +43,7 @@ def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
     if not missing:
         return outcome
     try:
-        mesh = scale_mesh(load_mesh(mesh_path))
+        mesh, _ = to_unit_box(load_mesh(mesh_path), cfg.up, cfg.front)
         remove_spares(folder)
         present = [name for name in missing if (folder / name).exists()]
         write_files(mesh, folder, missing, cfg)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -16,7 +17,7 @@ from configs.devices import autocast
 from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD
-from generation.cloud_files import Cloud, write_cloud
+from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, write_cloud
 from generation.latents import likelihoods
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, PlausibleCodes
@@ -66,11 +67,23 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
     index_path.unlink(missing_ok=True)
     for n, name in enumerate(tqdm(shapes.names, desc=description, unit="shape", disable=None)):
         code = shapes.codes[n]
-        cloud = decode(networks, code, num_points, n)
-        write_cloud(folder / name, cloud, seed=networks.cfg.seed, **arrays_of(networks, code))
+        cloud, frame = in_frame(shapes, n, decode(networks, code, num_points, n))
+        write_cloud(folder / name, cloud, seed=networks.cfg.seed, **frame, **arrays_of(networks, code))
     found = {BROUGHT_BACK: shapes.codes.brought_back} if isinstance(shapes.codes, PlausibleCodes) else {}
     write_json(index_path, index | found)
     return False
+
+
+def in_frame(shapes: Shapes, n: int, cloud: Cloud) -> tuple[Cloud, dict[str, Any]]:
+    """The cloud of shape n as it is written, and what its file stores of its frame; nothing without one.
+
+    The cloud (N, 3) comes in the unit box, and goes into the frame of its user's file if `keep_frame`.
+    """
+    if not shapes.frames:
+        return cloud, {}
+    frame, keep = shapes.frames[n], bool(shapes.about["keep_frame"])
+    placed = frame.to_own(cloud).astype(np.float32) if keep else cloud
+    return placed, {OWN_FROM_UNIT: frame.own_from_unit(), IN_OWN_FRAME: keep}
 
 
 def is_current(path: Path, index: dict[str, Any]) -> bool:
@@ -122,5 +135,6 @@ def index_of(networks: Networks, shapes: Shapes, num_points: int) -> dict[str, A
         **{name: getattr(networks.cfg, name) for name in ("seed", "num_steps", "filter_val")},
         "shapes": shapes.names,
         "facts": list(shapes.facts),
+        **shapes.about,
         **plausible,
     }

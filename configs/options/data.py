@@ -7,6 +7,9 @@ from pathlib import Path
 from configs.errors import UserError
 from configs.options.types import Group, not_negative, positive
 
+ANY_LAYOUT = "any"  # as input_data_glob
+AXES = ("x", "y", "z", "-x", "-y", "-z")
+
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add("-c", "--config", is_config_file_arg=True, help="config file, `key = value` lines")
@@ -37,14 +40,29 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add(
         "--input_data_glob",
         default="/*/models/model_normalized.obj",
-        help="pattern of the meshes, appended to data_dir",
+        help=f"pattern of the meshes, appended to data_dir; {ANY_LAYOUT}: all .obj .ply .stl .glb .gltf .off files"
+        " in it, at any depth",
     )
     group.add(
         "--processed_dir",
         default=None,
-        help="root for preprocessed files, same sub-folders as data_dir; default: beside each mesh",
+        help="root for preprocessed files, same sub-folders as data_dir; default: beside each mesh, or"
+        f" DATA_DIR_processed with input_data_glob {ANY_LAYOUT}",
     )
     group.add("--split_file", help=".npz with the folders of train, val and test; none: all shapes are test shapes")
+    group.add("--up", choices=AXES, default="y", help="axis of the mesh files that points up; ShapeNet's is y")
+    group.add(
+        "--front",
+        choices=AXES,
+        default=None,
+        help="axis of the mesh files that points to the front; default: -z with y up (ShapeNet), -y with z up (Blender's"
+        " own)",
+    )
+
+
+def _check_data(cfg: Namespace) -> None:
+    if cfg.front and cfg.front[-1] == cfg.up[-1]:
+        raise UserError(f"up {cfg.up} and front {cfg.front} are along one axis; give two different ones")
 
 
 def _add_demo_cars(group: argparse._ArgumentGroup) -> None:
@@ -149,7 +167,7 @@ def _check_split(cfg: Namespace) -> None:
 
 
 RUN = Group("run", "the experiment, its device and its seed", _add_run, _check_run)
-DATA = Group("data", "where the meshes are and where their samples go", _add_data)
+DATA = Group("data", "where the meshes are and where their samples go", _add_data, _check_data)
 DEMO_CARS = Group("demo cars", "parametric cars, for those without ShapeNet", _add_demo_cars)
 SAMPLES = Group(
     "samples", "what the files of each shape hold; lengths in mesh units (longest side 1)", _add_samples, _check_samples
