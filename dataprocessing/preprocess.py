@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from configs.config_loader import get_config
-from configs.errors import run
+from configs.errors import note, run
 from configs.layout import absolute
 
 
@@ -44,7 +44,12 @@ def preprocess(folders: dict[Path, Path], cfg: Namespace) -> list:
 
     tasks = [(mesh, folder, cfg) for mesh, folder in folders.items()]
     with closing(run_tasks(process_shape, tasks, num_workers(cfg.num_cpus))) as results:  # closed: Ctrl-C ends it
-        return list(tqdm(results, total=len(tasks), desc="preprocess", unit="shape", disable=None))
+        outcomes = []
+        for outcome in tqdm(results, total=len(tasks), desc="preprocess", unit="shape", disable=None):
+            if outcome.slow and not any(other.slow for other in outcomes):
+                note(outcome.slow)
+            outcomes.append(outcome)
+        return outcomes
 
 
 def print_failures(failures: list[tuple[Path, str]]) -> None:

@@ -55,8 +55,8 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
         "--front",
         choices=AXES,
         default=None,
-        help="axis of the mesh files that points to the front; default: -z with y up (ShapeNet), -y with z up (Blender's"
-        " own)",
+        help="axis of the mesh files that points to the front; default: -z with y up (ShapeNet), -y with z up (as in"
+        " Blender)",
     )
 
 
