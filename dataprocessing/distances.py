@@ -51,9 +51,9 @@ def why_slow(cfg: Namespace) -> str:
     if backend != "torch":
         return ""
     return (
-        f"Open3D cannot be loaded ({reason}), so torch measures the distances: as exactly, but about 18 times slower on a"
-        " CPU; to see which libraries are missing: python configs/check_system.py; --distance_backend torch says that"
-        " this is meant"
+        f"Open3D cannot be loaded ({reason}), so torch measures the distances: as exactly, but about 18 times slower"
+        " on a CPU; to see which libraries are missing: python configs/check_system.py; --distance_backend torch"
+        " says that this is meant"
     )
 
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-
 NO_FACES = "no faces: a point cloud, a mesh expected"
 
 

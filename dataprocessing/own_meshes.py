@@ -23,6 +23,7 @@ from dataprocessing.seeds import generator
 from dataprocessing.surface import sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import input_points
 
+OWN_MESHES = "own_meshes"  # key of index.json: the folder of the meshes
 MESHES_A_WORKER = 8  # for fewer, starting a process takes longer than reading them
 
 
@@ -63,7 +64,7 @@ def folder_of_clouds(cfg: Namespace) -> Path:
     meshes = given_path(cfg.meshes).resolve()
     out = Path(cfg.meshes_out).expanduser() if cfg.meshes_out else Experiment(cfg).own_meshes / meshes.name
     index = out / "index.json"
-    found = json.loads(index.read_text()).get("meshes", "other shapes") if index.is_file() else str(meshes)
+    found = json.loads(index.read_text()).get(OWN_MESHES, "other shapes") if index.is_file() else str(meshes)
     if found != str(meshes):
         raise UserError(f"{out} holds clouds of {found}, not of {meshes}; give another folder with --meshes_out")
     return out

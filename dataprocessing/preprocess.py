@@ -44,7 +44,7 @@ def preprocess(folders: dict[Path, Path], cfg: Namespace) -> list:
 
     tasks = [(mesh, folder, cfg) for mesh, folder in folders.items()]
     with closing(run_tasks(process_shape, tasks, num_workers(cfg.num_cpus))) as results:  # closed: Ctrl-C ends it
-        outcomes = []
+        outcomes: list = []
         for outcome in tqdm(results, total=len(tasks), desc="preprocess", unit="shape", disable=None):
             if outcome.slow and not any(other.slow for other in outcomes):
                 note(outcome.slow)

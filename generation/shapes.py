@@ -12,7 +12,7 @@ from torch import Tensor
 
 from configs.errors import UserError
 from dataprocessing.frames import Frame
-from dataprocessing.own_meshes import OwnMeshes
+from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes
 from dataprocessing.shapes import shape_name
 from generation.latents import codes_of, draw_latents
 from generation.networks import Networks
@@ -100,7 +100,7 @@ def reconstructed_meshes(networks: Networks, own: OwnMeshes) -> Shapes:
     names = [one.name for one in meshes]
     codes = codes_of_clouds(networks, names, lambda n: meshes[n].cloud, len(meshes))
     left_out = {own.relative(path): reason for path, reason in own.left_out.items()}
-    about = {"meshes": str(own.folder), "keep_frame": cfg.keep_frame, "left_out": left_out}
+    about = {OWN_MESHES: str(own.folder), "keep_frame": cfg.keep_frame, "left_out": left_out}
     return Shapes(names, codes, own.facts(cfg), [one.frame for one in meshes], about)
 
 

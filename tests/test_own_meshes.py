@@ -16,6 +16,7 @@ from configs.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
 from dataprocessing import own_meshes, preprocess
 from dataprocessing.frames import frame_of_matrix, to_unit_box
 from dataprocessing.mesh_io import Mesh, load_mesh
+from generation import decode
 from generation.cloud_files import read_cloud, read_unit_cloud
 from training.checkpoints import best_checkpoint
 
@@ -193,6 +194,34 @@ def test_a_second_run_makes_nothing_and_a_changed_mesh_or_frame_makes_anew(root:
     assert changed != before
     run(tmp_path, mine, *weights(root), "--keep_frame", "false")
     assert times(out) != changed
+
+
+def test_a_stopped_run_goes_on_and_one_with_other_options_starts_over(
+    root: Path, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made = []
+
+    def decode_until_stopped(networks, code, num_points, n, decode=decode.decode):
+        if len(made) == stop_at:
+            raise KeyboardInterrupt
+        made.append(n)
+        return decode(networks, code, num_points, n)
+
+    monkeypatch.setattr(decode, "decode", decode_until_stopped)
+    stop_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, mine, *weights(root))
+    assert made == [0, 1] and not (tmp_path / "clouds_alone" / "index.json").exists()
+    stop_at = 3
+    _, out = run(tmp_path, mine, *weights(root))
+    assert made == [0, 1, 2] and not (out / decode.UNFINISHED).exists()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, mine, *weights(root), "--num_output_points", "80")
+    assert not list(out.glob("*/*.npz"))  # none is left of the other run
+    stop_at = 9
+    run(tmp_path, mine, *weights(root), "--num_output_points", "80")
+    assert made == [0, 1, 2, 0, 1, 2]
+    assert len(read_cloud(out / "vans__a" / DENSE_POINT_CLOUD)) == 80
 
 
 def test_clouds_of_another_folder_are_not_overwritten_and_clouds_are_no_meshes(root: Path, mine: Path, tmp_path: Path):

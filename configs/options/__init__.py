@@ -13,8 +13,8 @@ from configs.options.results import (
     EXPORT,
     FOLDERS,
     GENERATION,
-    MESHES,
     OTHERS,
+    OWN_MESHES,
     PLAUSIBLE,
     WEIGHTS,
 )
@@ -27,7 +27,7 @@ READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads,
     "train_ndf": (RUN, DATA, SAMPLES, INPUT, NETWORK, TRAINING, NDF_TRAINING),
     "train_rnvp": (RUN, DATA, SAMPLES, INPUT, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
     "export": (RUN, EXPORT),
-    "generate": (RUN, DATA, INPUT, WEIGHTS, GENERATION, MESHES, DECODING, PLAUSIBLE),
+    "generate": (RUN, DATA, INPUT, WEIGHTS, GENERATION, OWN_MESHES, DECODING, PLAUSIBLE),
     "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, FOLDERS),
     "analyse_codes": (RUN, DATA, INPUT, WEIGHTS, DECODING, OTHERS, ANALYSIS),
 }

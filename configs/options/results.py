@@ -33,7 +33,7 @@ def _add_generation(group: argparse._ArgumentGroup) -> None:
     group.add("--interpolate_to", default=None, help="name of the second shape; default: second of the test split")
 
 
-def _add_meshes(group: argparse._ArgumentGroup) -> None:
+def _add_own_meshes(group: argparse._ArgumentGroup) -> None:
     group.add(
         "--meshes",
         default=None,
@@ -53,7 +53,7 @@ def _add_meshes(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _check_meshes(cfg: Namespace) -> None:
+def _check_own_meshes(cfg: Namespace) -> None:
     if cfg.meshes and cfg.mode == "interpolate":
         raise UserError("--meshes reconstructs meshes, --mode interpolate found; leave one of them out")
     if cfg.meshes_out and not cfg.meshes:
@@ -190,7 +190,7 @@ def _add_analysis(group: argparse._ArgumentGroup) -> None:
 WEIGHTS = Group("trained networks", "those of the experiment, unless others are named", _add_weights)
 EXPORT = Group("export", "weights for others", _add_export)
 GENERATION = Group("generation", "what is made", _add_generation)
-MESHES = Group("own meshes", "reconstructed from their files alone", _add_meshes, _check_meshes)
+OWN_MESHES = Group("own meshes", "reconstructed from their files alone", _add_own_meshes, _check_own_meshes)
 DECODING = Group("decoding", "from a latent code to the points of a cloud", _add_decoding)
 PLAUSIBLE = Group("codes unlike the training's", "how their shapes are reconstructed", _add_plausible)
 EVALUATION = Group("evaluation", "what is measured, and how", _add_evaluation)
