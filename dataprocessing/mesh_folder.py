@@ -29,7 +29,7 @@ def meshes_below(folder: Path, left_out: Path | None = None) -> list[Path]:
     if not meshes:
         endings = ", ".join(sorted({path.suffix.lower() or "no ending" for path in files})[:8])
         found = f"{len(files)} files ({endings})" if files else "nothing"
-        raise UserError(f"no mesh in {folder}: {found} found, {', '.join(SUFFIXES)} expected; put meshes there, converted to one of these")
+        raise UserError(f"no mesh in {folder}: {found} found, {', '.join(SUFFIXES)} expected; put such files there")
     return meshes
 
 
