@@ -37,6 +37,11 @@ def describe_os_error(error: OSError) -> str:
     return f"cannot write {place} ({error.strerror}); choose a writable folder with --processed_dir or --exp_root"
 
 
+def note(message: str) -> None:
+    """Something that the user should know, though the script goes on: one line on stderr."""
+    print("note: " + " ".join(message.split()), file=sys.stderr)
+
+
 def fail(message: str) -> int:
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return 2

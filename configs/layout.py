@@ -20,6 +20,12 @@ def absolute(path: str | Path) -> Path:
     return ROOT / Path(path).expanduser()
 
 
+def given_path(path: str | Path) -> Path:
+    """A path given on the command line, relative to the working directory or else to the repository root."""
+    here = Path(path).expanduser()
+    return here if here.exists() else absolute(path)
+
+
 def boundary_samples(sigma: float) -> str:
     return f"boundary_{sigma}_samples.npz"
 
@@ -41,6 +47,7 @@ class Experiment:
         self.generation = self.evaluation / "generation"
         self.reconstruction = self.evaluation / "reconstruction"
         self.interpolation = self.evaluation / "interpolation"
+        self.own_meshes = self.evaluation / "own_meshes"  # a folder for each folder of meshes
         self.sets = self.evaluation / "sets"  # sets of many small clouds, which evaluate.py compares
         self.cache = self.evaluation / "cache"  # matrices of their distances
         self.analysis = self.evaluation / "analysis"  # of analyse_codes.py

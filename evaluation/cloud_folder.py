@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from configs.errors import UserError
-from configs.layout import absolute
+from configs.layout import given_path
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.surface import sample_surface
 from generation.cloud_files import read_cloud
@@ -69,12 +69,6 @@ class CloudFolder(Sequence[Cloud]):
                 f"{self.names[0]} has {len(self.clouds[0])} points, {num_points} are compared; give larger clouds, or"
                 " a lower --num_eval_points"
             )
-
-
-def given_path(path: str) -> Path:
-    """A folder given on the command line, relative to the working directory or else to the repository root."""
-    here = Path(path).expanduser()
-    return here if here.exists() else absolute(path)
 
 
 def cloud_files(folder: Path, role: str) -> list[Path]:

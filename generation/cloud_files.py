@@ -11,9 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from configs.errors import UserError
 from configs.files import atomic_path, write_npz
 from configs.layout import DENSE_POINT_CLOUD
+from dataprocessing.frames import frame_of_matrix
 
 Cloud = NDArray[np.float32]
 
+# Keys of a cloud of somebody's own mesh: the way from the unit box to the mesh's frame (4, 4), and where the cloud is.
+OWN_FROM_UNIT, IN_OWN_FRAME = "own_from_unit", "in_own_frame"
 PLY_TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
@@ -72,6 +75,15 @@ def read_cloud(path: Path | str) -> NDArray[np.float32]:
         return _as_points(readers[path.suffix.lower()](path))
     except (ValueError, MemoryError, EOFError, zipfile.BadZipFile, IndexError, KeyError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {str(error) or type(error).__name__}; expected (N, 3) finite points") from error
+
+
+def read_unit_cloud(path: Path | str) -> NDArray[np.float32]:
+    """`read_cloud` of a .npz that `write_shapes` wrote, brought back into the unit box if it is in its own frame."""
+    points = read_cloud(path)
+    with np.load(path, allow_pickle=False) as arrays:
+        if IN_OWN_FRAME not in arrays or not arrays[IN_OWN_FRAME]:
+            return points
+        return frame_of_matrix(arrays[OWN_FROM_UNIT]).to_unit(points).astype(np.float32)
 
 
 def _as_points(points: ArrayLike) -> NDArray[np.float32]:

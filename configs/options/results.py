@@ -1,7 +1,9 @@
 """Options of steps 6 to 8: clouds from trained networks, and what is measured of them."""
 
 import argparse
+from argparse import Namespace
 
+from configs.errors import UserError
 from configs.options.types import Group, boolean, not_negative, positive
 
 TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
@@ -29,6 +31,33 @@ def _add_generation(group: argparse._ArgumentGroup) -> None:
     group.add("--num_output_points", type=positive(int), default=100_000, help="points of each cloud (NDF 900,000)")
     group.add("--interpolate_from", default=None, help="name of the first shape; default: first of the test split")
     group.add("--interpolate_to", default=None, help="name of the second shape; default: second of the test split")
+
+
+def _add_own_meshes(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--meshes",
+        default=None,
+        help="folder of mesh files (.obj .ply .stl .glb .gltf .off) in any layout, or one file: all of them are"
+        " reconstructed, without any other step; see up and front",
+    )
+    group.add(
+        "--meshes_out",
+        default=None,
+        help="folder of their clouds; default: evaluation/own_meshes/NAME_OF_THE_FOLDER of the experiment",
+    )
+    group.add(
+        "--keep_frame",
+        type=boolean,
+        default=True,
+        help="their clouds lie where the meshes lie, in the meshes' own axes and units; false: in the unit box",
+    )
+
+
+def _check_own_meshes(cfg: Namespace) -> None:
+    if cfg.meshes and cfg.mode == "interpolate":
+        raise UserError("--meshes reconstructs meshes, --mode interpolate found; leave one of them out")
+    if cfg.meshes_out and not cfg.meshes:
+        raise UserError("--meshes_out is given without --meshes; give the folder of the meshes too")
 
 
 def _add_decoding(group: argparse._ArgumentGroup) -> None:
@@ -161,6 +190,7 @@ def _add_analysis(group: argparse._ArgumentGroup) -> None:
 WEIGHTS = Group("trained networks", "those of the experiment, unless others are named", _add_weights)
 EXPORT = Group("export", "weights for others", _add_export)
 GENERATION = Group("generation", "what is made", _add_generation)
+OWN_MESHES = Group("own meshes", "reconstructed from their files alone", _add_own_meshes, _check_own_meshes)
 DECODING = Group("decoding", "from a latent code to the points of a cloud", _add_decoding)
 PLAUSIBLE = Group("codes unlike the training's", "how their shapes are reconstructed", _add_plausible)
 EVALUATION = Group("evaluation", "what is measured, and how", _add_evaluation)
