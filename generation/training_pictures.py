@@ -8,6 +8,7 @@ small, and the pictures too: docs/tensorboard.md says what share of a training t
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,36 +28,32 @@ from training.shape_samples import read_input_cloud
 from training.stored_codes import encode_clouds
 from visualization.rendering import TINTS, VIEWS, Color, render_cloud, view_axes
 
-Row = tuple[Sequence[Cloud | None], Color]
-
 NUM_SHAPES = 4
-NUM_POINTS = 2048
-PICTURE_SIZE = 176, 110  # pixels
-SPACING = 0.75, 0.55  # between the clouds of a scene, mesh units: across, up
+NUM_POINTS = 3072
+PICTURE_SIZE = 160, 100  # pixels; two fill the width of a card
+COLUMNS = 2
+SPACING = 0.95, 0.6  # between the clouds of a scene, mesh units: across, up
 VIEW = "three_quarter"  # also of the Mesh tab, which looks along -z at first
 
 
 class ValidationPictures:
-    """Of step 3: the first validation shapes, their input points above what the NDF makes of them."""
+    """Of step 3: the first validation shapes, their input points on the left of what the NDF makes of them."""
 
     def __init__(self, cfg: Namespace, folders: Sequence[Path]):
         """folders: of the validation shapes."""
         self.cfg, self.folders = cfg, folders[:NUM_SHAPES]
-        self.true: list[Cloud] = []
-        self.true_pictures: NDArray[np.uint8] | None = None
+        self.true: list[Shown] = []
 
     def __call__(self, log: ProgressLog, model: NDF) -> None:
-        if self.true_pictures is None:
-            self.true = [read_input_cloud(folder, self.cfg) for folder in self.folders]
-            self.true_pictures = picture_row([cloud[:NUM_POINTS] for cloud in self.true], TINTS["grey"])
+        clouds = [read_input_cloud(folder, self.cfg) for folder in self.folders]
+        if not self.true:
+            self.true = [Shown(cloud[:NUM_POINTS], TINTS["grey"]) for cloud in clouds]
         device = next(model.parameters()).device
         with evaluating(model):
-            codes = [encode_clouds(model, cloud[None], self.cfg, device) for cloud in self.true]
-            clouds = [small_cloud(model, code, self.cfg, number) for number, code in enumerate(codes)]
-        below = picture_row(clouds, TINTS["blue"])
-        log.picture("validation_shapes", np.concatenate([self.true_pictures, below]))
-        true = [cloud[:NUM_POINTS] for cloud in self.true]
-        log.cloud("validation_shapes", *scene([(true, TINTS["grey"]), (clouds, TINTS["blue"])]))
+            codes = [encode_clouds(model, cloud[None], self.cfg, device) for cloud in clouds]
+            made = [small_cloud(model, code, self.cfg, number) for number, code in enumerate(codes)]
+        pairs = zip(self.true, (Shown(cloud, TINTS["blue"]) for cloud in made), strict=True)
+        show(log, "validation_shapes", [one for pair in pairs for one in pair])
 
 
 class SamplePictures:
@@ -72,8 +69,7 @@ class SamplePictures:
         device = next(flow.parameters()).device
         codes = [flow.inverse(one.to(device)) for one in z.split(1)]
         clouds = [small_cloud(self.ndf, code, self.cfg, number) for number, code in enumerate(codes)]
-        log.picture("samples", picture_row(clouds, TINTS["blue"]))
-        log.cloud("samples", *scene([(clouds, TINTS["blue"])]))
+        show(log, "samples", [Shown(cloud, TINTS["blue"]) for cloud in clouds])
 
 
 @contextmanager
@@ -101,25 +97,37 @@ def small_cloud(model: NDF, code: Code, cfg: Namespace, number: int) -> Cloud | 
     return points.cpu().numpy()
 
 
-def picture_row(clouds: Sequence[Cloud | None], color: Color) -> NDArray[np.uint8]:
-    """Pictures of clouds side by side, (height, sum of widths, 3); white where there is none."""
-    width, height = PICTURE_SIZE
-    white = np.full((height, width, 3), 255, np.uint8)
-    return np.concatenate(
-        [white if cloud is None else render_cloud(cloud, VIEW, PICTURE_SIZE, color=color) for cloud in clouds], axis=1
-    )
+class Shown:
+    """A cloud (N, 3), or None if there is none, in a colour; drawn once."""
+
+    def __init__(self, cloud: Cloud | None, color: Color):
+        self.cloud, self.color = cloud, color
+
+    @cached_property
+    def picture(self) -> NDArray[np.uint8]:
+        """(height, width, 3); white without a cloud."""
+        if self.cloud is None:
+            return np.full((PICTURE_SIZE[1], PICTURE_SIZE[0], 3), 255, np.uint8)
+        return render_cloud(self.cloud, VIEW, PICTURE_SIZE, color=self.color)
 
 
-def scene(rows: Sequence[Row]) -> tuple[Cloud, NDArray[np.uint8]]:
+def show(log: ProgressLog, name: str, shown: Sequence[Shown]) -> None:
+    """Log clouds, in rows of COLUMNS from the top left, as one picture and as one scene."""
+    rows = [shown[start : start + COLUMNS] for start in range(0, len(shown), COLUMNS)]
+    rows[-1] = [*rows[-1], *[Shown(None, TINTS["grey"])] * (COLUMNS - len(rows[-1]))]
+    log.picture(name, np.concatenate([np.concatenate([one.picture for one in row], axis=1) for row in rows]))
+    log.cloud(name, *scene(rows))
+
+
+def scene(rows: Sequence[Sequence[Shown]]) -> tuple[Cloud, NDArray[np.uint8]]:
     """Rows of clouds, from top to bottom, as one cloud (N, 3) float32 for the Mesh tab, and its colours (N, 3)."""
     axes = view_axes(VIEWS[VIEW])
     points: list[Cloud] = [np.zeros((0, 3), np.float32)]
     colors: list[NDArray[np.uint8]] = [np.zeros((0, 3), np.uint8)]
-    for row, (clouds, color) in enumerate(rows):
-        for column, cloud in enumerate(clouds):
-            if cloud is None:
-                continue
-            place = (column - (len(clouds) - 1) / 2, (len(rows) - 1) / 2 - row, 0)
-            points.append((cloud @ axes.T + np.multiply(place, (*SPACING, 0))).astype(np.float32))
-            colors.append(np.tile(np.array(color, np.uint8), (len(cloud), 1)))
+    for i, row in enumerate(rows):
+        for column, one in enumerate(row):
+            if one.cloud is not None:
+                place = (column - (COLUMNS - 1) / 2) * SPACING[0], ((len(rows) - 1) / 2 - i) * SPACING[1], 0
+                points.append((one.cloud @ axes.T + place).astype(np.float32))
+                colors.append(np.tile(np.array(one.color, np.uint8), (len(one.cloud), 1)))
     return np.concatenate(points), np.concatenate(colors)

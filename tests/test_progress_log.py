@@ -38,6 +38,7 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch, coarse_lattice: None) -> Non
     monkeypatch.setattr("generation.training_pictures.NUM_POINTS", 60)
     monkeypatch.setattr("generation.training_pictures.PICTURE_SIZE", (24, 15))
     monkeypatch.setattr("training.flow_trainer.LOG_EVERY", 5)
+    monkeypatch.setattr("training.progress_log.MOST_SHARE", math.inf)
 
 
 @pytest.fixture
@@ -338,7 +339,32 @@ def test_everything_up_to_a_checkpoint_is_on_disk_before_it_is(shapes: Path, mon
     assert found == [True] * 5
 
 
-def test_the_log_says_what_the_pictures_took(shapes: Path, capsys: pytest.CaptureFixture):
-    ndf_trainer(shapes).train()
-    assert "pictures for TensorBoard: " in capsys.readouterr().out
-    assert ProgressLog.told
+def test_pictures_take_no_more_than_their_share_of_the_time(
+    shapes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    """Of a clock by which a step takes a second, and a drawing two."""
+    now = [0.0]
+    monkeypatch.setattr("training.progress_log.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("training.progress_log.MOST_SHARE", 0.2)
+    drawn = []
+
+    def draw(log: ProgressLog, network: object) -> None:
+        now[0] += 2
+        drawn.append(log.run.step)
+
+    trainer = ndf_trainer(shapes, pictures=False, num_pictures=40)  # after 1, 2, 3, 4, 5, ... steps
+    trainer.draw = draw
+    plain = trainer.train_step
+
+    def one_step(batch: dict) -> torch.Tensor:
+        now[0] += 1
+        return plain(batch)
+
+    monkeypatch.setattr(trainer, "train_step", one_step)
+    trainer.train()
+    # Before the n-th drawing 2 (n - 1) s were spent: it comes when 2 n <= 0.2 (steps + 2 (n - 1)), or at the end.
+    due = sorted(picture_steps(STEPS, 40))
+    assert drawn[0] == due[0] and drawn[-1] == STEPS
+    for n, step in enumerate(drawn[1:-1], start=2):
+        assert step == min(s for s in due if 2 * n <= 0.2 * (s + 2 * (n - 1)))
+    assert f"{2 * len(drawn)}.0 s, {100 * 2 * len(drawn) / (STEPS + 2 * len(drawn)):.1f} %" in capsys.readouterr().out

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.hparams.summary_v2 import HParam, Metric, hparams_config_pb, hparams_pb
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard import SummaryWriter
 
 from configs.layout import Experiment
@@ -22,6 +23,7 @@ FLOW_OPTIONS = (
     "flow_tail_couplings", "flow_scales", "flow_s_max", "flow_dropout", "flow_noise", "code_draws", "code_mirror",
     "extra_demo_cars", "extra_data_dir", "seed",
 )  # fmt: skip
+FIRST = ("latent_dim", "num_epochs", "extra_demo_cars", "flow_dims", "flow_steps")  # the columns shown at first
 # (folder below summary/, tag, name of the column): the last value of each curve is shown.
 METRICS = (
     ("ndf", "ndf/best_val_clamped_l1", "NDF: best validation loss"),
@@ -44,15 +46,25 @@ def record_hparams(cfg: Namespace, of_ndf: Mapping[str, Any] | None = None) -> N
     options = {name: (of_ndf or {}).get(name, getattr(cfg, name)) for name in NDF_OPTIONS}
     options |= {name: getattr(cfg, name) for name in FLOW_OPTIONS}
     values = {name: plain(value) for name, value in options.items() if value is not None}
-    metrics = [Metric(tag, group=group, display_name=name) for group, tag, name in METRICS]
-    config = hparams_config_pb([HParam(name) for name in (*NDF_OPTIONS, *FLOW_OPTIONS)], metrics)
     old = list(folder.glob(f"*{SUFFIX}"))
     with SummaryWriter(folder, filename_suffix=SUFFIX) as writer:
-        for summary in (config, hparams_pb(values, trial_id=cfg.exp_name)):
+        for summary in (columns(), hparams_pb(values, trial_id=cfg.exp_name)):
             # The two packages have a class of the same name each, for the same bytes.
             writer.file_writer.add_summary(Summary.FromString(summary.SerializeToString()))
     for path in old:
         path.unlink()
+
+
+def columns() -> Summary:
+    """The columns of the table. TensorBoard takes them from one of the experiments that it shows."""
+    options = [api_pb2.HParamInfo(name=name, differs=name in FIRST) for name in (*NDF_OPTIONS, *FLOW_OPTIONS)]
+    metrics = [
+        api_pb2.MetricInfo(name=api_pb2.MetricName(group=group, tag=tag), display_name=name)
+        for group, tag, name in METRICS
+    ]
+    experiment = api_pb2.Experiment(hparam_infos=options, metric_infos=metrics)
+    content = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(experiment=experiment))
+    return Summary(value=[Summary.Value(tag=metadata.EXPERIMENT_TAG, metadata=content)])
 
 
 def plain(value: Any) -> bool | float | str:

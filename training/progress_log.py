@@ -19,7 +19,8 @@ from torch.utils.tensorboard import SummaryWriter
 from configs.files import SPARE_SUFFIX
 from training.training_run import TrainingRun
 
-POINT_SIZE = 0.012  # of the Mesh tab's points, mesh units
+MOST_SHARE = 0.03  # of the time of a training that its pictures may take
+POINT_SIZE = 0.02  # of the Mesh tab's points, mesh units
 
 
 def picture_steps(num_steps: int, count: int, before_the_first: bool = False) -> set[int]:
@@ -35,8 +36,9 @@ class ProgressLog:
     """The event files of one training: of its folder, and of folders below it whose curves share a chart.
 
     run: gives the step; group: first part of all tags; unit: what a step takes `batch_size` of; every: steps between
-    points of the training's own curves. draw(log): logs pictures, after each of `drawn_at` steps; it must not draw from
-    torch's or numpy's global random numbers. `drawing_seconds` is what this took.
+    points of the training's own curves. draw(log): logs pictures, after the steps `drawn_at`, unless they would take
+    more than `MOST_SHARE` of the time until then; at the last of them in any case. It must not use torch's or numpy's
+    global random numbers. `drawing_seconds` is what it took.
     """
 
     def __init__(
@@ -56,8 +58,8 @@ class ProgressLog:
         self.writer = SummaryWriter(folder, purge_step=first)
         self.lines = {name: SummaryWriter(folder / name, purge_step=first) for name in lines}
         self.draw, self.drawn_at = draw, drawn_at or set()
-        self.drawing_seconds = 0.0
-        self._first_step = run.step
+        self.drawing_seconds = self._latest_seconds = 0.0
+        self._first_step, self._started = run.step, time.monotonic()
         self.restart_clock()
 
     def __enter__(self) -> "ProgressLog":
@@ -120,16 +122,24 @@ class ProgressLog:
 
     def told(self) -> str:
         """What the pictures took, as a sentence."""
+        share = 100 * self.drawing_seconds / self._seconds()
         steps = self.run.step - self._first_step
-        share = 100 * self.drawing_seconds / max(self.run.seconds_here, 1e-9)
         return f"pictures for TensorBoard: {self.drawing_seconds:.1f} s, {share:.1f} % of the time of {steps} steps"
+
+    def _seconds(self) -> float:
+        """Since the training went on here."""
+        return max(time.monotonic() - self._started, 1e-9)
 
     def _draw_if_due(self) -> None:
         if self.draw is None or self.run.step not in self.drawn_at:
             return
+        expected = self.drawing_seconds + self._latest_seconds
+        if expected > MOST_SHARE * self._seconds() and self.run.step < max(self.drawn_at):
+            return
         started = time.monotonic()
         self.draw(self)
-        self.drawing_seconds += time.monotonic() - started
+        self._latest_seconds = time.monotonic() - started
+        self.drawing_seconds += self._latest_seconds
         self.restart_clock()
 
     def _writers(self) -> list[SummaryWriter]:

@@ -99,12 +99,7 @@ class TrainingRun:
     @property
     def seconds(self) -> float:
         """Seconds of training, including those before a resume."""
-        return self._seconds_before + self.seconds_here
-
-    @property
-    def seconds_here(self) -> float:
-        """Seconds of training of this process."""
-        return time.monotonic() - self._started
+        return self._seconds_before + time.monotonic() - self._started
 
     def note_value(self, value: float) -> bool:
         """Record a validation value; True if it is the best so far."""
