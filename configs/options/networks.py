@@ -119,7 +119,7 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
         type=not_negative(int),
         default=10,
         help="times during a training that TensorBoard gets pictures and clouds, more often at first; fewer where they"
-        " would take more than 3 % of its time; 0: none",
+        " would take more than 3 %% of its time; 0: none",
     )
 
 
