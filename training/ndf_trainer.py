@@ -148,7 +148,7 @@ class NDFTrainer:
                 if stop.requested and run.step < num_steps:
                     print(f"asked to stop: saved step {run.step} of {num_steps}; run the same command to go on")
                     return EXIT_STOPPED
-        print(log.told())
+        log.tell()
         return 0
 
     def progress_log(self) -> ProgressLog:

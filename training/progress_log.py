@@ -59,6 +59,7 @@ class ProgressLog:
         self.lines = {name: SummaryWriter(folder / name, purge_step=first) for name in lines}
         self.draw, self.drawn_at = draw, drawn_at or set()
         self.drawing_seconds = self._latest_seconds = 0.0
+        self._drawn = -1
         self._first_step, self._started = run.step, time.monotonic()
         self.restart_clock()
 
@@ -120,22 +121,34 @@ class ProgressLog:
         """Leave what was done since the last point, other than training steps, out of the speed."""
         self._clock = (self.run.step, time.monotonic())
 
-    def told(self) -> str:
-        """What the pictures took, as a sentence."""
+    def draw_last(self) -> None:
+        """The training ends here, before the last step perhaps: draw, unless that is done."""
+        if self.drawn_at and self._drawn != self.run.step:
+            self._draw()
+
+    def tell(self) -> None:
+        """Print what the pictures took, if there are any."""
+        if not self.drawing_seconds:
+            return
         share = 100 * self.drawing_seconds / self._seconds()
         steps = self.run.step - self._first_step
-        return f"pictures for TensorBoard: {self.drawing_seconds:.1f} s, {share:.1f} % of the time of {steps} steps"
+        print(f"pictures for TensorBoard: {self.drawing_seconds:.1f} s, {share:.1f} % of the time of {steps} steps")
 
     def _seconds(self) -> float:
         """Since the training went on here."""
         return max(time.monotonic() - self._started, 1e-9)
 
     def _draw_if_due(self) -> None:
-        if self.draw is None or self.run.step not in self.drawn_at:
+        if self.run.step not in self.drawn_at:
             return
         expected = self.drawing_seconds + self._latest_seconds
-        if expected > MOST_SHARE * self._seconds() and self.run.step < max(self.drawn_at):
+        if expected <= MOST_SHARE * self._seconds() or self.run.step == max(self.drawn_at):
+            self._draw()
+
+    def _draw(self) -> None:
+        if self.draw is None:
             return
+        self._drawn = self.run.step
         started = time.monotonic()
         self.draw(self)
         self._latest_seconds = time.monotonic() - started
@@ -151,7 +164,10 @@ def replaced_run(folder: Path) -> Iterator[SummaryWriter]:
     """A writer of what replaces the run in `folder`, if there is one, when the block ends well."""
     spare = folder.with_name(f".{folder.name}{SPARE_SUFFIX}")
     shutil.rmtree(spare, ignore_errors=True)
-    with SummaryWriter(spare) as writer:
-        yield writer
-    shutil.rmtree(folder, ignore_errors=True)
-    spare.rename(folder)
+    try:
+        with SummaryWriter(spare) as writer:
+            yield writer
+        shutil.rmtree(folder, ignore_errors=True)
+        spare.rename(folder)
+    finally:
+        shutil.rmtree(spare, ignore_errors=True)
