@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from configs.errors import UserError
+from models.distance_heads import distance_to_sheet, first_bias, num_outputs, soft_positive
 from models.interpolation import nodes_around, sum_of_rows
 from models.occupancy import INPUT_CHANNELS
 
@@ -61,6 +63,12 @@ def _look_up_rows(grid: Tensor, p: Tensor) -> Tensor:
     return sum_of_rows(table, rows.view(8, -1), weights.view(8, -1)).view(*p.shape[:2], -1)
 
 
+def sides(raw: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, N, 2) -> s and softplus(r), (B, N) each."""
+    raw = raw.float()
+    return raw[..., 0], soft_positive(raw[..., 1])
+
+
 class NDF(nn.Module):
     """Neural unsigned distance field.
 
@@ -69,6 +77,7 @@ class NDF(nn.Module):
     feature_channels: channels sampled at each place; default: those of f0, f1, ...
     num_places: 7 as in NDF, or 1: the point itself only.
     input_features: occupancy as in NDF, or offsets (`occupancy_and_offsets`), 4 channels.
+    distance_head: value as in NDF, or sheet (`distance_heads.py`).
 
     The network runs in three stages, so that a shape is encoded, and its grids are computed, only once:
     `encode(x)` gives the code, `features(code)` the grids, `query(p, grids)` the distances. Here the code is the
@@ -86,8 +95,10 @@ class NDF(nn.Module):
         feature_channels: int | None = None,
         num_places: int = 7,
         input_features: str = "occupancy",
+        distance_head: str = "value",
     ):
         super().__init__()
+        self.distance_head = distance_head
         self.num_levels = len(channels)
         input_channels = INPUT_CHANNELS[input_features]
         self._add_pyramid(input_channels, channels)
@@ -98,9 +109,9 @@ class NDF(nn.Module):
         self.fc_0 = nn.Conv1d(point_numbers, 2 * hidden_dim, 1)
         self.fc_1 = nn.Conv1d(2 * hidden_dim, hidden_dim, 1)
         self.fc_2 = nn.Conv1d(hidden_dim, hidden_dim, 1)
-        self.fc_out = nn.Conv1d(hidden_dim, 1, 1)
-        # Start near a mean distance: at 0 the final ReLU may be dead everywhere, and the network never learns.
-        nn.init.constant_(self.fc_out.get_parameter("bias"), 0.05)
+        self.fc_out = nn.Conv1d(hidden_dim, num_outputs(distance_head), 1)
+        with torch.no_grad():
+            self.fc_out.get_parameter("bias").copy_(first_bias(distance_head))
 
     def _add_pyramid(self, input_channels: int, channels: tuple[int, ...]) -> None:
         """Create the encoder's layers under the names used by the published weights; without channels, none."""
@@ -139,8 +150,21 @@ class NDF(nn.Module):
 
     def query(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         """p: (B, N, 3) grid coordinates (z, y, x in [-1, 1]). Returns (B, N) unsigned distances in mesh units."""
-        found = torch.cat([self.look_up(p, grids), p], dim=2)  # (B, N, K C + 3)
-        return self.activate(self.point_network(found))
+        raw = self.raw(p, grids)
+        if self.distance_head == "sheet":
+            return distance_to_sheet(*sides(raw))
+        return self.activate(raw.squeeze(2))
+
+    def sheets(self, p: Tensor, grids: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """p as in `query`. Returns (B, N) each, mesh units: the side of the sheet, s, and the distance beyond its
+        border, 0 on it. Raises UserError for a network that gives distances alone."""
+        if self.distance_head != "sheet":
+            raise UserError(f"distance_head {self.distance_head} found, sheet expected: this network gives no sides")
+        return sides(self.raw(p, grids))
+
+    def raw(self, p: Tensor, grids: list[Tensor]) -> Tensor:
+        """The last layer's numbers, (B, N, 1), or (B, N, 2) of a sheet."""
+        return self.point_network(torch.cat([self.look_up(p, grids), p], dim=2))  # of (B, N, K C + 3)
 
     def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         """The features sampled for each point, (B, N, K C)."""
@@ -150,10 +174,10 @@ class NDF(nn.Module):
         h = F.relu_(pointwise(self.fc_0, found))  # (B, N, 512)
         h = F.relu_(pointwise(self.fc_1, h))  # (B, N, 256)
         h = F.relu_(pointwise(self.fc_2, h))  # (B, N, 256)
-        return pointwise(self.fc_out, h).squeeze(2)  # (B, N)
+        return pointwise(self.fc_out, h)
 
     def activate(self, raw: Tensor) -> Tensor:
-        """Map the output of the last layer to a distance."""
+        """Map the last layer's number, of head value, to a distance."""
         return F.relu(raw)
 
     def forward(self, p: Tensor, x: Tensor) -> Tensor:

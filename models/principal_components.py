@@ -1,4 +1,8 @@
-"""A linear encoder that needs no training: the principal components of the training shapes' occupancy."""
+"""A linear encoder that needs no training: the principal components of what the training shapes look like.
+
+What a linear map reads is the occupancy and, if wanted, views of the shape from six sides: how far a ray goes before
+it meets the surface. A pane is a few nodes of the occupancy, but all of a ray's length to the other side of the cabin.
+"""
 
 from collections.abc import Iterable
 
@@ -12,34 +16,50 @@ SD_FLOOR = 1e-3  # of a component that hardly varies, relative to the spread of 
 EXTRA_COMPONENTS = 2  # times as many as wanted are carried along while shapes stream in, so that few are lost
 
 
+def first_hits(occupancy: Tensor) -> Tensor:
+    """Views from six sides: (B, r, r, r) -> (B, 6 r^2), for every line of nodes along an axis, from both ends, how far
+    the first occupied node is, in shares of the line; 1 where there is none."""
+    resolution, views = occupancy.shape[-1], []
+    for axis in (1, 2, 3):
+        lines = occupancy.movedim(axis, 3)
+        for seen in (lines, lines.flip(3)):
+            found, first = seen.max(dim=3)
+            views.append(torch.where(found > 0, first / resolution, 1.0).flatten(1))
+    return torch.cat(views, dim=1)
+
+
 class PrincipalComponents(nn.Module):
-    """Occupancy (B, R, R, R) -> its leading principal components (B, D), of root mean square 1 over all D.
+    """Occupancy (B, R, R, R) -> leading principal components of it and its views (B, D), of root mean square 1.
 
     They are not whitened: a component's variance is its share of what differs between shapes, so noise of one size on
     all of them costs the least squared error of occupancy (reverse water-filling; Cover, Thomas 2006, sec. 10.3.3).
 
     num_components: D. resolution: nodes per axis r on which occupancy is compared; a finer input is max-pooled to it.
+    view_weight: of the views beside the occupancy; 0: none. K numbers are compared, r^3 or r^3 + 6 r^2.
     """
 
-    mean: Tensor  # (r^3,)
-    directions: Tensor  # (D, r^3), orthogonal rows; a component is a row's scalar product with an occupancy
+    mean: Tensor  # (K,)
+    directions: Tensor  # (D, K), orthogonal rows; a component is a row's scalar product with a shape's numbers
     sd: Tensor  # (D,) of the components over the training shapes, largest first
 
-    def __init__(self, num_components: int, resolution: int):
+    def __init__(self, num_components: int, resolution: int, view_weight: float = 0.0):
         super().__init__()
-        self.resolution = resolution
-        self.register_buffer("mean", torch.zeros(resolution**3))
-        self.register_buffer("directions", torch.zeros(num_components, resolution**3))
+        self.resolution, self.view_weight = resolution, view_weight
+        num_compared = resolution**3 + (6 * resolution**2 if view_weight else 0)
+        self.register_buffer("mean", torch.zeros(num_compared))
+        self.register_buffer("directions", torch.zeros(num_components, num_compared))
         self.register_buffer("sd", torch.ones(num_components))
 
-    def pooled(self, x: Tensor) -> Tensor:
-        """The occupancy of an input (B, R, R, R) or (B, 4, R, R, R), as (B, r^3)."""
-        x = x if x.dim() == 4 else x[:, 0]
-        return (x if x.shape[-1] == self.resolution else F.adaptive_max_pool3d(x, self.resolution)).flatten(1)
+    def compared(self, x: Tensor) -> Tensor:
+        """What is compared of an input (B, R, R, R) or (B, 4, R, R, R), as (B, K) float32."""
+        x = (x if x.dim() == 4 else x[:, 0]).float()
+        x = x if x.shape[-1] == self.resolution else F.adaptive_max_pool3d(x, self.resolution)
+        views = [self.view_weight * first_hits(x)] if self.view_weight else []
+        return torch.cat([x.flatten(1), *views], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return (self.pooled(x).float() - self.mean) @ self.directions.T
+            return (self.compared(x) - self.mean) @ self.directions.T
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Tensor]) -> float:
@@ -53,7 +73,7 @@ class PrincipalComponents(nn.Module):
         count, total = 0, 0.0
         mean, basis = torch.zeros_like(self.mean), self.mean.new_zeros(0, len(self.mean))
         for batch in batches:
-            rows = self.pooled(batch)
+            rows = self.compared(batch)
             n, batch_mean = len(rows), rows.mean(dim=0)
             shift = (count * n / (count + n)) ** 0.5 * (mean - batch_mean)
             total += float((rows - batch_mean).square().sum() + shift.square().sum())

@@ -23,12 +23,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from configs.errors import UserError
+from models.distance_heads import soft_positive
 from models.feature_planes import PLANE_DECODERS, look_up_planes
 from models.ndf import NDF, NDF_CHANNELS, look_up
 from models.principal_components import PrincipalComponents
 
 LOG_VARIANCE_BOUND = 10.0  # of a learned posterior: sds from 0.007 to 150
-SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: the softplus is 0.0035 at 0 and linear from 0.01 on
 
 
 def resample(grid: Tensor, resolution: int) -> Tensor:
@@ -47,8 +47,9 @@ class FusedNDF(NDF):
         hidden_dim: int = 256,
         out_resolution: int = 8,
         input_features: str = "occupancy",
+        distance_head: str = "value",
     ):
-        super().__init__(tuple(channels), hidden_dim, input_features=input_features)
+        super().__init__(tuple(channels), hidden_dim, input_features=input_features, distance_head=distance_head)
         self.code_shape = (self.feature_channels,) + (out_resolution,) * 3
 
     def encode(self, x: Tensor) -> Tensor:
@@ -77,9 +78,10 @@ class BottleneckNDF(NDF):
         code_posterior: str,
         input_features: str = "occupancy",
         plane_channels: Sequence[int] = (),
+        distance_head: str = "value",
     ):
         point_channels = sum(decoder_channels) + sum(plane_channels)
-        super().__init__(tuple(channels), hidden_dim, point_channels, num_places, input_features)
+        super().__init__(tuple(channels), hidden_dim, point_channels, num_places, input_features, distance_head)
         for coarse, fine in zip(decoder_resolution, decoder_resolution[1:], strict=False):
             if fine != 2 * coarse:
                 raise UserError(f"decoder_resolution {list(decoder_resolution)}: each must be twice the one before")
@@ -120,13 +122,7 @@ class BottleneckNDF(NDF):
         return grids
 
     def activate(self, raw: Tensor) -> Tensor:
-        """A softplus: close to NDF's ReLU, but with a gradient where the network wrongly predicts 0.
-
-        Not |s|, although that spares the network the kink at a sheet: s would take one sign outside and the other in
-        the cabin, and so be 0 somewhere in every open window. (On the demo, whose resolution is too low for open
-        windows, both gave the same validation loss: 0.00489 and 0.00492 after 400 steps.)
-        """
-        return F.softplus(raw, beta=SOFTPLUS_SHARPNESS)
+        return soft_positive(raw)
 
 
 class VectorNDF(BottleneckNDF):
@@ -146,9 +142,10 @@ class VectorNDF(BottleneckNDF):
         plane_decoder: str,
         code_encoder: str,
         pca_resolution: int,
+        pca_view_weight: float,
         **sizes: Any,
     ):
-        """code_encoder: pyramid or pca; pca_resolution: of the latter. sizes: those of every bottleneck."""
+        """code_encoder: pyramid or pca; pca_resolution, pca_view_weight: of the latter. sizes: those of every bottleneck."""
         num_places = sizes["num_places"]
         if code_encoder == "pca":
             sizes["channels"] = ()
@@ -160,7 +157,9 @@ class VectorNDF(BottleneckNDF):
         plane_channels = plane_channels if plane_resolution else ()
         super().__init__(**sizes, plane_channels=plane_channels)
         self.code_shape = (latent_dim,)
-        self.components = PrincipalComponents(latent_dim, pca_resolution) if code_encoder == "pca" else None
+        self.components: PrincipalComponents | None = None
+        if code_encoder == "pca":
+            self.components = PrincipalComponents(latent_dim, pca_resolution, pca_view_weight)
         if self.components is None:
             coarsest = input_res // 2 ** (len(channels) - 1)
             if coarsest < 1:
@@ -226,10 +225,10 @@ class GridNDF(BottleneckNDF):
 
 
 # The options that define an architecture: checkpoints store them, and a different value is a different network.
-_PLAIN = ("encoder_channels", "hidden_dim", "input_features")
+_PLAIN = ("encoder_channels", "hidden_dim", "input_features", "distance_head")
 _BOTTLENECK = (*_PLAIN, "latent_dim", "decoder_resolution", "decoder_channels", "num_places", "code_posterior")
 _PLANES = ("plane_resolution", "plane_channels", "plane_decoder")
-_VECTOR = ("decoder_hidden", "input_res", *_PLANES, "code_encoder", "pca_resolution")
+_VECTOR = ("decoder_hidden", "input_res", *_PLANES, "code_encoder", "pca_resolution", "pca_view_weight")
 ARCHITECTURE = {
     "none": _PLAIN,
     "fused": (*_PLAIN, "out_resolution"),

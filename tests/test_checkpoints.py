@@ -133,7 +133,12 @@ def test_an_option_that_older_checkpoints_lack_has_its_former_value(tmp_path: Pa
     for name, config in {"old": {"lr": 1.0}, "new": {"plane_decoder": "quadtree"}}.items():
         torch.save({**state(1), "config": config}, tmp_path / f"{name}.tar")
     torch.save(state(1), tmp_path / "ndfs_own.tar")
-    former = {"plane_decoder": "convolution", "flow_tail_couplings": 1}
+    former = {
+        "plane_decoder": "convolution",
+        "distance_head": "value",
+        "pca_view_weight": 0.0,
+        "flow_tail_couplings": 1,
+    }
     assert load_checkpoint(tmp_path / "old.tar")["config"] == {"lr": 1.0, **former}
     assert load_checkpoint(tmp_path / "new.tar")["config"] == {**former, "plane_decoder": "quadtree"}
     assert "config" not in load_checkpoint(tmp_path / "ndfs_own.tar")

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from configs.errors import UserError
 from models.occupancy import occupancy_and_offsets
-from models.principal_components import PrincipalComponents
+from models.principal_components import PrincipalComponents, first_hits
 
 R, D = 5, 4
 
@@ -69,3 +69,28 @@ def test_fewer_shapes_than_components_are_refused():
 def test_equal_shapes_are_refused():
     with pytest.raises(UserError, match="all 9 shapes have the same input"):
         fitted(torch.ones(9, R, R, R), 5)
+
+
+def test_first_hits_are_those_of_rays_along_the_axes():
+    x = (torch.rand(2, R, R, R, generator=torch.Generator().manual_seed(4)) < 0.1).float()
+    found = first_hits(x).view(2, 3, 2, R, R)
+    for shape in range(2):
+        for axis in range(3):
+            lines = x[shape].movedim(axis, 2)
+            for i in range(R):
+                for j in range(R):
+                    nodes = lines[i, j].nonzero().flatten().tolist()
+                    expected = [nodes[0], R - 1 - nodes[-1]] if nodes else [R, R]
+                    assert found[shape, axis, :, i, j].mul(R).round().int().tolist() == expected
+
+
+def test_views_are_compared_beside_the_occupancy():
+    x = occupancies(301)
+    with_views = PrincipalComponents(D, R, view_weight=2.0)
+    with_views.fit(x.split(64))
+    assert with_views.directions.shape == (D, R**3 + 6 * R**2)
+    rows = torch.cat([x.flatten(1), 2 * first_hits(x)], dim=1)
+    assert_close(with_views.mean, rows.mean(dim=0))
+    code = with_views(x)
+    assert_close(code, (rows - rows.mean(dim=0)) @ with_views.directions.T, atol=1e-5, rtol=0)
+    assert_close(code.std(dim=0), with_views.sd, atol=0, rtol=0.02)

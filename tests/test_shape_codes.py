@@ -27,6 +27,8 @@ OPTIONS = {
     "code_posterior": "fixed",
     "code_encoder": "pyramid",
     "pca_resolution": 5,
+    "pca_view_weight": 1.0,
+    "distance_head": "sheet",
 }
 SHAPES = {"fused": (15, 3, 3, 3), "grid": (7, 3, 3, 3), "vector": (7,)}
 
@@ -100,7 +102,7 @@ def test_fused_code_is_every_level_resampled_between_corners_then_relu_of_tanh()
 
 def test_fused_network_takes_the_weights_of_plain_ndf():
     plain = random_weights(NDF((3, 5, 6), hidden_dim=9), seed=5)
-    network("fused").load_state_dict(plain.state_dict())
+    network("fused", distance_head="value").load_state_dict(plain.state_dict())
 
 
 @pytest.mark.parametrize("kind", ["grid", "vector"])

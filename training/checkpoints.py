@@ -23,7 +23,12 @@ from configs.layout import ROOT, Experiment, absolute
 
 BEST = "best.tar"
 # Options of checkpoints from before the option was there.
-FORMER_OPTIONS = {"plane_decoder": "convolution", "flow_tail_couplings": 1}
+FORMER_OPTIONS = {
+    "plane_decoder": "convolution",
+    "distance_head": "value",
+    "pca_view_weight": 0.0,
+    "flow_tail_couplings": 1,
+}
 _TIMED_NAME = re.compile(r"checkpoint_\d+h[:_]\d+m[:_]\d+s_([\d.]+)\.tar$")
 
 

@@ -169,7 +169,7 @@ class NDFTrainer:
         if components is None:
             return
         share = components.fit(self.input_batches())
-        print(f"principal components: {self.cfg.latent_dim} keep {100 * share:.1f} % of the variance of the occupancy")
+        print(f"principal components: {self.cfg.latent_dim} keep {100 * share:.1f} % of what they compare")
 
     def input_batches(self) -> Iterator[Tensor]:
         """The inputs of all training shapes, (B, R, R, R), in batches of PCA_BATCH; after each its mirror image."""

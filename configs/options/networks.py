@@ -37,6 +37,13 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
         help="width of the point network: fc_0 has twice as many, fc_1 and fc_2 as many",
     )
     group.add(
+        "--distance_head",
+        choices=["value", "sheet"],
+        default="value",
+        help="what the point network gives: a distance (NDF), or the side of a sheet and the distance beyond its"
+        " border, which make thinner sheets (models/distance_heads.py)",
+    )
+    group.add(
         "--decoder_hidden",
         type=positive(int),
         default=512,
@@ -76,13 +83,20 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
         "--code_encoder",
         choices=["pyramid", "pca"],
         default="pyramid",
-        help="vector: NDF's pyramid with a learned projection, or the principal components of the occupancy",
+        help="vector: NDF's pyramid with a learned projection, or the principal components of the occupancy (and of views)",
     )
     group.add(
         "--pca_resolution",
         type=positive(int),
         default=32,
         help="nodes per axis of the occupancy that pca compares; a finer input is pooled",
+    )
+    group.add(
+        "--pca_view_weight",
+        type=not_negative(float),
+        default=0.0,
+        help="weight, beside the occupancy, of what pca sees of a shape from six sides, which tells glass from openings;"
+        " with 3 both vary alike on demo cars; 0: occupancy alone",
     )
     group.add(
         "--code_noise",
