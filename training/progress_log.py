@@ -151,8 +151,9 @@ class ProgressLog:
         self._drawn = self.run.step
         started = time.monotonic()
         self.draw(self)
-        self._latest_seconds = time.monotonic() - started
-        self.drawing_seconds += self._latest_seconds
+        seconds = time.monotonic() - started
+        self._latest_seconds = seconds if self.drawing_seconds else 0.0  # the first time some things are done once
+        self.drawing_seconds += seconds
         self.restart_clock()
 
     def _writers(self) -> list[SummaryWriter]:
