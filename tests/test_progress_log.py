@@ -356,6 +356,7 @@ def test_pictures_take_no_more_than_their_share_of_the_time(
 ):
     """Of a clock by which a step takes a second, and a drawing two."""
     now = [0.0]
+    monkeypatch.setattr("training.progress_log.STARTED", 0.0)
     monkeypatch.setattr("training.progress_log.time.monotonic", lambda: now[0])
     monkeypatch.setattr("training.progress_log.MOST_SHARE", 0.2)
     drawn = []
@@ -374,11 +375,11 @@ def test_pictures_take_no_more_than_their_share_of_the_time(
 
     monkeypatch.setattr(trainer, "train_step", one_step)
     trainer.train()
-    # Before the n-th drawing 2 (n - 1) s were spent: it comes when 2 n <= 0.2 (steps + 2 (n - 1)), or at the end. What
-    # the second will take is not known yet.
+    # Before the n-th drawing 2 (n - 1) s were spent: it comes when 2 n <= 0.2 (steps + 2 (n - 1)), or at the end. The
+    # second is expected to take half of what the first took.
     due = sorted(picture_steps(STEPS, 40))
     assert drawn[0] == due[0] and drawn[-1] == STEPS
     for n, step in enumerate(drawn[1:-1], start=2):
-        expected = 2 * n if n > 2 else 2
+        expected = 2 * n if n > 2 else 3
         assert step == min(s for s in due if expected <= 0.2 * (s + 2 * (n - 1)))
     assert f"{2 * len(drawn)}.0 s, {100 * 2 * len(drawn) / (STEPS + 2 * len(drawn)):.1f} %" in capsys.readouterr().out

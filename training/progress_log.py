@@ -19,7 +19,8 @@ from torch.utils.tensorboard import SummaryWriter
 from configs.files import SPARE_SUFFIX
 from training.training_run import TrainingRun
 
-MOST_SHARE = 0.03  # of the time of a training that its pictures may take
+MOST_SHARE = 0.03  # of the time of a step, 3 or 4, that its pictures may take
+STARTED = time.monotonic()  # about when this process did
 POINT_SIZE = 0.02  # of the Mesh tab's points, mesh units
 
 
@@ -60,7 +61,7 @@ class ProgressLog:
         self.draw, self.drawn_at = draw, drawn_at or set()
         self.drawing_seconds = self._latest_seconds = 0.0
         self._drawn = -1
-        self._first_step, self._started = run.step, time.monotonic()
+        self._first_step = run.step
         self.restart_clock()
 
     def __enter__(self) -> "ProgressLog":
@@ -132,11 +133,14 @@ class ProgressLog:
             return
         share = 100 * self.drawing_seconds / self._seconds()
         steps = self.run.step - self._first_step
-        print(f"pictures for TensorBoard: {self.drawing_seconds:.1f} s, {share:.1f} % of the time of {steps} steps")
+        print(
+            f"pictures for TensorBoard: {self.drawing_seconds:.1f} s, {share:.1f} % of the {self._seconds():.0f} s that"
+            f" this took, with {steps} steps"
+        )
 
     def _seconds(self) -> float:
-        """Since the training went on here."""
-        return max(time.monotonic() - self._started, 1e-9)
+        """Since this process started: encoding codes is part of step 4."""
+        return max(time.monotonic() - STARTED, 1e-9)
 
     def _draw_if_due(self) -> None:
         if self.run.step not in self.drawn_at:
@@ -152,7 +156,7 @@ class ProgressLog:
         started = time.monotonic()
         self.draw(self)
         seconds = time.monotonic() - started
-        self._latest_seconds = seconds if self.drawing_seconds else 0.0  # the first time some things are done once
+        self._latest_seconds = seconds if self.drawing_seconds else seconds / 2  # at first some things are done once
         self.drawing_seconds += seconds
         self.restart_clock()
 
