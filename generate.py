@@ -27,6 +27,11 @@ def main(argv: list[str] | None = None) -> int:
         print(sentence)
     sheet = write_contact_sheet(networks, folder, was_done)
     print(f"pictures: {sheet}")
+    if cfg.html:
+        from generation.html_page import write_html
+        from generation.nearest_training import training_of
+
+        print(write_html(folder, training_of(cfg)))
     return 0
 
 

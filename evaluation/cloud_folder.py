@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from configs.errors import UserError
-from configs.layout import absolute
+from configs.layout import given_path
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.surface import sample_surface
-from generation.cloud_files import read_cloud
+from generation.cloud_files import natural, read_cloud
 
 Cloud = NDArray[np.float32]  # (N, 3)
 
@@ -71,12 +71,6 @@ class CloudFolder(Sequence[Cloud]):
             )
 
 
-def given_path(path: str) -> Path:
-    """A folder given on the command line, relative to the working directory or else to the repository root."""
-    here = Path(path).expanduser()
-    return here if here.exists() else absolute(path)
-
-
 def cloud_files(folder: Path, role: str) -> list[Path]:
     """All cloud files below a folder, at any depth, in natural order, without hidden files.
 
@@ -102,12 +96,6 @@ def cloud_files(folder: Path, role: str) -> list[Path]:
     if not chosen:
         raise UserError(f"{folder} holds no {role}; put {', '.join(SUFFIXES)} files of point clouds there")
     return [folder / path for path in chosen.values()]
-
-
-def natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key for natural order: 2 before 10."""
-    words = re.split(r"(\d+)", path.as_posix())
-    return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
 
 
 def read_stack(path: Path, num_points: int, seed: int) -> list[Cloud]:

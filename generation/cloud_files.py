@@ -1,5 +1,6 @@
 """Reading and writing point clouds: .npz, .npy, .ply, and the vertices of .off."""
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,6 +73,12 @@ def read_cloud(path: Path | str) -> NDArray[np.float32]:
         return _as_points(readers[path.suffix.lower()](path))
     except (ValueError, MemoryError, EOFError, zipfile.BadZipFile, IndexError, KeyError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {str(error) or type(error).__name__}; expected (N, 3) finite points") from error
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key for natural order: 2 before 10."""
+    words = re.split(r"(\d+)", path.as_posix())
+    return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
 
 
 def _as_points(points: ArrayLike) -> NDArray[np.float32]:

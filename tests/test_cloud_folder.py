@@ -10,7 +10,8 @@ import trimesh
 from numpy.testing import assert_allclose, assert_array_equal
 
 from configs.errors import UserError
-from evaluation.cloud_folder import CloudFolder, cloud_files, given_path
+from configs.layout import given_path
+from evaluation.cloud_folder import CloudFolder, cloud_files
 from generation.cloud_files import write_cloud, write_ply
 
 CLOUDS = np.random.default_rng(0).normal(size=(4, 20, 3)).astype(np.float32)
