@@ -79,11 +79,12 @@ export class Drawing {
     this.screen.background.value.set(...look.background);
   }
 
-  // Draws into the canvas, which gets that size in pixels.
-  draw(surfaces, camera, width, height, detail) {
-    const { renderer } = this;
-    if (renderer.domElement.width !== width || renderer.domElement.height !== height) renderer.setSize(width, height, false);
-    this.drawInto(null, surfaces, camera, width, height, detail);
+  // Draws into the canvas, which gets that size in pixels, or a smaller one where the scale is below 1.
+  draw(surfaces, camera, fullWidth, fullHeight, detail) {
+    const { domElement } = this.renderer;
+    const [width, height] = [fullWidth, fullHeight].map((length) => Math.max(1, Math.round(length * Math.min(1, detail.scale))));
+    if (domElement.width !== width || domElement.height !== height) this.renderer.setSize(width, height, false);
+    this.drawInto(null, surfaces, camera, width, height, { ...detail, scale: Math.max(1, detail.scale) });
   }
 
   // Draws beside the canvas, and returns the pixels as ImageData; slower, since they have to come back at once.

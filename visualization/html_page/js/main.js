@@ -10,6 +10,7 @@ import { Pace } from "./pace.js";
 import { pictureOfAll, saveCanvas } from "./picture.js";
 import { makeSurfaces, middle } from "./surfaces.js";
 
+const POINTS_A_PIXEL = 0.6; // in small pictures
 const REST = 160; // milliseconds without movement, after which the picture is drawn finely
 const byId = (id) => document.getElementById(id);
 
@@ -20,7 +21,8 @@ class Page {
     this.shapes = facts.shapes.map(() => null); // filled as the data are read
     this.chosen = null; // number of the shape that is shown large
     this.stale = new Set(); // cards to draw again
-    this.movedAt = -Infinity;
+    this.moving = false; // since the last frame
+    this.restAt = -Infinity; // milliseconds: when to draw finely
     this.waiting = false; // for the next frame
     this.stageStale = false;
     this.stage = byId("stage");
@@ -77,7 +79,7 @@ class Page {
   }
 
   moved() {
-    this.movedAt = performance.now();
+    this.moving = true;
     this.stageStale = true;
     this.staleCards();
     this.wake();
@@ -107,8 +109,12 @@ class Page {
   frame(now) {
     this.waiting = false;
     this.cameras.controls.update(); // a movement that dies away calls moved()
-    if (performance.now() - this.movedAt < REST) {
-      if (this.pace.last === null || this.stageStale || this.chosen === null) this.drawMoving(now);
+    if (this.moving) {
+      this.moving = false;
+      this.drawMoving(now);
+      this.restAt = performance.now() + REST; // counted from the end of a slow frame
+    }
+    if (performance.now() < this.restAt) {
       this.wake();
       return;
     }
@@ -117,12 +123,11 @@ class Page {
     if (this.stale.size) this.wake();
   }
 
+  // What is drawn here stays stale, to be drawn finely later.
   drawMoving(now) {
     if (this.chosen === null) [...this.stale].forEach((n) => this.drawCard(n, this.pace.detail));
     else this.drawStage(this.pace.detail);
-    this.stageStale = false;
     this.pace.frame(now);
-    if (this.chosen === null) this.staleCards();
   }
 
   // One card a frame, so that the page stays quick; the large shape first.
@@ -144,13 +149,17 @@ class Page {
     if (shape) this.drawing.draw(shape, this.cameras.forLarge(width / height), width, height, detail);
   }
 
-  drawCard(n, detail) {
+  // A small picture needs no more points than it has pixels to show them.
+  drawCard(n, { share, scale, domes }) {
     const { canvas } = this.cards[n];
     const [width, height] = pixelsOf(canvas);
+    const needed = (POINTS_A_PIXEL * width * height) / this.facts.shapes[n].count;
+    const detail = { share: Math.min(share, needed), scale, domes };
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     const context = canvas.getContext("2d");
     if (this.chosen === null) {
-      context.drawImage(this.drawSmall(n, width, height, detail), 0, 0);
+      const drawn = this.drawSmall(n, width, height, detail);
+      context.drawImage(drawn, 0, 0, drawn.width, drawn.height, 0, 0, width, height);
     } else {
       const camera = this.cameras.forSmall(width / height);
       context.putImageData(this.drawing.pixels(this.shapes[n], camera, width, height, detail), 0, 0);

@@ -11,6 +11,7 @@ const LEVELS = [
 const SLOW = 34; // milliseconds between frames, mean of several: go a level down
 const FAST = 19; // go a level up
 const FRAMES = 6; // that are measured before a step
+const FAR_TOO_SLOW = 90; // go two levels down after two frames
 const PATIENCE = 60; // frames before a level is tried again that was too slow
 
 export class Pace {
@@ -35,11 +36,12 @@ export class Pace {
     if (this.last !== null) this.times.push(now - this.last);
     this.last = now;
     this.waiting -= 1;
-    if (this.times.length < FRAMES) return;
-    const mean = this.times.reduce((sum, time) => sum + time, 0) / FRAMES;
+    const mean = this.times.reduce((sum, time) => sum + time, 0) / this.times.length;
+    const down = this.times.length >= 2 && mean > FAR_TOO_SLOW ? 2 : 1;
+    if (down === 1 && this.times.length < FRAMES) return;
     this.times = [];
-    if (mean > SLOW && this.level < LEVELS.length - 1) {
-      this.level += 1;
+    if (mean > SLOW) {
+      this.level = Math.min(this.level + down, LEVELS.length - 1);
       this.waiting = PATIENCE;
     } else if (mean < FAST && this.level > 0 && this.waiting <= 0) {
       this.level -= 1;

@@ -161,7 +161,7 @@ precision highp float;
 precision highp int;
 uniform sampler2D colours, depths;
 uniform vec2 size;           // of what was drawn, pixels
-uniform float ratio;         // its pixels for one of the picture
+uniform int ratio;           // its pixels for one of the picture, along a side: 1 or 2
 uniform float nearest, farthest, extent;  // of the camera; of the shape; mesh units
 uniform float reach;         // pixels for one of a picture 300 high
 uniform int domes;
@@ -197,8 +197,8 @@ vec3 shaded(ivec2 at) {
 }
 
 void main() {
-  ivec2 at = ivec2(floor((gl_FragCoord.xy - 0.5) * ratio));
-  if (ratio < 1.5) result = vec4(shaded(at), 1.0);
+  ivec2 at = ivec2(gl_FragCoord.xy) * ratio;
+  if (ratio == 1) result = vec4(shaded(at), 1.0);
   else result = vec4(0.25 * (shaded(at) + shaded(at + ivec2(1, 0)) + shaded(at + ivec2(0, 1)) + shaded(at + 1)), 1.0);
 }
 `;
