@@ -43,7 +43,7 @@ def octahedral(normals: Array) -> NDArray[np.int64]:
     """Unit vectors (N, 3) as two bytes (N, 2) each: the octahedron around the sphere, unfolded to a square.
 
     The lower half is folded over the upper one's corners. Meyer et al. 2010; Cigolle et al. 2014, sec. 3. Off by at
-    most half a degree.
+    most 0.95 degrees.
     """
     flat = normals / np.abs(normals).sum(1, keepdims=True).clip(1e-9)
     folded = (1 - np.abs(flat[:, 1::-1])) * np.where(flat[:, :2] < 0, -1, 1)
