@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from tqdm import tqdm
 
 from configs.errors import UserError
-from configs.layout import absolute
+from configs.layout import SCALED_MESH, absolute
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
 from generation.cloud_files import Cloud, read_cloud
@@ -64,7 +64,13 @@ def training_of(cfg: Namespace) -> TrainingClouds | None:
         print(f"no distances to training shapes: {error}")
         return None
     names = [shape_name(folder) for folder in folders]
-    return TrainingClouds(names, few, lambda n: surface_points(folders[n], DENSE, cfg.seed)) if names else None
+    return TrainingClouds(names, few, lambda n: _all_points(folders[n], cfg)) if names else None
+
+
+def _all_points(folder: Path, cfg: Namespace) -> Cloud:
+    """Of the true surface; of the input cloud, where no scaled mesh is beside it."""
+    has_mesh = (folder / SCALED_MESH).is_file()
+    return surface_points(folder, DENSE, cfg.seed) if has_mesh else read_input_cloud(folder, cfg)
 
 
 def training_in(paths: Sequence[Path], names: Sequence[str]) -> TrainingClouds:

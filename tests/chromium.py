@@ -36,7 +36,7 @@ def chromium_path() -> str:
 
 
 class Chromium:
-    """One page in a browser. Attributes: requests (URLs) and complaints (of console and page) so far."""
+    """One page in a browser. Attributes: requests (URLs), how many of them a policy stopped, and complaints, so far."""
 
     def __init__(self, profile: Path, size: tuple[int, int] = (1280, 860), scale: float = 1, touch: bool = False):
         to_browser, self.writer = os.pipe()
@@ -50,6 +50,7 @@ class Chromium:
         os.close(from_browser)
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        self.stopped = 0
         self.buffer, self.number, self.session = b"", 0, None
         pages = self.call("Target.getTargets")["targetInfos"]
         target = next(page["targetId"] for page in pages if page["type"] == "page")
@@ -96,6 +97,8 @@ class Chromium:
         method, params = event.get("method", ""), event.get("params", {})
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
+        elif method == "Network.loadingFailed":
+            self.stopped += params.get("blockedReason") == "csp"
         elif method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
             self.complaints.append(details.get("exception", {}).get("description", details["text"]))

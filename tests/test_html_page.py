@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import re
+from argparse import Namespace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import numpy as np
 import pytest
 import trimesh
 
+import generate
 from configs.errors import UserError
 from configs.files import write_npz
+from configs.layout import HTML_PAGE, Experiment
 from generation.cloud_files import write_cloud
 from generation.html_page import cloud_paths, main, name_of, write_html
-from generation.nearest_training import TrainingClouds, thinned
+from generation.nearest_training import TrainingClouds, thinned, training_of
 from visualization.html_page import PageShape, page, write_page
 from visualization.html_page.coarse_mesh import coarsened
 from visualization.html_page.packing import STEPS, frame_of, octahedral, packed
@@ -237,6 +240,31 @@ def test_nearest_is_exact_among_many():
     for n in (0, 17, 39):
         name, found = training.nearest(clouds[n] + rng.normal(0, 0.003, (3000, 3)).astype(np.float32))
         assert name == str(n) and found is clouds[n]
+
+
+@pytest.mark.usefixtures("coarse_lattice")
+def test_generate_writes_it_with_distances_where_training_shapes_are(
+    root: Path, cfg: Namespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
+    made = Experiment(cfg).generation
+    assert generate.main(["--config", cfg.config]) == 0
+    assert not (made / HTML_PAGE).exists()
+    assert generate.main(["--config", cfg.config, "--html"]) == 0
+    assert str(made / HTML_PAGE) in capsys.readouterr().out
+    facts = Blocks((made / HTML_PAGE).read_text()).facts
+    assert facts["title"] == "test: generation" and facts["largestDistance"] > 0
+    assert all(about["nearest"].startswith("sphere") for about in facts["shapes"])
+    assert [label for label, _ in facts["shapes"][0]["facts"]] == ["log-likelihood", "NLL", "seed"]
+    Path(cfg.split_file).rename(root / "away.npz")  # as with weights that came alone
+    try:
+        assert training_of(cfg) is None
+    finally:
+        (root / "away.npz").rename(cfg.split_file)
+    for folder in (root / "data").iterdir():
+        (folder / "model_normalized_scaled.off").unlink()
+    assert generate.main(["--config", cfg.config, "--html"]) == 0  # then the input clouds do
+    assert Blocks((made / HTML_PAGE).read_text()).facts["largestDistance"] > 0
 
 
 @pytest.mark.parametrize(
