@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from chromium import Chromium  # noqa: E402, from tests/
 
-SIZE = (1200, 640)
+SIZE = (1340, 640)
 GAP = 16  # pixels between the two pictures
 COLORS = 128
 

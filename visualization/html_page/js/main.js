@@ -37,9 +37,8 @@ class Page {
   }
 
   describe() {
-    const { title, shapes } = this.facts;
-    document.title = title;
-    byId("title").textContent = title;
+    const { shapes } = this.facts;
+    byId("actions").hidden = false;
     const counts = new Set(shapes.map((about) => about.count));
     const shown = counts.size === 1 ? `, ${number(shapes[0].count)} points each` : "";
     byId("summary").textContent = `${number(shapes.length)} ${shapes.length === 1 ? "shape" : "shapes"}${shown}`;
@@ -259,9 +258,11 @@ function trouble(text) {
 }
 
 async function start() {
+  const facts = readFacts();
+  document.title = byId("title").textContent = facts.title;
   if (!window.DecompressionStream) return trouble("This browser is too old for this page: Chrome 80, Firefox 113 or Safari 16.4 are needed.");
   if (!document.createElement("canvas").getContext("webgl2")) return trouble("This browser shows no WebGL 2, with which this page draws.");
-  const page = new Page(readFacts());
+  const page = new Page(facts);
   page.follow();
   await page.read();
   document.body.dataset.ready = "yes";
