@@ -199,6 +199,7 @@ def test_on_a_phone_it_fits_and_fingers_turn_and_zoom(shown: Chromium):
     shown.touch("touchEnd")
     turned = settled(shown, "#stage")
     assert (np.abs(turned.astype(int) - before).max(2) > 10).mean() > 0.02
+    x, y = middle(shown, "#stage")  # pictures may have scrolled
     shown.touch("touchStart", (x - 40, y), (x + 40, y))
     for step in range(1, 6):
         shown.touch("touchMove", (x - 40 - 8 * step, y), (x + 40 + 8 * step, y))
