@@ -39,6 +39,11 @@ def main(argv: list[str] | None = None) -> int:
         print(sentence)
     sheet = write_contact_sheet(networks, folder, was_done, own)
     print(f"pictures: {sheet}")
+    if cfg.html:
+        from generation.html_page import write_html
+        from generation.nearest_training import training_of
+
+        print(write_html(folder, training_of(cfg)))
     return 1 if own and own.left_out else 0
 
 

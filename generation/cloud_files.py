@@ -1,5 +1,6 @@
 """Reading and writing point clouds: .npz, .npy, .ply, and the vertices of .off."""
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from configs.errors import UserError
 from configs.files import atomic_path, write_npz
 from configs.layout import DENSE_POINT_CLOUD
-from dataprocessing.frames import frame_of_matrix
+from dataprocessing.frames import Frame, frame_of_matrix
 
 Cloud = NDArray[np.float32]
 
@@ -78,12 +79,25 @@ def read_cloud(path: Path | str) -> NDArray[np.float32]:
 
 
 def read_unit_cloud(path: Path | str) -> NDArray[np.float32]:
-    """`read_cloud` of a .npz that `write_shapes` wrote, brought back into the unit box if it is in its own frame."""
-    points = read_cloud(path)
+    """`read_cloud`, brought back into the unit box if `write_shapes` put it in its own frame."""
+    points, frame = read_cloud(path), own_frame(path)
+    return points if frame is None else frame.to_unit(points).astype(np.float32)
+
+
+def own_frame(path: Path | str) -> Frame | None:
+    """The frame in which `write_shapes` put a cloud, and its mesh; None if they are in the unit box."""
+    if Path(path).suffix != ".npz":
+        return None
     with np.load(path, allow_pickle=False) as arrays:
         if IN_OWN_FRAME not in arrays or not arrays[IN_OWN_FRAME]:
-            return points
-        return frame_of_matrix(arrays[OWN_FROM_UNIT]).to_unit(points).astype(np.float32)
+            return None
+        return frame_of_matrix(arrays[OWN_FROM_UNIT])
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key for natural order: 2 before 10."""
+    words = re.split(r"(\d+)", path.as_posix())
+    return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
 
 
 def _as_points(points: ArrayLike) -> NDArray[np.float32]:

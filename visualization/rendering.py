@@ -9,7 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter, uniform_filter
-from scipy.spatial import cKDTree
+
+from visualization.local_planes import (
+    FEWEST_POINTS,
+    averaged,
+    fit_planes,
+    neighbours,
+    onto_planes,
+    splat_radius,
+    splat_radius_of,
+)
 
 Array = NDArray[np.float32]
 Color = tuple[int, int, int]
@@ -35,8 +44,6 @@ SUPERSAMPLING = 2
 CAMERA_DISTANCE = 4.0  # in radii of the cloud
 MARGIN = 0.04, 0.10  # of the picture's width and height
 MIDDLE = 0.5, 0.47  # of the cloud in the picture: leaves room for the shadow
-SPLAT = 0.85  # radius of a splat, relative to the 80 % quantile of the distance to the 6th neighbour
-NEIGHBOURS = 24  # of a local PCA
 MIN_RADIUS, MAX_RADIUS = 1.0, 14.0  # of a splat, pixels of the supersampled picture
 LIGHTS = (((-0.45, 0.80, 0.40), 0.62), ((0.8, 0.25, 0.5), 0.16))  # (direction in camera axes, strength)
 AMBIENT = 0.42
@@ -108,7 +115,7 @@ def render_cloud(
     """
     points = _checked(points, view, cut)
     width, height = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
-    radius = _splat_radius(points)
+    radius = splat_radius(points)
     kept = points if cut == "none" else points[points[:, 0] * _camera_side(view) <= 0]
     if not len(kept):
         raise ValueError(f"cut {cut!r} leaves none of the {len(points)} points")
@@ -143,13 +150,6 @@ def _camera_side(view: str) -> float:
     return -1.0 if VIEWS[view][0] <= 180 else 1.0
 
 
-def _splat_radius(points: Array) -> float:
-    """Radius of a splat, cloud units, that leaves hardly any gaps in a surface."""
-    some = points[:: max(1, len(points) // 4000)]
-    distances, _ = cKDTree(points).query(some, k=min(7, len(points)))  # the first is the point itself
-    return SPLAT * float(np.quantile(distances.reshape(len(some), -1)[:, -1], 0.8))
-
-
 def _roughly_visible(p: Projection, radius: float, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Mask (N,) of the points in the picture that are not far behind others: the rest need no normal or splat."""
     column, row = np.floor(p.column).astype(int), np.floor(p.row).astype(int)
@@ -170,24 +170,15 @@ def _local_planes(points: Array, axes: Array, radius: float) -> tuple[Array, Arr
     facing the camera and averaged over the neighbours; the splat radius for the moved points (at most `radius`); and
     the noise, the median distance of points from their planes.
     """
-    count = min(NEIGHBOURS, len(points))
-    if count < 3:
+    if len(points) < FEWEST_POINTS:
         return points, np.tile(np.array([0, 0, 1], np.float32), (len(points), 1)), radius, 0.0
-    _, near = cKDTree(points).query(points, k=count)  # (N, K)
-    local = points[near] @ axes.T
-    mean = local.mean(1)
-    local -= mean[:, None]
-    _, vectors = np.linalg.eigh(local.transpose(0, 2, 1) @ local)
-    normals = vectors[:, :, 0]
+    near = neighbours(points)  # (N, K)
+    turned = points @ axes.T
+    mean, normals = fit_planes(turned, near)
     normals = normals * np.where(normals[:, 2:] < 0, np.float32(-1), np.float32(1))
-    off = ((points @ axes.T - mean) * normals).sum(1)
-    noise = float(np.median(np.abs(off)))
-    points = points - (np.clip(off, -3 * noise, 3 * noise)[:, None] * normals) @ axes
-    steps = np.linalg.norm(points[near[:, 1:7]] - points[:, None], axis=2).max(1)
-    radius = min(radius, SPLAT * float(np.quantile(steps, 0.8)))
-    around = normals[near]  # (N, K, 3)
-    around = (around * np.sign(around @ normals[:, :, None])).sum(1)
-    around = around / np.linalg.norm(around, axis=1, keepdims=True).clip(1e-9)
+    moved, noise = onto_planes(turned, mean, normals)
+    points, radius = moved @ axes, min(radius, splat_radius_of(moved, near))
+    around = averaged(normals, near)
     return points, around * np.where(around[:, 2:] < 0, np.float32(-1), np.float32(1)), radius, noise
 
 

@@ -8,10 +8,11 @@ from configs.options.data import DATA, DEMO_CARS, INPUT, PREPROCESSING, RUN, SAM
 from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
 from configs.options.results import (
     ANALYSIS,
+    CLOUDS,
+    COMPARISON,
     DECODING,
     EVALUATION,
     EXPORT,
-    FOLDERS,
     GENERATION,
     OTHERS,
     OWN_MESHES,
@@ -28,7 +29,8 @@ READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads,
     "train_rnvp": (RUN, DATA, SAMPLES, INPUT, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
     "export": (RUN, EXPORT),
     "generate": (RUN, DATA, INPUT, WEIGHTS, GENERATION, OWN_MESHES, DECODING, PLAUSIBLE),
-    "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, FOLDERS),
+    "html_page": (CLOUDS,),
+    "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, CLOUDS, COMPARISON),
     "analyse_codes": (RUN, DATA, INPUT, WEIGHTS, DECODING, OTHERS, ANALYSIS),
 }
 ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group in groups))
