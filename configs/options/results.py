@@ -2,11 +2,14 @@
 
 import argparse
 
+from configs.errors import UserError
+from configs.layout import MESH_FORMATS
 from configs.options.types import Group, boolean, not_negative, positive
 
 TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
 # The parts of analyse_codes.py.
 ANALYSES = ("table", "paths", "map", "neighbours", "projector", "temperatures", "attributes")
+MESH_RESOLUTIONS = (48, 512)  # cells per axis
 
 
 def _add_weights(group: argparse._ArgumentGroup) -> None:
@@ -29,6 +32,39 @@ def _add_generation(group: argparse._ArgumentGroup) -> None:
     group.add("--num_output_points", type=positive(int), default=100_000, help="points of each cloud (NDF 900,000)")
     group.add("--interpolate_from", default=None, help="name of the first shape; default: first of the test split")
     group.add("--interpolate_to", default=None, help="name of the second shape; default: second of the test split")
+
+
+def _add_meshes(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--mesh",
+        nargs="?",
+        type=boolean,
+        const=True,
+        default=False,
+        help="also write an open triangle mesh of each shape, beside its cloud",
+    )
+    group.add(
+        "--mesh_resolution",
+        type=positive(int),
+        default=160,
+        help="cells per axis of the box of side 1.1; 160 gives a car about 100,000 triangles, 320 about 400,000",
+    )
+    group.add(
+        "--mesh_formats",
+        nargs="+",
+        choices=MESH_FORMATS,
+        default=["ply", "glb"],
+        help="files of each mesh",
+    )
+
+
+def _check_meshes(cfg: argparse.Namespace) -> None:
+    low, high = MESH_RESOLUTIONS
+    if not low <= cfg.mesh_resolution <= high:
+        raise UserError(
+            f"mesh_resolution {cfg.mesh_resolution} found, {low} to {high} expected: below, seats and pillars are lost;"
+            " above, the lattice needs more than 20 GB of memory"
+        )
 
 
 def _add_decoding(group: argparse._ArgumentGroup) -> None:
@@ -161,6 +197,7 @@ def _add_analysis(group: argparse._ArgumentGroup) -> None:
 WEIGHTS = Group("trained networks", "those of the experiment, unless others are named", _add_weights)
 EXPORT = Group("export", "weights for others", _add_export)
 GENERATION = Group("generation", "what is made", _add_generation)
+MESHES = Group("meshes", "of generate.py, beside the clouds", _add_meshes, _check_meshes)
 DECODING = Group("decoding", "from a latent code to the points of a cloud", _add_decoding)
 PLAUSIBLE = Group("codes unlike the training's", "how their shapes are reconstructed", _add_plausible)
 EVALUATION = Group("evaluation", "what is measured, and how", _add_evaluation)

@@ -23,10 +23,12 @@ class Crossings(NamedTuple):
 
     crosses[a]: mask, one shorter than the lattice along axis a; edge i there goes from node i to node i + 1.
     shares[a]: of the same shape, how far along the edge the surface is, in [0, 1].
+    floor: the distance that the field has at the surface, mesh units; a decoder's never is 0.
     """
 
     crosses: list[NDArray[np.bool_]]
     shares: list[Array]
+    floor: float = 0.0
 
 
 def ends(array: NDArray, axis: int) -> tuple[NDArray, NDArray]:
@@ -50,15 +52,15 @@ def crossings_of_signed(values: Array, covered: NDArray[np.bool_]) -> Crossings:
     return Crossings(crosses, [shares_of(values, axis) for axis in range(3)])
 
 
-def crossings_of_unsigned(lattice: Lattice) -> tuple[Crossings, float]:
-    """Crossings of an unsigned field, by the sides on which the ends of an edge lie, and the field's floor.
+def crossings_of_unsigned(lattice: Lattice) -> Crossings:
+    """Crossings of an unsigned field, by the sides on which the ends of an edge lie.
 
     Of a node: g, the gradient of the smoothed field, and N, the direction along which g varies around the node (the
     first eigenvector of the mean of g g^T over 27 nodes), which is the sheet's normal but for its sign. g . N tells the
     node's side, and N . N' whether the ends of an edge call the same side positive. Single gradients, as in MeshUDF,
     are mere noise at nodes that lie on the bottom of the valley.
     The mean distance of an edge's ends, less what the slope explains, is that at the surface. Its 90 % quantile is the
-    floor (mesh units): a decoder's field is never 0. Where it is more than `LIMIT` above, the sheet has ended.
+    floor. Where it is more than `LIMIT` above, the sheet has ended.
     """
     near = lattice.known & (lattice.values < NEAR * lattice.side)
     gradient = np.stack(np.gradient(gaussian_filter(lattice.values, SMOOTHING)), axis=-1).astype(np.float32)
@@ -76,10 +78,9 @@ def crossings_of_unsigned(lattice: Lattice) -> tuple[Crossings, float]:
     found = np.concatenate([distance[mask] for distance, mask in zip(at_surface, crosses, strict=True)])
     floor = max(0.0, float(np.quantile(found, 0.9))) if len(found) else 0.0
     crosses = [
-        mask & (distance < floor + LIMIT * lattice.side)
-        for mask, distance in zip(crosses, at_surface, strict=True)
+        mask & (distance < floor + LIMIT * lattice.side) for mask, distance in zip(crosses, at_surface, strict=True)
     ]
-    return Crossings(crosses, [shares_of(lattice.values, axis) for axis in range(3)]), floor
+    return Crossings(crosses, [shares_of(lattice.values, axis) for axis in range(3)], floor)
 
 
 def _normals(gradient: Array, near: NDArray[np.bool_]) -> Array:

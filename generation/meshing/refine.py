@@ -11,7 +11,7 @@ Distance = Callable[[Array], Array]  # (N, 3) -> (N,), mesh units
 PROBE = 1.25  # cells: how far from the sheet the field is looked at
 LARGEST_MOVE = 0.75  # cells, of a vertex in one step
 BORDER_ROUNDS = 2
-SMALLEST_PIECE = 50.0  # cells' faces: pieces of less area are specks
+SMALLEST_PIECE = 24  # faces of a cell: pieces of less area are specks
 
 
 def without_specks(vertices: Array, faces: Ints, side: float) -> Ints:
