@@ -15,6 +15,7 @@ from generation.meshing.lattice import Array, Lattice
 
 SMOOTHING = 0.7  # cells; a decoder's valley is flat and rough at its bottom
 NEAR = 2.0  # cells: nodes farther from the surface are ends of no crossed edge
+TIE = 1e-4  # of a cell's side
 LIMIT = 0.5  # cells: how far beyond its border a sheet may still cross an edge
 
 
@@ -59,14 +60,15 @@ def crossings_of_unsigned(lattice: Lattice) -> Crossings:
     first eigenvector of the mean of g g^T over 27 nodes), which is the sheet's normal but for its sign. g . N tells the
     node's side, and N . N' whether the ends of an edge call the same side positive. Single gradients, as in MeshUDF,
     are mere noise at nodes that lie on the bottom of the valley.
-    The mean distance of an edge's ends, less what the slope explains, is that at the surface. Its 90 % quantile is the
-    floor. Where it is more than `LIMIT` above, the sheet has ended.
+    The mean distance of an edge's ends, less what the slope explains, is that at the surface. Its median
+    and upper quartile give the floor. Where it is more than `LIMIT` above, the sheet has ended.
     """
     near = lattice.known & (lattice.values < NEAR * lattice.side)
     gradient = np.stack(np.gradient(gaussian_filter(lattice.values, SMOOTHING)), axis=-1).astype(np.float32)
     normals = np.zeros_like(gradient)
     normals[near] = _normals(gradient, near)
-    node_side = np.einsum("...i,...i->...", gradient, normals)
+    # Where a sheet lies on nodes exactly the gradient is 0: call all of these nodes positive.
+    node_side = np.einsum("...i,...i->...", gradient, normals) + TIE * lattice.side
     crosses, at_surface = [], []
     for axis in range(3):
         (near_a, near_b), (side_a, side_b), (n_a, n_b) = (ends(x, axis) for x in (near, node_side, normals))
@@ -76,7 +78,8 @@ def crossings_of_unsigned(lattice: Lattice) -> Crossings:
         slope = (np.abs(n_a[..., axis]) + np.abs(n_b[..., axis])) / 2
         at_surface.append(sum(ends(lattice.values, axis)) / 2 - slope * lattice.side / 2)
     found = np.concatenate([distance[mask] for distance, mask in zip(at_surface, crosses, strict=True)])
-    floor = max(0.0, float(np.quantile(found, 0.9))) if len(found) else 0.0
+    middle, high = np.quantile(found, [0.5, 0.75]) if len(found) else (0.0, 0.0)
+    floor = max(0.0, float(middle + 1.5 * (high - middle)))
     crosses = [
         mask & (distance < floor + LIMIT * lattice.side) for mask, distance in zip(crosses, at_surface, strict=True)
     ]
@@ -84,9 +87,11 @@ def crossings_of_unsigned(lattice: Lattice) -> Crossings:
 
 
 def _normals(gradient: Array, near: NDArray[np.bool_]) -> Array:
+    """The normals (M, 3) of the sheets at the nodes `near`, most of them with the same sign on a sheet."""
     tensor = np.empty((int(near.sum()), 3, 3), np.float32)
     for i in range(3):
         for j in range(i, 3):
             product = uniform_filter(gradient[..., i] * gradient[..., j], 3)[near]
             tensor[:, i, j] = tensor[:, j, i] = product
-    return np.linalg.eigh(tensor)[1][:, :, 2]
+    normals = np.linalg.eigh(tensor)[1][:, :, 2]
+    return normals * np.where(normals @ np.array([1.0, 0.7, 0.4], np.float32) < 0, np.float32(-1), np.float32(1))[:, None]

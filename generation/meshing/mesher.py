@@ -13,6 +13,7 @@ from generation.meshing.topology import Ints, oriented, vertex_normals
 from generation.projection import DistanceField
 
 CENTRINGS = 2
+MAY_CROSS = 0.6  # cells: the mean distance of the ends of an edge that may become crossed; 0.5 if a sheet crosses it
 
 
 class OpenMesh(NamedTuple):
@@ -46,7 +47,7 @@ def mesh_of(
     lattice = lattice_of(field.distance, resolution, chunk, field.device)
     crossings = find_crossings(lattice)
     floor, side = crossings.floor, lattice.side
-    allowed = [np.maximum(*ends(lattice.values, axis)) < floor + side for axis in range(3)]
+    allowed = [np.mean(ends(lattice.values, axis), axis=0) < floor + MAY_CROSS * side for axis in range(3)]
     vertices, quads = quads_of(crossings._replace(crosses=mended(crossings.crosses, allowed)))
     vertices = lattice.places(vertices)
     vertices, quads = compact(vertices, without_specks(vertices, quads, side))
