@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from generation.meshing.crossings import Crossings
+from generation.meshing.crossings import Crossings, ends
 from generation.meshing.lattice import Array
 
 MAX_PASSES = 12  # over all edges; the mending ends earlier
@@ -80,7 +80,8 @@ def quads_of(crossings: Crossings) -> tuple[Array, Ints]:
         edge = np.argwhere(crossings.crosses[axis])
         edge = edge[((edge[:, [one, other]] > 0) & (edge[:, [one, other]] < resolution)).all(axis=1)]
         place = edge.astype(np.float32)
-        place[:, axis] += crossings.shares[axis][tuple(edge.T)]
+        first, second = (np.abs(end[tuple(edge.T)]) for end in ends(crossings.values, axis))
+        place[:, axis] += first / np.maximum(first + second, 1e-12)
         cells = np.repeat(edge[:, None], 4, axis=1)
         cells[:, [0, 3], one] -= 1
         cells[:, [0, 1], other] -= 1
