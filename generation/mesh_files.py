@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from configs.errors import UserError
 from configs.files import atomic_path
@@ -35,13 +36,11 @@ def write_mesh(folder: Path, mesh: OpenMesh, formats: Sequence[str]) -> list[Pat
             raise UserError(f"{path} is no file, and in the way of the mesh; move it away")
         if ending == "glb":
             solid.visual = trimesh.visual.TextureVisuals(material=material)
-            content = solid.export(file_type="glb", include_normals=True)
-        elif ending == "ply":
-            content = solid.export(file_type="ply", vertex_normal=True)
-        else:
-            content = solid.export(file_type="obj", include_normals=True, digits=7, header=None).encode("ascii")
+        options: dict[str, Any] = {"digits": 7, "header": None} if ending == "obj" else {}
+        options["vertex_normal" if ending == "ply" else "include_normals"] = True
+        content: Any = solid.export(file_type=ending, **options)
         with atomic_path(path) as spare:
-            spare.write_bytes(content)
+            spare.write_bytes(content.encode("ascii") if ending == "obj" else content)
         paths.append(path)
     return paths
 

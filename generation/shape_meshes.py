@@ -53,8 +53,8 @@ def numbers_of(mesh: OpenMesh) -> dict[str, int]:
     return {
         "vertices": len(mesh.vertices),
         "triangles": len(mesh.faces),
-        "border_edges": int((edges.count == 1).sum()),
-        "junction_edges": int((edges.count > 2).sum()),
+        "border_edges": int((edges.num_faces == 1).sum()),
+        "junction_edges": int((edges.num_faces > 2).sum()),
         "pieces": int(pieces_of(mesh.faces).max()) + 1,
     }
 

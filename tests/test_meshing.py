@@ -84,7 +84,7 @@ def euler(mesh: OpenMesh) -> int:
 
 
 def junctions(mesh: OpenMesh) -> int:
-    return int((edges_of(mesh.faces).count > 2).sum())
+    return int((edges_of(mesh.faces).num_faces > 2).sum())
 
 
 def num_pieces(mesh: OpenMesh) -> int:

@@ -110,4 +110,5 @@ def _fans(polygons: Ints) -> Ints:
     first, second = order[:-1][same], order[1:][same]  # sides of polygons that are the same mesh edge
     rows, columns = (np.concatenate([at[i] for at in (at_low, at_high)]) for i in (first, second))
     graph = coo_matrix((np.ones(len(rows), np.bool_), (rows, columns)), (size * len(polygons),) * 2)
-    return connected_components(graph, directed=False)[1].astype(np.int64).reshape(polygons.shape)
+    fan: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+    return fan.reshape(polygons.shape)

@@ -35,7 +35,7 @@ class Crossings(NamedTuple):
 def ends(array: NDArray, axis: int) -> tuple[NDArray, NDArray]:
     """Views of a node array at the first and at the second end of each edge along an axis."""
     lead = (slice(None),) * axis
-    return array[(*lead, slice(None, -1))], array[(*lead, slice(1, None))]
+    return array[lead + (slice(None, -1),)], array[lead + (slice(1, None),)]
 
 
 def crossings_of_signed(values: Array, covered: NDArray[np.bool_]) -> Crossings:
@@ -91,4 +91,6 @@ def _normals(gradients: list[Array], near: NDArray[np.bool_]) -> Array:
         for j in range(i, 3):
             tensor[:, i, j] = tensor[:, j, i] = uniform_filter(gradients[i] * gradients[j], 3)[near]
     normals = np.linalg.eigh(tensor)[1][:, :, 2]
-    return np.where(normals @ np.array([1.0, 0.7, 0.4], np.float32) < 0, -1, 1).astype(np.float32)[:, None] * normals
+    sign = np.where(normals @ np.array([1.0, 0.7, 0.4], np.float32) < 0, -1, 1).astype(np.float32)
+    signed: Array = sign[:, None] * normals
+    return signed

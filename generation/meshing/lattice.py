@@ -10,7 +10,7 @@ from torch import Tensor
 
 from generation.projection import HALF_EXTENT
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 
 COARSEST = 24  # cells per axis, at least, of the lattice that is worked out everywhere
 SAFETY = 1.5  # a cell is kept up to this many half diagonals: a network's field is only roughly 1-Lipschitz
@@ -58,8 +58,8 @@ def lattice_of(
     sizes = [resolution]
     while sizes[0] % 2 == 0 and sizes[0] // 2 >= COARSEST:
         sizes.insert(0, sizes[0] // 2)
-    values = np.zeros((sizes[0] + 1,) * 3, np.float32)
-    wanted = np.ones(values.shape, np.bool_)
+    values: Array = np.zeros((sizes[0] + 1,) * 3, np.float32)
+    wanted: NDArray[np.bool_] = np.ones(values.shape, np.bool_)
     known = ~wanted
     for size in sizes:
         lattice = Lattice(values, wanted | known, 2 * HALF_EXTENT / size)

@@ -87,4 +87,5 @@ def _outward(vertices: Array, faces: Ints, sides: Ints) -> Array:
     for end in sides.T:
         np.add.at(total, end, out)
     total -= (total * normals).sum(axis=1, keepdims=True) * normals
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
+    unit: Array = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
+    return unit

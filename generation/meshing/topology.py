@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, connected_components
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]
 Ints = NDArray[np.int64]
 
 
 class Edges(NamedTuple):
-    """Edges of a mesh: ends (E, 2), lower vertex first; faces on each (E,); and the edge of each face side (F, K).
+    """Edges of a mesh: ends (E, 2), lower vertex first; how many faces each has (E,); the edge of each face side (F, K).
 
     Side i of a face goes from its corner i to the next one.
     """
 
     ends: Ints
-    count: Ints
+    num_faces: Ints
     of_side: Ints
 
 
@@ -36,18 +36,20 @@ def edges_of(faces: Ints) -> Edges:
 def border_sides(faces: Ints) -> Ints:
     """The sides of faces that no other face has, (B, 2), as the face runs through them."""
     edges = edges_of(faces)
-    alone = edges.count[edges.of_side] == 1
-    return np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1)[alone]
+    alone = edges.num_faces[edges.of_side] == 1
+    sides: Ints = np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1)[alone]
+    return sides
 
 
 def pieces_of(faces: Ints) -> Ints:
     """The number of the piece that each face is in, (F,): faces that share edges are in the same."""
     rows, columns, _ = _adjacent(faces, edges_of(faces))
     graph = coo_matrix((np.ones(len(rows), np.bool_), (rows, columns)), (len(faces),) * 2)
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    piece: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
+    return piece
 
 
-def face_vectors(vertices: Array, faces: Ints) -> NDArray[np.float64]:
+def face_vectors(vertices: Array, faces: Ints) -> Array:
     """Normals of the faces, (F, 3), as long as twice their area."""
     corners = vertices[faces].astype(np.float64)
     return np.cross(corners[:, 2] - corners[:, 0], corners[:, -1] - corners[:, 1])  # of a quad, its diagonals
@@ -57,7 +59,9 @@ def vertex_normals(vertices: Array, faces: Ints) -> Array:
     """Unit normals (V, 3): sums of the normals of the faces around, by area; 0 where these cancel."""
     vectors = np.repeat(face_vectors(vertices, faces), faces.shape[1], axis=0)
     total = np.stack([np.bincount(faces.ravel(), vectors[:, i], len(vertices)) for i in range(3)], axis=1)
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)).astype(np.float32)
+    length = np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
+    unit: Array = (total / length).astype(np.float32)
+    return unit
 
 
 def oriented(vertices: Array, faces: Ints) -> Ints:
@@ -90,7 +94,7 @@ def _adjacent(faces: Ints, edges: Edges, most: int | None = None) -> tuple[Ints,
     order = np.argsort(side_edge, kind="stable")
     same = np.diff(side_edge[order]) == 0
     if most is not None:
-        same &= edges.count[side_edge[order][1:]] <= most
+        same &= edges.num_faces[side_edge[order][1:]] <= most
     first, second = order[:-1][same], order[1:][same]
     sides = faces.shape[1]
     return first // sides, second // sides, ahead[first] == ahead[second]
