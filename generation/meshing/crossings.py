@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 
 from generation.meshing.lattice import Array, Lattice
 
-SMOOTHING = 0.7  # cells; a decoder's valley is flat and rough at its bottom
+SMOOTHING = 0.55  # cells: more loses thin parts, less joins sheets at angles to the lattice with flaws
 NEAR = 2.0  # cells: nodes farther from the surface are ends of no crossed edge
 TIE = 1e-4  # of a cell's side
 LIMIT = 0.5  # cells: how far beyond its border a sheet may still cross an edge
@@ -50,7 +50,7 @@ def crossings_of_signed(values: Array, covered: NDArray[np.bool_]) -> Crossings:
 def crossings_of_unsigned(lattice: Lattice) -> Crossings:
     """Crossings of an unsigned field, by the sides on which the ends of an edge lie.
 
-    Of a node: g, the gradient of the smoothed field, and N, the direction along which g varies around the node (the
+    Of a node: g, the gradient of the slightly smoothed field, and N, the direction along which g varies around the node (the
     first eigenvector of the mean of g g^T over 27 nodes), which is the sheet's normal but for its sign. g . N tells the
     node's side, and N . N' whether the ends of an edge call the same side positive. Single gradients, as in MeshUDF,
     are mere noise at nodes that lie on the bottom of the valley.

@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 
 
 class Edges(NamedTuple):
-    """Edges of a mesh: ends (E, 2), lower vertex first; how many faces each has (E,); the edge of each face side (F, K).
+    """Edges of a mesh: ends (E, 2), lower vertex first; faces on each (E,); the edge of each face side (F, K).
 
     Side i of a face goes from its corner i to the next one.
     """
