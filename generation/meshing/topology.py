@@ -68,18 +68,16 @@ def oriented(vertices: Array, faces: Ints) -> Ints:
     """The faces, turned so that neighbours turn the same way and the fronts are outside.
 
     Where three or more faces meet nothing can be the same on all: sheets between such lines are turned each for itself.
-    The outside is where normals, by area, point away from the sheet's own middle; of a flat sheet, away from the middle
-    of all. A Moebius strip keeps one seam.
+    The outside is where normals, by area, point away from the middle of all; for a closed sheet any point would do. A
+    Moebius strip keeps one seam.
     """
     edges = edges_of(faces)
     rows, columns, differs = _adjacent(faces, edges, most=2)
     flip, sheet = _parities(len(faces), rows, columns, differs)
     faces = np.where(flip[:, None], faces[:, ::-1], faces)
     centre, normal = vertices[faces].mean(axis=1), face_vectors(vertices, faces)
-    size = np.maximum(np.bincount(sheet), 1)
-    own = np.stack([np.bincount(sheet, centre[:, i]) / size for i in range(3)], axis=1)[sheet]
     middle = (vertices.max(axis=0) + vertices.min(axis=0)) / 2
-    away = ((centre - (0.9 * own + 0.1 * middle)) * normal).sum(axis=1)
+    away = ((centre - middle) * normal).sum(axis=1)
     inward = np.bincount(sheet, away) < 0
     return np.where(inward[sheet][:, None], faces[:, ::-1], faces)
 
