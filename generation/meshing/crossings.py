@@ -50,7 +50,7 @@ def crossings_of_signed(values: Array, covered: NDArray[np.bool_]) -> Crossings:
 def crossings_of_unsigned(lattice: Lattice) -> Crossings:
     """Crossings of an unsigned field, by the sides on which the ends of an edge lie.
 
-    Of a node: g, the gradient of the slightly smoothed field, and N, the direction along which g varies around the node (the
+    Of a node: g, the gradient of the slightly smoothed field, and N, the direction along which g varies around it (the
     first eigenvector of the mean of g g^T over 27 nodes), which is the sheet's normal but for its sign. g . N tells the
     node's side, and N . N' whether the ends of an edge call the same side positive. Single gradients, as in MeshUDF,
     are mere noise at nodes that lie on the bottom of the valley.
