@@ -3,6 +3,7 @@
 
 from configs.config_loader import get_config
 from configs.errors import run
+from configs.layout import MESH
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,6 +38,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"they lie {where} (--keep_frame {str(cfg.keep_frame).lower()})")
     if sentence := told(folder / "index.json"):
         print(sentence)
+    if cfg.mesh:
+        from generation.shape_meshes import write_meshes
+
+        num_made, empty = write_meshes(networks, shapes, folder)
+        print(f"{num_made} of {len(shapes.names)} meshes made, the others were there: {folder}/*/{MESH}.*")
+        for name in empty:
+            print(f"no mesh of {name}: its field has no surface larger than a speck")
     sheet = write_contact_sheet(networks, folder, was_done, own)
     print(f"pictures: {sheet}")
     if cfg.html:

@@ -27,6 +27,10 @@ class Frame(NamedTuple):
         """(N, 3) in the unit box to (N, 3) float64 in the mesh's own frame."""
         return (np.asarray(points, dtype=np.float64) * self.size + self.centre) @ self.turn
 
+    def turn_to_own(self, directions: np.ndarray) -> np.ndarray:
+        """Unit vectors (N, 3), such as normals, from the unit box's axes to the mesh's own."""
+        return np.asarray(directions, dtype=np.float64) @ self.turn
+
     def own_from_unit(self) -> np.ndarray:
         """`to_own` as a matrix (4, 4) for columns x, y, z, 1: what a viewer takes."""
         matrix = np.eye(4)

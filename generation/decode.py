@@ -19,6 +19,7 @@ from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD
 from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, write_cloud
 from generation.latents import likelihoods
+from generation.mesh_files import MESHES, remove_meshes
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, PlausibleCodes
 from generation.projection import NetworkField, dense_point_cloud
@@ -33,13 +34,16 @@ BYTES_A_POINT_IN_MEMORY = 60  # peak: the parts, the whole cloud, and the conten
 
 def decode(networks: Networks, code: Code, num_points: int, number: int) -> Cloud:
     """The cloud (num_points, 3) float32, mesh units, of one code (batch of 1), drawn from random stream `number`."""
-    cfg = networks.cfg
-    with autocast(networks.device, cfg.precision), torch.no_grad():
-        grids = networks.ndf.features(code)
-    field = NetworkField(networks.ndf, grids)
+    cfg, field = networks.cfg, field_of(networks, code)
     stream = random_stream(cfg.seed, POINT_STREAMS + number)
     chunk = cfg.num_sample_points_generation
     return dense_point_cloud(field, num_points, stream, cfg.num_steps, cfg.filter_val, chunk).cpu().numpy()
+
+
+def field_of(networks: Networks, code: Code) -> NetworkField:
+    """The distance field that one code (batch of 1) decodes to."""
+    with autocast(networks.device, networks.cfg.precision), torch.no_grad():
+        return NetworkField(networks.ndf, networks.ndf.features(code))
 
 
 def decode_each(
@@ -66,6 +70,7 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
         return True
     check_room(num_points, len(shapes.names), folder)
     index_path.unlink(missing_ok=True)
+    remove_meshes(folder, shapes.names)  # those of other clouds
     finished = begin(folder / UNFINISHED, index, files) if not isinstance(shapes.codes, PlausibleCodes) else set()
     for n, name in enumerate(tqdm(shapes.names, desc=description, unit="shape", disable=None)):
         if files[n] in finished:
@@ -105,11 +110,11 @@ def in_frame(shapes: Shapes, n: int, cloud: Cloud) -> tuple[Cloud, dict[str, Any
 
 
 def is_current(path: Path, index: dict[str, Any]) -> bool:
-    """Whether the index file at `path` says the same as `index`, beside what was found on the way."""
+    """Whether the index file at `path` says the same as `index`, beside what was found on the way, and of meshes."""
     if not path.is_file():
         return False
     written = json.loads(path.read_text())
-    return bool({key: value for key, value in written.items() if key != BROUGHT_BACK} == index)
+    return bool({key: value for key, value in written.items() if key not in (BROUGHT_BACK, MESHES)} == index)
 
 
 def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
