@@ -8,11 +8,14 @@ from configs.options.data import DATA, DEMO_CARS, PREPROCESSING, RUN, SAMPLES, S
 from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
 from configs.options.results import (
     ANALYSIS,
+    ATTRIBUTES,
     DECODING,
+    EDITING,
     EVALUATION,
     EXPORT,
     FOLDERS,
     GENERATION,
+    MOVIES,
     OTHERS,
     PLAUSIBLE,
     WEIGHTS,
@@ -26,8 +29,9 @@ READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads,
     "train_ndf": (RUN, DATA, SAMPLES, NETWORK, TRAINING, NDF_TRAINING),
     "train_rnvp": (RUN, DATA, SAMPLES, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
     "export": (RUN, EXPORT),
-    "generate": (RUN, DATA, WEIGHTS, GENERATION, DECODING, PLAUSIBLE),
+    "generate": (RUN, DATA, WEIGHTS, GENERATION, EDITING, MOVIES, DECODING, PLAUSIBLE),
     "evaluate": (RUN, DATA, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, FOLDERS),
+    "edits": (RUN, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),
     "analyse_codes": (RUN, DATA, WEIGHTS, DECODING, OTHERS, ANALYSIS),
 }
 ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group in groups))

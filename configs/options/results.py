@@ -1,8 +1,10 @@
 """Options of steps 6 to 8: clouds from trained networks, and what is measured of them."""
 
 import argparse
+from argparse import Namespace
 
-from configs.options.types import Group, boolean, not_negative, positive
+from configs.errors import UserError
+from configs.options.types import Group, boolean, finite, not_negative, positive
 
 TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
 # The parts of analyse_codes.py.
@@ -21,14 +23,95 @@ def _add_export(group: argparse._ArgumentGroup) -> None:
 def _add_generation(group: argparse._ArgumentGroup) -> None:
     group.add(
         "--mode",
-        choices=["sample", "reconstruct", "interpolate"],
+        choices=["sample", "reconstruct", "interpolate", "edit"],
         default="sample",
-        help="new shapes, the test split from its codes, or a path between two test shapes",
+        help="new shapes, the test split from its codes, a path between two test shapes, or shapes with more or less of"
+        " an attribute",
     )
     group.add("--num_shapes", type=positive(int), default=16, help="shapes to make (steps of the path in interpolate)")
     group.add("--num_output_points", type=positive(int), default=100_000, help="points of each cloud (NDF 900,000)")
     group.add("--interpolate_from", default=None, help="name of the first shape; default: first of the test split")
     group.add("--interpolate_to", default=None, help="name of the second shape; default: second of the test split")
+
+
+def _add_editing(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--attributes_file",
+        default=None,
+        help="what codes tell of attributes, as python -m evaluation.editing.fit wrote it; default: that of the"
+        " experiment",
+    )
+    group.add("--attribute", default=None, help="the attribute to change, such as length")
+    group.add(
+        "--by",
+        type=finite,
+        nargs="+",
+        default=None,
+        help="by how much, in standard deviations of the attribute over the cars of the fit; default: edit_steps equal"
+        " steps from -2 to 2",
+    )
+    group.add(
+        "--to",
+        nargs="+",
+        default=None,
+        help="values that it is set to instead, numbers in its own unit; default for an attribute without numbers: all"
+        " of its values",
+    )
+    group.add("--edit_steps", type=positive(int), default=5, help="pictures from -2 to 2 standard deviations")
+    group.add(
+        "--edit_shapes",
+        nargs="+",
+        default=["0", "1", "2"],
+        help="the shapes to change: numbers of samples of the seed, names of test shapes",
+    )
+    group.add(
+        "--hold",
+        type=not_negative(float),
+        default=10.0,
+        help="how strongly all other attributes are held where they are; 0: they may follow as they do among cars",
+    )
+
+
+def _check_editing(cfg: Namespace) -> None:
+    if cfg.by is not None and cfg.to is not None:
+        raise UserError("--by and --to found; give one of them")
+    if cfg.mode == "edit" and cfg.attribute is None:
+        raise UserError("--mode edit without --attribute; name the one to change, such as --attribute length")
+
+
+def _add_movies(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--movie",
+        choices=["none", "gif", "webp"],
+        default="none",
+        help="of a path or of edits, there and back; of what kind a turntable is",
+    )
+    group.add(
+        "--turntable",
+        nargs="?",
+        type=boolean,
+        const=True,
+        default=False,
+        help="also a short movie of each shape, turning (a GIF, unless movie says otherwise)",
+    )
+
+
+def _check_movies(cfg: Namespace) -> None:
+    if cfg.movie != "none" and cfg.mode in ("sample", "reconstruct") and not cfg.turntable:
+        raise UserError(
+            f"--movie {cfg.movie} found, but --mode {cfg.mode} gives no series of shapes; use --mode interpolate or"
+            " edit, or --turntable for shapes that turn"
+        )
+
+
+def _add_attributes(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--num_attribute_cars",
+        type=positive(int),
+        default=3000,
+        help="demo cars of extra_demo_seed that are made and encoded for it, in memory",
+    )
+    group.add("--num_edited", type=positive(int), default=8, help="shapes that are edited to compare ways of doing it")
 
 
 def _add_decoding(group: argparse._ArgumentGroup) -> None:
@@ -161,6 +244,9 @@ def _add_analysis(group: argparse._ArgumentGroup) -> None:
 WEIGHTS = Group("trained networks", "those of the experiment, unless others are named", _add_weights)
 EXPORT = Group("export", "weights for others", _add_export)
 GENERATION = Group("generation", "what is made", _add_generation)
+EDITING = Group("edits", "--mode edit: more or less of an attribute, docs/editing.md", _add_editing, _check_editing)
+MOVIES = Group("movies", "moving pictures beside the contact sheet", _add_movies, _check_movies)
+ATTRIBUTES = Group("attributes", "how codes tell of attributes", _add_attributes)
 DECODING = Group("decoding", "from a latent code to the points of a cloud", _add_decoding)
 PLAUSIBLE = Group("codes unlike the training's", "how their shapes are reconstructed", _add_plausible)
 EVALUATION = Group("evaluation", "what is measured, and how", _add_evaluation)
