@@ -111,7 +111,7 @@ def _add_attributes(group: argparse._ArgumentGroup) -> None:
         default=3000,
         help="demo cars of extra_demo_seed that are made and encoded for it, in memory",
     )
-    group.add("--num_edited", type=positive(int), default=8, help="shapes that are edited to compare ways of doing it")
+    group.add("--num_edited", type=positive(int), default=4, help="shapes that are edited to compare ways of doing it")
 
 
 def _add_decoding(group: argparse._ArgumentGroup) -> None:

@@ -47,6 +47,13 @@ class Attribute:
     def columns(self) -> slice:
         return slice(self.first, self.first + self.width)
 
+    def goes_beyond(self, reading: Array, aim: Array) -> bool:
+        """Whether a code is read (width,) as one of two values more clearly than cars of that value, `aim`, are."""
+        if len(self.readings) != 2:
+            return False
+        other = next(mean for mean in self.readings.values() if not np.array_equal(mean, aim))
+        return bool((reading[0] - aim[0]) * (aim[0] - other[0]) > 0)
+
 
 class Attributes:
     """All attributes by name, and their readings `codes @ weights + offsets`.

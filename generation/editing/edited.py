@@ -58,11 +58,11 @@ class EditedCodes(Sequence[Tensor]):
         return code if (reading := self.aim_of(code, aim)) is None else self._edited(code, reading)
 
     def aim_of(self, code: Tensor, aim: Aim) -> Array | None:
-        """The reading (width,) that is asked for; None: the code as it is."""
-        if aim.reading is not None or aim.by == 0:
-            return aim.reading
+        """The reading (width,) that is asked for; None: the code as it is, since nothing is, or it has that already."""
         found: Array = self.attributes.read(code.cpu().numpy())[0][self.attribute.columns]
-        return found + aim.by * self.attribute.sd
+        if aim.reading is None:
+            return None if aim.by == 0 else found + aim.by * self.attribute.sd
+        return None if self.attribute.goes_beyond(found, aim.reading) else aim.reading
 
     def _edited(self, code: Tensor, reading: Array) -> Tensor:
         networks = self.networks
@@ -100,9 +100,8 @@ def asked(networks: Networks, attribute: Attribute) -> list[Aim]:
     cfg = networks.cfg
     if attribute.is_number:
         if cfg.to is None:
-            steps = np.linspace(-LARGEST_STEP, LARGEST_STEP, cfg.edit_steps).tolist() if cfg.edit_steps > 1 else [1.0]
-            amounts = steps if cfg.by is None else cfg.by if 0 in cfg.by else [0.0, *cfg.by]
-            return [Aim(f"{amount:+.3g}", by=amount) for amount in dict.fromkeys(amounts)]
+            steps = np.linspace(-LARGEST_STEP, LARGEST_STEP, cfg.edit_steps).tolist() if cfg.by is None else cfg.by
+            return [Aim(f"{amount:+.3g}" if amount else "0", by=amount) for amount in sorted({0.0, *steps})]
         return [Aim(UNCHANGED), *(Aim(text, np.array([own_unit(text, attribute)])) for text in dict.fromkeys(cfg.to))]
     if cfg.by is not None:
         raise UserError(f"{attribute.name} is no number: give --to with any of {', '.join(attribute.readings)}")

@@ -33,15 +33,17 @@ class Edit:
         weight = np.sqrt(np.repeat([PULL, hold], [edited.width, len(held)])) / attributes.scales[columns]
         self.flow, self.start = flow, start
         self.weights, self.offsets = attributes.weights[:, columns] * weight, attributes.offsets[columns] * weight
-        self.wanted = np.concatenate([aim * weight[: edited.width], self._read(start)[edited.width :]])
+        self.wanted: Array = np.concatenate([aim * weight[: edited.width], self._read(start)[edited.width :]])
 
     def terms(self, z: Tensor) -> Array:
         return self._read(z) - self.wanted
 
     def slopes(self, z: Tensor) -> Array:
-        jacobian = torch.func.jacfwd(lambda one: self.flow.inverse(one[None])[0].flatten())(z[0])
-        found: Array = self.weights.T @ jacobian.double().cpu().numpy()
-        return found
+        weights = torch.from_numpy(self.weights.T).to(z)
+        with torch.enable_grad():  # a copy of z for each term: all slopes by one pass
+            copies = z.detach().expand(len(weights), -1).clone().requires_grad_()
+            (found,) = torch.autograd.grad((self.flow.inverse(copies).flatten(1) * weights).sum(), copies)
+        return np.asarray(found.double().cpu().numpy())
 
     @torch.no_grad()
     def _read(self, z: Tensor) -> Array:
@@ -54,7 +56,8 @@ def moved(flow: CodeFlow, z: Tensor, attributes: Attributes, edited: Attribute, 
     """z (1, D) whose code has the reading `aim` (edited.width,) of the attribute, nearly, near the given z (1, D)."""
     edit = Edit(flow, z, attributes, edited, aim, hold)
     start = z[0].double().cpu().numpy()
-    here, terms = start, edit.terms(z)
+    here: Array = start
+    terms = edit.terms(z)
     least, damping = float(terms @ terms), DAMPING
     slopes = edit.slopes(z)
     for _ in range(MAX_STEPS):
@@ -76,5 +79,4 @@ def moved(flow: CodeFlow, z: Tensor, attributes: Attributes, edited: Attribute, 
 def damped_step(towards: Array, slopes: Array, terms: Array, damping: float) -> Array:
     """The x (D,) that minimises |x - towards|^2 + |terms + slopes x|^2 + damping |x|^2; slopes (m, D), terms (m,)."""
     matrix = (1 + damping) * np.eye(len(towards)) + slopes.T @ slopes
-    found: Array = np.linalg.solve(matrix, towards - slopes.T @ terms)
-    return found
+    return np.asarray(np.linalg.solve(matrix, towards - slopes.T @ terms))
