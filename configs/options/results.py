@@ -244,7 +244,7 @@ def _add_analysis(group: argparse._ArgumentGroup) -> None:
 WEIGHTS = Group("trained networks", "those of the experiment, unless others are named", _add_weights)
 EXPORT = Group("export", "weights for others", _add_export)
 GENERATION = Group("generation", "what is made", _add_generation)
-EDITING = Group("edits", "--mode edit: more or less of an attribute, docs/editing.md", _add_editing, _check_editing)
+EDITING = Group("edits", "more or less of an attribute: docs/editing.md", _add_editing, _check_editing)
 MOVIES = Group("movies", "moving pictures beside the contact sheet", _add_movies, _check_movies)
 ATTRIBUTES = Group("attributes", "how codes tell of attributes", _add_attributes)
 DECODING = Group("decoding", "from a latent code to the points of a cloud", _add_decoding)

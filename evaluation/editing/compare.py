@@ -1,4 +1,4 @@
-"""Compare ways to edit attributes: `python -m evaluation.editing.compare --config ...` writes tables and a leakage table.
+"""Compare ways to edit attributes: `python -m evaluation.editing.compare --config ...` writes two tables.
 
 Samples of the flow are edited, decoded, encoded again and read. Needs the weights and their attributes, no data.
 """
@@ -16,6 +16,7 @@ from evaluation.report import write_results
 from evaluation.tables import Column, Table
 from generation.decode import decode_each
 from generation.editing.attributes import LEAST_R2, Array, Attribute, Attributes, load_attributes
+from generation.editing.report import others_moved
 from generation.latents import latents_of, likelihoods
 from generation.networks import Networks
 from generation.shapes import sampled_codes
@@ -40,8 +41,8 @@ WAY_COLUMNS = [
 WAY_NOTE = (
     "Achieved: change of the edited number, as a share of the {step:g} standard deviation that was asked for, read from"
     " the code and from the code of the decoded cloud. Others: rms change of all other known attributes, in standard"
-    " deviations (the shape decoded again with other points: {floor:.2f}). Switched: share of the switches that are read"
-    " as asked. Nats: change of the log-likelihood, mean and worst. |z|: mean; that of the unedited codes is {norm:.1f}."
+    " deviations (the shape decoded again with other points: {floor:.2f}). Switched: share of the switches that are"
+    " read as asked. Nats: change of the log-likelihood, mean and worst. |z|: mean; of the unedited codes {norm:.1f}."
     " {count} samples, {edits} edits for each way."
 )
 LEAK_COLUMNS = [
@@ -111,7 +112,7 @@ class Study:
         for n, code in enumerate(self.codes.split(1)):
             for attribute in self.known:
                 for sign, aim in self.aims(attribute, self.read[n][attribute.columns]):
-                    edit = {"attribute": attribute, "start": n, "sign": sign, "aim": aim}
+                    edit: dict[str, Any] = {"attribute": attribute, "start": n, "sign": sign, "aim": aim}
                     found.append(edit | {"code": way(code, attribute, aim)})
         codes = torch.cat([edit["code"] for edit in found])
         read, again = self.attributes.read(codes.cpu().numpy()), self.decoded(codes, name)
@@ -123,7 +124,7 @@ class Study:
             edit["nats"] = (values[0][k] - self.log_likelihood[start]).item()
             edit["z_norm"] = values[1][k].item()
             edit["others"], edit["others_again"] = (
-                rms_of_others(self.attributes, edit["attribute"], edit[key]) for key in ("change", "change_again")
+                others_moved(self.attributes, edit["attribute"], edit[key]) for key in ("change", "change_again")
             )
             edit |= outcome(edit)
         return found
@@ -158,11 +159,6 @@ def farthest(attribute: Attribute, reading: Array) -> str:
 def known_columns(attributes: Attributes) -> list[int]:
     known = [one for one in attributes.by_name.values() if one.r2 >= LEAST_R2]
     return [k for one in known for k in range(one.first, one.first + one.width)]
-
-
-def rms_of_others(attributes: Attributes, edited: Attribute, change: Array) -> float:
-    held = attributes.held(edited)
-    return float(np.sqrt(np.mean((change[held] / attributes.scales[held]) ** 2)))
 
 
 def means(edits: list[dict[str, Any]]) -> dict[str, float | None]:

@@ -13,6 +13,7 @@ from generation.latents import codes_of, latents_of, whitened
 from generation.networks import Networks
 from generation.plausible_codes import largest_norm
 from generation.shapes import sampled_codes
+from models.real_nvp.whitening import PCAWhitening
 
 NUM_SAMPLES = 4000  # of the flow, among which neighbours are looked for
 NEIGHBOURS = 24
@@ -53,6 +54,7 @@ class CodeWay:
     def __init__(self, networks: Networks, attributes: Attributes, hold: float):
         self.attributes, self.hold = attributes, hold
         whitening = networks.flow.whitening
+        assert isinstance(whitening, PCAWhitening)  # of vectors
         root = (whitening.rotation * whitening.sd).double().cpu().numpy()
         self.precision = np.linalg.inv(root @ root.T)
 
@@ -68,7 +70,7 @@ class CodeWay:
 
 
 class NeighbourWay:
-    """The mean difference of two kinds of samples near the code, those with the aim's reading and those with its own."""
+    """The mean difference of two kinds of samples near the code: those read as the aim, and those read as it is."""
 
     def __init__(self, networks: Networks, attributes: Attributes):
         self.networks, self.attributes = networks, attributes
