@@ -84,8 +84,8 @@ class Attributes:
         found = self.by_name[name]
         if found.r2 < LEAST_R2:
             raise UserError(
-                f"codes hardly know {name!r}: a regression explains {found.r2:.2f} of its variance, {LEAST_R2:g} or"
-                " more expected; edit another attribute"
+                f"codes hardly know {name!r}: a regression explains {max(found.r2, 0.0):.2f} of its variance,"
+                f" {LEAST_R2:g} or more expected; edit another attribute"
             )
         return found
 
