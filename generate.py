@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""Step 6: make dense point clouds: new shapes (default), test shapes or own meshes from their codes, or a path."""
+"""Step 6: dense point clouds: new shapes (default), test shapes or own meshes from their codes, a path, or edits."""
 
 from configs.config_loader import get_config
 from configs.errors import run
@@ -14,6 +14,8 @@ def main(argv: list[str] | None = None) -> int:
 
     from dataprocessing.own_meshes import folder_of_clouds, read_own_meshes, tell_left_out
     from generation.decode import write_shapes
+    from generation.editing import edited, report
+    from generation.movies import write_movies
     from generation.networks import Networks
     from generation.plausible_codes import told
     from generation.shapes import interpolated, reconstructed, reconstructed_meshes, sampled
@@ -29,8 +31,10 @@ def main(argv: list[str] | None = None) -> int:
         shapes, folder = sampled(networks, cfg.num_shapes, cfg.seed), experiment.generation
     elif cfg.mode == "reconstruct":
         shapes, folder = reconstructed(networks, "test", cfg.num_shapes), experiment.reconstruction
-    else:
+    elif cfg.mode == "interpolate":
         shapes, folder = interpolated(networks, cfg.num_shapes), experiment.interpolation
+    else:
+        shapes, folder = edited(networks), experiment.edits / cfg.attribute
     was_done = write_shapes(networks, shapes, folder, cfg.num_output_points, cfg.mode)
     print(f"{len(shapes.names)} clouds of {cfg.num_output_points} points{' were there already' * was_done}: {folder}")
     if own:
@@ -45,8 +49,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{num_made} of {len(shapes.names)} meshes made, the others were there: {folder}/*/{MESH}.*")
         for name in empty:
             print(f"no mesh of {name}: its field has no surface larger than a speck")
+    if cfg.mode == "edit":
+        print(report(shapes, folder))
     sheet = write_contact_sheet(networks, folder, was_done, own)
     print(f"pictures: {sheet}")
+    if movies := write_movies(networks, folder, was_done):
+        print(f"movies: {', '.join(str(path) for path in movies)}")
     if cfg.html:
         from generation.html_page import write_html
         from generation.nearest_training import training_of

@@ -1,6 +1,7 @@
 """The contact sheet of a generation run: what the data look like, what the decoder keeps, what the flow makes."""
 
 import json
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -30,6 +31,9 @@ def write_contact_sheet(networks: Networks, folder: Path, keep: bool, own: OwnMe
     path = folder / "contact_sheet.png"
     if keep and path.is_file():
         return path
+    if networks.cfg.mode == "edit":
+        draw_rows(edit_rows(folder), path, f"{networks.cfg.exp_name}: {networks.cfg.attribute}")
+        return path
     names = json.loads((folder / "index.json").read_text())["shapes"][: 2 * COLUMNS]
     clouds = [read_unit_cloud(folder / name / DENSE_POINT_CLOUD) for name in names]
     mode = networks.cfg.mode
@@ -58,6 +62,20 @@ def write_contact_sheet(networks: Networks, folder: Path, keep: bool, own: OwnMe
     rows.append((f"{label}, cut open lengthwise", clouds[:COLUMNS], "amber", "lengthwise"))
     draw_rows(rows, path, networks.cfg.exp_name)
     return path
+
+
+def edit_rows(folder: Path) -> list[Row]:
+    """For each shape, all degrees of its edit, whole and cut open."""
+    index = json.loads((folder / "index.json").read_text())
+    rows: list[Row] = []
+    for shape, group in groupby(zip(index["shapes"], index["facts"], strict=True), key=lambda one: one[1]["shape"]):
+        found = list(group)
+        for start in range(0, len(found), COLUMNS):
+            part = found[start : start + COLUMNS]
+            clouds = [read_unit_cloud(folder / name / DENSE_POINT_CLOUD) for name, _ in part]
+            label = f"{shape}: {part[0][1]['attribute']} {', '.join(fact['asked'] for _, fact in part)}"
+            rows += [(label, clouds, "blue", "none"), ("", clouds, "amber", "lengthwise")]
+    return rows
 
 
 def training_examples(networks: Networks) -> tuple[list[Cloud], list[Cloud]]:

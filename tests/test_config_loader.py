@@ -96,6 +96,10 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
         ("mesh_formats = stl", "mesh_formats: invalid choice: 'stl'"),
         ("mesh = perhaps", "mesh: 'perhaps' found, true or false expected"),
         ("fit_steps = -1", "fit_steps: -1 found, 0 or more expected"),
+        ("by = nan", "by: nan found, a finite number expected"),
+        ("by = 1\nto = 2", "--by and --to found; give one of them"),
+        ("mode = edit", "--mode edit without --attribute; name the one to change"),
+        ("movie = webp", "--movie webp found, but --mode sample gives no series of shapes"),
         ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),
     ],
 )

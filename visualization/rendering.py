@@ -22,10 +22,11 @@ from visualization.local_planes import (
 
 Array = NDArray[np.float32]
 Color = tuple[int, int, int]
+Angles = tuple[float, float]  # azimuth and elevation of the camera, degrees
 
-# name -> (azimuth, elevation) of the camera, degrees. Azimuth 0 looks at the front (camera at -z), 90 at the car's left
+# Azimuth 0 looks at the front (camera at -z), 90 at the car's left
 # side (camera at -x), 180 at the tail, 270 at the right side (camera at +x).
-VIEWS: dict[str, tuple[float, float]] = {
+VIEWS: dict[str, Angles] = {
     "three_quarter": (52.0, 20.0),
     "side": (90.0, 4.0),
     "front": (0.0, 6.0),
@@ -67,7 +68,7 @@ class Projection:
 class Camera:
     """A perspective camera, fitted to a cloud except for 1 in 1,000 points at each border."""
 
-    def __init__(self, points: Array, angles: tuple[float, float], size: tuple[int, int]):
+    def __init__(self, points: Array, angles: Angles, size: tuple[int, int]):
         self.axes = view_axes(angles)
         self.centre = (points.min(0) + points.max(0)) / 2
         self.distance = CAMERA_DISTANCE * max(float(np.ptp(points, axis=0).max()) / 2, 1e-6)
@@ -96,30 +97,32 @@ def view_axes(angles: tuple[float, float]) -> Array:
 
 def render_cloud(
     points: NDArray[np.floating],
-    view: str = "three_quarter",
+    view: str | Angles = "three_quarter",
     size: tuple[int, int] = (480, 300),
     cut: str = "none",
     color: Color = TINTS["blue"],
     shadow: bool = True,
+    frame: NDArray[np.floating] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw a point cloud as a shaded surface on white.
 
-    points: (N, 3), any units: the camera is fitted to what is drawn. view: a name in VIEWS; "three_quarter" looks from
-    the front left, slightly above. size: (width, height) in pixels. cut: "lengthwise" removes the half on the camera's
+    points: (N, 3), any units. view: a name in VIEWS, or angles; "three_quarter" looks from the front left, slightly
+    above. size: (width, height) in pixels. cut: "lengthwise" removes the half on the camera's
     side of the plane x = 0 to show the seats: x < 0 in views from the left ("three_quarter", "side"), x > 0 from the
     right ("cutaway": the remaining half is the driver's, with the steering wheel). color: RGB, 0 to 255. shadow: draw a
-    soft shadow on the ground.
+    soft shadow on the ground. frame: points (M, 3) that the camera is fitted to, so that it stays in its place from
+    one picture of a movie to the next; default: what is drawn.
     Returns (height, width, 3) uint8. The same input gives the same picture.
     Raises ValueError for another shape, an empty or non-finite cloud, or an unknown view or cut.
     Splat size: 0.85 x the 80 % quantile of the distance to the 6th neighbour. Eye-dome lighting: Boucheny 2009.
     """
-    points = _checked(points, view, cut)
+    points, angles = _checked(points, view, cut)
     width, height = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
     radius = splat_radius(points)
-    kept = points if cut == "none" else points[points[:, 0] * _camera_side(view) <= 0]
+    kept = points if cut == "none" else points[points[:, 0] * _camera_side(angles) <= 0]
     if not len(kept):
         raise ValueError(f"cut {cut!r} leaves none of the {len(points)} points")
-    camera = Camera(kept, VIEWS[view], (width, height))
+    camera = Camera(kept if frame is None else np.asarray(frame, np.float32), angles, (width, height))
     projection = camera(kept)
     seen = kept[_roughly_visible(projection, radius, (width, height))]
     seen, normals, radius, noise = _local_planes(seen, camera.axes, radius)  # normals (V, 3) in camera axes
@@ -132,22 +135,22 @@ def render_cloud(
     return (small + 0.5).clip(0, 255).astype(np.uint8)
 
 
-def _checked(points: NDArray[np.floating], view: str, cut: str) -> Array:
+def _checked(points: NDArray[np.floating], view: str | Angles, cut: str) -> tuple[Array, Angles]:
     points = np.asarray(points, dtype=np.float32)
     if points.ndim != 2 or points.shape[1] != 3 or not len(points):
         raise ValueError(f"points must have shape (N, 3) with N > 0, got {points.shape}")
     if not np.isfinite(points).all():
         raise ValueError("points hold NaN or infinite coordinates")
-    if view not in VIEWS:
+    if isinstance(view, str) and view not in VIEWS:
         raise ValueError(f"view {view!r} is not one of {', '.join(VIEWS)}")
     if cut not in ("none", "lengthwise"):
         raise ValueError(f"cut {cut!r} is not one of none, lengthwise")
-    return points
+    return points, VIEWS[view] if isinstance(view, str) else view
 
 
-def _camera_side(view: str) -> float:
+def _camera_side(angles: Angles) -> float:
     """-1 for a camera on the car's left (-x), 1 on its right."""
-    return -1.0 if VIEWS[view][0] <= 180 else 1.0
+    return -1.0 if angles[0] % 360 <= 180 else 1.0
 
 
 def _roughly_visible(p: Projection, radius: float, size: tuple[int, int]) -> NDArray[np.bool_]:

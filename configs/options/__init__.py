@@ -5,6 +5,8 @@ Names and meanings that users of NDF and of the thesis know are kept.
 """
 
 from configs.options.data import DATA, DEMO_CARS, INPUT, PREPROCESSING, RUN, SAMPLES, SPLIT
+from configs.options.editing import ATTRIBUTES, EDITING, MOVIES
+from configs.options.meshes import MESHES, OWN_MESHES
 from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
 from configs.options.results import (
     ANALYSIS,
@@ -14,9 +16,7 @@ from configs.options.results import (
     EVALUATION,
     EXPORT,
     GENERATION,
-    MESHES,
     OTHERS,
-    OWN_MESHES,
     PLAUSIBLE,
     WEIGHTS,
 )
@@ -29,7 +29,8 @@ READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads,
     "train_ndf": (RUN, DATA, SAMPLES, INPUT, NETWORK, TRAINING, NDF_TRAINING),
     "train_rnvp": (RUN, DATA, SAMPLES, INPUT, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
     "export": (RUN, EXPORT),
-    "generate": (RUN, DATA, INPUT, WEIGHTS, GENERATION, OWN_MESHES, MESHES, DECODING, PLAUSIBLE),
+    "generate": (RUN, DATA, INPUT, WEIGHTS, GENERATION, OWN_MESHES, EDITING, MESHES, MOVIES, DECODING, PLAUSIBLE),
+    "edits": (RUN, INPUT, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),
     "html_page": (CLOUDS,),
     "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, CLOUDS, COMPARISON),
     "analyse_codes": (RUN, DATA, INPUT, WEIGHTS, DECODING, OTHERS, ANALYSIS),

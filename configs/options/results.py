@@ -1,16 +1,12 @@
 """Options of steps 6 to 8: clouds from trained networks, and what is measured of them."""
 
 import argparse
-from argparse import Namespace
 
-from configs.errors import UserError
-from configs.layout import MESH_FORMATS
 from configs.options.types import Group, boolean, not_negative, positive
 
 TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
 # The parts of analyse_codes.py.
 ANALYSES = ("table", "paths", "map", "neighbours", "projector", "temperatures", "attributes")
-MESH_RESOLUTIONS = (48, 512)  # cells per axis
 
 
 def _add_weights(group: argparse._ArgumentGroup) -> None:
@@ -41,66 +37,6 @@ def _add_generation(group: argparse._ArgumentGroup) -> None:
     )
     group.add("--interpolate_from", default=None, help="name of the first shape; default: first of the test split")
     group.add("--interpolate_to", default=None, help="name of the second shape; default: second of the test split")
-
-
-def _add_own_meshes(group: argparse._ArgumentGroup) -> None:
-    group.add(
-        "--meshes",
-        default=None,
-        help="folder of mesh files (.obj .ply .stl .glb .gltf .off) in any layout, or one file: all of them are"
-        " reconstructed, without any other step; see up and front",
-    )
-    group.add(
-        "--meshes_out",
-        default=None,
-        help="folder of their clouds; default: evaluation/own_meshes/NAME_OF_THE_FOLDER of the experiment",
-    )
-    group.add(
-        "--keep_frame",
-        type=boolean,
-        default=True,
-        help="their clouds lie where the meshes lie, in the meshes' own axes and units; false: in the unit box",
-    )
-
-
-def _check_own_meshes(cfg: Namespace) -> None:
-    if cfg.meshes and cfg.mode == "interpolate":
-        raise UserError("--meshes reconstructs meshes, --mode interpolate found; leave one of them out")
-    if cfg.meshes_out and not cfg.meshes:
-        raise UserError("--meshes_out is given without --meshes; give the folder of the meshes too")
-
-
-def _add_meshes(group: argparse._ArgumentGroup) -> None:
-    group.add(
-        "--mesh",
-        nargs="?",
-        type=boolean,
-        const=True,
-        default=False,
-        help="also write an open triangle mesh of each shape, beside its cloud",
-    )
-    group.add(
-        "--mesh_resolution",
-        type=positive(int),
-        default=160,
-        help="cells per axis of the box of side 1.1; 160 gives a car about 100,000 triangles, 320 about 400,000",
-    )
-    group.add(
-        "--mesh_formats",
-        nargs="+",
-        choices=MESH_FORMATS,
-        default=["ply", "glb"],
-        help="files of each mesh",
-    )
-
-
-def _check_meshes(cfg: Namespace) -> None:
-    low, high = MESH_RESOLUTIONS
-    if not low <= cfg.mesh_resolution <= high:
-        raise UserError(
-            f"mesh_resolution {cfg.mesh_resolution} found, {low} to {high} expected: below, seats and pillars are lost;"
-            " above, the lattice takes gigabytes of memory"
-        )
 
 
 def _add_decoding(group: argparse._ArgumentGroup) -> None:
@@ -236,8 +172,6 @@ def _add_analysis(group: argparse._ArgumentGroup) -> None:
 WEIGHTS = Group("trained networks", "those of the experiment, unless others are named", _add_weights)
 EXPORT = Group("export", "weights for others", _add_export)
 GENERATION = Group("generation", "what is made", _add_generation)
-OWN_MESHES = Group("own meshes", "reconstructed from their files alone", _add_own_meshes, _check_own_meshes)
-MESHES = Group("meshes", "of generate.py, beside the clouds", _add_meshes, _check_meshes)
 DECODING = Group("decoding", "from a latent code to the points of a cloud", _add_decoding)
 PLAUSIBLE = Group("codes unlike the training's", "how their shapes are reconstructed", _add_plausible)
 EVALUATION = Group("evaluation", "what is measured, and how", _add_evaluation)

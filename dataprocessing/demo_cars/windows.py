@@ -21,3 +21,11 @@ def closed_windows(car: Mapping[str, Any]) -> dict[str, int]:
         closed |= dict.fromkeys(("front_windows", "rear_windows", "back_window"), False)
         closed["windscreen"] = bool(car["screen_glass"] or car["glazing"] == "closed")
     return {f"{name}_closed": int(value) for name, value in closed.items()}
+
+
+def visible_attributes(car: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a demo car, and whether its front side windows, windscreen and top are open or closed."""
+    closed = closed_windows(car)
+    open_ones = {"windows": not closed["front_windows_closed"], "windscreen": not closed["windscreen_closed"]}
+    open_ones["top"] = car["roof"] == "open"
+    return {**car, **{name: "open" if is_open else "closed" for name, is_open in open_ones.items()}}
