@@ -41,6 +41,7 @@ class Experiment:
         self.generation = self.evaluation / "generation"
         self.reconstruction = self.evaluation / "reconstruction"
         self.interpolation = self.evaluation / "interpolation"
+        self.completion = self.evaluation / "completion"  # a folder for each scan
         self.sets = self.evaluation / "sets"  # sets of many small clouds, which evaluate.py compares
         self.cache = self.evaluation / "cache"  # matrices of their distances
         self.analysis = self.evaluation / "analysis"  # of analyse_codes.py

@@ -4,6 +4,7 @@ A config file holds the same names as `key = value` lines, of all scripts at onc
 Names and meanings that users of NDF and of the thesis know are kept.
 """
 
+from configs.options.completion import COMPLETION, SCAN_TOOL
 from configs.options.data import DATA, DEMO_CARS, PREPROCESSING, RUN, SAMPLES, SPLIT
 from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
 from configs.options.results import (
@@ -28,6 +29,8 @@ READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads,
     "export": (RUN, EXPORT),
     "generate": (RUN, DATA, WEIGHTS, GENERATION, DECODING, PLAUSIBLE),
     "evaluate": (RUN, DATA, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, FOLDERS),
+    "make_scan": (RUN, SCAN_TOOL),
+    "complete": (RUN, WEIGHTS, DECODING, COMPLETION),
     "analyse_codes": (RUN, DATA, WEIGHTS, DECODING, OTHERS, ANALYSIS),
 }
 ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group in groups))
