@@ -1,4 +1,4 @@
-"""Whole shapes from a partial scan, several of them, with their log posterior under the flow: see docs/completion.md."""
+"""Whole shapes from a partial scan, with their log posterior under the flow (docs/completion.md)."""
 
 from configs.config_loader import get_config
 from configs.errors import UserError, run

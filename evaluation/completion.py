@@ -51,7 +51,9 @@ def distances_of(clouds: Mapping[str, Cloud], scan: Cloud, truth: Cloud | None) 
 
 def told(facts: Mapping[str, Any], cfg: Namespace) -> list[str]:
     """A table of the completions, and what is doubtful of the chains, as lines."""
-    lines = [f"{'cloud':>5} {'log posterior':>14} {'rms of scan':>12} {'acceptance':>11} {'effective':>10} {'CD x1e4':>8}"]
+    lines = [
+        f"{'cloud':>5} {'log posterior':>14} {'rms of scan':>12} {'acceptance':>11} {'effective':>10} {'CD x1e4':>8}"
+    ]
     rms_of_mode = facts["rms_distance_of_scan_of_mode"]
     rows = [(MODE, facts["log_posterior_nats_of_mode"], rms_of_mode, None, None)]
     names = ("log_posterior_nats", "rms_distance_of_scan", "acceptance", "effective_draws_of_z")
@@ -67,8 +69,8 @@ def told(facts: Mapping[str, Any], cfg: Namespace) -> list[str]:
     r_hat_z = facts["r_hat_of_z_median"]
     if r_hat is not None and max(r_hat, r_hat_z) > MIXED:
         lines.append(
-            f"the chains are in different modes or have not mixed (R-hat {r_hat:.2f} of the energy, {r_hat_z:.2f} of z):"
-            " how many of them show a thing is not its probability"
+            f"the chains are in different modes or have not mixed (R-hat {r_hat:.2f} of energy, {r_hat_z:.2f} of z), so"
+            " the share of them that shows a thing is not its probability"
         )
     if rms_of_mode > MISSED * cfg.scan_sd:
         lines.append(

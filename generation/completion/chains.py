@@ -63,7 +63,9 @@ def starts(posterior: Posterior, cfg: Namespace) -> Tensor:
     return drawn[misfit.argsort()[: cfg.num_chains]]
 
 
-def search(posterior: Posterior, z: Tensor, radius: float, num_steps: int, tick: Callable[[], object] = lambda: None) -> Tensor:
+def search(
+    posterior: Posterior, z: Tensor, radius: float, num_steps: int, tick: Callable[[], object] = lambda: None
+) -> Tensor:
     """The z (B, D) of least energy that Adam finds from each z, within the ball of the training codes."""
     z = into_ball(z, radius).detach().clone()
     optimizer = torch.optim.Adam([z], lr=RATE)

@@ -32,7 +32,8 @@ def factor_of(square: Tensor) -> Tensor:
     """F (D, D) float32, F F^T = (I + J^T J)^-1, from J^T J (D, D)."""
     eye = torch.eye(len(square), device=square.device, dtype=square.dtype)
     lower = torch.linalg.cholesky(eye + square)
-    return torch.linalg.solve_triangular(lower, eye, upper=False).T.float()
+    factor: Tensor = torch.linalg.solve_triangular(lower, eye, upper=False).T.float()
+    return factor
 
 
 def standardising_factor(posterior: Posterior, modes: Tensor, generator: torch.Generator) -> Tensor:

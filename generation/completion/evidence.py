@@ -33,8 +33,8 @@ class Evidence(NamedTuple):
     empty_weight: float
 
     def to(self, device: torch.device) -> "Evidence":
-        moved = (part.to(device) if isinstance(part, Tensor) else part for part in self)
-        return Evidence(*moved)
+        surface, empty, bounds = (part.to(device) for part in (self.surface, self.empty, self.bounds))
+        return Evidence(surface, self.weight, empty, bounds, self.empty_weight)
 
 
 def evidence_of(scan: np.ndarray, cfg: Namespace, camera: np.ndarray | None, rng: np.random.Generator) -> Evidence:

@@ -86,7 +86,8 @@ def sample(
         else:
             kept.append((z, energy, acceptance))
         tick()
-    return Chains(*(torch.stack(part) for part in zip(*kept, strict=True)), sizes.log_step.exp())
+    states, energies, acceptances = (torch.stack(part) for part in zip(*kept, strict=True))
+    return Chains(states, energies, acceptances, sizes.log_step.exp())
 
 
 State = tuple[Tensor, Tensor, Tensor, Tensor]  # z (B, D), momentum (B, D), energy (B,), its gradient in z (B, D)

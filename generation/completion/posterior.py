@@ -42,7 +42,7 @@ class Posterior:
         return torch.cat([self.scale_surface * near, self.scale_empty * short], dim=1)
 
     def misfit(self, z: Tensor) -> Tensor:
-        """-log likelihood (B,), nats, 0 for a field that is 0 at every point of the scan and large where it is empty."""
+        """-log likelihood (B,), nats: 0 for a field that is 0 on the scan and large where that shows emptiness."""
         return self.residuals(z).square().sum(dim=1) / 2
 
     def energy(self, z: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def write_completion(networks: Networks, completion: Completion, folder: Path) -
     order = draws_in_order(completion)
     latents = torch.cat([completion.best_mode(), completion.draws()[order]])
     energies = torch.cat([completion.mode_energy.min()[None], completion.chains.energy[-1, order]])
-    clouds = {}
+    clouds: dict[str, Cloud] = {}
     for name, z, energy in zip([MODE, *map(str, range(len(order)))], latents, energies, strict=True):
         code = codes_of(networks, z[None])
         clouds[name] = decode(networks, code, count, len(clouds))

@@ -1,5 +1,6 @@
 """Reading a partial scan, and whether it can be one of a car in mesh units; every doubt becomes one line."""
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,7 +67,9 @@ def has_faces(path: Path) -> bool:
 def read_rows(path: Path) -> Cloud:
     """The first three numbers of each line of a text file. Raises UserError if a line has fewer, or other words."""
     try:
-        rows = np.loadtxt(path, dtype=np.float64, usecols=(0, 1, 2), ndmin=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a file without numbers, which has 0 points
+            rows = np.loadtxt(path, dtype=np.float64, usecols=(0, 1, 2), ndmin=2)
     except (ValueError, IndexError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: lines of three numbers expected ({error})") from error
     if not np.isfinite(rows).all():
