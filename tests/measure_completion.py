@@ -66,6 +66,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cars", type=int, default=8, help="test cars (default 8)")
     parser.add_argument("--real", type=Path, default=None, help="folder of meshes to complete instead")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="kinds of scan (default all)")
     parser.add_argument("--training", type=int, default=1000, help="training cars to find the nearest of")
     parser.add_argument("--document", type=Path, default=None, help="file whose table is written anew")
     parser.add_argument("--picture", type=Path, default=None, help="PNG of the first cars' views")
@@ -76,7 +77,7 @@ def main() -> int:
     training = [] if args.training == 0 else training_clouds(args.training)
     scores: list[dict] = []
     for name, mesh in tqdm(meshes.items(), unit="car", desc="cars", disable=None):
-        for kind in KINDS:
+        for kind in args.kinds:
             scores += kept(networks, folder, name, kind, mesh, training)
     table = table_of(scores)
     print(table)
@@ -242,10 +243,15 @@ def write_block(path: Path, table: str) -> None:
 
 
 def draw_strip(networks: Networks, folder: Path, meshes: dict[str, Mesh], path: Path) -> None:
-    """For the first cars: scan, truth, the best mode and three draws in a row; then the draws cut open."""
+    """For each kind of scan one car, each another where it was measured: scan, truth, the best mode and three draws."""
     rows: list[Row] = []
-    for name, kind in zip(list(meshes)[:4], (VIEW, "half", "sparse", CAMERA), strict=False):
-        with np.load(folder / f"{name}_{kind.replace(', ', '_')}.npz") as file:
+    names = list(meshes)
+    for n, kind in enumerate(KINDS):
+        files = [(name, folder / f"{name}_{kind.replace(', ', '_')}.npz") for name in names[n:] + names[:n]]
+        name, path_of_clouds = next(((name, file) for name, file in files if file.is_file()), (None, None))
+        if path_of_clouds is None:
+            continue
+        with np.load(path_of_clouds) as file:
             clouds = [file[key] for key in ("scan", "truth", "mode", "draw 0", "draw 1", "draw 2")]
         rows.append((f"{name}, {kind}: scan, truth, best mode, three draws", clouds, "blue", "none"))
         rows.append(("Truth, best mode and draws cut open lengthwise", clouds[1:], "amber", "lengthwise"))

@@ -115,7 +115,8 @@ def test_points_at_one_place_cannot_be_fitted():
 
 
 def test_many_points_and_odd_poses_are_noted():
-    assert "30,000 points; 20,000 of them" in placed_scan(box_points(30_000), None, False).notes[0]
+    many = placed_scan(box_points(30_000), None, False)
+    assert "30,000 points; 20,000 of them" in many.notes[0] and len(many.points) == MOST_POINTS
     lying = (box_points() * np.array([2.2, 1, 1])).astype(np.float32)
     assert "is it turned?" in placed_scan(lying, None, False).notes[0]
     standing = (box_points() * np.array([1, 3, 1])).astype(np.float32)

@@ -11,7 +11,7 @@ from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.surface import sample_surface
 from generation.cloud_files import Cloud, read_cloud
-from generation.completion.evidence import MOST_POINTS
+from generation.completion.evidence import MOST_POINTS, at_most
 
 MESHES = (".obj", ".off", ".stl", ".glb", ".ply")  # a .ply or an .off without faces is a cloud
 CLOUDS = (".ply", ".off", ".npz", ".npy")
@@ -89,6 +89,7 @@ def placed_scan(points: Cloud, camera: np.ndarray | None, fit: bool) -> Scan:
     notes = []
     if len(points) > MOST_POINTS:
         notes.append(f"the scan has {len(points):,} points; {MOST_POINTS:,} of them, drawn at random, are looked at")
+        points = at_most(points, MOST_POINTS, np.random.default_rng(0))
     low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
     extent = high - low
     if fit:
