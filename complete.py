@@ -19,13 +19,14 @@ def main(argv: list[str] | None = None) -> int:
     from generation.networks import Networks
 
     camera = None if cfg.camera is None else np.array(cfg.camera)
-    scan = placed_scan(read_points(cfg.scan), camera, cfg.fit)
+    covered = None if cfg.covered is None else np.array(cfg.covered)
+    scan = placed_scan(read_points(cfg.scan), camera, cfg.fit, covered)
     truth = None if cfg.truth is None else read_points(cfg.truth, scale_meshes=True)
     networks = Networks(cfg)
     check_networks(networks)
     for note in scan.notes:
         print(note)
-    evidence = evidence_of(scan.points, cfg, scan.camera, np.random.default_rng(cfg.seed))
+    evidence = evidence_of(scan.points, cfg, scan.camera, np.random.default_rng(cfg.seed), scan.covered)
     completion = complete(networks, evidence)
     folder = networks.experiment.completion / scan_name(cfg.scan)
     clouds = write_completion(networks, completion, folder)

@@ -27,13 +27,15 @@ def main(argv: list[str] | None = None) -> int:
     try:
         mesh = scale_mesh(load_mesh(cfg.mesh))
         rng = generator(cfg.seed, cfg.kind, "scan")
-        points, words, camera = partial_scan(mesh, cfg.kind, cfg.scan_size or SIZES[cfg.kind], rng, cfg.scan_noise)
+        scan = partial_scan(mesh, cfg.kind, cfg.scan_size or SIZES[cfg.kind], rng, cfg.scan_noise)
     except (MeshError, ValueError) as error:
         raise UserError(f"{cfg.mesh}: {error}") from error
-    write_scan(out, points)
-    print(f"{out}: {len(points)} points, {words}")
-    if camera is not None:
-        print("seen from: --camera " + " ".join(f"{value:.4f}" for value in camera))
+    write_scan(out, scan.points)
+    print(f"{out}: {len(scan.points)} points, {scan.words}")
+    if scan.camera is not None:
+        print("seen from: --camera " + " ".join(f"{value:.4f}" for value in scan.camera))
+    if scan.covered is not None:
+        print("covers: --covered " + " ".join(f"{value:g}" for value in scan.covered))
     return 0
 
 

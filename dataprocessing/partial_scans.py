@@ -4,6 +4,8 @@ A view casts rays in the way of a depth image, so its points are dense where the
 ray only the first hit is kept (Open3D's RaycastingScene). Meshes are in mesh units, box centred, longest side 1.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from dataprocessing.distances import load_open3d
@@ -16,26 +18,37 @@ SIDES = {"left": (0, -1), "right": (0, 1), "front": (2, -1), "rear": (2, 1)}  # 
 SIZES = {"view": 3000, "half": 3000, "sparse": 300}  # points, by kind
 RAYS_A_POINT = 4  # cast per wanted point, at first
 MAX_ROUNDS = 20
+BOX = 0.55  # mesh units: half the side of a box that holds every shape
 
 
-def partial_scan(
-    mesh: Mesh, kind: str, num_points: int, rng: np.random.Generator, noise: float = 0.0
-) -> tuple[np.ndarray, str, np.ndarray | None]:
-    """A scan of a kind of `SIZES`: points (num_points, 3) float32, what it shows in words, and a view's camera (3,).
+class PartialScan(NamedTuple):
+    """points (N, 3) float32; what they show, in words; a view's camera (3,); the box (6,), lower corner first, in which
+    a half or a sparse scan covers the whole surface. Mesh units."""
+
+    points: np.ndarray
+    words: str
+    camera: np.ndarray | None = None
+    covered: np.ndarray | None = None
+
+
+def partial_scan(mesh: Mesh, kind: str, num_points: int, rng: np.random.Generator, noise: float = 0.0) -> PartialScan:
+    """A scan of a kind of `SIZES`, with num_points points.
 
     noise: sd of the points' errors, mesh units.
     """
-    camera = None
+    camera, covered = None, np.array([-BOX] * 3 + [BOX] * 3)
     if kind == "view":
         camera = draw_camera(rng)
         points, words = first_hits(mesh, camera, num_points, rng), "what one depth view sees"
     elif kind == "half":
         side = list(SIDES)[rng.integers(len(SIDES))]
         points, words = half(mesh, side, num_points, rng), f"the {side} half"
+        axis, sign = SIDES[side]
+        covered[axis + 3 * (sign < 0)] = 0
     else:
         points, words = sample_surface(mesh, num_points, rng), "points all over"
     points = points + noise * rng.normal(size=points.shape)
-    return points.astype(np.float32), words, camera
+    return PartialScan(points.astype(np.float32), words, camera, None if kind == "view" else covered)
 
 
 def draw_camera(rng: np.random.Generator) -> np.ndarray:

@@ -1,11 +1,12 @@
 """Completions of held-out demo cars from partial scans: `python tests/measure_completion.py --config CONFIG`.
 
 Needs no data: test cars are the first of `--cars` of seed 1, made in memory, or with `--real FOLDER` the first meshes
-below it. Each is scanned as a view, a half and sparsely (dataprocessing/make_scan.py), and the view is completed a
-second time with its camera. Compared are the best mode and the draws of the chains, the mode without the prior, the
-code of the scan alone, a plain NDF of it, the nearest of `--training` training cars, and the decoded code of the whole
-car, the best that a code can do. `--document FILE` writes the table into a document and `--picture PNG` a strip of the
-first cars. Scores are kept in the experiment's folder after every scan, so that a stopped run goes on.
+below it. Each is scanned as a view, a half and sparsely (dataprocessing/make_scan.py), and completed a second time with
+what is known to be empty: the view with its camera, the others with the box that they cover. Compared are the best mode
+and the draws of the chains, the mode without the prior, the code of the scan alone, a plain NDF of it, the nearest of
+`--training` training cars, and the decoded code of the whole car, the best that a code can do. `--document FILE` writes
+the table into a document and `--picture PNG` a strip of the first cars. Scores are kept in the experiment's folder
+after every scan, so that a stopped run goes on.
 Demo cars: about 20 s a scan on one free core.
 """
 
@@ -45,7 +46,8 @@ from visualization.contact_sheet import Row, draw_rows
 TRAINING_SEED, TEST_SEED = 0, 1
 PLAIN = "configs/any_car_pretrained.txt"
 VIEW, CAMERA = "view", "view, camera"
-KINDS = (*SIZES, CAMERA)
+INFORMED = {CAMERA: VIEW, "half, covered": "half", "sparse, covered": "sparse"}  # the same scans, with what is empty
+KINDS = (*SIZES, *INFORMED)
 MARGIN = 0.01  # mesh units: a surface nearer to an empty place than its bound less this is where none can be
 BEGIN, END = "<!-- completion: begin -->", "<!-- completion: end -->"
 METHODS = {  # in the order of the table
@@ -132,14 +134,15 @@ def measured(
     networks: Networks, name: str, kind: str, mesh: Mesh, training: list[Cloud]
 ) -> tuple[list[dict], dict[str, Cloud]]:
     """A row of scores for each of `METHODS`, and the clouds by method (draws as draw 0, ...)."""
-    of_kind = VIEW if kind == CAMERA else kind
-    scan, _, camera = partial_scan(mesh, of_kind, SIZES[of_kind], generator(0, name, of_kind))
+    of_kind = INFORMED.get(kind, kind)
+    scan, _, camera, covered = partial_scan(mesh, of_kind, SIZES[of_kind], generator(0, name, of_kind))
     truth = points_of(mesh, name)
-    evidence = evidence_of(scan, networks.cfg, camera if kind == CAMERA else None, np.random.default_rng(0))
+    known = (camera, covered) if kind in INFORMED else (None, None)
+    evidence = evidence_of(scan, networks.cfg, known[0], np.random.default_rng(0), known[1])
     completion = complete(networks, evidence, progress=False)
     draws = decoded(networks, codes_of(networks, completion.draws()))
     clouds = {"mode": decoded(networks, codes_of(networks, completion.best_mode()))[0]}
-    if kind != CAMERA:
+    if kind not in INFORMED:
         clouds |= baselines(networks, scan, truth, evidence, training)
     seen = None if camera is None else empty_places(scan, camera, 2000, np.random.default_rng(1))
 

@@ -15,6 +15,7 @@ from generation.completion.evidence import (
     evidence_of,
     observations,
     spread,
+    uncovered_places,
 )
 
 RADIUS = 0.4
@@ -96,6 +97,26 @@ def test_what_was_seen_through_a_window_is_empty():
     assert in_hole.sum() > 5 and (np.abs(places[in_hole, :2]) < 0.15).all()
     margin = 0.15 - np.abs(places[in_hole, :2]).max(axis=1)  # to the frame
     assert (bounds[in_hole] < margin + 0.02).all()
+
+
+@pytest.mark.parametrize(("num", "least"), [(5000, 0.09), (300, 0.03)])
+def test_what_is_far_from_a_scan_that_covers_a_box_is_empty(num: int, least: float):
+    everywhere = np.array([-0.55] * 3 + [0.55] * 3)
+    places, bounds = uncovered_places(sphere(num), everywhere, 400, seeded())
+    true = np.abs(np.linalg.norm(places, axis=1) - RADIUS)
+    assert (bounds < true + 1e-6).all() and bounds.max() > least
+    assert {True, False} == set((np.linalg.norm(places, axis=1) < RADIUS).tolist())
+
+
+def test_nothing_is_known_beyond_a_covered_half():
+    points = sphere(5000)
+    half = points[points[:, 2] > 0]
+    box = np.array([-0.55, -0.55, 0.0, 0.55, 0.55, 0.55])
+    places, bounds = uncovered_places(half, box, 400, seeded())
+    assert (places[:, 2] > bounds - 1e-6).all()
+    assert (bounds < np.abs(np.linalg.norm(places, axis=1) - RADIUS) + 1e-6).all()
+    evidence = evidence_of(half, CFG, None, seeded(), box)
+    assert len(evidence.empty) == 384 and evidence.empty_weight > 0
 
 
 def test_without_a_camera_nothing_is_known_to_be_empty():

@@ -67,9 +67,14 @@ def test_a_half_is_one_side(nested: Mesh, side: str):
 
 @pytest.mark.parametrize("kind", ["view", "half", "sparse"])
 def test_a_seed_fixes_a_scan(nested: Mesh, kind: str):
-    one, words, camera = partial_scan(nested, kind, 50, seeded(2))
+    one, words, camera, covered = partial_scan(nested, kind, 50, seeded(2))
     same, *_ = partial_scan(nested, kind, 50, seeded(2))
     other, *_ = partial_scan(nested, kind, 50, seeded(3))
+    if kind == "view":
+        assert covered is None
+    else:
+        assert ((one > covered[:3]) & (one < covered[3:])).all()
+        assert sorted(np.abs(covered)) == [0.0] * (kind == "half") + [0.55] * (6 - (kind == "half"))
     assert one.shape == (50, 3) and one.dtype == np.float32 and words
     assert np.array_equal(one, same) and not np.array_equal(one, other)
     assert (camera is not None) == (kind == "view")

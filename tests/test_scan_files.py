@@ -124,5 +124,15 @@ def test_many_points_and_odd_poses_are_noted():
     assert "inside the box" in placed_scan(box_points(), np.zeros(3), False).notes[0]
 
 
+def test_a_covered_box_moves_with_the_scan_and_its_corners_are_in_order():
+    points, box = box_points() * 10, np.array([-2.0, -2.0, 0.0, 2.0, 2.0, 3.0])
+    scan = placed_scan(points, None, True, box)
+    inside = ((points > box[:3]) & (points < box[3:])).all(axis=1)
+    assert scan.covered is not None and 0 < inside.sum() < len(points)
+    assert np.array_equal(((scan.points > scan.covered[:3]) & (scan.points < scan.covered[3:])).all(axis=1), inside)
+    with pytest.raises(UserError, match="X0 Y0 Z0 below X1 Y1 Z1 expected"):
+        placed_scan(points, None, True, box[::-1].copy())
+
+
 def test_a_scan_names_its_folder():
     assert scan_name("some/where/my scan.ply") == "my scan"

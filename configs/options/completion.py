@@ -37,6 +37,14 @@ def _add_completion(group: argparse._ArgumentGroup) -> None:
         metavar=("X", "Y", "Z"),
         help="where a depth view was taken from, in the scan's units: its rays tell what is empty",
     )
+    group.add(
+        "--covered",
+        type=float,
+        nargs=6,
+        default=None,
+        metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
+        help="a box, in the scan's units, in which the scan covers the whole surface: what is far from it is empty",
+    )
     group.add("--num_chains", type=positive(int), default=6, help="chains, each of which gives one completion")
     group.add("--num_completion_points", type=positive(int), default=50_000, help="points of each completion")
     group.add("--scan_points", type=positive(int), default=512, help="points of the scan that are used, spread evenly")

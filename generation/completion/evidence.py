@@ -13,11 +13,11 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from generation.code_fitting import CLAMP
+from generation.code_fitting import CLAMP, SPACINGS
 from generation.projection import HALF_EXTENT
 
 MOST_POINTS = 20_000  # of a scan that are looked at; more are drawn from at random
-NUM_EMPTY = 384  # places along the rays of a depth view
+NUM_EMPTY = 384  # places along the rays of a depth view, and as many in a covered box
 LEAST_BOUND = 0.02  # mesh units: places nearer than this to what may be a surface say nothing
 BEHIND, BEHIND_STEP = 1.5, 0.02  # mesh units: how far the unseen is followed behind the scan's points, and how finely
 
@@ -37,19 +37,28 @@ class Evidence(NamedTuple):
         return Evidence(surface, self.weight, empty, bounds, self.empty_weight)
 
 
-def evidence_of(scan: np.ndarray, cfg: Namespace, camera: np.ndarray | None, rng: np.random.Generator) -> Evidence:
-    """The evidence of a scan (n, 3) float32 and, if given, the place of its camera (3,), mesh units.
+def evidence_of(
+    scan: np.ndarray,
+    cfg: Namespace,
+    camera: np.ndarray | None,
+    rng: np.random.Generator,
+    covered: np.ndarray | None = None,
+) -> Evidence:
+    """The evidence of a scan (n, 3) float32 and, if given, the place of its camera (3,) and the box (6,), lower corner
+    first, in which it covers the whole surface, mesh units.
 
     Reads cfg.scan_points and cfg.scan_cell.
     """
     scan = at_most(scan, MOST_POINTS, rng)
     surface = spread(scan, cfg.scan_points, rng)
     weight = observations(scan, cfg.scan_cell, len(surface)) / len(surface)
-    if camera is None:
-        empty, bounds, empty_weight = np.zeros((0, 3)), np.zeros(0), 0.0
-    else:
-        empty, bounds = empty_places(scan, camera, NUM_EMPTY, rng)
-        empty_weight = observations(empty, cfg.scan_cell, len(empty)) / max(1, len(empty))
+    found = [(np.zeros((0, 3)), np.zeros(0))]
+    if camera is not None:
+        found.append(empty_places(scan, camera, NUM_EMPTY, rng))
+    if covered is not None:
+        found.append(uncovered_places(scan, covered, NUM_EMPTY, rng))
+    empty, bounds = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    empty_weight = observations(empty, cfg.scan_cell, len(empty)) / max(1, len(empty))
     tensors = (torch.from_numpy(array.astype(np.float32)) for array in (surface, empty, bounds))
     surface_tensor, empty_tensor, bounds_tensor = tensors
     return Evidence(surface_tensor, weight, empty_tensor, bounds_tensor, empty_weight)
@@ -98,5 +107,26 @@ def empty_places(
     unseen = (scan + steps * rays).reshape(-1, 3)
     unseen = unseen[(np.abs(unseen) < HALF_EXTENT + CLAMP).all(axis=1)]
     bounds = np.minimum(cKDTree(unseen).query(places)[0] - BEHIND_STEP / 2, CLAMP)
+    kept = np.flatnonzero(bounds > LEAST_BOUND)[:count]
+    return places[kept], bounds[kept]
+
+
+def uncovered_places(
+    scan: np.ndarray, box: np.ndarray, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places (M, 3) in a box (6,) in which the scan (n, 3) covers the whole surface, and how far around each nothing
+    can be (M,): up to the sides of the box, and to the scan's points less some of their spacings. M is at most count.
+
+    Where a side of the box is beyond all shapes there is nothing on the other side of it.
+    """
+    low, high = np.maximum(box[:3], -HALF_EXTENT), np.minimum(box[3:], HALF_EXTENT)
+    places = rng.uniform(low, np.maximum(low, high), (16 * count, 3))
+    tree = cKDTree(scan)
+    spacing = tree.query(scan, k=2)[0][:, 1].mean()
+    to_low = np.where(low > -0.5, places - low, np.inf).min(axis=1)
+    to_high = np.where(high < 0.5, high - places, np.inf).min(axis=1)
+    bounds = np.minimum.reduce(
+        [tree.query(places)[0] - SPACINGS * spacing, to_low, to_high, np.full(len(places), CLAMP)]
+    )
     kept = np.flatnonzero(bounds > LEAST_BOUND)[:count]
     return places[kept], bounds[kept]

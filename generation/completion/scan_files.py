@@ -22,11 +22,12 @@ WIDEST, HIGHEST = 0.75, 0.75  # of a car of length 1: more suggests another pose
 
 
 class Scan(NamedTuple):
-    """points (n, 3) float32 and, of a depth view, its camera (3,), mesh units; notes: lines for the user."""
+    """points (n, 3) float32, the camera (3,) of a depth view, the box (6,) that is covered; notes for the user."""
 
     points: Cloud
     camera: np.ndarray | None
     notes: list[str]
+    covered: np.ndarray | None = None
 
 
 def read_points(path: Path | str, scale_meshes: bool = False) -> Cloud:
@@ -78,14 +79,16 @@ def read_rows(path: Path) -> Cloud:
     return rows.astype(np.float32)
 
 
-def placed_scan(points: Cloud, camera: np.ndarray | None, fit: bool) -> Scan:
+def placed_scan(points: Cloud, camera: np.ndarray | None, fit: bool, covered: np.ndarray | None = None) -> Scan:
     """A scan in mesh units: as it is, or with its own box centred and the box's longest side 1.
 
-    camera: (3,), in the scan's units. Raises UserError for fewer than `LEAST_POINTS` points, and for points that do
-    not fit the box of mesh units; what only looks odd becomes a note.
+    camera: (3,), covered: (6,), in the scan's units. Raises UserError for fewer than `LEAST_POINTS` points, and for
+    points that do not fit the box of mesh units; what only looks odd becomes a note.
     """
     if len(points) < LEAST_POINTS:
         raise UserError(f"the scan has {len(points)} points, at least {LEAST_POINTS} expected")
+    if covered is not None and not (covered[:3] < covered[3:]).all():
+        raise UserError(f"--covered {covered.tolist()} found, X0 Y0 Z0 below X1 Y1 Z1 expected")
     notes = []
     if len(points) > MOST_POINTS:
         notes.append(f"the scan has {len(points):,} points; {MOST_POINTS:,} of them, drawn at random, are looked at")
@@ -98,6 +101,7 @@ def placed_scan(points: Cloud, camera: np.ndarray | None, fit: bool) -> Scan:
         centre, side = (low + high) / 2, extent.max()
         points = ((points - centre) / side).astype(np.float32)
         camera = None if camera is None else (camera - centre) / side
+        covered = None if covered is None else (covered - np.tile(centre, 2)) / side
         extent = extent / side
         notes.append(
             f"--fit: centred, and divided by {side:.4g}; right only if the scan reaches both ends of the car and both"
@@ -116,7 +120,7 @@ def placed_scan(points: Cloud, camera: np.ndarray | None, fit: bool) -> Scan:
         )
     if camera is not None and (np.abs(camera) < 0.5).all():
         notes.append("the camera is inside the box of the car")
-    return Scan(points, camera, notes)
+    return Scan(points, camera, notes, covered)
 
 
 def scan_name(path: Path | str) -> str:
