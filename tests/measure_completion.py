@@ -61,7 +61,16 @@ METHODS = {  # in the order of the table
     "whole": "code of the whole car",
 }
 MEASURES = ("chamfer_udf", "scan_to_cloud_sq", "seen_through")
-HEAD = ("scan", "completed by", "CD x1e4, mean", "median", "scan to cloud x1e4", "seen through %", "diversity x1e4")
+HEAD = (
+    "scan",
+    "completed by",
+    "cars",
+    "CD x1e4, mean",
+    "median",
+    "scan to cloud x1e4",
+    "seen through %",
+    "diversity x1e4",
+)
 
 
 def main() -> int:
@@ -232,7 +241,7 @@ def cells_of(rows: list[dict]) -> list[str]:
     fit = 1e4 * np.mean([row["scan_to_cloud_sq"] for row in rows])
     through = mean([row["seen_through"] for row in rows])
     varied = mean([row["facts"]["diversity"] for row in rows if "facts" in row])
-    cells = [f"{np.mean(chamfer):.2f}", f"{np.median(chamfer):.2f}", f"{fit:.2f}"]
+    cells = [str(len(rows)), f"{np.mean(chamfer):.2f}", f"{np.median(chamfer):.2f}", f"{fit:.2f}"]
     return cells + ["" if through is None else f"{100 * through:.1f}", "" if varied is None else f"{1e4 * varied:.2f}"]
 
 
