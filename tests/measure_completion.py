@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from tqdm import tqdm
 
 from configs.config_loader import get_config
 from configs.errors import UserError, run
-from configs.files import write_json, write_npz, write_text
+from configs.files import atomic_path, write_json, write_npz, write_text
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.demo_cars.car import make_car
 from dataprocessing.mesh_io import Mesh, load_mesh
@@ -48,6 +49,7 @@ PLAIN = "configs/any_car_pretrained.txt"
 VIEW, CAMERA = "view", "view, camera"
 INFORMED = {CAMERA: VIEW, "half, covered": "half", "sparse, covered": "sparse"}  # the same scans, with what is empty
 KINDS = (*SIZES, *INFORMED)
+WIDTH = 1500  # of the strip, pixels
 MARGIN = 0.01  # mesh units: a surface nearer to an empty place than its bound less this is where none can be
 BEGIN, END = "<!-- completion: begin -->", "<!-- completion: end -->"
 METHODS = {  # in the order of the table
@@ -266,8 +268,17 @@ def draw_strip(networks: Networks, folder: Path, meshes: dict[str, Mesh], path: 
         with np.load(path_of_clouds) as file:
             clouds = [file[key] for key in ("scan", "truth", "mode", "draw 0", "draw 1", "draw 2")]
         rows.append((f"{name}, {kind}: scan, truth, best mode, three draws", clouds, "blue", "none"))
-        rows.append(("Truth, best mode and draws cut open lengthwise", clouds[1:], "amber", "lengthwise"))
+        rows.append(("The same, cut open lengthwise", clouds, "amber", "lengthwise"))
     draw_rows(rows, path, networks.cfg.exp_name)
+    shrink(path)
+
+
+def shrink(path: Path) -> None:
+    """Make a PNG as small as a document needs: `WIDTH` pixels, 128 colours."""
+    with Image.open(path) as image:
+        small = image.resize((WIDTH, round(WIDTH * image.height / image.width)), Image.Resampling.LANCZOS)
+    with atomic_path(path) as spare:
+        small.quantize(128, dither=Image.Dither.NONE).save(spare, format="PNG", optimize=True)
 
 
 if __name__ == "__main__":
