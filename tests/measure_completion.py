@@ -56,7 +56,7 @@ METHODS = {  # in the order of the table
     "draws": "**draws, mean of all**",
     "best": "draws, the nearest to the truth",
     "mode": "the best mode",
-    "no prior": "mode without the prior",
+    "no prior": "mode without the prior, one start",
     "code": "code of the scan",
     "plain": "plain NDF of the scan",
     "training": "nearest training car",
