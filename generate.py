@@ -7,9 +7,9 @@ from configs.layout import MESH
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns 0, or 1 if a mesh of `--meshes` could not be used."""
+    """Returns 0, or 1 if a mesh of `--own_meshes` could not be used."""
     cfg = get_config(argv, "generate")
-    if cfg.meshes:
+    if cfg.own_meshes:
         cfg.mode = "reconstruct"
 
     from dataprocessing.own_meshes import folder_of_clouds, read_own_meshes, tell_left_out
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
 
     networks = Networks(cfg, alone=cfg.mode == "reconstruct")
     experiment = networks.experiment
-    own = read_own_meshes(cfg) if cfg.meshes else None
+    own = read_own_meshes(cfg) if cfg.own_meshes else None
     if own:
         tell_left_out(own)
         shapes, folder = reconstructed_meshes(networks, own), folder_of_clouds(cfg)

@@ -53,6 +53,7 @@ class Experiment:
         self.own_meshes = self.evaluation / "own_meshes"  # a folder for each folder of meshes
         self.edits = self.evaluation / "edits"  # a folder for each attribute
         self.attributes = self.root / "attributes.npz"  # what codes tell of them
+        self.completion = self.evaluation / "completion"  # a folder for each scan
         self.sets = self.evaluation / "sets"  # sets of many small clouds, which evaluate.py compares
         self.cache = self.evaluation / "cache"  # matrices of their distances
         self.analysis = self.evaluation / "analysis"  # of analyse_codes.py

@@ -61,21 +61,21 @@ def folder_of_clouds(cfg: Namespace) -> Path:
 
     Raises UserError if it holds clouds of another folder of meshes.
     """
-    meshes = given_path(cfg.meshes).resolve()
-    out = Path(cfg.meshes_out).expanduser() if cfg.meshes_out else Experiment(cfg).own_meshes / meshes.name
+    meshes = given_path(cfg.own_meshes).resolve()
+    out = Path(cfg.own_meshes_out).expanduser() if cfg.own_meshes_out else Experiment(cfg).own_meshes / meshes.name
     index = out / "index.json"
     found = json.loads(index.read_text()).get(OWN_MESHES, "other shapes") if index.is_file() else str(meshes)
     if found != str(meshes):
-        raise UserError(f"{out} holds clouds of {found}, not of {meshes}; give another folder with --meshes_out")
+        raise UserError(f"{out} holds clouds of {found}, not of {meshes}; give another folder with --own_meshes_out")
     return out
 
 
 def read_own_meshes(cfg: Namespace) -> OwnMeshes:
-    """Read the meshes that `--meshes` names, in any layout, and draw their input points.
+    """Read the meshes that `--own_meshes` names, in any layout, and draw their input points.
 
     Raises UserError if there are none, or none that can be used.
     """
-    folder = given_path(cfg.meshes).resolve()
+    folder = given_path(cfg.own_meshes).resolve()
     paths = meshes_below(folder, left_out=folder_of_clouds(cfg).resolve())
     tasks = [(path, name, cfg) for path, name in names_of(paths, folder).items()]
     found = OwnMeshes(folder, [])

@@ -1,4 +1,4 @@
-"""`generate.py --meshes`: from a folder of anybody's meshes to clouds in their own frame, by every kind of weights."""
+"""`generate.py --own_meshes`: from a folder of anybody's meshes to clouds in their own frame, by every kind of weights."""
 
 import json
 from argparse import Namespace
@@ -59,7 +59,7 @@ def run(folder: Path, meshes: Path, *words: str, name: str = "alone") -> tuple[i
     """Exit status, and the folder of the clouds. No data and no split is there, and no experiment of that name."""
     cfg = tiny_config(folder, exp_name=name, data_dir=folder / "no_data", split_file=folder / "no_split.npz")
     out = folder / f"clouds_{name}"
-    status = generate.main(["--config", cfg.config, "--meshes", str(meshes), "--meshes_out", str(out), *words])
+    status = generate.main(["--config", cfg.config, "--own_meshes", str(meshes), "--own_meshes_out", str(out), *words])
     assert not Experiment(cfg).codes.exists()
     return status, out
 
@@ -119,10 +119,10 @@ def test_the_points_are_those_of_steps_1_and_6(root: Path, tmp_path: Path, meshe
     assert preprocess.main(["--config", cfg.config]) == 0
     stored = [np.load(path.parent / voxelized_point_cloud(9, 53))["point_cloud"] for path in meshes]
     assert generate.main(["--config", cfg.config, "--mode", "reconstruct", *weights(root)]) == 0
-    assert generate.main(["--config", cfg.config, "--meshes", str(tmp_path / "data"), *weights(root),
+    assert generate.main(["--config", cfg.config, "--own_meshes", str(tmp_path / "data"), *weights(root),
                           "--keep_frame", "false"]) == 0  # fmt: skip
     experiment = Experiment(cfg)
-    read = own_meshes.read_own_meshes(Namespace(**vars(cfg) | {"meshes": str(tmp_path / "data")}))
+    read = own_meshes.read_own_meshes(Namespace(**vars(cfg) | {"own_meshes": str(tmp_path / "data")}))
     for one, cloud in zip(read.meshes, stored, strict=True):
         np.testing.assert_array_equal(one.cloud, cloud)
         made = [folder / one.name / DENSE_POINT_CLOUD for folder in (experiment.reconstruction,
@@ -228,7 +228,7 @@ def test_clouds_of_another_folder_are_not_overwritten_and_clouds_are_no_meshes(r
     _, out = run(tmp_path, mine, *weights(root))
     with pytest.raises(UserError, match=r"clouds_alone holds clouds of .*mine, not of .*vans; give another folder"):
         run(tmp_path, mine / "vans", *weights(root))
-    inside = ["--meshes_out", str(mine / "out")]
+    inside = ["--own_meshes_out", str(mine / "out")]
     for _ in range(2):
         assert run(tmp_path, mine, *weights(root), *inside)[0] == 0
     assert len(index_of(mine / "out")["shapes"]) == 3
@@ -239,8 +239,8 @@ def test_a_flow_or_codes_of_another_ndf_do_not_stop_a_reconstruction(root: Path,
     save_random_ndf(cfg, seed=5)
     for name in ("checkpoints_rnvp", "codes"):
         (Experiment(cfg).root / name).symlink_to(Experiment(tiny_config(root)).root / name)
-    words = ["--config", cfg.config, "--exp_name", "trained_on", "--meshes", str(mine)]
-    assert generate.main([*words, "--meshes_out", str(tmp_path / "out")]) == 0
+    words = ["--config", cfg.config, "--exp_name", "trained_on", "--own_meshes", str(mine)]
+    assert generate.main([*words, "--own_meshes_out", str(tmp_path / "out")]) == 0
     assert "note: reconstructed without a flow, since the flow in" in capsys.readouterr().err
     assert "rnvp_sha256" not in index_of(tmp_path / "out")
     with pytest.raises(UserError, match="the flow in .*of another NDF checkpoint"):  # named: it is meant
@@ -249,9 +249,9 @@ def test_a_flow_or_codes_of_another_ndf_do_not_stop_a_reconstruction(root: Path,
 
 def test_options_that_do_not_fit_are_told(root: Path, mine: Path, tmp_path: Path):
     cfg = tiny_config(tmp_path)
-    with pytest.raises(UserError, match="--meshes reconstructs meshes, --mode interpolate found"):
-        generate.main(["--config", cfg.config, "--meshes", str(mine), "--mode", "interpolate"])
-    with pytest.raises(UserError, match="--meshes_out is given without --meshes"):
-        generate.main(["--config", cfg.config, "--meshes_out", "x"])
+    with pytest.raises(UserError, match="--own_meshes reconstructs meshes, --mode interpolate found"):
+        generate.main(["--config", cfg.config, "--own_meshes", str(mine), "--mode", "interpolate"])
+    with pytest.raises(UserError, match="--own_meshes_out is given without --own_meshes"):
+        generate.main(["--config", cfg.config, "--own_meshes_out", "x"])
     with pytest.raises(UserError, match="no folder or file .*nowhere; give the folder"):
         run(tmp_path, tmp_path / "nowhere", *weights(root))

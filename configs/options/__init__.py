@@ -4,6 +4,7 @@ A config file holds the same names as `key = value` lines, of all scripts at onc
 Names and meanings that users of NDF and of the thesis know are kept.
 """
 
+from configs.options.completion import COMPLETION, SCAN_TOOL
 from configs.options.data import DATA, DEMO_CARS, INPUT, PREPROCESSING, RUN, SAMPLES, SPLIT
 from configs.options.editing import ATTRIBUTES, EDITING, MOVIES
 from configs.options.meshes import MESHES, OWN_MESHES
@@ -33,6 +34,8 @@ READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads,
     "edits": (RUN, INPUT, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),
     "html_page": (CLOUDS,),
     "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, CLOUDS, COMPARISON),
+    "make_scan": (RUN, SCAN_TOOL),
+    "complete": (RUN, INPUT, WEIGHTS, DECODING, COMPLETION),
     "analyse_codes": (RUN, DATA, INPUT, WEIGHTS, DECODING, OTHERS, ANALYSIS),
 }
 ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group in groups))

@@ -12,13 +12,13 @@ MESH_RESOLUTIONS = (48, 512)  # cells per axis
 
 def _add_own_meshes(group: argparse._ArgumentGroup) -> None:
     group.add(
-        "--meshes",
+        "--own_meshes",
         default=None,
         help="folder of mesh files (.obj .ply .stl .glb .gltf .off) in any layout, or one file: all of them are"
         " reconstructed, without any other step; see up and front",
     )
     group.add(
-        "--meshes_out",
+        "--own_meshes_out",
         default=None,
         help="folder of their clouds; default: evaluation/own_meshes/NAME_OF_THE_FOLDER of the experiment",
     )
@@ -31,10 +31,10 @@ def _add_own_meshes(group: argparse._ArgumentGroup) -> None:
 
 
 def _check_own_meshes(cfg: Namespace) -> None:
-    if cfg.meshes and cfg.mode == "interpolate":
-        raise UserError("--meshes reconstructs meshes, --mode interpolate found; leave one of them out")
-    if cfg.meshes_out and not cfg.meshes:
-        raise UserError("--meshes_out is given without --meshes; give the folder of the meshes too")
+    if cfg.own_meshes and cfg.mode == "interpolate":
+        raise UserError("--own_meshes reconstructs meshes, --mode interpolate found; leave one of them out")
+    if cfg.own_meshes_out and not cfg.own_meshes:
+        raise UserError("--own_meshes_out is given without --own_meshes; give the folder of the meshes too")
 
 
 def _add_meshes(group: argparse._ArgumentGroup) -> None:
