@@ -12,8 +12,10 @@ import configargparse
 from configs.errors import UserError
 from configs.layout import ROOT
 from configs.options import ALL_GROUPS, READ_BY, RETIRED
+from configs.reading import DamagedFile, read_text
 
 EXPERIMENT_OPTIONS = ("config", "exp_name", "data_dir", "split_file")  # without default; every experiment needs them
+MOST_CONFIG = 2**17  # characters of a config file and all that it includes
 
 
 class _Parser(configargparse.ArgumentParser):
@@ -116,16 +118,26 @@ def _with_includes(path: Path, including: tuple[Path, ...] = ()) -> str:
     if path in including:
         raise UserError(f"{path} includes itself; take the line out")
     lines = []
-    for line in path.read_text().splitlines():
+    for line in _config_text(path).splitlines():
         key, _, value = line.partition("=")
         if key.strip() != "include":
             lines.append(line)
             continue
-        other = path.parent / value.partition("#")[0].strip()
-        if not other.is_file():
-            raise UserError(f"{path} includes {other.name}, which is not beside it; name a file of the same folder")
+        name = value.partition("#")[0].strip()
+        other = path.parent / Path(name).name
+        if Path(name).name != name or not other.is_file():
+            raise UserError(f"{path} includes {name}, which is not beside it; name a file of the same folder")
         lines.append(_with_includes(other, (*including, path)))
+        if sum(map(len, lines)) > MOST_CONFIG:
+            raise UserError(f"{path} has more than {MOST_CONFIG:,} characters with all that it includes; make it short")
     return "\n".join(lines)
+
+
+def _config_text(path: Path) -> str:
+    try:
+        return read_text(path, MOST_CONFIG)
+    except DamagedFile as error:
+        raise UserError(f"{path} is no config file ({error.reason}); lines `key = value` in UTF-8 expected") from error
 
 
 def _describe_unknown(token: str, known: dict[str, object]) -> str:

@@ -1,7 +1,7 @@
 """Reading and writing point clouds: .npz, .npy, .ply, and the vertices of .off."""
 
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from configs.errors import UserError
-from configs.files import atomic_path, write_npz
+from configs.files import atomic_path
 from configs.layout import DENSE_POINT_CLOUD
+from configs.reading import open_npz, read_json, read_npy, read_text, reading
+from dataprocessing.mesh_io import MOST_BYTES
 
 Cloud = NDArray[np.float32]
 
@@ -29,10 +31,47 @@ def write_cloud(folder: Path | str, points: ArrayLike, **arrays: Any) -> Path:
     exists, both are complete. Raises ValueError for points of another shape, or not finite.
     """
     points = _as_points(points)
+    return write_cloud_parts(folder, [points], len(points), **arrays)
+
+
+def write_cloud_parts(folder: Path | str, parts: Iterable[ArrayLike], count: int, **arrays: Any) -> Path:
+    """`write_cloud` of a cloud that comes in parts (N, 3), `count` points in all, each written as it comes.
+
+    Memory does not depend on `count`. The files have the same bytes as those of `write_cloud`. Raises ValueError for
+    another number of points, too.
+    """
     path = Path(folder) / DENSE_POINT_CLOUD
-    write_ply(path.with_suffix(".ply"), points)
-    write_npz(path, point_cloud=points, **arrays)
+    with ExitStack() as files:
+        spare = files.enter_context(atomic_path(path))  # renamed last
+        spare_ply = files.enter_context(atomic_path(path.with_suffix(".ply")))
+        ply = files.enter_context(open(spare_ply, "wb"))
+        archive = files.enter_context(zipfile.ZipFile(spare, "w"))
+        ply.write(_ply_header("xyz", count))
+        with _npy_member(archive, "point_cloud") as member:
+            np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (count, 3)})
+            written = 0
+            for part in parts:
+                content = np.ascontiguousarray(_as_points(part), "<f4").tobytes()
+                ply.write(content)
+                member.write(content)
+                written += len(content) // 12
+        if written != count:
+            raise ValueError(f"{written} points, {count} expected")
+        for name, array in arrays.items():
+            with _npy_member(archive, name) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
     return path
+
+
+def _npy_member(archive: zipfile.ZipFile, name: str) -> AbstractContextManager[Any]:
+    """A new array of an .npz, opened as numpy.savez does: of a fixed date, and of any size."""
+    return archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
+
+
+def _ply_header(names: Iterable[str], count: int) -> bytes:
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
+    lines += [f"property float {name}" for name in names] + ["end_header\n"]
+    return "\n".join(lines).encode("ascii")
 
 
 def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, ArrayLike] | None = None) -> None:
@@ -49,10 +88,18 @@ def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, Arra
     vertices = np.empty(count, dtype=[(name, "<f4") for name in columns])
     for name, values in columns.items():
         vertices[name] = values
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
-    header += [f"property float {name}" for name in columns] + ["end_header\n"]
     with atomic_path(path) as spare:
-        spare.write_bytes("\n".join(header).encode("ascii") + vertices.tobytes())
+        spare.write_bytes(_ply_header(columns, count) + vertices.tobytes())
+
+
+def read_index(path: Path) -> dict[str, Any]:
+    """The index of a folder of clouds. Raises DamagedFile, also if its shapes are no plain names of folders."""
+    with reading(path, "delete it, and make the clouds again with generate.py"):
+        index = read_json(path)
+        for name in index["shapes"]:
+            if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
+                raise ValueError(f"{name!r} is no name of a shape")
+        return index
 
 
 def read_cloud(path: Path | str) -> NDArray[np.float32]:
@@ -63,15 +110,13 @@ def read_cloud(path: Path | str) -> NDArray[np.float32]:
     unknown type, or holds no finite (N, 3) numbers.
     """
     path = Path(path)
-    readers = {".npz": _read_npz, ".npy": _read_npy, ".ply": _read_ply, ".off": _read_off}
+    readers = {".npz": _read_npz, ".npy": read_npy, ".ply": _read_ply, ".off": _read_off}
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: a point cloud file ends in {', '.join(readers)}")
     if not path.is_file():
         raise UserError(f"no point cloud at {path}")
-    try:
+    with reading(path, "expected (N, 3) finite points"):
         return _as_points(readers[path.suffix.lower()](path))
-    except (ValueError, MemoryError, EOFError, zipfile.BadZipFile, IndexError, KeyError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {str(error) or type(error).__name__}; expected (N, 3) finite points") from error
 
 
 def _as_points(points: ArrayLike) -> NDArray[np.float32]:
@@ -86,17 +131,11 @@ def _as_points(points: ArrayLike) -> NDArray[np.float32]:
 
 
 def _read_npz(path: Path) -> NDArray[Any]:
-    with np.load(path, allow_pickle=False) as arrays:
+    with open_npz(path) as arrays:
         for key in ("point_cloud", "points"):
             if key in arrays:
-                points: NDArray[Any] = arrays[key]
-                return points
+                return arrays[key]
         raise ValueError(f"no key point_cloud or points among {', '.join(arrays) or 'none'}")
-
-
-def _read_npy(path: Path) -> NDArray[Any]:
-    points: NDArray[Any] = np.load(path, allow_pickle=False)
-    return points
 
 
 def _read_ply(path: Path) -> NDArray[Any]:
@@ -158,7 +197,7 @@ def _read_ply_table(file: BinaryIO, order: str, count: int, properties: list[tup
 
 
 def _read_off(path: Path) -> NDArray[Any]:
-    lines = (line.split("#")[0].split() for line in path.read_text(encoding="ascii").splitlines())
+    lines = (line.split("#")[0].split() for line in read_text(path, MOST_BYTES).splitlines())
     rows = [words for words in lines if words]
     if not rows or not rows[0][0].upper().endswith("OFF"):
         raise ValueError("not an OFF file")

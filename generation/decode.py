@@ -1,13 +1,11 @@
 """Decoding a code to a cloud, and writing the clouds of many shapes to files."""
 
-import json
-import math
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -16,28 +14,34 @@ from configs.devices import autocast
 from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD
-from generation.cloud_files import Cloud, write_cloud
+from configs.reading import DamagedFile
+from generation.cloud_files import Cloud, read_index, write_cloud_parts
 from generation.latents import likelihoods
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, PlausibleCodes
-from generation.projection import NetworkField, dense_point_cloud
+from generation.projection import NetworkField, cloud_parts
 from generation.random_streams import POINT_STREAMS, random_stream
 from generation.shapes import Shapes
 from models.ndf import Code
 
 BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
-BYTES_A_POINT_IN_MEMORY = 60  # peak: the parts, the whole cloud, and the content of a file
 
 
 def decode(networks: Networks, code: Code, num_points: int, number: int) -> Cloud:
     """The cloud (num_points, 3) float32, mesh units, of one code (batch of 1), drawn from random stream `number`."""
+    return np.concatenate(list(decode_parts(networks, code, num_points, number)))
+
+
+def decode_parts(networks: Networks, code: Code, num_points: int, number: int) -> Iterator[Cloud]:
+    """`decode` in parts (N, 3), as they are made: a cloud of any size is never in memory as a whole."""
     cfg = networks.cfg
     with autocast(networks.device, cfg.precision), torch.no_grad():
         grids = networks.ndf.features(code)
     field = NetworkField(networks.ndf, grids)
     stream = random_stream(cfg.seed, POINT_STREAMS + number)
     chunk = cfg.num_sample_points_generation
-    return dense_point_cloud(field, num_points, stream, cfg.num_steps, cfg.filter_val, chunk).cpu().numpy()
+    for part in cloud_parts(field, num_points, stream, cfg.num_steps, cfg.filter_val, chunk):
+        yield part.cpu().numpy()
 
 
 def decode_each(
@@ -66,8 +70,8 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
     index_path.unlink(missing_ok=True)
     for n, name in enumerate(tqdm(shapes.names, desc=description, unit="shape", disable=None)):
         code = shapes.codes[n]
-        cloud = decode(networks, code, num_points, n)
-        write_cloud(folder / name, cloud, seed=networks.cfg.seed, **arrays_of(networks, code))
+        parts = decode_parts(networks, code, num_points, n)
+        write_cloud_parts(folder / name, parts, num_points, seed=networks.cfg.seed, **arrays_of(networks, code))
     found = {BROUGHT_BACK: shapes.codes.brought_back} if isinstance(shapes.codes, PlausibleCodes) else {}
     write_json(index_path, index | found)
     return False
@@ -77,22 +81,22 @@ def is_current(path: Path, index: dict[str, Any]) -> bool:
     """Whether the index file at `path` says the same as `index`, beside what was found on the way."""
     if not path.is_file():
         return False
-    written = json.loads(path.read_text())
+    try:
+        written = read_index(path)
+    except DamagedFile:
+        return False
     return bool({key: value for key, value in written.items() if key != BROUGHT_BACK} == index)
 
 
 def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
-    """Raise UserError if a cloud does not fit into memory, or all of them not onto the disk of `folder`."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    """Raise UserError if the clouds do not fit onto the disk of `folder`. (Their memory does not depend on their size.)"""
     there = next(path for path in (folder, *folder.parents) if path.is_dir())
-    needed = {"memory": (BYTES_A_POINT_IN_MEMORY * num_points, memory, "there are")}
-    needed["disk"] = (BYTES_A_POINT_ON_DISK * num_points * num_shapes, shutil.disk_usage(there).free, "free are")
-    for place, (wanted, present, verb) in needed.items():
-        if wanted > present:
-            raise UserError(
-                f"{num_shapes} clouds of {num_points} points need {wanted / 1e9:,.1f} GB of {place}, {verb}"
-                f" {present / 1e9:,.1f} GB; lower --num_output_points or --num_shapes"
-            )
+    wanted, present = BYTES_A_POINT_ON_DISK * num_points * num_shapes, shutil.disk_usage(there).free
+    if wanted > present:
+        raise UserError(
+            f"{num_shapes} clouds of {num_points} points need {wanted / 1e9:,.1f} GB of disk, free are"
+            f" {present / 1e9:,.1f} GB; lower --num_output_points or --num_shapes"
+        )
 
 
 def arrays_of(networks: Networks, code: Code) -> dict[str, Any]:

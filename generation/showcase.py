@@ -1,6 +1,5 @@
 """The contact sheet of a generation run: what the data look like, what the decoder keeps, what the flow makes."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -8,7 +7,7 @@ import torch
 from configs.layout import DENSE_POINT_CLOUD
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
-from generation.cloud_files import Cloud, read_cloud
+from generation.cloud_files import Cloud, read_cloud, read_index
 from generation.decode import decode_each
 from generation.networks import Networks
 from training.shape_samples import split_folders
@@ -28,7 +27,7 @@ def write_contact_sheet(networks: Networks, folder: Path, keep: bool) -> Path:
     path = folder / "contact_sheet.png"
     if keep and path.is_file():
         return path
-    names = json.loads((folder / "index.json").read_text())["shapes"][: 2 * COLUMNS]
+    names = read_index(folder / "index.json")["shapes"][: 2 * COLUMNS]
     clouds = [read_cloud(folder / name / DENSE_POINT_CLOUD) for name in names]
     mode = networks.cfg.mode
     rows: list[Row] = []

@@ -1,6 +1,5 @@
 """What demo cars were made from: the parameters beside their meshes, as targets of a regression."""
 
-import json
 import math
 from argparse import Namespace
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.layout import DEMO_PARAMETERS, absolute
+from configs.reading import DamagedFile, read_json
 from dataprocessing.shapes import processed_root
 
 Car = dict[str, Any]  # name of a parameter -> number, word or switch
@@ -25,11 +25,9 @@ def demo_parameters(folder: Path, cfg: Namespace) -> Car | None:
         places.append(absolute(cfg.data_dir) / folder.relative_to(root))
     for place in places:
         try:
-            found = json.loads((place / DEMO_PARAMETERS).read_text())
-        except (OSError, ValueError):  # not a demo car, or a file of another program
+            return read_json(place / DEMO_PARAMETERS)
+        except DamagedFile:  # not a demo car, or a file of another program
             continue
-        if isinstance(found, dict):
-            return found
     return None
 
 
