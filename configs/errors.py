@@ -12,6 +12,7 @@ AWAY = (
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG,
     errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE,
 )  # fmt: skip
+LONGEST = 2000  # characters of an error: what a file brings along may have any length
 
 
 class UserError(Exception):
@@ -91,5 +92,6 @@ def note(message: str) -> None:
 
 
 def fail(message: str) -> int:
-    print("error: " + one_line(message), file=sys.stderr)
+    line = one_line(message)
+    print(f"error: {line if len(line) <= LONGEST else line[:LONGEST] + ' ...'}", file=sys.stderr)
     return 2

@@ -119,6 +119,20 @@ class Arrays(Mapping[str, "np.ndarray"]):
         with self._member(name) as member:
             return cast("np.ndarray", np.lib.format.read_array(member, allow_pickle=False))
 
+    def first(self, name: str, most: int) -> "np.ndarray":
+        """The first `most` rows, or all if there are fewer."""
+        import numpy as np
+
+        shape = self.shape(name)
+        with self._member(name) as member:
+            version = np.lib.format.read_magic(member)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            _, by_columns, kind = read(member)
+            if by_columns or not shape or shape[0] <= most:
+                return self[name]
+            content = member.read(most * math.prod(shape[1:]) * kind.itemsize)
+            return np.frombuffer(content, kind).reshape(most, *shape[1:])
+
     @contextmanager
     def _member(self, name: str) -> Iterator[BinaryIO]:
         if name not in self.names:

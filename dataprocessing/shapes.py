@@ -50,10 +50,12 @@ def find_meshes(cfg: Namespace) -> list[Path]:
 
 
 def mesh_pattern(cfg: Namespace) -> str:
-    """input_data_glob relative to data_dir. Raises UserError if it is empty."""
+    """input_data_glob relative to data_dir. Raises UserError if it is empty or leads out of it."""
     pattern = cfg.input_data_glob.strip("/")
     if not pattern:
         raise UserError("input_data_glob is empty; set it to a pattern such as /*/models/model_normalized.obj")
+    if ".." in PurePosixPath(pattern).parts:
+        raise UserError(f"input_data_glob {pattern!r} leads out of data_dir; set data_dir to the folder of the meshes")
     return pattern
 
 

@@ -1,9 +1,11 @@
 """Reading and writing point clouds: .npz, .npy, .ply, and the vertices of .off."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,7 +65,7 @@ def write_cloud_parts(folder: Path | str, parts: Iterable[ArrayLike], count: int
     return path
 
 
-def _npy_member(archive: zipfile.ZipFile, name: str) -> AbstractContextManager[Any]:
+def _npy_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     """A new array of an .npz, opened as numpy.savez does: of a fixed date, and of any size."""
     return archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
 
@@ -102,15 +104,17 @@ def read_index(path: Path) -> dict[str, Any]:
         return index
 
 
-def read_cloud(path: Path | str) -> NDArray[np.float32]:
+def read_cloud(path: Path | str, most: int | None = None) -> NDArray[np.float32]:
     """Read the points of a .npz (key `point_cloud`, else `points`), .npy, .ply or .off file.
 
     PLY: binary or ascii; other properties and elements are ignored. OFF: the vertices.
+    most: of an .npz, read no more than the first ones, which are a fair sample of a cloud that generate.py made.
     Returns (N, 3) float32, in the file's units. Raises UserError, naming the file, if it is missing, broken, of an
     unknown type, or holds no finite (N, 3) numbers.
     """
     path = Path(path)
-    readers = {".npz": _read_npz, ".npy": read_npy, ".ply": _read_ply, ".off": _read_off}
+    readers: dict[str, Callable[[Path], NDArray[Any]]]
+    readers = {".npz": partial(_read_npz, most=most), ".npy": read_npy, ".ply": _read_ply, ".off": _read_off}
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: a point cloud file ends in {', '.join(readers)}")
     if not path.is_file():
@@ -130,11 +134,11 @@ def _as_points(points: ArrayLike) -> NDArray[np.float32]:
     return points.astype(np.float32)
 
 
-def _read_npz(path: Path) -> NDArray[Any]:
+def _read_npz(path: Path, most: int | None) -> NDArray[Any]:
     with open_npz(path) as arrays:
         for key in ("point_cloud", "points"):
             if key in arrays:
-                return arrays[key]
+                return arrays[key] if most is None else arrays.first(key, most)
         raise ValueError(f"no key point_cloud or points among {', '.join(arrays) or 'none'}")
 
 

@@ -41,8 +41,9 @@ def largest_norm(networks: Networks) -> float:
     checkpoints of an earlier version.
     """
     of_samples = float(chi.ppf(QUANTILE, networks.flow.dim))
-    stored = load_checkpoint(networks.rnvp_path).get("quantiles", {}).get("z_norm", {})
-    return max(of_samples, float(stored.get(str(QUANTILE), of_samples)))
+    with reading(networks.rnvp_path, "its quantiles are no numbers: is it complete?"):
+        stored = load_checkpoint(networks.rnvp_path).get("quantiles", {}).get("z_norm", {})
+        return max(of_samples, float(stored.get(str(QUANTILE), of_samples)))
 
 
 class PlausibleCodes(Sequence[Code]):

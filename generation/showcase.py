@@ -15,6 +15,7 @@ from training.stored_codes import load_codes
 from visualization.contact_sheet import Row, draw_rows
 
 COLUMNS = 8
+MOST_SHOWN = 1_000_000  # points of a cloud: a picture shows no more, and memory stays the same
 
 
 def write_contact_sheet(networks: Networks, folder: Path, keep: bool) -> Path:
@@ -28,7 +29,7 @@ def write_contact_sheet(networks: Networks, folder: Path, keep: bool) -> Path:
     if keep and path.is_file():
         return path
     names = read_index(folder / "index.json")["shapes"][: 2 * COLUMNS]
-    clouds = [read_cloud(folder / name / DENSE_POINT_CLOUD) for name in names]
+    clouds = [read_cloud(folder / name / DENSE_POINT_CLOUD, MOST_SHOWN) for name in names]
     mode = networks.cfg.mode
     rows: list[Row] = []
     if mode == "sample" and (networks.experiment.codes / "train.json").is_file():
@@ -57,9 +58,14 @@ def training_examples(networks: Networks) -> tuple[list[Cloud], list[Cloud]]:
     stored = load_codes(networks.cfg, "train")
     chosen = stored.plain_indices()[:COLUMNS]
     codes = torch.from_numpy(stored.codes[chosen]).to(networks.device)
-    decoded = decode_each(networks, codes.split(1), networks.cfg.num_output_points, "training examples")
+    decoded = decode_each(networks, codes.split(1), num_shown(networks), "training examples")
     return [true_cloud(Path(stored.rows[i]["folder"]), networks) for i in chosen], list(decoded)
 
 
 def true_cloud(folder: Path, networks: Networks) -> Cloud:
-    return surface_points(folder, networks.cfg.num_output_points, networks.cfg.seed)
+    return surface_points(folder, num_shown(networks), networks.cfg.seed)
+
+
+def num_shown(networks: Networks) -> int:
+    num_points: int = networks.cfg.num_output_points
+    return min(num_points, MOST_SHOWN)
