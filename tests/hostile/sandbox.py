@@ -52,14 +52,18 @@ class Ending:
     problems: list[str] = field(default_factory=list)
 
 
-def run_case(case: Case, template: Path, folder: Path) -> Ending:
-    """Copy the template to `folder`, break it, and run the case there."""
-    shutil.copytree(template, folder, symlinks=True)
+def run_case(case: Case, template: Path | None, folder: Path, logs: Path | None = None) -> Ending:
+    """Copy the template, if there is one, to `folder`, break it, and run the case there.
+
+    What it said is kept beside the folder, or in `logs`; it and the folder are deleted if all is well (without `logs`).
+    """
+    if template is not None:
+        shutil.copytree(template, folder, symlinks=True)
     case.prepare(folder)
     if case.as_nobody:
         for place in (folder, *folder.rglob("*")):
             os.chown(place, NOBODY, NOBODY, follow_symlinks=False)
-    out, err = folder.with_suffix(".out"), folder.with_suffix(".err")
+    out, err = ((logs or folder.parent) / f"{folder.name}.{name}" for name in ("out", "err"))
     pid = os.fork()
     if pid == 0:
         _child(case, folder, out, err)
@@ -68,7 +72,7 @@ def run_case(case: Case, template: Path, folder: Path) -> Ending:
     stdout, stderr = (path.read_text(errors="replace") for path in (out, err))
     ending = Ending(case, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, last_line(stderr))
     ending.problems = problems_of(case, status, stdout, stderr)
-    if not ending.problems:
+    if not ending.problems and logs is None:
         shutil.rmtree(folder)
         out.unlink(), err.unlink()
     return ending
