@@ -7,6 +7,7 @@ one line, which the readers of caches take as "not there".
 import json
 import math
 import stat
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -183,8 +184,12 @@ def read_torch(path: Path | str, file: BinaryIO | None = None) -> Any:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 check_unpacked(sum(entry.file_size for entry in archive.infolist()), packed)
+                if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+                    raise ValueError("a program (TorchScript), not tensors; save the tensors alone with torch.save")
         try:
-            loaded = torch.load(file or path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # of other versions of pickle, which may be read or not
+                loaded = torch.load(file or path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:  # its own message suggests running the file's content
             raise ValueError("more than tensors in it, or damaged; save the tensors alone with torch.save") from error
         _check_tensors(loaded, set())

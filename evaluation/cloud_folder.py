@@ -151,6 +151,8 @@ def _read_pt(path: Path) -> NDArray[Any]:
         raise ValueError(f"a {type(loaded).__name__}, not a tensor or a dict of tensors")
     arrays = {str(key): value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
     chosen = arrays[_choose({key: tuple(value.shape) for key, value in arrays.items()})]
+    if chosen.is_complex():
+        raise ValueError(f"values of type {chosen.dtype}, not numbers")
     return chosen.detach().to(torch.float64).numpy()
 
 

@@ -13,10 +13,9 @@ from tqdm import tqdm
 
 from configs.cores import num_workers
 from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, SCALED_MESH, Experiment, voxelized_point_cloud
-from dataprocessing.mesh_io import load_mesh
+from configs.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
 from dataprocessing.shapes import shape_name
-from dataprocessing.surface import surface_points
+from dataprocessing.surface import scaled_mesh, surface_points
 from evaluation.interior import RULE, interior_mask
 from evaluation.metrics import LocalPlanes, agreement, local_planes, nearest_points, scores_from_distances
 from evaluation.metrics.normals import NEIGHBOURS, root_mean_square
@@ -104,7 +103,7 @@ def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Namespace) -> list[
 
 def true_surface(folder: Path, count: int, seed: int, workers: int = 1) -> TrueSurface:
     points = surface_points(folder, count, seed)
-    interior = interior_mask(*load_mesh(folder / SCALED_MESH), points, num_threads=workers)
+    interior = interior_mask(*scaled_mesh(folder), points, num_threads=workers)
     tree = cKDTree(points.astype(np.float64))
     return TrueSurface(points, interior, tree, planes_if_enough(tree, workers))
 

@@ -128,7 +128,10 @@ def test_a_cloud_written_in_parts_has_the_bytes_of_one_written_at_once(points, e
     assert path.with_suffix(".ply").read_bytes() == (tmp_path / "whole.ply").read_bytes()
 
 
-@given(shape=st.lists(st.integers(-2, 10**6), max_size=4), kind=st.sampled_from(["<f4", "|O", "<U0", "|V0", "<i8", "<M8[s]"]),
+KINDS = ["<f4", "|O", "<U0", "|V0", "<i8", "<M8[s]"]
+
+
+@given(shape=st.lists(st.integers(-2, 10**6), max_size=4), kind=st.sampled_from(KINDS),
        size=st.integers(0, 100))  # fmt: skip
 def test_an_array_is_read_only_if_its_header_tells_what_is_there(
     shape: list[int], kind: str, size: int, tmp_path: Path

@@ -112,6 +112,6 @@ GLB: dict[str, bytes | str] = {
     "no json": _glb(b"{" * 64),
     "brackets": _glb(b"[" * 100_000),
     "a length of 4 GB": _glb(_scene(), announced=0xFFFFFFFF)[:12] + struct.pack("<II", 0xFFFFFFFF, 0x4E4F534A),
-    "vertices that are NaN": _glb(_scene(), content=struct.pack("<9f", *[float("nan")] * 9) + struct.pack("<3I", 0, 1, 2)),
+    "vertices that are NaN": _glb(_scene(), struct.pack("<9f3I", *[float("nan")] * 9, 0, 1, 2)),
     "a matrix of words": _glb(_scene(nodes=[{"mesh": 0, "matrix": ["a"] * 16}])),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """`make hostile`: give every reader broken and hostile input, and say how each ended.
 
-Options: words of which one is in the name of each reader that is tried (default: all); --every N: one of N cases. Exit status 1 if one case did what the
-documents promise not to happen; its folder is kept then. Takes minutes on one core.
+Words: of which one is in the name of each reader that is tried (default: all). --every N: one of N cases. Exit status
+1 if a case did what the documents promise not to happen; its folder is kept then. Takes minutes on one core.
 """
 
 import argparse
