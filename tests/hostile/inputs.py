@@ -19,6 +19,8 @@ from dataprocessing import create_split, preprocess
 
 CONFIG = ("--config", "FOLDER/config.txt")
 EXPERIMENT = "experiments/test"
+# What a cloud of a kind cannot tell: what follows its vertices is ignored; the last digit of a text may be its last.
+UNTOLD = {"ply": ("8 GB of zeros behind it",), "off": ("last byte missing",)}
 
 
 def all_cases() -> list[Case]:
@@ -35,14 +37,14 @@ def broken(
     reader: str, file: str, damages: dict[str, Damage], script: ModuleType, words: tuple[str, ...], allowed: str,
     statuses: tuple[int, ...] = (2,), reported: tuple[str, ...] = (),
 ) -> Iterator[Case]:  # fmt: skip
-    """The file, relative to the folder, with each of the damages; and unreadable."""
+    """The file, relative to the folder, with each of the damages; and, once, unreadable."""
 
     def at(damage: Damage) -> Callable[[Path], None]:
         return lambda folder: damage(folder / file)
 
     for name, damage in damages.items():
         yield Case(reader, name, at(damage), script, words, (allowed,), statuses, reported)
-    if damages.keys() >= BROKEN.keys():
+    if "a web page" in damages:
         yield Case(reader, "unreadable", at(unreadable), script, words, (allowed,), statuses, reported, as_nobody=True)
 
 
@@ -104,6 +106,8 @@ def of_clouds() -> Iterator[Case]:
         damages = {name: damage for name, damage in BROKEN.items() if name not in gone}
         damages |= {name: written(content) for name, content in own.get(kind, {}).items()}
         damages |= TENSORS if kind == "pt" else {}
+        untold = {name: damages.pop(name) for name in UNTOLD.get(kind, ())}
+        yield from broken(kind + " cloud", file, untold, evaluate, words, "out", (0, 2))
         yield from broken(kind + " cloud", file, damages, evaluate, words, "out")
         yield from broken(kind + " cloud", file, dict(list(FLIPS.items())[:2]), evaluate, words, "out", (0, 2))
 
