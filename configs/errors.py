@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -25,6 +26,7 @@ def run(main: Callable[[], int]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
+    threading.excepthook = _leave_to_main
     try:
         status = main()
     except BrokenPipeError:  # `script.py | head`: the reader left, which is no error of ours
@@ -39,6 +41,12 @@ def run(main: Callable[[], int]) -> None:
             raise
         status = fail(message)
     sys.exit(status)
+
+
+def _leave_to_main(found: threading.ExceptHookArgs) -> None:
+    """Keep quiet of a thread's error that its user will raise again, as TensorBoard's writer does of a full disk."""
+    if found.exc_value is None or told(found.exc_value) is None:
+        threading.__excepthook__(found)
 
 
 def told(error: BaseException) -> str | None:
