@@ -181,6 +181,9 @@ def read_torch(path: Path | str, file: BinaryIO | None = None) -> Any:
 
     with reading(path):
         packed = require_file(path)
+        with open(path, "rb") as start:
+            if start.read(2) not in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04"):  # a tar would be unpacked
+                raise ValueError("no file of torch.save, or damaged")
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 check_unpacked(sum(entry.file_size for entry in archive.infolist()), packed)

@@ -89,7 +89,7 @@ def is_current(path: Path, index: dict[str, Any]) -> bool:
 
 
 def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
-    """Raise UserError if the clouds do not fit onto the disk of `folder`; their memory does not depend on their size."""
+    """Raise UserError if the clouds do not fit onto the disk of `folder`. Memory does not depend on their size."""
     there = next(path for path in (folder, *folder.parents) if path.is_dir())
     wanted, present = BYTES_A_POINT_ON_DISK * num_points * num_shapes, shutil.disk_usage(there).free
     if wanted > present:

@@ -106,6 +106,8 @@ def cells_near_surface(distance: Callable[[Tensor], Tensor], chunk: int, device:
     side = 4 * HALF_EXTENT / LATTICE
     axis = (torch.arange(LATTICE // 2, device=device) + 0.5) * side - HALF_EXTENT
     centres = near_surface(distance, torch.cartesian_prod(axis, axis, axis), side, chunk)
+    if not len(centres):
+        return centres, side
     side /= 2
     corner = torch.tensor([-side / 2, side / 2], device=device)
     parts = (centres[:, None] + torch.cartesian_prod(corner, corner, corner)).flatten(0, 1)  # (8 M, 3)
@@ -158,6 +160,8 @@ def cloud_parts(
         jitter = (torch.rand(num_seeds, 3, generator=generator) - 0.5).to(device)
         seeds = centres[cell] + side * jitter
         seeds = seeds[field.plain_distance(seeds) < max(SLAB, filter_val)]
+        if not len(seeds):
+            continue
         points, distances = project(field, seeds, num_steps, tolerance=filter_val / 20)
         points = points[(distances < filter_val) & (points.abs() < HALF_EXTENT).all(dim=1)]
         if len(points):

@@ -185,7 +185,7 @@ def test_another_flow_makes_anew_and_a_run_that_broke_off_too(
     assert not write(made, tmp_path)
     assert not np.allclose(arrays(tmp_path, "0")["code"], first["code"])
     assert write(made, tmp_path)
-    monkeypatch.setattr("generation.decode.decode", broken_decoder)
+    monkeypatch.setattr("generation.decode.decode_parts", broken_decoder)
     with pytest.raises(KeyboardInterrupt):
         write_shapes(made, sampled(made, 2, seed=1), tmp_path, 90, "x")
     assert not (tmp_path / "index.json").exists()  # what lies there is of two runs

@@ -45,19 +45,21 @@ class StoredCodes:
 
     def tensor(self) -> torch.Tensor:
         """All codes in memory. Raises DamagedFile if one is not finite."""
-        codes = torch.from_numpy(np.array(self.codes))
-        if not torch.isfinite(codes).all():
-            raise damaged(self.path, "codes that are not finite", REMADE)
-        return codes
+        return torch.from_numpy(self._finite(np.array(self.codes)))
 
     def plain_indices(self) -> list[int]:
         """Indices of one code per shape: not mirrored, from the stored input points. Reads no codes."""
         return [i for i, row in enumerate(self.rows) if not row["mirrored"] and row["draw"] == 0]
 
     def one_per_shape(self) -> "StoredCodes":
-        """Only the plain codes."""
+        """Only the plain codes, in memory. Raises DamagedFile if one is not finite."""
         kept = self.plain_indices()
-        return StoredCodes(self.codes[kept], [self.rows[i] for i in kept], self.path)
+        return StoredCodes(self._finite(self.codes[kept]), [self.rows[i] for i in kept], self.path)
+
+    def _finite(self, codes: np.ndarray) -> np.ndarray:
+        if not np.isfinite(codes).all():
+            raise damaged(self.path, "codes that are not finite", REMADE)
+        return codes
 
 
 def load_codes(cfg: Namespace, split: str) -> StoredCodes:

@@ -2,7 +2,8 @@
 
 Each step is given other options than those its files were made with, so that it has former files to replace. What must
 hold: status 2 and one line, no file that is there is half a file, nothing is left under a spare name, and the same
-command ends well after there is room. The disk is a tmpfs in a mount namespace of its own. Takes minutes.
+command ends well after there is room. The disk is a tmpfs in a mount namespace of its own. Takes minutes. Words: names
+of the steps to try (default: all).
 """
 
 import json
@@ -38,8 +39,7 @@ STEPS: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "make_demo_cars.py": (make_demo_cars, ("--data_dir", "FOLDER/cars", "--num_demo_cars", "2")),
     "preprocess.py": (preprocess, ("--data_dir", "FOLDER/meshes/obj", "--input_data_glob", "/good/model.obj",
                                    "--num_boundary_samples", "400", "--distance_backend", "torch")),
-    "create_split.py": (create_split, ("--sample_std_dev", "0.08", "--sample_ratio", "1", "--num_uniform_samples", "0",
-                                       "--num_gap_samples", "0", "--seed", "4")),
+    "create_split.py": (create_split, ("--input_data_glob", "/*/model.obj", "--seed", "4")),
     "train_ndf.py": (train_ndf, ("--exp_name", "anew", "--num_epochs", "3")),
     "train_rnvp.py": (train_rnvp, ("--flow_steps", "30", "--code_draws", "2")),
     "generate.py": (generate, ("--seed", "7", "--num_output_points", "2000")),
@@ -54,7 +54,7 @@ def main() -> int:
         if os.geteuid() != 0:
             print("full-disk needs root, to mount a small disk; tests/test_full_disk.py tries the writers without")
             return 0
-        return subprocess.call(["unshare", "--mount", sys.executable, __file__, "--inside"])
+        return subprocess.call(["unshare", "--mount", sys.executable, __file__, "--inside", *sys.argv[1:]])
     base = Path(tempfile.mkdtemp(prefix="full_disk_"))
     disk = base / "disk"
     disk.mkdir()
@@ -65,7 +65,8 @@ def main() -> int:
     failed = 0
     print("| step | full disks | status 2 | had room | one line each | former files whole | then ended well |")
     print("|---|---:|---:|---:|---:|---:|---:|", flush=True)
-    for name, (script, words) in STEPS.items():
+    chosen = sys.argv[2:] or list(STEPS)
+    for name, (script, words) in ((name, STEPS[name]) for name in chosen):
         endings = list(on_full_disks(name, script, ("--config", "FOLDER/config.txt", *words), template, disk))
         full = [one for one in endings if one["status"] == 2]
         counts = [len(endings), len(full), sum(one["status"] == 0 for one in endings)]

@@ -5,6 +5,7 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -112,6 +113,7 @@ def _child(case: Case, folder: Path, out: Path, err: Path) -> None:
         os.chdir(folder)
         for name in ("TMPDIR", "MPLCONFIGDIR"):
             os.environ[name] = str(folder / "scratch")
+        tempfile.tempdir = None
         (folder / "scratch").mkdir(exist_ok=True)
         if case.as_nobody:
             os.chown(folder / "scratch", NOBODY, NOBODY)
