@@ -8,6 +8,7 @@ import hashlib
 import io
 import re
 import subprocess
+import warnings
 import zipfile
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from configs.devices import Model
 from configs.errors import UserError
 from configs.files import atomic_path
 from configs.layout import ROOT, Experiment, absolute
-from configs.reading import DamagedFile, read_torch, reading
+from configs.reading import MOST_ARRAY, DamagedFile, read_torch, reading, require_file
 
 BEST = "best.tar"
 # Options of checkpoints from before the option was there.
@@ -102,7 +103,10 @@ def rnvp_checkpoint_path(cfg: Namespace) -> Path | None:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, which identifies the checkpoint that codes come from."""
+    """SHA-256 of a file, which identifies the checkpoint that codes come from. Raises DamagedFile if it is none."""
+    with reading(path):
+        if (size := require_file(path)) > MOST_ARRAY:
+            raise ValueError(f"{size / 1e9:.1f} GB, at most {MOST_ARRAY / 1e9:.1f} GB expected")
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -175,7 +179,8 @@ def build_checked(
             for number in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(number, int) and not 0 <= number <= (MOST_LAYERS if counts else MOST_SIZE):
                     raise ValueError(f"{name} = {number}")
-        with torch.device("meta"):
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of sizes that the weights will not fit
             check_weights(build(), weights, path)
         model = build()
     load_weights(model, weights, path)
@@ -204,8 +209,10 @@ def check_weights(model: torch.nn.Module, weights: Mapping[str, Any], source: Pa
     if surplus := sorted(set(weights) - set(own)):
         raise UserError(f"{source} is of another architecture: it has {surplus[0]} too; check code_kind and the sizes")
     for name, value in weights.items():
-        if not torch.isfinite(value).all():
-            raise UserError(f"{source}: {name} has values that are not finite; its training failed, or it is damaged")
+        if value.is_complex() or not torch.isfinite(value).all():
+            raise UserError(
+                f"{source}: {name} has values that are no finite numbers; its training failed, or it is damaged"
+            )
     return weights
 
 

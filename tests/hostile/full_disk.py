@@ -17,6 +17,7 @@ from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # tests
 
+import hostile.sandbox
 from hostile.sandbox import Case, run_case
 from hostile.template import EVALUATE, make_template
 from PIL import Image
@@ -55,6 +56,7 @@ def main() -> int:
             print("full-disk needs root, to mount a small disk; tests/test_full_disk.py tries the writers without")
             return 0
         return subprocess.call(["unshare", "--mount", sys.executable, __file__, "--inside", *sys.argv[1:]])
+    hostile.sandbox.MOST_SECONDS = 300  # whole steps, perhaps beside other work
     base = Path(tempfile.mkdtemp(prefix="full_disk_"))
     disk = base / "disk"
     disk.mkdir()

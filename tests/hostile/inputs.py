@@ -157,7 +157,12 @@ def of_checkpoints() -> Iterator[Case]:
     for kind, own in (("ndf", CHECKPOINTS), ("rnvp", FLOWS)):
         file = f"{EXPERIMENT}/checkpoints_{kind}/best.tar"
         words = (*CONFIG, "--seed", "3")
-        yield from broken(f"checkpoint of {kind}", file, BROKEN | own, generate, words, EXPERIMENT)
+        damages, gone = BROKEN | own, ("a folder", "a link to itself", "a link to /dev/zero", "a pipe")
+        others = {
+            name: damages.pop(name) for name in gone
+        }  # no file: the latest checkpoint is used instead of the best
+        yield from broken(f"checkpoint of {kind}", file, damages, generate, words, EXPERIMENT)
+        yield from broken(f"checkpoint of {kind}", file, others, generate, words, EXPERIMENT, (0, 2))
         yield from broken(f"checkpoint of {kind}", file, FLIPS, generate, words, EXPERIMENT, (0, 2))
 
 

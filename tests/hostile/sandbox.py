@@ -139,10 +139,12 @@ def _watch(allowed: list[Path]) -> None:
     roots = [os.path.realpath(path) for path in allowed] + ["/dev/null"]
     busy = False
 
-    def inside(path: object) -> bool:
+    def inside(path: object, followed: bool = True) -> bool:
+        """followed: whether what a link leads to is meant, and not the link."""
         if isinstance(path, int):  # a file that is open already
             return True
-        real = os.path.realpath(os.fsdecode(path))
+        folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))
+        real = os.path.realpath(os.path.join(folder, name)) if followed else os.path.join(os.path.realpath(folder), name)
         # making the folders that lead to an allowed place is no harm
         return any(real == root or real.startswith(root + "/") or root.startswith(real + "/") for root in roots)
 
@@ -162,7 +164,7 @@ def _watch(allowed: list[Path]) -> None:
                     end(f"opens {path} to write")
             elif event in CHANGES:
                 places = arguments[:2] if event == "os.rename" else arguments[1:2] if "link" in event else arguments[:1]
-                if not all(inside(place) for place in places):
+                if not all(inside(place, followed=event == "os.truncate") for place in places):
                     end(f"{event} {places}")
             elif event in RUNS or (event == "subprocess.Popen" and arguments[1][:2] != ["git", "rev-parse"]):
                 end(f"{event} {arguments[:2]}")
