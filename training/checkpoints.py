@@ -177,7 +177,8 @@ def build_checked(
         for name, value in options.items():
             counts = any(word in name for word in ("couplings", "blocks", "scales"))
             for number in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(number, int) and not 0 <= number <= (MOST_LAYERS if counts else MOST_SIZE):
+                most = 1 if "dropout" in name else MOST_LAYERS if counts else MOST_SIZE
+                if isinstance(number, int | float) and not 0 <= number <= most:
                     raise ValueError(f"{name} = {number}")
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of sizes that the weights will not fit

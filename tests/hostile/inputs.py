@@ -184,6 +184,6 @@ def of_caches() -> Iterator[Case]:
     own = hostile_npz("point_cloud", clouds)
     for name in ("objects that run code", "a zip bomb of 3 GB", "a trillion rows", "without its key"):
         damages[name] = written(own[name])
-    for file in ("sets/flow_0.npz", "cache/cd_test_flow_0.npz"):
+    for reader, file in (("set of clouds", "sets/flow_0.npz"), ("distances", "cache/cd-test-flow_0.npz")):
         place = f"{EXPERIMENT}/evaluation/{file}"
-        yield from broken(file, place, damages, evaluate, words, f"{EXPERIMENT}/evaluation", (0, 2))
+        yield from broken(reader, place, damages, evaluate, words, f"{EXPERIMENT}/evaluation", (0, 2))

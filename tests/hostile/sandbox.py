@@ -143,8 +143,8 @@ def _watch(allowed: list[Path]) -> None:
         """followed: whether what a link leads to is meant, and not the link."""
         if isinstance(path, int):  # a file that is open already
             return True
-        folder, name = os.path.split(os.path.abspath(os.fsdecode(path)))
-        real = os.path.realpath(os.path.join(folder, name)) if followed else os.path.join(os.path.realpath(folder), name)
+        place = Path(os.fsdecode(path))
+        real = os.path.realpath(place) if followed else str(place.parent.resolve() / place.name)
         # making the folders that lead to an allowed place is no harm
         return any(real == root or real.startswith(root + "/") or root.startswith(real + "/") for root in roots)
 
