@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 3: train the NDF encoder and decoder on preprocessed shapes."""
 
 from configs.config_loader import get_config
@@ -7,10 +8,12 @@ from configs.errors import run
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "train_ndf")
 
+    from generation.training_pictures import ValidationPictures
     from training.ndf_trainer import NDFTrainer
     from training.shape_samples import split_folders
 
-    return NDFTrainer(cfg, split_folders(cfg, needed=("train", "val"))).train()
+    folders = split_folders(cfg, needed=("train", "val"))
+    return NDFTrainer(cfg, folders, draw=ValidationPictures(cfg, folders["val"])).train()
 
 
 if __name__ == "__main__":

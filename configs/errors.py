@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EROFS, errno.EPERM)
+IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)  # a plain file where a folder is to be made
 # Of the place, not of the program: gone, or something else than was expected, or out of reach.
 AWAY = (
-    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG,
-    errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE,
+    errno.ENOENT, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ESTALE,
+    errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE,
 )  # fmt: skip
 LONGEST = 2000  # characters of an error: what a file brings along may have any length
 
@@ -56,16 +57,18 @@ def told(error: BaseException) -> str | None:
         if "Original Traceback (most recent call last):" in lines:  # of a DataLoader's worker: its last line is ours
             return lines[-1].partition(": ")[2]
         return str(error)
-    if isinstance(error, OSError) and error.errno in (*FULL, *FORBIDDEN, *AWAY):
+    if isinstance(error, OSError) and error.errno in (*FULL, *FORBIDDEN, *IN_THE_WAY, *AWAY):
         return describe_os_error(error)
     return describe_out_of_memory(error) if is_out_of_memory(error) else None
 
 
 def describe_os_error(error: OSError) -> str:
-    """Say a full disk, a spent quota, a read-only or vanished folder in one line, with what to do about it."""
+    """Say a full disk, a spent quota, a read-only or vanished folder, a file in the way in one line, and what to do."""
     place = error.filename or "the output folder"
     if error.errno in FULL:
         return f"no space left while writing {place}; free some and run the same command again, finished files are kept"
+    if error.errno in IN_THE_WAY:
+        return f"cannot make the folder {place}: a plain file is in the way; move it away"
     if error.errno in FORBIDDEN:
         return f"cannot write {place} ({error.strerror}); choose a writable folder with --processed_dir or --exp_root"
     return f"cannot use {place} ({error.strerror}); put it right and run the same command again"

@@ -11,6 +11,7 @@ from configs.reading import read_bytes
 
 # Formats of one file. Archives and XML, which trimesh reads too, may unpack to any size.
 SUFFIXES = (".ply", ".stl", ".glb", ".gltf")
+NO_FACES = "no faces: a point cloud, a mesh expected"
 MOST_BESIDE = 2**29  # bytes of a file that a .gltf names
 
 
@@ -31,10 +32,12 @@ def read_other(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
         scene = trimesh.load_scene(
             io.BytesIO(data), file_type=suffix[1:], resolver=beside, process=False, skip_materials=True
         )
-        mesh = scene.to_mesh()
+        mesh = scene.to_mesh()  # its point clouds and lines are dropped
         vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
     except Exception as error:  # a parser given a broken file may raise anything
         raise ValueError(f"not a mesh that can be read: {type(error).__name__}: {error}") from error
+    if not len(faces) and any(len(getattr(part, "vertices", ())) for part in scene.geometry.values()):
+        raise ValueError(NO_FACES)
     if suffix == ".ply":  # trimesh takes what is there of a text PLY
         announced = re.search(rb"^element face (\d+)", data[:100_000], re.M)
         if announced and len(faces) < int(announced[1]):

@@ -13,7 +13,7 @@ import numpy as np
 
 from configs.errors import UserError
 from configs.reading import DamagedFile, read_bytes, reading
-from dataprocessing.foreign_meshes import read_other
+from dataprocessing.foreign_meshes import NO_FACES, read_other
 
 MOST_BYTES = 2**29  # of a mesh file; text takes several times as much memory while it is read
 
@@ -57,7 +57,7 @@ def triangle_areas(mesh: Mesh) -> np.ndarray:
 
 def _checked(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     if len(faces) == 0:
-        raise MeshError("no faces")
+        raise MeshError(NO_FACES if len(vertices) else "no faces")
     wrong = faces[(faces < 0) | (faces >= len(vertices))]
     if len(wrong):
         raise MeshError(f"truncated or damaged: a face uses vertex {wrong[0] + 1} of {len(vertices)}")

@@ -1,5 +1,6 @@
 """Reading and writing point clouds: .npz, .npy, .ply, and the vertices of .off."""
 
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -14,10 +15,13 @@ from configs.errors import UserError
 from configs.files import atomic_path
 from configs.layout import DENSE_POINT_CLOUD
 from configs.reading import open_npz, read_json, read_npy, read_text, reading
+from dataprocessing.frames import Frame, frame_of_matrix
 from dataprocessing.mesh_io import MOST_BYTES
 
 Cloud = NDArray[np.float32]
 
+# Keys of a cloud of somebody's own mesh: the way from the unit box to the mesh's frame (4, 4), and where the cloud is.
+OWN_FROM_UNIT, IN_OWN_FRAME = "own_from_unit", "in_own_frame"
 PLY_TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
@@ -98,7 +102,8 @@ def read_index(path: Path) -> dict[str, Any]:
     """The index of a folder of clouds. Raises DamagedFile, also if its shapes are no plain names of folders."""
     with reading(path, "delete it, and make the clouds again with generate.py"):
         index = read_json(path)
-        for name in index["shapes"]:
+        edited = [fact["shape"] for fact in index.get("facts", ()) if "shape" in fact]
+        for name in [*index["shapes"], *edited]:
             if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
                 raise ValueError(f"{name!r} is no name of a shape")
         return index
@@ -121,6 +126,28 @@ def read_cloud(path: Path | str, most: int | None = None) -> NDArray[np.float32]
         raise UserError(f"no point cloud at {path}")
     with reading(path, "expected (N, 3) finite points"):
         return _as_points(readers[path.suffix.lower()](path))
+
+
+def read_unit_cloud(path: Path | str, most: int | None = None) -> NDArray[np.float32]:
+    """`read_cloud`, brought back into the unit box if `write_shapes` put it in its own frame."""
+    points, frame = read_cloud(path, most), own_frame(path)
+    return points if frame is None else frame.to_unit(points).astype(np.float32)
+
+
+def own_frame(path: Path | str) -> Frame | None:
+    """The frame in which `write_shapes` put a cloud, and its mesh; None if they are in the unit box."""
+    if Path(path).suffix != ".npz":
+        return None
+    with open_npz(path) as arrays:
+        if IN_OWN_FRAME not in arrays or not arrays[IN_OWN_FRAME]:
+            return None
+        return frame_of_matrix(arrays[OWN_FROM_UNIT])
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key for natural order: 2 before 10."""
+    words = re.split(r"(\d+)", path.as_posix())
+    return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
 
 
 def _as_points(points: ArrayLike) -> NDArray[np.float32]:

@@ -83,7 +83,7 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
         "--code_encoder",
         choices=["pyramid", "pca"],
         default="pyramid",
-        help="vector: NDF's pyramid with a learned projection, or the principal components of the occupancy (and of views)",
+        help="vector: NDF's pyramid with a learned projection, or the principal components of the occupancy",
     )
     group.add(
         "--pca_resolution",
@@ -95,8 +95,8 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
         "--pca_view_weight",
         type=not_negative(float),
         default=0.0,
-        help="weight, beside the occupancy, of what pca sees of a shape from six sides, which tells glass from openings;"
-        " with 3 both vary alike on demo cars; 0: occupancy alone",
+        help="weight, beside the occupancy, of what pca sees of a shape from six sides, which tells glass from"
+        " openings; with 3 both vary alike on demo cars; 0: occupancy alone",
     )
     group.add(
         "--code_noise",
@@ -128,6 +128,13 @@ def _check_network(cfg: Namespace) -> None:
 def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add("--batch_size", type=positive(int), default=4, help="shapes per step of the NDF, and encoded at a time")
     group.add("--warmup_steps", type=not_negative(int), default=100, help="steps of linear warm-up, then cosine decay")
+    group.add(
+        "--num_pictures",
+        type=not_negative(int),
+        default=10,
+        help="times during a training that TensorBoard gets pictures and clouds, more often at first; fewer where they"
+        " would take more than 3 %% of its time; 0: none",
+    )
 
 
 def _add_ndf_training(group: argparse._ArgumentGroup) -> None:
