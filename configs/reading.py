@@ -89,7 +89,11 @@ def read_text(path: Path | str, most: int = MOST_TEXT) -> str:
 def read_json(path: Path | str, advice: str = "") -> dict[str, Any]:
     """The object that a json file holds. Raises DamagedFile, also for any other value."""
     with reading(path, advice):
-        value = json.loads(read_text(path))
+        text = read_text(path)
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"cannot be read as json: {error}") from error
         if not isinstance(value, dict):
             raise ValueError(f"a {type(value).__name__}, not a json object")
         return value
