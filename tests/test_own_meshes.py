@@ -1,4 +1,4 @@
-"""`generate.py --own_meshes`: from a folder of anybody's meshes to clouds in their own frame, by every kind of weights."""
+"""`generate.py --own_meshes`: a folder of anybody's meshes to clouds in their own frame, by every kind of weights."""
 
 import json
 from argparse import Namespace
