@@ -17,8 +17,10 @@ def processed_root(cfg: Namespace) -> Path:
 
     Meshes in any layout may share a folder, where their files cannot lie beside them: DATA_DIR_processed then.
     """
+    if cfg.processed_dir:
+        return layout.absolute(cfg.processed_dir)
     beside = f"{cfg.data_dir.rstrip('/')}_processed" if cfg.input_data_glob == ANY_LAYOUT else cfg.data_dir
-    return layout.absolute(cfg.processed_dir or beside)
+    return layout.absolute(beside)
 
 
 def shape_name(folder: Path | str) -> str:
