@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,18 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     writers add their own suffix to a bare name: hand them an open file, not the path.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     spare = path.with_name(f".{path.name}.{os.getpid()}{SPARE_SUFFIX}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield spare
         spare.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(spare), spare):  # a full disk does not say where
+            error.filename = str(path)
+        raise
     finally:
-        spare.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is gone or read-only: that is told already
+            spare.unlink(missing_ok=True)
 
 
 def write_npz(path: Path | str, compressed: bool = False, **arrays: Any) -> None:
@@ -37,7 +42,7 @@ def write_npz(path: Path | str, compressed: bool = False, **arrays: Any) -> None
 
 def write_text(path: Path | str, text: str) -> None:
     with atomic_path(path) as spare:
-        spare.write_text(text)
+        spare.write_text(text, encoding="utf-8", errors="surrogateescape")  # names of files may be no text
 
 
 def write_json(path: Path | str, value: Any) -> None:

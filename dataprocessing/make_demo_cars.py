@@ -46,7 +46,7 @@ def make_all(cfg: Namespace, indices: list[int]) -> None:
 
     workers = min(num_workers(cfg.num_cpus), len(indices))
     write = partial(write_car, cfg)
-    bar = partial(tqdm, total=len(indices), unit="car", desc="demo cars")
+    bar = partial(tqdm, total=len(indices), unit="car", desc="demo cars", disable=None)
     if workers == 1:
         for _ in bar(map(write, indices)):
             pass

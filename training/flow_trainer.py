@@ -16,10 +16,10 @@ from dataprocessing.extra_shapes import describe
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
 from models.real_nvp.couplings import standard_normal_log_prob
 from training.checkpoints import (
+    build_checked,
     check_same_options,
     latest_checkpoint,
     load_checkpoint,
-    load_weights,
     ndf_checkpoint_path,
 )
 from training.code_spectrum import record_spectrum
@@ -248,12 +248,12 @@ def load_flow(
     state = load_checkpoint(path)
     if "ema_state_dict" not in state:
         raise UserError(f"{path} is no checkpoint of a flow (of an NDF, perhaps); give one that train_rnvp.py wrote")
-    if missing := [name for name in FLOW_OPTIONS if name not in state["config"]]:
+    if missing := [name for name in FLOW_OPTIONS if name not in state.get("config", {})]:
         raise UserError(
             f"{path} is of an earlier version (it has no {missing[0]}); train the flow again: train_rnvp.py"
         )
     check_same_options(state["config"], vars(cfg), ("code_kind",), path)
-    check_same_ndf(state["ndf_sha256"], ndf_sha256, f"the flow in {path}")
-    flow = build_flow(cfg.code_kind, code_shape, **flow_options(state["config"]))
-    load_weights(flow, state["ema_state_dict"], path)
+    check_same_ndf(state.get("ndf_sha256", "none"), ndf_sha256, f"the flow in {path}")
+    sizes = flow_options(state["config"])
+    flow = build_checked(lambda: build_flow(cfg.code_kind, code_shape, **sizes), sizes, state["ema_state_dict"], path)
     return flow.to(device).eval().requires_grad_(False)

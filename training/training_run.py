@@ -19,7 +19,15 @@ from configs.config_loader import config_as_dict, config_as_text
 from configs.devices import Model
 from configs.files import write_text
 from configs.layout import Experiment
-from training.checkpoints import check_same_options, current_commit, latest_checkpoint, load_checkpoint, save_checkpoint
+from configs.reading import reading
+from training.checkpoints import (
+    check_same_options,
+    current_commit,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
 
 GRAD_CLIP = 1.0  # bound on the norm of the gradient
 EXIT_STOPPED = 85  # exit status of a training that was asked to stop and can be resumed; slurm scripts requeue on it
@@ -90,10 +98,11 @@ class TrainingRun:
             return None
         state = load_checkpoint(path)
         check_same_options(state.get("config", {}), vars(self.cfg), architecture, path)
-        self.model.load_state_dict(state["model_state_dict"])
-        self.optimizer.load_state_dict(state["optimizer_state_dict"])
-        self.step, self.best, self.best_step = state["step"], state["best"], state["best_step"]
-        self._seconds_before = state["training_time"]
+        with reading(path, "delete it to go on from an earlier one, or from the start"):
+            load_weights(self.model, state["model_state_dict"], path)
+            self.optimizer.load_state_dict(state["optimizer_state_dict"])
+            self.step, self.best, self.best_step = state["step"], state["best"], state["best_step"]
+            self._seconds_before = state["training_time"]
         return state
 
     @property
