@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """A partial scan: python -m dataprocessing.make_scan --scanned_mesh m.obj --kind view --seed 0 --out scan.ply"""
 
 from pathlib import Path

@@ -21,9 +21,10 @@ def _add_export(group: argparse._ArgumentGroup) -> None:
 def _add_generation(group: argparse._ArgumentGroup) -> None:
     group.add(
         "--mode",
-        choices=["sample", "reconstruct", "interpolate"],
+        choices=["sample", "reconstruct", "interpolate", "edit"],
         default="sample",
-        help="new shapes, the test split from its codes, or a path between two test shapes",
+        help="new shapes, the test split from its codes, a path between two test shapes, or shapes with more or less of"
+        " an attribute",
     )
     group.add("--num_shapes", type=positive(int), default=16, help="shapes to make (steps of the path in interpolate)")
     group.add("--num_output_points", type=positive(int), default=100_000, help="points of each cloud (NDF 900,000)")

@@ -58,7 +58,7 @@ LEAK_COLUMNS = [
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv, "edits")
+    cfg = get_config(argv, "compare")
     networks = Networks(cfg)
     check_editable(networks)
     attributes = load_attributes(cfg, networks.sources["ndf_sha256"])

@@ -31,7 +31,7 @@ LEAST_CARS = 3
 
 
 def main(argv: list[str] | None = None) -> int:
-    cfg = get_config(argv, "edits")
+    cfg = get_config(argv, "fit")
     networks = Networks(cfg)
     check_editable(networks)
     cars, codes = demo_codes(networks, cfg.num_attribute_cars, cfg.extra_demo_seed)
