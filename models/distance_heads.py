@@ -9,8 +9,8 @@ beyond its border r, and
 
 which near a flat sheet with a straight border is exact for s and r that are linear in the point: s the coordinate
 across the sheet, r the one beyond the border, negative on the sheet. In an open window s passes through 0 and r > 0.
-Nothing but unsigned distances is needed to train them. Where three sheets meet, no two signs can part all sides; there
-the network falls back to s that touches 0 without passing it.
+Nothing but unsigned distances is needed to train them, as long as r can grow again: see `RESTING`. Where three sheets
+meet, no two signs can part all sides; there the network falls back to s that touches 0 without passing it.
 """
 
 import torch
@@ -19,6 +19,9 @@ from torch import Tensor
 
 HEADS = ("value", "sheet")  # distance_head: what the last layer gives for each point, 1 or 2 numbers
 SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: the softplus is 0.0035 at 0 and linear from 0.01 on
+# Mesh units: r goes no lower, though its gradient passes. Early in training r is too large nearly everywhere; where it
+# sinks below this for good, no opening can be told from a sheet any more, and s never changes its sign.
+RESTING = -0.02
 ROUNDING = 1e-5  # mesh units: of the root at 0, so that its gradient is finite
 FIRST_DISTANCE = 0.05  # mesh units: networks start near a mean distance, outside every sheet
 
@@ -37,6 +40,11 @@ def soft_positive(raw: Tensor) -> Tensor:
     return F.softplus(raw, beta=SOFTPLUS_SHARPNESS)
 
 
+def beyond_border(raw: Tensor) -> Tensor:
+    """r (...), the last layer's second number, to the distance beyond the border, (...) mesh units, hardly 0 on it."""
+    return soft_positive(raw + (raw.clamp(min=RESTING) - raw).detach())
+
+
 def distance_to_sheet(side: Tensor, beyond: Tensor) -> Tensor:
-    """side, beyond: (...) mesh units, s and softplus(r). Returns (...) mesh units."""
+    """side, beyond: (...) mesh units, s and `beyond_border` of r. Returns (...) mesh units."""
     return (side.square() + beyond.square() + ROUNDING**2).sqrt()

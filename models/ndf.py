@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from configs.errors import UserError
-from models.distance_heads import distance_to_sheet, first_bias, num_outputs, soft_positive
+from models.distance_heads import beyond_border, distance_to_sheet, first_bias, num_outputs
 from models.interpolation import nodes_around, sum_of_rows
 from models.occupancy import INPUT_CHANNELS
 
@@ -64,9 +64,9 @@ def _look_up_rows(grid: Tensor, p: Tensor) -> Tensor:
 
 
 def sides(raw: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, N, 2) -> s and softplus(r), (B, N) each."""
+    """(B, N, 2) -> the side s and the distance beyond the border, (B, N) each."""
     raw = raw.float()
-    return raw[..., 0], soft_positive(raw[..., 1])
+    return raw[..., 0], beyond_border(raw[..., 1])
 
 
 class NDF(nn.Module):

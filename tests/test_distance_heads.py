@@ -6,7 +6,7 @@ from network_weights import random_weights
 from torch.testing import assert_close
 
 from configs.errors import UserError
-from models.distance_heads import HEADS, distance_to_sheet, first_bias, num_outputs, soft_positive
+from models.distance_heads import HEADS, RESTING, beyond_border, distance_to_sheet, first_bias, num_outputs
 from models.ndf import NDF
 
 CHANNELS = (3, 5)
@@ -27,13 +27,23 @@ def test_a_half_plane_is_exact():
     x, z = torch.randn(2, 501, generator=torch.Generator().manual_seed(0)) / 10
     true = torch.where(x > 0, torch.hypot(x, z), z.abs())
     assert_close(distance_to_sheet(z, x.clamp(min=0)), true, atol=2e-5, rtol=0)
-    assert_close(distance_to_sheet(z, soft_positive(x)), true, atol=4e-3, rtol=0)
+    assert_close(distance_to_sheet(z, beyond_border(x)), true, atol=4e-3, rtol=0)
 
 
 def test_its_gradient_is_finite_on_the_sheet_and_across_it_has_no_kink():
     side = torch.tensor([0.0, 1e-3, -1e-3], requires_grad=True)
     distance_to_sheet(side, torch.zeros(3)).sum().backward()
     assert_close(side.grad, torch.tensor([0.0, 1.0, -1.0]), atol=1e-3, rtol=0)
+
+
+def test_r_rests_where_it_can_grow_again():
+    """Far below 0 a softplus would have no gradient left."""
+    raw = torch.tensor([-5.0, RESTING, 0.3], requires_grad=True)
+    beyond = beyond_border(raw)
+    assert_close(beyond, torch.tensor([9.08e-5, 9.08e-5, 0.3]), atol=1e-6, rtol=0)
+    beyond.sum().backward()
+    assert raw.grad[0] > 0.01
+    assert_close(raw.grad[0], raw.grad[1])
 
 
 @pytest.mark.parametrize("head", HEADS)
