@@ -7,10 +7,12 @@ from configs.errors import run
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "train_ndf")
 
+    from generation.training_pictures import ValidationPictures
     from training.ndf_trainer import NDFTrainer
     from training.shape_samples import split_folders
 
-    return NDFTrainer(cfg, split_folders(cfg, needed=("train", "val"))).train()
+    folders = split_folders(cfg, needed=("train", "val"))
+    return NDFTrainer(cfg, folders, draw=ValidationPictures(cfg, folders["val"])).train()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from configs.devices import pick_device
     from dataprocessing.extra_shapes import find_extras
+    from generation.training_pictures import SamplePictures
     from training.checkpoints import ndf_checkpoint_path
     from training.extra_codes import encode_extras
     from training.flow_trainer import FlowTrainer, check_extras_before_encoding
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     check_extras_before_encoding(cfg, [source.facts for source in extras])
     encode_splits(ndf, checkpoint, folders, cfg, device)
     encode_extras(ndf, checkpoint, extras, cfg, device)
-    return FlowTrainer(cfg).train()
+    return FlowTrainer(cfg, draw=SamplePictures(cfg, ndf)).train()
 
 
 if __name__ == "__main__":

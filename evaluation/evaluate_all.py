@@ -13,6 +13,7 @@ from evaluation.experiment_sets import ExperimentSets
 from evaluation.generation_table import Comparison, NamedSet, generation_tables, nearest_table
 from evaluation.network_table import COLUMNS, NOTE, network_rows
 from evaluation.report import write_results
+from evaluation.results_log import log_results
 from evaluation.tables import Table
 from generation.networks import Networks
 from generation.plausible_codes import told
@@ -39,6 +40,7 @@ def evaluate_experiment(cfg: Namespace) -> tuple[str, Path]:
         facts |= {"protocol": sets.protocol.facts(), "sets": SETS, "error_of_approximate_emd": errors}
     if networks is not None and "likelihood" in cfg.tasks:
         tables += likelihood_tables(cfg, networks, folder)
+    log_results(cfg, tables)
     return write_results(folder, RESULTS, cfg, tables, facts | {"definitions": MEASURES}), folder
 
 

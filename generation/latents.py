@@ -17,9 +17,13 @@ Codes = Tensor | NDArray[np.float32]  # (S, *code_shape)
 
 
 def draw_latents(networks: Networks, num: int, seed: int, first: int = 0) -> Tensor:
+    """`standard_latents` of the networks' flow, on their device."""
+    return standard_latents(networks.flow.dim, num, seed, first).to(networks.device)
+
+
+def standard_latents(dim: int, num: int, seed: int, first: int = 0) -> Tensor:
     """Standard normal z (num, D), row n from its own random stream, number first + n."""
-    rows = [torch.randn(networks.flow.dim, generator=random_stream(seed, first + n)) for n in range(num)]
-    return torch.stack(rows).to(networks.device)
+    return torch.stack([torch.randn(dim, generator=random_stream(seed, first + n)) for n in range(num)])
 
 
 @torch.no_grad()

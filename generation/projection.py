@@ -86,15 +86,20 @@ def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: flo
 
 
 @torch.no_grad()
-def cells_near_surface(distance: Callable[[Tensor], Tensor], chunk: int, device: torch.device) -> tuple[Tensor, float]:
+def cells_near_surface(
+    distance: Callable[[Tensor], Tensor], chunk: int, device: torch.device, fine: bool = True
+) -> tuple[Tensor, float]:
     """Centres of the lattice cells that can contain surface: distance at the centre below half the diagonal.
 
     Returns centres (M, 3) mesh units and the cell's side. 1.5 half diagonals are allowed, since a network's field is
-    only approximately 1-Lipschitz. Cells twice as wide are tested first: most are empty and need no subdivision.
+    only approximately 1-Lipschitz. Cells twice as wide are tested first: most are empty and need no subdivision. Not
+    fine: these are returned, which is cheaper if only a few thousand seeds are drawn in them.
     """
     side = 4 * HALF_EXTENT / LATTICE
     axis = (torch.arange(LATTICE // 2, device=device) + 0.5) * side - HALF_EXTENT
     centres = near_surface(distance, torch.cartesian_prod(axis, axis, axis), side, chunk)
+    if not fine:
+        return centres, side
     side /= 2
     corner = torch.tensor([-side / 2, side / 2], device=device)
     parts = (centres[:, None] + torch.cartesian_prod(corner, corner, corner)).flatten(0, 1)  # (8 M, 3)
@@ -114,17 +119,19 @@ def dense_point_cloud(
     num_steps: int = 2,
     filter_val: float = 0.009,
     chunk: int = 50_000,
+    fine: bool = True,
 ) -> Tensor:
     """Points on the zero level set of a field with uniform density: seeds from a slab around it, projected.
 
     A projected seed is kept if its distance is below filter_val; the slab is SLAB or filter_val thick, if that is more.
 
     generator: a CPU generator, so that a seed gives the same cloud on every device. chunk: points projected at a time.
+    fine: as in `cells_near_surface`; another draw from the same surface.
     Returns (num_points, 3) float32 on the field's device, mesh units.
     Raises UserError if the field has no zero level set in the box.
     """
     device = field.device
-    centres, side = cells_near_surface(field.distance, chunk, device)
+    centres, side = cells_near_surface(field.distance, chunk, device, fine)
     kept, count, tried = [], 0, 0
     while len(centres) and tried < num_points / LEAST_SHARE + chunk:
         share = max(count / tried, LEAST_SHARE) if tried else USUAL_SHARE  # of the seeds kept so far
@@ -135,6 +142,8 @@ def dense_point_cloud(
         seeds = centres[cell] + side * jitter
         with torch.no_grad():
             seeds = seeds[field.distance(seeds) < max(SLAB, filter_val)]
+        if not len(seeds):
+            continue
         points, distances = project(field, seeds, num_steps, tolerance=filter_val / 20)
         points = points[(distances < filter_val) & (points.abs() < HALF_EXTENT).all(dim=1)]
         kept.append(points)

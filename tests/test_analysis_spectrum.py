@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.latent_space import spectrum
 from evaluation.latent_space.projector import MAX_NUMBERS, projector_numbers
-from evaluation.latent_space.spectrum import (
+from training.code_spectrum import (
     PrincipalAxes,
     code_spectrum,
     cumulative_shares,
@@ -26,7 +25,7 @@ def random_codes(num: int, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 def test_variances_are_the_eigenvalues_of_the_covariance(
     num: int, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spectrum, "NUMBERS_AT_A_TIME", 4)  # several parts, the last one shorter
+    monkeypatch.setattr("training.code_spectrum.NUMBERS_AT_A_TIME", 4)  # several parts, the last one shorter
     codes = random_codes(num + 3, shape)
     rows = np.arange(num + 3)[1:-2]
     found = variances(codes, rows)
@@ -52,7 +51,7 @@ def test_spectrum_is_of_plain_codes_and_of_a_bounded_number(monkeypatch: pytest.
     stored = StoredCodes(codes, rows)
     assert stored.plain_indices() == [0, 2, 4, 6]
     np.testing.assert_allclose(code_spectrum(stored, 0), variances(codes, [0, 2, 4, 6]))
-    monkeypatch.setattr(spectrum, "MAX_SHAPES", 3)
+    monkeypatch.setattr("training.code_spectrum.MAX_SHAPES", 3)
     assert len(code_spectrum(stored, 0)) == 2
     np.testing.assert_array_equal(code_spectrum(stored, 0), code_spectrum(stored, 0))
 

@@ -1,12 +1,12 @@
 """Training a RealNVP on frozen shape codes."""
 
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from configs.devices import pick_device
@@ -15,7 +15,16 @@ from configs.layout import Experiment
 from dataprocessing.extra_shapes import describe
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
 from models.real_nvp.couplings import standard_normal_log_prob
-from training.checkpoints import check_same_options, latest_checkpoint, load_checkpoint, load_weights
+from training.checkpoints import (
+    check_same_options,
+    latest_checkpoint,
+    load_checkpoint,
+    load_weights,
+    ndf_checkpoint_path,
+)
+from training.code_spectrum import record_spectrum
+from training.hparams import record_hparams
+from training.progress_log import ProgressLog, picture_steps
 from training.stored_codes import EXTRA, has_extra, load_codes, load_flow_codes, read_index
 from training.training_run import (
     EXIT_STOPPED,
@@ -27,17 +36,20 @@ from training.training_run import (
     step_seed,
 )
 
+Draw = Callable[[ProgressLog, CodeFlow], None]  # logs pictures of the flow as it is
+
 WEIGHT_DECAY = 1e-2
 MOST_TRAIN_CODES = 4096  # training codes whose NLL is told at each validation
 QUANTILES = (0.5, 0.99, 0.999)  # of the training codes, told in the checkpoint
+LOG_EVERY = 50  # steps between points of the curves of the training itself
 VALIDATION_DRAWS = 8  # noise draws per validation code: their mean is stable enough to compare steps
 
 
 class FlowTrainer:
     """Trains one experiment's flow, from scratch or from its latest checkpoint. All codes are held in memory."""
 
-    def __init__(self, cfg: Namespace):
-        self.cfg, self.experiment = cfg, Experiment(cfg)
+    def __init__(self, cfg: Namespace, draw: Draw | None = None):
+        self.cfg, self.experiment, self.draw = cfg, Experiment(cfg), draw
         self.device = pick_device(cfg)
         self.noise = cfg.flow_noise
         train, val = load_flow_codes(cfg), load_codes(cfg, "val").one_per_shape()
@@ -80,6 +92,8 @@ class FlowTrainer:
             )
             return 0
         record_config(self.cfg, "train_rnvp")
+        record_hparams(self.cfg, load_checkpoint(ndf_checkpoint_path(self.cfg)).get("config", {}))
+        record_spectrum(self.cfg)
         print(f"training on {shapes}: {len(self.train_codes)} codes")
         above = int((self.flow.noise_sd(self.noise) < 1).sum())
         entries = "principal directions" if self.cfg.code_kind == "vector" else "numbers"
@@ -89,14 +103,13 @@ class FlowTrainer:
         )
         gaussian = self.flow.gaussian_nats_per_dim(self.train_codes, self.val_codes, self.noise)
         self.flow.train()
-        with SummaryWriter(self.experiment.summary / "rnvp", purge_step=run.step) as log, tqdm(
+        with self.progress_log() as log, tqdm(
             total=self.cfg.flow_steps, initial=run.step, desc="RealNVP", unit="step", mininterval=1, disable=None
         ) as bar:  # fmt: skip
             while not self.finished:
                 nll = self.train_step()
                 bar.update()
-                if run.step % 50 == 0:
-                    log.add_scalar("rnvp/batch_nll_nats_per_dim", nll.item(), run.step)
+                log.step("batch_nll_nats_per_dim", nll)
                 if stop.requested or run.step % self.cfg.flow_val_every == 0 or run.step == self.cfg.flow_steps:
                     values = self.validate_and_save(log, gaussian)
                     bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
@@ -107,7 +120,22 @@ class FlowTrainer:
             f"RealNVP: {run.step} steps; best at step {run.best_step}: validation NLL {run.best:.4f} nats/dim,"
             f" Gaussian {gaussian:.4f} (codes with noise of sd {self.noise:g} of their spread, whitened)"
         )
+        print(log.told())
         return 0
+
+    def progress_log(self) -> ProgressLog:
+        draw = self.draw
+        return ProgressLog(
+            self.experiment.summary / "rnvp",
+            self.run,
+            "rnvp",
+            every=LOG_EVERY,
+            batch_size=min(self.cfg.flow_batch_size, len(self.train_codes)),
+            unit="codes",
+            lines=("train", "val", "gaussian"),
+            draw=draw and (lambda log: draw(log, self.average.model)),
+            drawn_at=picture_steps(self.cfg.flow_steps, self.cfg.num_pictures, before_the_first=True),
+        )
 
     def train_step(self) -> Tensor:
         cfg, step = self.cfg, self.run.step
@@ -120,15 +148,18 @@ class FlowTrainer:
         self.average.update(self.flow, step)
         return nll.detach()
 
-    def validate_and_save(self, log: SummaryWriter, gaussian: float) -> dict[str, float]:
+    def validate_and_save(self, log: ProgressLog, gaussian: float) -> dict[str, float]:
         values = {
             "train": noised_nll(self.average.model, self.plain_codes, self.noise, self.cfg),
             "val": noised_nll(self.average.model, self.val_codes, self.noise, self.cfg),
             "gaussian": gaussian,
         }
-        log.add_scalars("rnvp/nll_nats_per_dim", values, self.run.step)
-        log.add_scalar("rnvp/nll_gap_val_minus_train", values["val"] - values["train"], self.run.step)
         is_best = self.run.note_value(values["val"])
+        log.chart("nll_nats_per_dim", values)
+        log.scalars(
+            {"nll_gap_val_minus_train": values["val"] - values["train"], "best_val_nll_nats_per_dim": self.run.best}
+        )
+        log.flush()
         self.run.save(
             is_best,
             ema_state_dict=self.average.model.state_dict(),
@@ -138,6 +169,7 @@ class FlowTrainer:
             ndf_sha256=self.ndf_sha256,
             trained_on=self.trained_on,
         )
+        log.restart_clock()
         tqdm.write(
             f"RealNVP step {self.run.step}, {self.run.seconds / 60:.1f} min, NLL in nats/dim: "
             + ", ".join(f"{name} {value:.4f}" for name, value in values.items())

@@ -1,13 +1,12 @@
 """Training an NDF, with or without a bottleneck."""
 
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from configs.devices import autocast, pick_device, place
@@ -16,13 +15,17 @@ from models.ndf import NDF
 from models.occupancy import to_grid_coords
 from models.shape_codes import ARCHITECTURE, build_ndf
 from training.checkpoints import check_same_options, load_checkpoint, load_weights
+from training.hparams import record_hparams
 from training.network_input import network_input
+from training.progress_log import ProgressLog, picture_steps
 from training.shape_samples import ShapeSteps, step_loader, validation_batches
 from training.training_run import EXIT_STOPPED, StopRequest, TrainingRun, learning_rate, record_config, step_seed
 
 Batch = dict[str, Tensor]
+Draw = Callable[[ProgressLog, NDF], None]  # logs pictures of the network as it is
 
 PCA_BATCH = 256  # shapes
+LOG_EVERY = 20  # steps between points of the curves of the training itself
 
 
 def make_optimizer(name: str, model: NDF, rate: float) -> torch.optim.Optimizer:
@@ -107,8 +110,8 @@ def validate(model: NDF, batches: Iterable[Batch], cfg: Namespace, device: torch
 class NDFTrainer:
     """Trains one experiment's NDF, from scratch or from its latest checkpoint."""
 
-    def __init__(self, cfg: Namespace, split: dict[str, list[Path]]):
-        self.cfg, self.experiment = cfg, Experiment(cfg)
+    def __init__(self, cfg: Namespace, split: dict[str, list[Path]], draw: Draw | None = None):
+        self.cfg, self.experiment, self.draw = cfg, Experiment(cfg), draw
         self.device = pick_device(cfg)
         torch.manual_seed(cfg.seed)
         self.model = place(build_ndf(vars(cfg)), self.device)
@@ -125,26 +128,40 @@ class NDFTrainer:
             print(f"already trained: {run.step} steps, best validation loss {run.best:.5f} in {run.folder}")
             return 0
         record_config(self.cfg, "train_ndf")
+        record_hparams(self.cfg)
         self.steps.read_all()
         if run.step == 0:
             self.fit_encoder()
         self.val_batches = validation_batches(self.val_folders, self.cfg)
         self.model.train()
-        with SummaryWriter(self.experiment.summary / "ndf", purge_step=run.step) as log, tqdm(
+        with self.progress_log() as log, tqdm(
             total=num_steps, initial=run.step, desc="NDF", unit="step", mininterval=1, disable=None
         ) as bar:  # fmt: skip
             for batch in step_loader(self.steps, run.step):
                 loss = self.train_step(batch)
                 bar.update()
-                if run.step % 20 == 0:
-                    log.add_scalar("ndf/train_clamped_l1", loss.item(), run.step)
+                log.step("train_clamped_l1", loss)
+                if run.step % LOG_EVERY == 0:
                     bar.set_postfix(loss=f"{loss.item():.5f}", val=f"{run.best:.5f}")
                 if stop.requested or run.step % self.cfg.val_every == 0 or run.step == num_steps:
                     self.validate_and_save(log)
                 if stop.requested and run.step < num_steps:
                     print(f"asked to stop: saved step {run.step} of {num_steps}; run the same command to go on")
                     return EXIT_STOPPED
+        print(log.told())
         return 0
+
+    def progress_log(self) -> ProgressLog:
+        draw = self.draw
+        return ProgressLog(
+            self.experiment.summary / "ndf",
+            self.run,
+            "ndf",
+            every=LOG_EVERY,
+            batch_size=self.steps.batch_size,
+            draw=draw and (lambda log: draw(log, self.model)),
+            drawn_at=picture_steps(len(self.steps), self.cfg.num_pictures),
+        )
 
     def fit_encoder(self) -> None:
         """Fit an encoder that is not trained to all training shapes, and to their mirror images if `mirror`."""
@@ -172,11 +189,13 @@ class NDFTrainer:
         self.run.optimise(loss, learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps))
         return loss.detach()
 
-    def validate_and_save(self, log: SummaryWriter) -> None:
+    def validate_and_save(self, log: ProgressLog) -> None:
         errors = validate(self.model, self.val_batches, self.cfg, self.device)
-        for name, value in errors.items():
-            log.add_scalar(f"ndf/val_{name}", value, self.run.step)
-        self.run.save(self.run.note_value(errors["clamped_l1"]))
+        is_best = self.run.note_value(errors["clamped_l1"])
+        log.scalars({f"val_{name}": value for name, value in errors.items()} | {"best_val_clamped_l1": self.run.best})
+        log.flush()
+        self.run.save(is_best)
+        log.restart_clock()
         tqdm.write(
             f"NDF step {self.run.step}/{len(self.steps)}, {self.run.seconds / 60:.1f} min: validation loss"
             f" {errors['clamped_l1']:.5f}, mean |error| within {self.cfg.max_dist:g} {errors['near_abs_error']:.5f}"

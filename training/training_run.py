@@ -76,6 +76,7 @@ class TrainingRun:
         self.step = 0
         self.best = math.inf
         self.best_step = 0
+        self.gradient_norm = math.nan  # of the latest step, before clipping
         self._seconds_before = 0.0
         self._started = time.monotonic()
 
@@ -122,8 +123,8 @@ class TrainingRun:
         }
         return save_checkpoint(self.folder, state, is_best)
 
-    def optimise(self, loss: Tensor, rate: float) -> float:
-        """One optimiser step at learning rate `rate`. Returns the gradient norm before clipping."""
+    def optimise(self, loss: Tensor, rate: float) -> None:
+        """One optimiser step at learning rate `rate`."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
@@ -133,7 +134,7 @@ class TrainingRun:
             self.optimizer.zero_grad(set_to_none=True)
         self.optimizer.step()
         self.step += 1
-        return norm.item()
+        self.gradient_norm = norm.item()
 
 
 def record_config(cfg: Namespace, step_name: str) -> None:

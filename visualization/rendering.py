@@ -61,10 +61,7 @@ class Camera:
     """A perspective camera, fitted to a cloud except for 1 in 1,000 points at each border."""
 
     def __init__(self, points: Array, angles: tuple[float, float], size: tuple[int, int]):
-        azimuth, elevation = np.radians(angles)
-        right = np.array([-np.cos(azimuth), 0, np.sin(azimuth)])
-        back = np.array([-np.sin(azimuth) * np.cos(elevation), np.sin(elevation), -np.cos(azimuth) * np.cos(elevation)])
-        self.axes = np.stack([right, np.cross(back, right), back]).astype(np.float32)  # right, up, towards the camera
+        self.axes = view_axes(angles)
         self.centre = (points.min(0) + points.max(0)) / 2
         self.distance = CAMERA_DISTANCE * max(float(np.ptp(points, axis=0).max()) / 2, 1e-6)
         self.middle, self.zoom, self.size = np.zeros(2), 1.0, (0, 0)
@@ -80,6 +77,14 @@ class Camera:
         column = (x / depth - self.middle[0]) * self.zoom + self.size[0] * MIDDLE[0]
         row = (-y / depth - self.middle[1]) * self.zoom + self.size[1] * MIDDLE[1]
         return Projection(column, row, depth, self.zoom / self.distance)
+
+
+def view_axes(angles: tuple[float, float]) -> Array:
+    """Unit vectors to the right, up and towards a camera at (azimuth, elevation), degrees: the rows of (3, 3)."""
+    azimuth, elevation = np.radians(angles)
+    right = np.array([-np.cos(azimuth), 0, np.sin(azimuth)])
+    back = np.array([-np.sin(azimuth) * np.cos(elevation), np.sin(elevation), -np.cos(azimuth) * np.cos(elevation)])
+    return np.stack([right, np.cross(back, right), back]).astype(np.float32)
 
 
 def render_cloud(

@@ -128,6 +128,13 @@ def _check_network(cfg: Namespace) -> None:
 def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add("--batch_size", type=positive(int), default=4, help="shapes per step of the NDF, and encoded at a time")
     group.add("--warmup_steps", type=not_negative(int), default=100, help="steps of linear warm-up, then cosine decay")
+    group.add(
+        "--num_pictures",
+        type=not_negative(int),
+        default=10,
+        help="times during a training that TensorBoard gets pictures and clouds, more often at first; fewer where they"
+        " would take more than 3 %% of its time; 0: none",
+    )
 
 
 def _add_ndf_training(group: argparse._ArgumentGroup) -> None:

@@ -12,10 +12,10 @@ from evaluation.latent_space.code_features import noise_of
 from evaluation.latent_space.code_map import ShownShapes, choose_shapes, map_panels
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.latent_space.projector import write_projector
-from evaluation.latent_space.spectrum import SHARES, cumulative_shares
 from evaluation.report import write_results
 from evaluation.tables import Table
 from generation.networks import Networks
+from training.code_spectrum import SHARES, cumulative_shares
 from visualization.contact_sheet import draw_rows
 from visualization.latent_space_plots import plot_attributes, plot_map, plot_paths, plot_spectrum, plot_temperatures
 

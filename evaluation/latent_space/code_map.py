@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from evaluation.latent_space.parameters import demo_parameters
-from evaluation.latent_space.spectrum import PrincipalAxes
 from generation.latents import latents_of
 from generation.networks import Networks
 from generation.shapes import sampled_codes
+from training.code_spectrum import PrincipalAxes
 from training.stored_codes import SPLITS, load_codes
 from visualization.latent_space_plots import NO_STYLE, Panel
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from configs.errors import UserError
 from configs.layout import RESULTS, Experiment, absolute
 from evaluation.experiment_sets import LABELS
-from evaluation.latent_space.spectrum import MAX_SHAPES, SHARES, code_spectrum, dimensions_holding
 from evaluation.reconstruction import PARTS
 from evaluation.tables import Column
 from training.checkpoints import best_checkpoint, fingerprint, latest_checkpoint, load_checkpoint, ndf_checkpoint_path
+from training.code_spectrum import MAX_SHAPES, SHARES, code_spectrum, dimensions_holding
 from training.stored_codes import load_codes, read_index
 
 NAME, TITLE = "codes", "Shape codes: size, spectrum, reconstruction, flow and generation"

@@ -1,21 +1,20 @@
 """TensorBoard's projector: codes to explore, each with name, style, split and thumbnail."""
 
 import json
-import shutil
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from configs.files import SPARE_SUFFIX, write_npz
+from configs.files import write_npz
 from configs.layout import Experiment
 from evaluation.latent_space.code_map import ShownShapes
 from evaluation.latent_space.decoded import read_array
-from evaluation.latent_space.spectrum import PrincipalAxes
+from training.code_spectrum import PrincipalAxes
+from training.progress_log import replaced_run
 from training.shape_samples import read_input_cloud
 from visualization.rendering import render_cloud
 
@@ -29,9 +28,7 @@ def write_projector(cfg: Namespace, shown: ShownShapes) -> Path:
     experiment = Experiment(cfg)
     pictures = thumbnails(cfg, shown, experiment.analysis_cache / "thumbnails.npz")
     target = experiment.projector
-    spare = target.with_name(f".{target.name}{SPARE_SUFFIX}")
-    shutil.rmtree(spare, ignore_errors=True)
-    with SummaryWriter(spare) as log:
+    with replaced_run(target) as log:
         log.add_embedding(
             torch.from_numpy(projector_numbers(shown.codes)),
             metadata=list(zip(*(shown.column(key) for key in METADATA), strict=True)),
@@ -39,8 +36,6 @@ def write_projector(cfg: Namespace, shown: ShownShapes) -> Path:
             label_img=torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255,
             tag="codes",
         )
-    shutil.rmtree(target, ignore_errors=True)
-    spare.rename(target)
     return target
 
 

@@ -1,14 +1,18 @@
 """In how many directions codes vary: principal components via the Gram matrix, for codes of any size."""
 
+from argparse import Namespace
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from training.stored_codes import StoredCodes
+from configs.layout import Experiment
+from training.progress_log import replaced_run
+from training.stored_codes import StoredCodes, load_codes
 
 SHARES = (0.95, 0.99, 0.999)  # of the variance
 MAX_SHAPES = 2000  # in a spectrum: the cost grows with their cube
+MAX_LOGGED_SHAPES = 500  # in TensorBoard's curves
 NUMBERS_AT_A_TIME = 8192  # per code, so that fused codes (1 MB each) need not all be in memory
 
 
@@ -21,6 +25,17 @@ def code_spectrum(stored: StoredCodes, seed: int) -> NDArray[np.float64]:
     if len(plain) > MAX_SHAPES:
         plain = np.sort(np.random.default_rng(seed).choice(plain, MAX_SHAPES, replace=False))
     return variances(stored.codes, plain)
+
+
+def record_spectrum(cfg: Namespace) -> None:
+    """Log the spectrum of the training codes to `summary/codes`: curves over the number of a principal direction."""
+    stored = load_codes(cfg, "train")
+    plain = stored.plain_indices()
+    found = variances(stored.codes, plain[:: -(-len(plain) // MAX_LOGGED_SHAPES)])
+    with replaced_run(Experiment(cfg).summary / "codes") as log:
+        for number, (variance, held) in enumerate(zip(found, cumulative_shares(found), strict=True), start=1):
+            log.add_scalar("codes/sd_of_direction", variance**0.5, number)
+            log.add_scalar("codes/percent_of_variance_in_first_directions", 100 * held, number)
 
 
 def variances(codes: NDArray[np.floating], rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float64]:
@@ -49,10 +64,11 @@ def dimensions_holding(spectrum: ArrayLike, share: float) -> int:
 
 def cumulative_shares(spectrum: ArrayLike) -> NDArray[np.float64]:
     """Share of the variance in the first 1, 2, ... directions, (K,); the last is 1."""
-    held = np.cumsum(np.asarray(spectrum, np.float64))
+    held: NDArray[np.float64] = np.cumsum(np.asarray(spectrum, np.float64))
     if not held[-1] > 0:
         raise ValueError("the codes do not vary: their variance is 0")
-    return held / held[-1]
+    held /= held[-1]
+    return held
 
 
 class PrincipalAxes:

@@ -1,0 +1,133 @@
+"""Pictures and clouds for TensorBoard while a network is trained: validation shapes beside the truth, samples.
+
+The trainers get these as functions of their log and of the network as it is (`training/progress_log.py`). All points
+are drawn from random streams of their own, so that a training is the same with and without pictures. The clouds are
+small, and the pictures too: docs/tensorboard.md says what share of a training they take.
+"""
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from configs.devices import autocast
+from configs.errors import UserError
+from generation.cloud_files import Cloud
+from generation.latents import standard_latents
+from generation.projection import NetworkField, dense_point_cloud
+from generation.random_streams import POINT_STREAMS, random_stream
+from models.ndf import NDF, Code
+from models.real_nvp import CodeFlow
+from training.progress_log import ProgressLog
+from training.shape_samples import read_input_cloud
+from training.stored_codes import encode_clouds
+from visualization.rendering import TINTS, VIEWS, Color, render_cloud, view_axes
+
+NUM_SHAPES = 4
+NUM_POINTS = 3072
+PICTURE_SIZE = 160, 100  # pixels; two fill the width of a card
+COLUMNS = 2
+SPACING = 0.95, 0.6  # between the clouds of a scene, mesh units: across, up
+VIEW = "three_quarter"  # also of the Mesh tab, which looks along -z at first
+
+
+class ValidationPictures:
+    """Of step 3: the first validation shapes, their input points on the left of what the NDF makes of them."""
+
+    def __init__(self, cfg: Namespace, folders: Sequence[Path]):
+        """folders: of the validation shapes."""
+        self.cfg, self.folders = cfg, folders[:NUM_SHAPES]
+        self.true: list[Shown] = []
+
+    def __call__(self, log: ProgressLog, model: NDF) -> None:
+        clouds = [read_input_cloud(folder, self.cfg) for folder in self.folders]
+        if not self.true:
+            self.true = [Shown(cloud[:NUM_POINTS], TINTS["grey"]) for cloud in clouds]
+        device = next(model.parameters()).device
+        with evaluating(model):
+            codes = [encode_clouds(model, cloud[None], self.cfg, device) for cloud in clouds]
+            made = [small_cloud(model, code, self.cfg, number) for number, code in enumerate(codes)]
+        pairs = zip(self.true, (Shown(cloud, TINTS["blue"]) for cloud in made), strict=True)
+        show(log, "validation_shapes", [one for pair in pairs for one in pair])
+
+
+class SamplePictures:
+    """Of step 4: the shapes that `generate.py` would make first, had the flow's training ended here."""
+
+    def __init__(self, cfg: Namespace, ndf: NDF):
+        self.cfg, self.ndf = cfg, ndf
+
+    @torch.no_grad()
+    def __call__(self, log: ProgressLog, flow: CodeFlow) -> None:
+        """flow: in eval mode."""
+        z = self.cfg.temperature * standard_latents(flow.dim, NUM_SHAPES, self.cfg.seed)
+        device = next(flow.parameters()).device
+        codes = [flow.inverse(one.to(device)) for one in z.split(1)]
+        clouds = [small_cloud(self.ndf, code, self.cfg, number) for number, code in enumerate(codes)]
+        show(log, "samples", [Shown(cloud, TINTS["blue"]) for cloud in clouds])
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """The model in eval mode; afterwards as it was."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def small_cloud(model: NDF, code: Code, cfg: Namespace, number: int) -> Cloud | None:
+    """NUM_POINTS points (N, 3) float32, mesh units, of one code (batch of 1); None if the field has no surface yet."""
+    device = next(model.parameters()).device
+    with autocast(device, cfg.precision), torch.no_grad():
+        field = NetworkField(model, model.features(code))
+    stream = random_stream(cfg.seed, POINT_STREAMS + number)
+    chunk = min(cfg.num_sample_points_generation, 8 * NUM_POINTS)
+    try:
+        points = dense_point_cloud(field, NUM_POINTS, stream, cfg.num_steps, cfg.filter_val, chunk, fine=False)
+    except UserError:
+        return None
+    return points.cpu().numpy()
+
+
+class Shown:
+    """A cloud (N, 3), or None if there is none, in a colour; drawn once."""
+
+    def __init__(self, cloud: Cloud | None, color: Color):
+        self.cloud, self.color = cloud, color
+
+    @cached_property
+    def picture(self) -> NDArray[np.uint8]:
+        """(height, width, 3); white without a cloud."""
+        if self.cloud is None:
+            return np.full((PICTURE_SIZE[1], PICTURE_SIZE[0], 3), 255, np.uint8)
+        return render_cloud(self.cloud, VIEW, PICTURE_SIZE, color=self.color)
+
+
+def show(log: ProgressLog, name: str, shown: Sequence[Shown]) -> None:
+    """Log clouds, in rows of COLUMNS from the top left, as one picture and as one scene."""
+    rows = [shown[start : start + COLUMNS] for start in range(0, len(shown), COLUMNS)]
+    rows[-1] = [*rows[-1], *[Shown(None, TINTS["grey"])] * (COLUMNS - len(rows[-1]))]
+    log.picture(name, np.concatenate([np.concatenate([one.picture for one in row], axis=1) for row in rows]))
+    log.cloud(name, *scene(rows))
+
+
+def scene(rows: Sequence[Sequence[Shown]]) -> tuple[Cloud, NDArray[np.uint8]]:
+    """Rows of clouds, from top to bottom, as one cloud (N, 3) float32 for the Mesh tab, and its colours (N, 3)."""
+    axes = view_axes(VIEWS[VIEW])
+    points: list[Cloud] = [np.zeros((0, 3), np.float32)]
+    colors: list[NDArray[np.uint8]] = [np.zeros((0, 3), np.uint8)]
+    for i, row in enumerate(rows):
+        for column, one in enumerate(row):
+            if one.cloud is not None:
+                place = (column - (COLUMNS - 1) / 2) * SPACING[0], ((len(rows) - 1) / 2 - i) * SPACING[1], 0
+                points.append((one.cloud @ axes.T + place).astype(np.float32))
+                colors.append(np.tile(np.array(one.color, np.uint8), (len(one.cloud), 1)))
+    return np.concatenate(points), np.concatenate(colors)

@@ -1,0 +1,370 @@
+"""What TensorBoard gets of a training: tags, no doubled or missing points after a resume, the same weights."""
+
+import math
+import os
+import shutil
+import signal
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import read_config
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+from tensorboard.util.tensor_util import make_ndarray
+from tiny_experiment import SMALL, make_experiment, tiny_config, write_shapes
+
+from configs.layout import Experiment
+from generation.training_pictures import SamplePictures, ValidationPictures
+from training.checkpoints import latest_checkpoint, load_checkpoint, ndf_checkpoint_path
+from training.code_spectrum import cumulative_shares, variances
+from training.flow_trainer import FlowTrainer
+from training.hparams import FLOW_OPTIONS, METRICS, NDF_OPTIONS
+from training.ndf_trainer import NDFTrainer, load_frozen_ndf
+from training.progress_log import ProgressLog, picture_steps, replaced_run
+from training.shape_samples import split_folders
+from training.stored_codes import load_codes
+from training.training_run import EXIT_STOPPED
+
+CPU = torch.device("cpu")
+STEPS = 40  # of the NDF: two points of its own curves
+
+
+@pytest.fixture(autouse=True)
+def small_pictures(monkeypatch: pytest.MonkeyPatch, coarse_lattice: None) -> None:
+    monkeypatch.setattr("generation.training_pictures.NUM_POINTS", 60)
+    monkeypatch.setattr("generation.training_pictures.PICTURE_SIZE", (24, 15))
+    monkeypatch.setattr("training.flow_trainer.LOG_EVERY", 5)
+    monkeypatch.setattr("training.progress_log.MOST_SHARE", math.inf)
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    write_shapes(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def codes_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("codes")
+    experiment = Experiment(make_experiment(folder))
+    shutil.rmtree(experiment.rnvp_checkpoints)
+    shutil.rmtree(experiment.summary)
+    return folder
+
+
+@pytest.fixture
+def codes_only(codes_once: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "of_codes"
+    shutil.copytree(codes_once, folder)
+    return folder
+
+
+def ndf_trainer(folder: Path, pictures: bool = True, **options: object) -> NDFTrainer:
+    chosen = SMALL | {"num_epochs": STEPS // 2, "val_every": 9, "num_pictures": 3, "filter_val": 0.05} | options
+    cfg = read_config(folder, **chosen)
+    split = split_folders(cfg)
+    return NDFTrainer(cfg, split, ValidationPictures(cfg, split["val"]) if pictures else None)
+
+
+def flow_trainer(folder: Path, pictures: bool = True, **options: object) -> FlowTrainer:
+    cfg = tiny_config(folder, flow_dropout=0.2, num_pictures=2, filter_val=0.05, **options)
+    return FlowTrainer(
+        cfg, SamplePictures(cfg, load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, CPU)) if pictures else None
+    )
+
+
+def events_of(folder: Path) -> EventAccumulator:
+    """What TensorBoard itself reads of the run in a folder, without those below it."""
+    events = EventAccumulator(str(folder), tensor_size_guidance=dict.fromkeys(("scalars", "images", "mesh"), 0))
+    events.Reload()
+    return events
+
+
+def logged(folder: Path) -> dict[str, list[int]]:
+    """Tag -> the steps of its points."""
+    events = events_of(folder)
+    return {tag: [event.step for event in events.Tensors(tag)] for tag in events.Tags()["tensors"]}
+
+
+def values(folder: Path, tag: str) -> list[float]:
+    return [float(make_ndarray(event.tensor_proto)) for event in events_of(folder).Tensors(tag)]
+
+
+def runs_below(summary: Path) -> dict[str, dict[str, list[int]]]:
+    folders = sorted({path.parent for path in summary.rglob("*tfevents*")})
+    return {str(folder.relative_to(summary)): logged(folder) for folder in folders}
+
+
+def kill_after(trainer: NDFTrainer | FlowTrainer, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the trainer fail after a step, as if killed: nothing is saved."""
+    plain = trainer.train_step
+
+    def one_step(*batch: object) -> torch.Tensor:
+        if trainer.run.step == step:
+            raise KeyboardInterrupt
+        return plain(*batch)
+
+    monkeypatch.setattr(trainer, "train_step", one_step)
+
+
+def stop_after(trainer: NDFTrainer | FlowTrainer, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = trainer.train_step
+
+    def one_step(*batch: object) -> torch.Tensor:
+        loss = plain(*batch)
+        if trainer.run.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return loss
+
+    monkeypatch.setattr(trainer, "train_step", one_step)
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    one, two = (load_checkpoint(latest_checkpoint(path))["model_state_dict"] for path in (a, b))
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_step_3_logs_what_the_documents_say(shapes: Path):
+    trainer = ndf_trainer(shapes)
+    assert trainer.train() == 0
+    every, validated, drawn = [20, 40], [9, 18, 27, 36, 40], [4, 18, 40]
+    assert runs_below(trainer.experiment.summary) == {
+        ".": {"_hparams_/experiment": [0], "_hparams_/session_start_info": [0]},
+        "ndf": {
+            "ndf/train_clamped_l1": every,
+            "ndf/learning_rate": every,
+            "ndf/gradient_norm": every,
+            "ndf/shapes_per_second": every,
+            "ndf/val_clamped_l1": validated,
+            "ndf/val_near_abs_error": validated,
+            "ndf/best_val_clamped_l1": validated,
+            "ndf/validation_shapes": drawn,
+            "ndf/validation_shapes_VERTEX": drawn,
+            "ndf/validation_shapes_COLOR": drawn,
+        },
+    }
+    folder = trainer.experiment.summary / "ndf"
+    assert values(folder, "ndf/best_val_clamped_l1")[-1] == pytest.approx(trainer.run.best)
+    assert all(0 < value < math.inf for value in values(folder, "ndf/gradient_norm"))
+    assert all(value > 1 for value in values(folder, "ndf/shapes_per_second"))
+
+
+def test_step_4_logs_what_the_documents_say(codes_only: Path):
+    trainer = flow_trainer(codes_only)
+    assert trainer.train() == 0
+    every, validated, drawn = [5, 10, 15, 20], [10, 20], [0, 5, 20]
+    directions = [1, 2, 3, 4, 5]
+    line = {"rnvp/nll_nats_per_dim": validated}
+    assert runs_below(trainer.experiment.summary) == {
+        ".": {"_hparams_/experiment": [0], "_hparams_/session_start_info": [0]},
+        "codes": {"codes/sd_of_direction": directions, "codes/percent_of_variance_in_first_directions": directions},
+        "rnvp": {
+            "rnvp/batch_nll_nats_per_dim": every,
+            "rnvp/learning_rate": every,
+            "rnvp/gradient_norm": every,
+            "rnvp/codes_per_second": every,
+            "rnvp/nll_gap_val_minus_train": validated,
+            "rnvp/best_val_nll_nats_per_dim": validated,
+            "rnvp/samples": drawn,
+            "rnvp/samples_VERTEX": drawn,
+            "rnvp/samples_COLOR": drawn,
+        },
+        "rnvp/train": line,
+        "rnvp/val": line,
+        "rnvp/gaussian": line,
+    }
+    stored = load_checkpoint(latest_checkpoint(trainer.run.folder))["nll_nats_per_dim"]
+    for name, value in stored.items():
+        assert values(trainer.experiment.summary / "rnvp" / name, "rnvp/nll_nats_per_dim")[-1] == pytest.approx(value)
+    codes = load_codes(trainer.cfg, "train")
+    spectrum = variances(codes.codes, codes.plain_indices())
+    folder = trainer.experiment.summary / "codes"
+    assert values(folder, "codes/sd_of_direction") == pytest.approx(np.sqrt(spectrum), rel=1e-5)
+    found = values(folder, "codes/percent_of_variance_in_first_directions")
+    assert found == pytest.approx(100 * cumulative_shares(spectrum), rel=1e-5)
+
+
+@pytest.mark.parametrize("end", [kill_after, stop_after])
+@pytest.mark.parametrize("step", [4, 19, 20, 30])
+def test_a_resumed_ndf_training_logs_each_point_once(
+    shapes: Path, monkeypatch: pytest.MonkeyPatch, end: Callable, step: int
+):
+    whole = ndf_trainer(shapes, exp_name="whole")
+    whole.train()
+    first = ndf_trainer(shapes, exp_name="halves")
+    end(first, step, monkeypatch)
+    if end is kill_after:
+        with pytest.raises(KeyboardInterrupt):
+            first.train()
+    else:
+        assert first.train() == EXIT_STOPPED
+    assert ndf_trainer(shapes, exp_name="halves").train() == 0
+    check_resumed(whole.experiment, first.experiment, at_stop=step if end is stop_after else None)
+    assert same_weights(whole.experiment.ndf_checkpoints, first.experiment.ndf_checkpoints)
+
+
+@pytest.mark.parametrize("end", [kill_after, stop_after])
+@pytest.mark.parametrize("step", [1, 10, 14])
+def test_a_resumed_flow_training_logs_each_point_once(
+    codes_only: Path, monkeypatch: pytest.MonkeyPatch, end: Callable, step: int
+):
+    whole = flow_trainer(codes_only)
+    whole.train()
+    kept = whole.experiment.root.with_name("kept")
+    for name in ("rnvp_checkpoints", "summary"):
+        path = getattr(whole.experiment, name)
+        shutil.move(path, kept / path.name)
+    first = flow_trainer(codes_only)
+    end(first, step, monkeypatch)
+    if end is kill_after:
+        with pytest.raises(KeyboardInterrupt):
+            first.train()
+    else:
+        assert first.train() == EXIT_STOPPED
+    assert flow_trainer(codes_only).train() == 0
+    cfg = Namespace(**vars(whole.cfg) | {"exp_name": "kept"})
+    check_resumed(Experiment(cfg), first.experiment, at_stop=step if end is stop_after else None)
+    assert same_weights(kept / "checkpoints_rnvp", first.experiment.rnvp_checkpoints)
+
+
+def check_resumed(whole: Experiment, resumed: Experiment, at_stop: int | None) -> None:
+    """Both have logged the same points; the one that was asked to stop has also validated then."""
+    one, two = runs_below(whole.summary), runs_below(resumed.summary)
+    assert one.keys() == two.keys()
+    for run, tags in one.items():
+        assert tags.keys() == two[run].keys()
+        for tag, steps in tags.items():
+            expected = set(steps)
+            if at_stop is not None and any(word in tag for word in ("/val_", "/best_", "nll_nats_per_dim", "_gap_")):
+                expected |= {at_stop} if "batch" not in tag else set()
+            assert two[run][tag] == sorted(expected), (run, tag)
+
+
+def test_a_training_started_anew_shows_no_points_of_the_one_before(shapes: Path):
+    first = ndf_trainer(shapes)
+    first.train()
+    shutil.rmtree(first.experiment.ndf_checkpoints)
+    again = ndf_trainer(shapes, num_epochs=5)
+    again.train()
+    assert logged(again.experiment.summary / "ndf")["ndf/val_clamped_l1"] == [9, 10]
+
+
+def test_weights_are_the_same_with_and_without_pictures(shapes: Path, codes_only: Path):
+    folders = []
+    for name, pictures in (("with", True), ("without", False)):
+        trainer = ndf_trainer(shapes, pictures, exp_name=name)
+        trainer.train()
+        folders.append(trainer.run.folder)
+    assert same_weights(*folders)
+    flow = flow_trainer(codes_only)
+    flow.train()
+    with_pictures = load_checkpoint(latest_checkpoint(flow.run.folder))
+    shutil.rmtree(flow.run.folder)
+    flow_trainer(codes_only, pictures=False).train()
+    without = load_checkpoint(latest_checkpoint(flow.run.folder))
+    for key in ("model_state_dict", "ema_state_dict"):
+        assert all(torch.equal(value, without[key][name]) for name, value in with_pictures[key].items())
+    assert with_pictures["nll_nats_per_dim"] == without["nll_nats_per_dim"]
+
+
+def test_no_pictures_if_none_are_wanted(shapes: Path):
+    trainer = ndf_trainer(shapes, num_pictures=0)
+    trainer.train()
+    assert not any("shapes" in tag and "second" not in tag for tag in logged(trainer.experiment.summary / "ndf"))
+
+
+def test_pictures_are_drawn_more_often_at_first_and_at_the_end():
+    assert picture_steps(1000, 5) == {40, 160, 360, 640, 1000}
+    assert picture_steps(1000, 5, before_the_first=True) == {0, 40, 160, 360, 640, 1000}
+    assert picture_steps(3, 9) == {1, 2, 3}
+    assert picture_steps(1000, 0, before_the_first=True) == set()
+
+
+def hparams(folder: Path) -> tuple[dict, object]:
+    """The options of a row by name, and the whole row."""
+    content = events_of(folder).SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    row = metadata.parse_session_start_info_plugin_data(content)
+    kinds = ("number_value", "string_value", "bool_value")
+    return {k: next(getattr(v, kind) for kind in kinds if v.HasField(kind)) for k, v in row.hparams.items()}, row
+
+
+@pytest.mark.parametrize("name", ["plain", "<img src=x onerror=alert(1)>", "**bold** [a](javascript:alert(1))"])
+def test_hparams_are_the_options_and_the_columns_are_there(shapes: Path, name: str):
+    trainer = ndf_trainer(shapes, exp_name=name)
+    trainer.train()
+    ndf_trainer(shapes, exp_name=name).train()
+    found, row = hparams(trainer.experiment.summary)
+    assert row.group_name == name
+    assert found["lr"] == 0.01 and found["latent_dim"] == 5
+    assert found["decoder_channels"] == "4 3" and found["code_mirror"] is True
+    assert set(found) <= {*NDF_OPTIONS, *FLOW_OPTIONS} <= set(vars(trainer.cfg))
+    assert len(list(trainer.experiment.summary.glob("*tfevents*"))) == 1
+
+
+def test_hparams_of_a_flow_have_the_options_its_ndf_was_trained_with(codes_only: Path):
+    trainer = flow_trainer(codes_only, lr=0.5, num_epochs=77)  # in the config of step 4 alone
+    trainer.train()
+    found, _ = hparams(trainer.experiment.summary)
+    assert found["lr"] == 0.01 and found["num_epochs"] == 2
+    assert found["flow_dropout"] == pytest.approx(0.2)
+    ours = runs_below(trainer.experiment.summary)
+    for group, tag, _ in METRICS:
+        assert group in ("ndf", "evaluation") or tag in ours[group]
+
+
+def test_a_replaced_run_is_whole_or_as_it_was(tmp_path: Path):
+    with replaced_run(tmp_path / "run") as log:
+        log.add_scalar("a", 1.0, 0)
+    with pytest.raises(KeyboardInterrupt), replaced_run(tmp_path / "run") as log:
+        raise KeyboardInterrupt
+    assert logged(tmp_path / "run") == {"a": [0]}
+    with replaced_run(tmp_path / "run") as log:
+        log.add_scalar("b", 1.0, 0)
+    assert logged(tmp_path / "run") == {"b": [0]}
+
+
+def test_everything_up_to_a_checkpoint_is_on_disk_before_it_is(shapes: Path, monkeypatch: pytest.MonkeyPatch):
+    trainer = ndf_trainer(shapes, pictures=False)
+    found = []
+
+    def look(*_: object) -> None:
+        found.append(logged(trainer.experiment.summary / "ndf")["ndf/val_clamped_l1"][-1] == trainer.run.step)
+
+    monkeypatch.setattr(trainer.run, "save", look)
+    trainer.train()
+    assert found == [True] * 5
+
+
+def test_pictures_take_no_more_than_their_share_of_the_time(
+    shapes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    """Of a clock by which a step takes a second, and a drawing two."""
+    now = [0.0]
+    monkeypatch.setattr("training.progress_log.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("training.progress_log.MOST_SHARE", 0.2)
+    drawn = []
+
+    def draw(log: ProgressLog, network: object) -> None:
+        now[0] += 2
+        drawn.append(log.run.step)
+
+    trainer = ndf_trainer(shapes, pictures=False, num_pictures=40)  # after 1, 2, 3, 4, 5, ... steps
+    trainer.draw = draw
+    plain = trainer.train_step
+
+    def one_step(batch: dict) -> torch.Tensor:
+        now[0] += 1
+        return plain(batch)
+
+    monkeypatch.setattr(trainer, "train_step", one_step)
+    trainer.train()
+    # Before the n-th drawing 2 (n - 1) s were spent: it comes when 2 n <= 0.2 (steps + 2 (n - 1)), or at the end.
+    due = sorted(picture_steps(STEPS, 40))
+    assert drawn[0] == due[0] and drawn[-1] == STEPS
+    for n, step in enumerate(drawn[1:-1], start=2):
+        assert step == min(s for s in due if 2 * n <= 0.2 * (s + 2 * (n - 1)))
+    assert f"{2 * len(drawn)}.0 s, {100 * 2 * len(drawn) / (STEPS + 2 * len(drawn)):.1f} %" in capsys.readouterr().out

@@ -1,0 +1,82 @@
+"""The results of an evaluation in TensorBoard: which numbers, in which units, in place of those before."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from helpers import read_config
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
+
+from configs.layout import Experiment
+from evaluation.results_log import TAGS, log_results
+from evaluation.tables import Table, spread
+from training.hparams import METRICS
+
+
+def generation_row(name: str, reference: str, nna: float) -> dict:
+    measures = {"nna_acc": spread([nna - 0.1, nna + 0.1]), "mmd": spread([0.001]), "cov": spread([0.5])}
+    return {"set": name, "reference": reference} | measures
+
+
+def tables(nna: float = 0.6) -> list[Table]:
+    generation = [
+        generation_row("Gaussian on whitened codes", "test shapes", 0.9),
+        generation_row("flow", "test shapes", nna),
+        generation_row("flow", "test shapes, decoded", 0.55),
+    ]
+    reconstruction = [
+        {"set": "input points", "part": "whole", "chamfer_udf_mean": 1.0},
+        {"set": "decoded (test)", "part": "whole", "chamfer_udf_mean": 2e-5, "f_score_0.005_mean": 0.75},
+        {"set": "decoded (test)", "part": "interior", "chamfer_udf_mean": 1.0},
+        {"set": "decoded (other)", "part": "whole", "chamfer_udf_mean": 1.0},
+    ]
+    networks = [{"measure": "1-NNA of codes, flow", "value": 52.0}, {"measure": "test flow NLL", "value": 1.0}]
+    return [
+        Table("generation_cd", "", (), generation),
+        Table("reconstruction", "", (), reconstruction),
+        Table("networks", "", (), networks),
+    ]
+
+
+def found_in(cfg: Namespace, name: str = "evaluation") -> dict[str, float]:
+    """Tag -> value of a run in summary/, each of which has one."""
+    events = EventAccumulator(str(Experiment(cfg).summary / name))
+    events.Reload()
+    points = {tag: events.Tensors(tag) for tag in events.Tags()["tensors"]}
+    return {tag: float(make_ndarray(one.tensor_proto)) for tag, (one,) in points.items()}
+
+
+def test_the_results_of_this_experiment_are_logged_in_the_units_of_the_tables(tmp_path: Path):
+    cfg = read_config(tmp_path)
+    log_results(cfg, tables())
+    assert found_in(cfg) == pytest.approx(
+        {
+            "evaluation/chamfer_udf_x1e4": 0.2,
+            "evaluation/f_score_0.005": 0.75,
+            "evaluation/flow_1nna_true_percent": 60,
+            "evaluation/flow_1nna_decoded_percent": 55,
+            "evaluation/flow_coverage_true_percent": 50,
+            "evaluation/flow_coverage_decoded_percent": 50,
+            "evaluation/flow_mmd_true_x1e4": 10,
+            "evaluation/flow_mmd_decoded_x1e4": 10,
+            "evaluation/flow_1nna_codes_percent": 52,
+        }
+    )
+    log_results(cfg, tables(nna=0.7))
+    assert found_in(cfg)["evaluation/flow_1nna_true_percent"] == pytest.approx(70)
+    log_results(cfg, [])  # as of --tasks likelihood
+    assert found_in(cfg)["evaluation/flow_1nna_true_percent"] == pytest.approx(70)
+
+
+def test_another_protocol_does_not_mix_with_raw(tmp_path: Path):
+    cfg = read_config(tmp_path)
+    log_results(cfg, tables())
+    log_results(read_config(tmp_path, protocol="box"), tables(nna=0.7))
+    assert found_in(cfg)["evaluation/flow_1nna_true_percent"] == pytest.approx(60)
+    assert found_in(cfg, "evaluation_box")["evaluation/flow_1nna_true_percent"] == pytest.approx(70)
+
+
+def test_the_columns_of_hparams_are_tags_that_are_logged():
+    shown = {tag for group, tag, _ in METRICS if group == "evaluation"}
+    assert shown <= {f"evaluation/{tag}" for tag, _ in TAGS.values()}

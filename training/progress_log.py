@@ -1,0 +1,157 @@
+"""What TensorBoard shows of a training while it runs: curves, and now and then pictures (docs/tensorboard.md).
+
+A training resumes from its last checkpoint, so what a killed run logged beyond that is logged again: it is purged, and
+everything up to a checkpoint is on disk before the checkpoint is. No point is doubled, none is missing.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from configs.files import SPARE_SUFFIX
+from training.training_run import TrainingRun
+
+MOST_SHARE = 0.03  # of the time of a training that its pictures may take
+POINT_SIZE = 0.02  # of the Mesh tab's points, mesh units
+
+
+def picture_steps(num_steps: int, count: int, before_the_first: bool = False) -> set[int]:
+    """The `count` steps of a training of `num_steps` after which pictures are drawn: n^2 / count^2 of the way.
+
+    More often at first, when most changes. before_the_first: at step 0 too.
+    """
+    found = {max(1, round(num_steps * (n / count) ** 2)) for n in range(1, count + 1)}
+    return found | {0} if count and before_the_first else found
+
+
+class ProgressLog:
+    """The event files of one training: of its folder, and of folders below it whose curves share a chart.
+
+    run: gives the step; group: first part of all tags; unit: what a step takes `batch_size` of; every: steps between
+    points of the training's own curves. draw(log): logs pictures, after the steps `drawn_at`, unless they would take
+    more than `MOST_SHARE` of the time until then; at the last of them in any case. It must not use torch's or numpy's
+    global random numbers. `drawing_seconds` is what it took.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run: TrainingRun,
+        group: str,
+        every: int,
+        batch_size: int,
+        unit: str = "shapes",
+        lines: Sequence[str] = (),
+        draw: Callable[["ProgressLog"], None] | None = None,
+        drawn_at: set[int] | None = None,
+    ):
+        self.run, self.group, self.every, self.batch_size, self.unit = run, group, every, batch_size, unit
+        first = run.step + 1 if run.step else 0
+        self.writer = SummaryWriter(folder, purge_step=first)
+        self.lines = {name: SummaryWriter(folder / name, purge_step=first) for name in lines}
+        self.draw, self.drawn_at = draw, drawn_at or set()
+        self.drawing_seconds = self._latest_seconds = 0.0
+        self._first_step, self._started = run.step, time.monotonic()
+        self.restart_clock()
+
+    def __enter__(self) -> "ProgressLog":
+        if self.run.step == 0:
+            self._draw_if_due()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._writers():
+            writer.close()
+
+    def flush(self) -> None:
+        """Write everything to disk; to be called before a checkpoint is saved."""
+        for writer in self._writers():
+            writer.flush()
+
+    def step(self, name: str, loss: Tensor) -> None:
+        """A training step is done: logs its loss as `name`, learning rate, gradient norm and speed, if it is time."""
+        if self.run.step % self.every == 0:
+            steps, seconds = self.run.step - self._clock[0], time.monotonic() - self._clock[1]
+            values = {
+                name: loss.item(),
+                "learning_rate": self.run.optimizer.param_groups[0]["lr"],
+                "gradient_norm": self.run.gradient_norm,
+                f"{self.unit}_per_second": steps * self.batch_size / max(seconds, 1e-9),
+            }
+            self.scalars(values)
+            self.restart_clock()
+        self._draw_if_due()
+
+    def scalars(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(f"{self.group}/{name}", value, self.run.step)
+
+    def chart(self, name: str, values: Mapping[str, float]) -> None:
+        """One value for each of `lines`, in one chart: curves of the same tag in different folders."""
+        for line, value in values.items():
+            self.lines[line].add_scalar(f"{self.group}/{name}", value, self.run.step)
+
+    def picture(self, name: str, picture: NDArray[np.uint8]) -> None:
+        """picture: (height, width, 3)."""
+        self.writer.add_image(f"{self.group}/{name}", picture, self.run.step, dataformats="HWC")
+
+    def cloud(self, name: str, points: NDArray[np.float32], colors: NDArray[np.uint8]) -> None:
+        """points: (N, 3), as the Mesh tab's camera sees them: x right, y up, looking along -z; colors: (N, 3)."""
+        if not len(points):
+            return
+        material = {"material": {"cls": "PointsMaterial", "size": POINT_SIZE}}
+        self.writer.add_mesh(
+            f"{self.group}/{name}",
+            torch.from_numpy(points)[None],
+            torch.from_numpy(colors.astype(np.int64))[None],
+            config_dict=material,
+            global_step=self.run.step,
+        )
+
+    def restart_clock(self) -> None:
+        """Leave what was done since the last point, other than training steps, out of the speed."""
+        self._clock = (self.run.step, time.monotonic())
+
+    def told(self) -> str:
+        """What the pictures took, as a sentence."""
+        share = 100 * self.drawing_seconds / self._seconds()
+        steps = self.run.step - self._first_step
+        return f"pictures for TensorBoard: {self.drawing_seconds:.1f} s, {share:.1f} % of the time of {steps} steps"
+
+    def _seconds(self) -> float:
+        """Since the training went on here."""
+        return max(time.monotonic() - self._started, 1e-9)
+
+    def _draw_if_due(self) -> None:
+        if self.draw is None or self.run.step not in self.drawn_at:
+            return
+        expected = self.drawing_seconds + self._latest_seconds
+        if expected > MOST_SHARE * self._seconds() and self.run.step < max(self.drawn_at):
+            return
+        started = time.monotonic()
+        self.draw(self)
+        self._latest_seconds = time.monotonic() - started
+        self.drawing_seconds += self._latest_seconds
+        self.restart_clock()
+
+    def _writers(self) -> list[SummaryWriter]:
+        return [self.writer, *self.lines.values()]
+
+
+@contextmanager
+def replaced_run(folder: Path) -> Iterator[SummaryWriter]:
+    """A writer of what replaces the run in `folder`, if there is one, when the block ends well."""
+    spare = folder.with_name(f".{folder.name}{SPARE_SUFFIX}")
+    shutil.rmtree(spare, ignore_errors=True)
+    with SummaryWriter(spare) as writer:
+        yield writer
+    shutil.rmtree(folder, ignore_errors=True)
+    spare.rename(folder)
