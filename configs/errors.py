@@ -2,8 +2,12 @@
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 
 
 class UserError(Exception):
@@ -11,22 +15,41 @@ class UserError(Exception):
 
 
 def run(main: Callable[[], int]) -> None:
-    """Call a script's `main` and exit with its status; a UserError or a full disk becomes one line and status 2."""
+    """Call a script's `main` and exit with its status.
+
+    A UserError or a full disk becomes one line and status 2, Ctrl-C one line and status 130.
+    """
+    interrupts = _note_interrupts()
     try:
         status = main()
-    except UserError as error:
-        status = fail(str(error))
-    except BrokenPipeError:  # `script.py | head`: the reader left, which is no error of ours
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, python flushes it at exit
-        status = 0
-    except KeyboardInterrupt:
-        print("\nstopped; run the same command again to go on", file=sys.stderr)
-        status = 130
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+    except BaseException as error:
+        if interrupts or isinstance(error, KeyboardInterrupt):  # libraries turn it into errors of their own
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # another one ends it at once
+            print("\nstopped; run the same command again to go on", file=sys.stderr)
+            status = 130
+        elif isinstance(error, UserError):
+            status = fail(str(error))
+        elif isinstance(error, BrokenPipeError):  # `script.py | head`: the reader left, which is no error of ours
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, python flushes it at exit
+            status = 0
+        elif isinstance(error, OSError) and error.errno in UNWRITABLE:
+            status = fail(describe_os_error(error))
+        else:
             raise
-        status = fail(describe_os_error(error))
     sys.exit(status)
+
+
+def _note_interrupts() -> list[int]:
+    """Let Ctrl-C raise KeyboardInterrupt, as ever, and add an entry to the list that is returned."""
+    noted: list[int] = []
+
+    def note(number: int, frame: object) -> NoReturn:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else ignored, as in a background job
+        signal.signal(signal.SIGINT, note)
+    return noted
 
 
 def describe_os_error(error: OSError) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from configs import layout
 from configs.errors import UserError
-from configs.files import SPARE_SUFFIX, write_npz
+from configs.files import remove_spares, write_npz
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
 from dataprocessing.distances import distance_function
@@ -97,7 +97,7 @@ def is_finished(path: Path, cfg: Namespace) -> bool:
     if not path.is_file():
         return False
     if path.suffix != ".npz":
-        return True
+        return path.stat().st_size > 0  # a power cut may leave the name alone
     try:
         if path.name in (wanted := samples_per_file(cfg)):
             return _length(path, "df") == wanted[path.name]
@@ -105,12 +105,6 @@ def is_finished(path: Path, cfg: Namespace) -> bool:
             return float(file["bb_min"]) == cfg.bb_min and float(file["bb_max"]) == cfg.bb_max
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return False  # not whole
-
-
-def remove_spares(folder: Path) -> None:
-    """Delete what a killed run left half-written. Jobs never share a folder, so none of it is in use."""
-    for spare in folder.glob(f".*{SPARE_SUFFIX}"):
-        spare.unlink(missing_ok=True)
 
 
 def _length(path: Path, key: str) -> int:

@@ -84,6 +84,7 @@ class ProgressLog:
                 name: loss.item(),
                 "learning_rate": self.run.optimizer.param_groups[0]["lr"],
                 "gradient_norm": self.run.gradient_norm,
+                "bad_steps": self.run.bad_steps.total,
                 f"{self.unit}_per_second": steps * self.batch_size / max(seconds, 1e-9),
             }
             self.scalars(values)
