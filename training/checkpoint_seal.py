@@ -35,17 +35,23 @@ def check_seal(file: BinaryIO) -> bool:
 
     file: open for reading; it is left at its start.
     """
-    length = file.seek(0, io.SEEK_END) - SEAL_LENGTH - 2
-    file.seek(max(0, length))
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - _END_LENGTH - SEAL_LENGTH))
     end = file.read()
     file.seek(0)
-    if length < 0 or end[2 : 2 + len(TAG)] != TAG:
+    _, _, record = end.rpartition(_END)
+    length, comment = record[_END_LENGTH - 6 : _END_LENGTH - 4], record[_END_LENGTH - 4 :]
+    if len(record) == len(end) or len(length) < 2:  # no such record: a file of another kind, or half of one
         return False
-    digest, left = hashlib.sha256(), length
+    if struct.unpack("<H", length)[0] != len(comment):
+        raise DamagedError("it is cut off")
+    if not comment.startswith(TAG):
+        return False
+    digest, left = hashlib.sha256(), size - 2 - len(comment)
     while left and (block := file.read(min(left, _BLOCK))):
         digest.update(block)
         left -= len(block)
     file.seek(0)
-    if digest.hexdigest().encode("ascii") != end[2 + len(TAG) :]:
+    if digest.hexdigest().encode("ascii") != comment[len(TAG) :]:
         raise DamagedError("its SHA-256 is not the one that was written with it")
     return True

@@ -15,7 +15,7 @@ from configs.layout import Experiment
 from dataprocessing.extra_shapes import describe
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
 from models.real_nvp.couplings import standard_normal_log_prob
-from training.bad_steps import suspects
+from training.bad_steps import shortened, suspects
 from training.checkpoints import (
     check_same_options,
     latest_whole,
@@ -56,6 +56,7 @@ class FlowTrainer:
         train, val = load_flow_codes(cfg), load_codes(cfg, "val").one_per_shape()
         self.train_codes, self.val_codes = train.tensor().to(self.device), val.tensor().to(self.device)
         self.names = [row["name"] for row in train.rows]
+        check_finite(self.names, self.train_codes)
         plain = train.plain_indices()
         self.plain_codes = self.train_codes[plain[:: -(-len(plain) // MOST_TRAIN_CODES)]]
         self.trained_on = self._trained_on(len(plain))
@@ -215,6 +216,15 @@ def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) 
     z_norm, nll = (torch.cat(column).cpu().double() for column in zip(*found, strict=True))
     measures = {"z_norm": z_norm, "nll_nats_per_dim": nll}
     return {name: {str(q): values.quantile(q).item() for q in QUANTILES} for name, values in measures.items()}
+
+
+def check_finite(names: list[str], codes: Tensor) -> None:
+    """Raise UserError if one of the codes (S, *code_shape) is not finite; names: of their shapes, (S,)."""
+    if bad := [name for name, code in zip(names, codes, strict=True) if not torch.isfinite(code).all()]:
+        raise UserError(
+            f"the codes of {shortened(bad)} are not finite; look at the files of these shapes, then delete the folder"
+            " codes of the experiment"
+        )
 
 
 def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str) -> None:
