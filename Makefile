@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine: each makes .venv and installs the pinned requirements first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo results test lint
+.PHONY: help demo clean-demo results test chaos lint
 
 PYTHON := .venv/bin/python
 CONFIG ?= configs/demo_cars.txt
@@ -23,6 +23,9 @@ results: .venv/.installed  ## write docs/results.md and the table of README.md f
 test: .venv/.installed-dev  ## run the tests; one of them: make test ARGS="-k coupling"
 	@$(PYTHON) configs/check_system.py
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+
+chaos: .venv/.installed-dev  ## kill every step at random moments, 100 times, and compare; other numbers: make chaos ARGS="--kills 20"
+	$(PYTHON) tests/chaos.py $(ARGS)
 
 lint: .venv/.installed-dev  ## check style, format and types
 	.venv/bin/ruff check
