@@ -14,9 +14,7 @@ from typing import Any
 from configs.errors import UserError
 
 
-def run_tasks(
-    function: Callable[..., Any], tasks: Sequence[tuple], workers: int
-) -> Generator[Any, None, None]:
+def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Generator[Any, None, None]:
     """Yield function(*task) for each task, in the order in which they end. One worker: in this process.
 
     An exception of a task ends the run and is raised here; tasks that had not begun are dropped.

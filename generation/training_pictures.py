@@ -33,6 +33,7 @@ NUM_POINTS = 3072
 PICTURE_SIZE = 160, 100  # pixels; two fill the width of a card
 COLUMNS = 2
 SPACING = 0.95, 0.6  # between the clouds of a scene, mesh units: across, up
+FARTHEST = 0.4  # brightness of the farthest points of a cloud
 VIEW = "three_quarter"  # also of the Mesh tab, which looks along -z at first
 
 
@@ -128,6 +129,14 @@ def scene(rows: Sequence[Sequence[Shown]]) -> tuple[Cloud, NDArray[np.uint8]]:
         for column, one in enumerate(row):
             if one.cloud is not None:
                 place = (column - (COLUMNS - 1) / 2) * SPACING[0], ((len(rows) - 1) / 2 - i) * SPACING[1], 0
-                points.append((one.cloud @ axes.T + place).astype(np.float32))
-                colors.append(np.tile(np.array(one.color, np.uint8), (len(one.cloud), 1)))
+                turned = one.cloud @ axes.T
+                points.append((turned + place).astype(np.float32))
+                colors.append(shaded(turned[:, 2], one.color))
     return np.concatenate(points), np.concatenate(colors)
+
+
+def shaded(depth: NDArray[np.floating], color: Color) -> NDArray[np.uint8]:
+    """Colours (N, 3) of points whose depth (N,) is larger the nearer they are: darker behind, as there is no light."""
+    near = (depth - depth.min()) / max(np.ptp(depth), 1e-9)
+    colors: NDArray[np.uint8] = (np.array(color) * (FARTHEST + (1 - FARTHEST) * near)[:, None]).astype(np.uint8)
+    return colors

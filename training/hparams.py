@@ -10,13 +10,14 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard import SummaryWriter
 
 from configs.layout import Experiment
+from training.checkpoints import FORMER_OPTIONS
 
 SUFFIX = ".hparams"  # of the event file in summary/ itself
 NDF_OPTIONS = (
     "code_kind", "latent_dim", "code_encoder", "input_res", "input_features", "encoder_channels", "hidden_dim",
     "decoder_hidden", "decoder_resolution", "decoder_channels", "plane_resolution", "plane_channels", "num_places",
     "code_noise", "code_posterior", "optimizer", "lr", "num_epochs", "batch_size", "num_sample_points_training",
-    "num_hard_points", "min_input_points",
+    "num_hard_points", "min_input_points", "distance_head", "pca_view_weight",
 )  # fmt: skip
 FLOW_OPTIONS = (
     "flow_steps", "flow_batch_size", "flow_lr", "flow_couplings", "flow_hidden", "flow_blocks", "flow_dims",
@@ -43,7 +44,8 @@ def record_hparams(cfg: Namespace, of_ndf: Mapping[str, Any] | None = None) -> N
     of_ndf: the options that its NDF was trained with, where they may differ from cfg's.
     """
     folder = Experiment(cfg).summary
-    options = {name: (of_ndf or {}).get(name, getattr(cfg, name)) for name in NDF_OPTIONS}
+    known = {**FORMER_OPTIONS, **of_ndf} if of_ndf else {}
+    options = {name: known.get(name, getattr(cfg, name)) for name in NDF_OPTIONS}
     options |= {name: getattr(cfg, name) for name in FLOW_OPTIONS}
     values = {name: plain(value) for name, value in options.items() if value is not None}
     old = list(folder.glob(f"*{SUFFIX}"))

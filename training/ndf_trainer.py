@@ -150,9 +150,7 @@ class NDFTrainer:
                 if stop.requested and run.step < num_steps:
                     print(f"asked to stop: saved step {run.step} of {num_steps}; run the same command to go on")
                     return EXIT_STOPPED
-        print(log.told())
-        if told := run.bad_steps.told():
-            print(told)
+        log.tell()
         return 0
 
     def progress_log(self) -> ProgressLog:

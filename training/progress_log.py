@@ -19,7 +19,8 @@ from torch.utils.tensorboard import SummaryWriter
 from configs.files import SPARE_SUFFIX
 from training.training_run import TrainingRun
 
-MOST_SHARE = 0.03  # of the time of a training that its pictures may take
+MOST_SHARE = 0.03  # of the time of a step, 3 or 4, that its pictures may take
+STARTED = time.monotonic()  # about when this process did
 POINT_SIZE = 0.02  # of the Mesh tab's points, mesh units
 
 
@@ -59,7 +60,8 @@ class ProgressLog:
         self.lines = {name: SummaryWriter(folder / name, purge_step=first) for name in lines}
         self.draw, self.drawn_at = draw, drawn_at or set()
         self.drawing_seconds = self._latest_seconds = 0.0
-        self._first_step, self._started = run.step, time.monotonic()
+        self._drawn = -1
+        self._first_step = run.step
         self.restart_clock()
 
     def __enter__(self) -> "ProgressLog":
@@ -121,26 +123,44 @@ class ProgressLog:
         """Leave what was done since the last point, other than training steps, out of the speed."""
         self._clock = (self.run.step, time.monotonic())
 
-    def told(self) -> str:
-        """What the pictures took, as a sentence."""
+    def draw_last(self) -> None:
+        """The training ends here, before the last step perhaps: draw, unless that is done."""
+        if self.drawn_at and self._drawn != self.run.step:
+            self._draw()
+
+    def tell(self) -> None:
+        """Print how many steps were left out and what the pictures took, if there are any."""
+        if told := self.run.bad_steps.told():
+            print(told)
+        if not self.drawing_seconds:
+            return
         share = 100 * self.drawing_seconds / self._seconds()
         steps = self.run.step - self._first_step
-        return f"pictures for TensorBoard: {self.drawing_seconds:.1f} s, {share:.1f} % of the time of {steps} steps"
+        print(
+            f"pictures for TensorBoard: {self.drawing_seconds:.1f} s, {share:.1f} % of the {self._seconds():.0f} s that"
+            f" this took, with {steps} steps"
+        )
 
     def _seconds(self) -> float:
-        """Since the training went on here."""
-        return max(time.monotonic() - self._started, 1e-9)
+        """Since this process started: encoding codes is part of step 4."""
+        return max(time.monotonic() - STARTED, 1e-9)
 
     def _draw_if_due(self) -> None:
-        if self.draw is None or self.run.step not in self.drawn_at:
+        if self.run.step not in self.drawn_at:
             return
         expected = self.drawing_seconds + self._latest_seconds
-        if expected > MOST_SHARE * self._seconds() and self.run.step < max(self.drawn_at):
+        if expected <= MOST_SHARE * self._seconds() or self.run.step == max(self.drawn_at):
+            self._draw()
+
+    def _draw(self) -> None:
+        if self.draw is None:
             return
+        self._drawn = self.run.step
         started = time.monotonic()
         self.draw(self)
-        self._latest_seconds = time.monotonic() - started
-        self.drawing_seconds += self._latest_seconds
+        seconds = time.monotonic() - started
+        self._latest_seconds = seconds if self.drawing_seconds else seconds / 2  # at first some things are done once
+        self.drawing_seconds += seconds
         self.restart_clock()
 
     def _writers(self) -> list[SummaryWriter]:
@@ -152,7 +172,10 @@ def replaced_run(folder: Path) -> Iterator[SummaryWriter]:
     """A writer of what replaces the run in `folder`, if there is one, when the block ends well."""
     spare = folder.with_name(f".{folder.name}{SPARE_SUFFIX}")
     shutil.rmtree(spare, ignore_errors=True)
-    with SummaryWriter(spare) as writer:
-        yield writer
-    shutil.rmtree(folder, ignore_errors=True)
-    spare.rename(folder)
+    try:
+        with SummaryWriter(spare) as writer:
+            yield writer
+        shutil.rmtree(folder, ignore_errors=True)
+        spare.rename(folder)
+    finally:
+        shutil.rmtree(spare, ignore_errors=True)
