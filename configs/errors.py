@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+_interrupts: list[int] = []  # the signal's number, once for each Ctrl-C
 
 
 class UserError(Exception):
@@ -19,11 +20,11 @@ def run(main: Callable[[], int]) -> None:
 
     A UserError or a full disk becomes one line and status 2, Ctrl-C one line and status 130.
     """
-    interrupts = _note_interrupts()
+    _note_interrupts()
     try:
         status = main()
     except BaseException as error:
-        if interrupts or isinstance(error, KeyboardInterrupt):  # libraries turn it into errors of their own
+        if _interrupts or isinstance(error, KeyboardInterrupt):  # libraries turn it into errors of their own
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # another one ends it at once
             print("\nstopped; run the same command again to go on", file=sys.stderr)
             status = 130
@@ -39,17 +40,25 @@ def run(main: Callable[[], int]) -> None:
     sys.exit(status)
 
 
-def _note_interrupts() -> list[int]:
-    """Let Ctrl-C raise KeyboardInterrupt, as ever, and add an entry to the list that is returned."""
-    noted: list[int] = []
+def raise_if_interrupted() -> None:
+    """Raise KeyboardInterrupt if Ctrl-C was pressed: to be called wherever errors of any kind are passed over.
+
+    A C library that is interrupted, most of all while it is loaded, may make an error of its own of it.
+    """
+    if _interrupts:
+        raise KeyboardInterrupt
+
+
+def _note_interrupts() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt, as ever, and remember it."""
+    _interrupts.clear()
 
     def note(number: int, frame: object) -> NoReturn:
-        noted.append(number)
+        _interrupts.append(number)
         raise KeyboardInterrupt
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else ignored, as in a background job
         signal.signal(signal.SIGINT, note)
-    return noted
 
 
 def describe_os_error(error: OSError) -> str:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from configs.errors import raise_if_interrupted
+
 
 class MeshError(Exception):
     """Why a file is no usable mesh, in one line, without the path."""
@@ -179,6 +181,7 @@ def _read_other(path: Path) -> tuple[np.ndarray, np.ndarray]:
         mesh = trimesh.load_scene(path, process=False, skip_materials=True).to_mesh()
         vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
     except Exception as error:  # a parser given a broken file may raise anything
+        raise_if_interrupted()
         raise MeshError(f"not a mesh that can be read: {type(error).__name__}: {error}") from error
     if path.suffix.lower() == ".ply":  # trimesh takes what is there of a text PLY
         announced = re.search(rb"^element face (\d+)", path.read_bytes()[:100_000], re.M)

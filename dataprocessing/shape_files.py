@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from configs import layout
-from configs.errors import UserError
+from configs.errors import UserError, raise_if_interrupted
 from configs.files import remove_spares, write_npz
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
@@ -55,6 +55,7 @@ def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
     except UserError:
         raise
     except Exception as error:  # one odd mesh of thousands must not end a run of hours
+        raise_if_interrupted()
         outcome.failure = f"{type(error).__name__}: {error}"
     return outcome
 

@@ -94,7 +94,9 @@ class Chaos:
         log = self.folder / "log.txt"
         if self.fresh:
             with open(log, "wb") as file:
-                process = subprocess.Popen([sys.executable, *self.command(step)], stdout=file, stderr=file, cwd=ROOT)
+                process = subprocess.Popen(
+                    [sys.executable, *self.command(step)], stdout=file, stderr=file, cwd=ROOT, start_new_session=True
+                )
             return Child(process.pid, log)
         pid = os.fork()
         if pid == 0:
@@ -125,14 +127,20 @@ class Chaos:
             "number": self.rng.randint(1, max(1, tally.changes)),
             "after_ms": self.rng.choice([0, 2]) * self.rng.random(),
         }
-        child = self.start(step, harm if at_change else None)
+        child, started = self.start(step, harm if at_change else None), time.monotonic()
         number = signal.SIGINT if self.interrupt else signal.SIGKILL
-        status = child.wait(LIMIT_S) if at_change else child.wait(self.rng.uniform(0.3, 1) * tally.seconds)
+        status = child.wait(LIMIT_S) if at_change else child.wait(self.rng.uniform(0.1, 1) * tally.seconds)
         if status is None:
-            os.kill(child.pid, number)
+            (os.killpg if self.interrupt else os.kill)(child.pid, number)  # a terminal tells all processes of a step
             status = child.wait(LIMIT_S)
+        elif status == 0:  # a busy machine may have become a quick one
+            tally.seconds = (tally.seconds + time.monotonic() - started) / 2
         if self.interrupt and status == 130:
-            if "Traceback" in child.text() or child.last_line() != "stopped; run the same command again to go on":
+            if (
+                "Traceback" in child.text()
+                or "Exception" in child.text()
+                or child.last_line() != "stopped; run the same command again to go on"
+            ):
                 tally.wrong.append(f"Ctrl-C: {child.text()[-2000:]}")
             return False
         if status not in (0, -number):
@@ -248,6 +256,7 @@ def main() -> int:
     print = functools.partial(__builtins__.print, flush=True)
     if not options.fresh:
         import_all()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the steps would inherit that it is ignored
     started, tallies = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="chaos_") as folder:
         chaos = Chaos(Path(folder), random.Random(options.seed), options.fresh, options.interrupt, options.num_cpus)
