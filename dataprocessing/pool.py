@@ -66,7 +66,7 @@ def _executor(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 class _Executor(ProcessPoolExecutor):
-    """Its workers, which are started by `submit`, hear no Ctrl-C, which a terminal sends to all: not while they load."""
+    """Its workers, which `submit` starts, hear no Ctrl-C while they load; a terminal sends it to all processes."""
 
     def submit(self, *args: Any, **kwargs: Any) -> Future:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
