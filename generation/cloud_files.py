@@ -31,7 +31,7 @@ def write_cloud(folder: Path | str, points: ArrayLike, **arrays: Any) -> Path:
     points = _as_points(points)
     path = Path(folder) / DENSE_POINT_CLOUD
     write_ply(path.with_suffix(".ply"), points)
-    write_npz(path, point_cloud=points, **arrays)
+    write_npz(path, durable=True, point_cloud=points, **arrays)
     return path
 
 
@@ -51,7 +51,7 @@ def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, Arra
         vertices[name] = values
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
     header += [f"property float {name}" for name in columns] + ["end_header\n"]
-    with atomic_path(path) as spare:
+    with atomic_path(path, durable=True) as spare:
         spare.write_bytes("\n".join(header).encode("ascii") + vertices.tobytes())
 
 

@@ -14,7 +14,7 @@ for writing. Exit status: 0, or 1 with a line for each difference.
 """
 
 import argparse
-import functools
+import math
 import os
 import random
 import shutil
@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -253,31 +254,38 @@ def main() -> int:
     parser.add_argument("--interrupt", action="store_true", help="SIGINT instead of SIGKILL; needs --fresh")
     parser.add_argument("--num_cpus", type=int, default=1, help="worker processes, where the step has them")
     options = parser.parse_args()
-    print = functools.partial(__builtins__.print, flush=True)
+    if options.interrupt and not options.fresh:
+        parser.error("--interrupt needs --fresh")
+    sys.stdout.reconfigure(line_buffering=True)
     if not options.fresh:
         import_all()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the steps would inherit that it is ignored
-    started, tallies = time.monotonic(), []
+    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos_") as folder:
         chaos = Chaos(Path(folder), random.Random(options.seed), options.fresh, options.interrupt, options.num_cpus)
-        chaos.work.mkdir()
-        print(f"{'step':16}{'alone, s':>10}{'changes':>10}{'kills':>8}{'at changes':>12}{'runs':>6}  result")
-        last = max(list(STEPS).index(step) for step in options.steps)
-        for step in list(STEPS)[: last + 1]:
-            tally = undisturbed(chaos, step)
-            while step in options.steps and tally.kills < options.kills / len(options.steps) and not tally.wrong:
-                chaos.try_step(step, tally)
-            tallies.append(tally)
-            result = "same files" if tally.rounds and not tally.wrong else "WRONG" if tally.wrong else "not tried"
-            numbers = f"{tally.seconds:10.1f}{tally.changes:10}{tally.kills:8}{tally.at_changes:12}{tally.rounds:6}"
-            print(f"{step:16}{numbers}  {result}")
-            for line in tally.wrong:
-                print(f"  {line}")
-            shutil.rmtree(chaos.work)
-            shutil.copytree(Path(folder) / f"after_{step}", chaos.work, symlinks=True)
+        tallies = list(try_steps(chaos, options.steps, math.ceil(options.kills / len(options.steps))))
     kills, wrong = sum(tally.kills for tally in tallies), sum(bool(tally.wrong) for tally in tallies)
     print(f"{kills} kills, {wrong} steps wrong, {time.monotonic() - started:.0f} s")
     return 1 if wrong else 0
+
+
+def try_steps(chaos: Chaos, steps: list[str], kills: int) -> Iterator[Tally]:
+    """Kill each of `steps` at least `kills` times; those before them are run alone. Prints a line for each."""
+    chaos.work.mkdir()
+    print(f"{'step':16}{'alone, s':>10}{'changes':>10}{'kills':>8}{'at changes':>12}{'runs':>6}  result")
+    last = max(list(STEPS).index(step) for step in steps)
+    for step in list(STEPS)[: last + 1]:
+        tally = undisturbed(chaos, step)
+        while step in steps and tally.kills < kills and not tally.wrong:
+            chaos.try_step(step, tally)
+            if tally.rounds == 20 * kills:
+                tally.wrong.append(f"only {tally.kills} of {kills} kills came before its end")
+        result = "WRONG" if tally.wrong else "same files" if tally.rounds else "not tried"
+        numbers = f"{tally.seconds:10.1f}{tally.changes:10}{tally.kills:8}{tally.at_changes:12}{tally.rounds:6}"
+        print("\n  ".join([f"{step:16}{numbers}  {result}", *tally.wrong]))
+        shutil.rmtree(chaos.work)
+        shutil.copytree(chaos.folder / f"after_{step}", chaos.work, symlinks=True)
+        yield tally
 
 
 if __name__ == "__main__":
