@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine: each makes .venv and installs the pinned requirements first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo results test chaos lint
+.PHONY: help demo clean-demo results options test chaos lint
 
 PYTHON := .venv/bin/python
 CONFIG ?= configs/demo_cars.txt
@@ -19,6 +19,9 @@ clean-demo:  ## delete the demo's cars and its experiment, so that `make demo` s
 
 results: .venv/.installed  ## write docs/results.md and the table of README.md from the demo's results
 	@$(PYTHON) docs/write_results.py --config $(CONFIG)
+
+options: .venv/.installed  ## write docs/options.md, the table of all options
+	@$(PYTHON) docs/write_options.py
 
 test: .venv/.installed-dev  ## run the tests; one of them: make test ARGS="-k coupling"
 	@$(PYTHON) configs/check_system.py

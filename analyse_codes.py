@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 8: the latent-space study: what codes hold, how paths between them look, what is near samples."""
 
 from configs.config_loader import get_config

@@ -12,6 +12,7 @@ fi
 config=$1
 shift
 options=(--config "$config" "$@")
+export OPTIONS_FOR_ALL_STEPS=1  # no notes about options that a step does not read
 
 experiment=$("$python" -c '
 from configs.config_loader import get_config

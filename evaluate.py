@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 7: measure reconstructions, samples, novelty and likelihoods; or compare two folders of anybody's clouds."""
 
 from configs.config_loader import get_config

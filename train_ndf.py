@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 3: train the NDF encoder and decoder on preprocessed shapes."""
 
 from configs.config_loader import get_config

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 4: encode every shape once with the frozen NDF, then train a RealNVP on the codes."""
 
 from configs.config_loader import get_config

@@ -2,22 +2,32 @@
 
 import argparse
 import difflib
+import importlib
 import io
+import os
+import re
+import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import configargparse
 
-from configs.errors import UserError
+from configs.errors import UserError, note
 from configs.layout import ROOT
-from configs.options import ALL_GROUPS, READ_BY, RETIRED
+from configs.options import ALL_GROUPS, COMPARED, READ_BY, RETIRED
+from configs.options.types import Group
 
 EXPERIMENT_OPTIONS = ("config", "exp_name", "data_dir", "split_file")  # without default; every experiment needs them
+SHARED = "OPTIONS_FOR_ALL_STEPS"  # in the environment of scripts that are all given the same options: no notes
 
 
 class _Parser(configargparse.ArgumentParser):
-    """Raises UserError where argparse would print its usage and exit."""
+    """Raises UserError where argparse would print its usage and exit. Takes -y, an axis, as a value like -1."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"^-(\d+|\d*\.\d+|[xyz])$")
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see --help")
@@ -31,8 +41,18 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
 
     def _get_default_metavar_for_optional(self, action: argparse.Action) -> str:
         kind = getattr(action.type, "__name__", "")
+        if kind == "true/false":
+            return kind
         found = next((letter for word, letter in (("int", "N"), ("float", "X")) if kind.endswith(word)), None)
         return found or super()._get_default_metavar_for_optional(action)
+
+
+class _HelpOfAll(argparse.Action):
+    """Prints the options of all scripts, and exits."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *words: Any) -> NoReturn:
+        build_parser().print_help()
+        parser.exit()
 
 
 def build_parser(script: str | None = None) -> configargparse.ArgumentParser:
@@ -44,13 +64,18 @@ def build_parser(script: str | None = None) -> configargparse.ArgumentParser:
     parser = _Parser(
         usage="%(prog)s --config FILE [--OPTION VALUE ...]",
         description="Options may stand in the config file (`key = value`) or on the command line, which wins.",
-        epilog="A config file may hold the options of all scripts; this list has those that this one reads.",
+        epilog="A config file may hold the options of all scripts; this list has those that this one reads, --help-all"
+        " and docs/options.md have them all.",
         formatter_class=_HelpFormatter,
         add_config_file_help=False,
         config_file_open_func=_open_config,
         allow_abbrev=False,
         add_env_var_help=False,
     )
+    parser.add_argument(
+        "--help-all", "--help_all", nargs=0, action=_HelpOfAll, dest="help", default=argparse.SUPPRESS,
+        help="show the options of all scripts and exit",
+    )  # fmt: skip
     shown = ALL_GROUPS if script is None else READ_BY[script]
     for group in dict.fromkeys([*shown, *ALL_GROUPS]):
         if group in shown:
@@ -71,7 +96,9 @@ def get_config(argv: list[str] | None = None, script: str | None = None, instead
     be missing, and are None. Returns one flat namespace, an attribute per option of `configs/options`.
     Raises UserError for a missing config, an unknown key (naming the nearest right one) or a value out of range.
     """
-    cfg, unknown = build_parser(script).parse_known_args(argv)
+    parser = build_parser(script)
+    _complete(parser)
+    cfg, unknown = parser.parse_known_args(argv)
     unknown = _without_retired(unknown)
     if unknown:
         raise UserError(_describe_unknown(unknown[0], vars(cfg)))
@@ -80,6 +107,8 @@ def get_config(argv: list[str] | None = None, script: str | None = None, instead
         raise UserError(f"the following arguments are required: {', '.join(missing)}; see --help")
     for group in ALL_GROUPS:
         group.check(cfg)
+    if script and SHARED not in os.environ:
+        _tell_unused(sys.argv[1:] if argv is None else argv, script)
     return cfg
 
 
@@ -129,11 +158,43 @@ def _with_includes(path: Path, including: tuple[Path, ...] = ()) -> str:
 
 
 def _describe_unknown(token: str, known: dict[str, object]) -> str:
-    name = token.lstrip("-").split("=")[0]
+    name = token.lstrip("-").split("=")[0].replace("-", "_")
     if not token.startswith("-"):
         return f"unexpected word {token!r}; options start with --, see --help"
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
     return f"unknown option {name!r}; did you mean {near[0]!r}? (see --help)"
+
+
+def _tell_unused(words: list[str], script: str) -> None:
+    """Say in a line which options of the command line `script` leaves unread, and who reads them.
+
+    No error: a line of options is often reused for the next script. In config files they are no news, and neither are
+    options without a value (`--ndf_checkpoint=`), which take one of the file back.
+    """
+    readers: dict[str, list[str]] = {}
+    for reader, groups in READ_BY.items():
+        for group in groups:
+            for name in option_names(group):
+                readers.setdefault(name, []).append(reader)
+    compared = {name for group in COMPARED for name in option_names(group)}
+    given = dict.fromkeys(word.split("=")[0] for word in words if word.startswith("--") and not word.endswith("="))
+    unused = [name for name in given if script not in readers.get(name, [script]) and name not in compared]
+    if unused:
+        said = [f"{name} (read by {', '.join(f'{reader}.py' for reader in readers[name])})" for name in unused]
+        note(f"{script}.py makes no use of {', '.join(said)}")
+
+
+def option_names(group: Group) -> list[str]:
+    """The options of a group as they are typed: --exp_name and so on."""
+    parser = configargparse.ArgumentParser(add_help=False)
+    group.add(parser)
+    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks for completions (docs/options.md), where argcomplete is installed."""
+    if "_ARGCOMPLETE" in os.environ:
+        importlib.import_module("argcomplete").autocomplete(parser)
 
 
 def _without_retired(unknown: list[str]) -> list[str]:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)  # a plain file where a folder is to be made
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, *IN_THE_WAY)
 _interrupts: list[int] = []  # the signal's number, once for each Ctrl-C
 
 
@@ -62,11 +63,18 @@ def _note_interrupts() -> None:
 
 
 def describe_os_error(error: OSError) -> str:
-    """Say a full disk, a spent quota or a read-only folder in one line, with what to do about it."""
+    """Say a full disk, a spent quota, a read-only folder or a file in the way in one line, with what to do about it."""
     place = error.filename or "the output folder"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left while writing {place}; free some and run the same command again, finished files are kept"
+    if error.errno in IN_THE_WAY:
+        return f"cannot make the folder {place}: a plain file is in the way; move it away"
     return f"cannot write {place} ({error.strerror}); choose a writable folder with --processed_dir or --exp_root"
+
+
+def note(message: str) -> None:
+    """Something that the user should know, though the script goes on: one line on stderr."""
+    print("note: " + " ".join(message.split()), file=sys.stderr)
 
 
 def fail(message: str) -> int:

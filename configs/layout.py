@@ -9,15 +9,24 @@ SCALED_MESH = "model_normalized_scaled.off"
 UNIFORM_SAMPLES = "uniform_samples.npz"
 GAP_SAMPLES = "gap_samples.npz"  # in openings
 DEMO_PARAMETERS = "parameters.json"
+HTML_PAGE = "shapes.html"  # in a folder of clouds: all of them, to be looked at
 RESULTS = "results"  # of evaluate.py: results.json, .csv, .md
 CODE_TABLE = "codes"  # of analyse_codes.py: codes.json, .csv, .md
 ATTRIBUTE_TABLE = "attributes"  # of its part of that name, likewise
 DENSE_POINT_CLOUD = "dense_point_cloud.npz"  # name as NDF's; a .ply of the same points may lie beside it
+MESH = "mesh"  # beside the clouds, with one of the endings below
+MESH_FORMATS = ("ply", "glb", "obj")
 
 
 def absolute(path: str | Path) -> Path:
     """`path` itself if absolute, else below the repository root, wherever the command was called from."""
     return ROOT / Path(path).expanduser()
+
+
+def given_path(path: str | Path) -> Path:
+    """A path given on the command line, relative to the working directory or else to the repository root."""
+    here = Path(path).expanduser()
+    return here if here.exists() else absolute(path)
 
 
 def boundary_samples(sigma: float) -> str:
@@ -41,6 +50,10 @@ class Experiment:
         self.generation = self.evaluation / "generation"
         self.reconstruction = self.evaluation / "reconstruction"
         self.interpolation = self.evaluation / "interpolation"
+        self.own_meshes = self.evaluation / "own_meshes"  # a folder for each folder of meshes
+        self.edits = self.evaluation / "edits"  # a folder for each attribute
+        self.attributes = self.root / "attributes.npz"  # what codes tell of them
+        self.completion = self.evaluation / "completion"  # a folder for each scan
         self.sets = self.evaluation / "sets"  # sets of many small clouds, which evaluate.py compares
         self.cache = self.evaluation / "cache"  # matrices of their distances
         self.analysis = self.evaluation / "analysis"  # of analyse_codes.py

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from configs.files import write_text
+from dataprocessing.frames import to_unit_box
 from dataprocessing.mesh_io import Mesh
 
 
 def scale_mesh(mesh: Mesh) -> Mesh:
     """Move the centre of the box to the origin and make its longest side 1: inside [-0.5, 0.5]^3 then."""
-    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
-    scaled = (mesh.vertices - (low + high) / 2) / (high - low).max()
-    return Mesh(scaled, mesh.faces)
+    return to_unit_box(mesh)[0]
 
 
 def write_off(path: Path | str, mesh: Mesh) -> None:

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 2: divide the preprocessed shapes into train, val and test."""
 
 from argparse import Namespace
@@ -30,11 +31,9 @@ def find_shapes(cfg: Namespace) -> tuple[list[Path], int]:
 
     Raises UserError if no folder has all.
     """
-    from dataprocessing.shapes import expected_files, mesh_pattern, processed_root
+    from dataprocessing.shapes import expected_files, processed_root, shape_folders
 
-    root = processed_root(cfg)
-    pattern = mesh_pattern(cfg).rpartition("/")[0]
-    folders = sorted(path for path in (root.glob(pattern) if pattern else [root]) if path.is_dir())
+    root, folders = processed_root(cfg), shape_folders(cfg)
     lacking = {}  # folder -> the first file that it lacks
     for folder in folders:
         lacks = next((name for name in expected_files(cfg) if not (folder / name).is_file()), None)

@@ -22,7 +22,7 @@ def distance_function(cfg: Namespace) -> Distances:
     auto: Open3D where it can be loaded, else torch.
     Raises UserError for open3d where it cannot be loaded, and for a device that is not there.
     """
-    backend = _auto_backend() if cfg.distance_backend == "auto" else cfg.distance_backend
+    backend = _auto_backend()[0] if cfg.distance_backend == "auto" else cfg.distance_backend
     if backend == "open3d":
         return partial(unsigned_distance, num_threads=1)
     import torch
@@ -36,12 +36,25 @@ def distance_function(cfg: Namespace) -> Distances:
 
 
 @cache
-def _auto_backend() -> str:
+def _auto_backend() -> tuple[str, str]:
+    """The backend that auto means here, and why it is not open3d, if it is not."""
     try:
         load_open3d()
-    except UserError:
-        return "torch"
-    return "open3d"
+    except UserError as error:
+        return "torch", str(error.__cause__)
+    return "open3d", ""
+
+
+def why_slow(cfg: Namespace) -> str:
+    """Why `distance_function` does without Open3D although nobody asked for that, and what to do; else empty."""
+    backend, reason = _auto_backend() if cfg.distance_backend == "auto" else ("", "")
+    if backend != "torch":
+        return ""
+    return (
+        f"Open3D cannot be loaded ({reason}), so torch measures the distances: as exactly, but about 18 times slower"
+        " on a CPU; to see which libraries are missing: python configs/check_system.py; --distance_backend torch"
+        " says that this is meant"
+    )
 
 
 def unsigned_distance(vertices: np.ndarray, faces: np.ndarray, points: np.ndarray, num_threads: int = 0) -> np.ndarray:

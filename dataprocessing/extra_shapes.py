@@ -13,8 +13,11 @@ import numpy as np
 
 from configs.errors import UserError, raise_if_interrupted
 from configs.layout import absolute
+from configs.options.data import ANY_LAYOUT
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.demo_cars.car import make_car
+from dataprocessing.frames import front_of, to_unit_box
+from dataprocessing.mesh_folder import meshes_below, names_of
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.shapes import demo_car_name, shape_name
 from dataprocessing.voxelized_pointcloud_sampling import input_points
@@ -49,7 +52,10 @@ def find_extras(cfg: Namespace, split: dict[str, list[Path]]) -> list[ExtraSourc
     if cfg.extra_demo_cars:
         sources.append(demo_source(cfg.extra_demo_cars, cfg.extra_demo_seed, names))
     if cfg.extra_data_dir:
-        sources.append(mesh_source(cfg.extra_data_dir, cfg.extra_data_glob, names))
+        source = mesh_source(cfg.extra_data_dir, cfg.extra_data_glob, names)
+        if (turned := {"up": cfg.up, "front": front_of(cfg.up, cfg.front)}) != {"up": "y", "front": "-z"}:
+            source.facts.update(turned)  # what decides the shapes
+        sources.append(source)
     return sources
 
 
@@ -66,24 +72,28 @@ def demo_source(count: int, seed: int, names: set[str]) -> ExtraSource:
 
 
 def mesh_source(folder: str, pattern: str, names: set[str]) -> ExtraSource:
-    """Meshes are named by their folders, as in preprocessing; those in `folder` itself by their files.
+    """Meshes are named by their folders, as in preprocessing; those in `folder` itself by their files, and with
+    pattern `any` by `names_of`.
 
     names: of the shapes of the split; meshes of these names are left out.
     """
     root = absolute(folder)
     if not root.is_dir():
         raise UserError(f"no extra_data_dir {root}; give the folder of the extra meshes")
-    paths = sorted(path for path in root.glob(pattern.strip("/") or "*") if path.is_file())
+    any_layout = pattern == ANY_LAYOUT
+    paths = meshes_below(root) if any_layout else sorted(root.glob(pattern.strip("/") or "*"))
+    paths = [path for path in paths if path.is_file()]
     at_place: dict[Path, Path] = {}
-    for path in paths:
+    for path in paths if not any_layout else ():
         other = at_place.setdefault(path.with_suffix("") if path.parent == root else path.parent, path)
         if other != path:
             raise UserError(
                 f"{other} and {path} would have one name; set extra_data_glob to one of them, or give each mesh a"
                 " folder of its own"
             )
-    named = [(path.stem if path.parent == root else shape_name(path.parent), path) for path in paths]
-    shapes = [ExtraShape(name, str(path)) for name, path in named if name not in names]
+    by_folder = {path: path.stem if path.parent == root else shape_name(path.parent) for path in paths}
+    named = names_of(paths, root) if any_layout else by_folder
+    shapes = [ExtraShape(name, str(path)) for path, name in named.items() if name not in names]
     if not shapes:
         found = f"all {len(paths)} meshes have names of the split" if paths else "no file matches"
         raise UserError(f"{found} in extra_data_dir {root}, extra_data_glob {pattern!r}; 1 or more others expected")
@@ -112,7 +122,7 @@ def extra_cloud(shape: ExtraShape, cfg: Namespace) -> np.ndarray | str:
         vertices, faces, _ = make_car(shape.demo_seed, shape.number)
         return input_points(scale_mesh(Mesh(vertices, faces)), shape.name, cfg)
     try:
-        return input_points(scale_mesh(load_mesh(shape.mesh)), shape.name, cfg)
+        return input_points(to_unit_box(load_mesh(shape.mesh), cfg.up, cfg.front)[0], shape.name, cfg)
     except MeshError as error:
         return str(error)
     except Exception as error:  # one odd mesh of thousands must not end the run

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 0: write parametric cars in ShapeNet's layout, for those without ShapeNet."""
 
 import json

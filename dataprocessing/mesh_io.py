@@ -13,6 +13,8 @@ import numpy as np
 
 from configs.errors import raise_if_interrupted
 
+NO_FACES = "no faces: a point cloud, a mesh expected"
+
 
 class MeshError(Exception):
     """Why a file is no usable mesh, in one line, without the path."""
@@ -57,7 +59,7 @@ def triangle_areas(mesh: Mesh) -> np.ndarray:
 
 def _checked(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     if len(faces) == 0:
-        raise MeshError("no faces")
+        raise MeshError(NO_FACES if len(vertices) else "no faces")
     wrong = faces[(faces < 0) | (faces >= len(vertices))]
     if len(wrong):
         raise MeshError(f"truncated or damaged: a face uses vertex {wrong[0] + 1} of {len(vertices)}")
@@ -178,11 +180,14 @@ def _read_other(path: Path) -> tuple[np.ndarray, np.ndarray]:
     import trimesh
 
     try:
-        mesh = trimesh.load_scene(path, process=False, skip_materials=True).to_mesh()
+        scene = trimesh.load_scene(path, process=False, skip_materials=True)
+        mesh = scene.to_mesh()  # its point clouds and lines are dropped
         vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
     except Exception as error:  # a parser given a broken file may raise anything
         raise_if_interrupted()
         raise MeshError(f"not a mesh that can be read: {type(error).__name__}: {error}") from error
+    if not len(faces) and any(len(getattr(part, "vertices", ())) for part in scene.geometry.values()):
+        raise MeshError(NO_FACES)
     if path.suffix.lower() == ".ply":  # trimesh takes what is there of a text PLY
         announced = re.search(rb"^element face (\d+)", path.read_bytes()[:100_000], re.M)
         if announced and len(faces) < int(announced[1]):

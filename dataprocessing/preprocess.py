@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """Step 1: make the training data of each mesh (docs/formats.md); finished files are skipped."""
 
 from argparse import Namespace
@@ -5,20 +6,21 @@ from contextlib import closing
 from pathlib import Path
 
 from configs.config_loader import get_config
-from configs.errors import run
+from configs.errors import note, run
 from configs.layout import absolute
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 if a mesh could not be used."""
     cfg = get_config(argv, "preprocess")
-    from dataprocessing.shapes import find_meshes, processed_root
+    from dataprocessing.shapes import find_meshes, output_folders, processed_root
 
     all_meshes = find_meshes(cfg)
     meshes = all_meshes[cfg.current_chunk :: cfg.num_chunks]
     chunk = f", chunk {cfg.current_chunk} of {cfg.num_chunks}" if cfg.num_chunks > 1 else ""
     print(f"{len(meshes)} of {len(all_meshes)} meshes in {absolute(cfg.data_dir)}{chunk}")
-    outcomes = preprocess(meshes, cfg)
+    folders = output_folders(all_meshes, cfg)
+    outcomes = preprocess({mesh: folders[mesh] for mesh in meshes}, cfg)
     failures = sorted((outcome.mesh, outcome.failure) for outcome in outcomes if outcome.failure)
     print(
         f"{len(outcomes) - len(failures)} shapes are ready in {processed_root(cfg)}:"
@@ -29,18 +31,25 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if failures else 0
 
 
-def preprocess(meshes: list[Path], cfg: Namespace) -> list:
-    """Make the files of all meshes, on cfg.num_cpus workers. Returns an Outcome for each, in the order of ending."""
+def preprocess(folders: dict[Path, Path], cfg: Namespace) -> list:
+    """Make the files of meshes, each in its folder, on cfg.num_cpus workers.
+
+    Returns an Outcome for each, in the order of ending.
+    """
     from tqdm import tqdm
 
     from configs.cores import num_workers
     from dataprocessing.pool import run_tasks
     from dataprocessing.shape_files import process_shape
-    from dataprocessing.shapes import output_folder
 
-    tasks = [(mesh, output_folder(mesh, cfg), cfg) for mesh in meshes]
+    tasks = [(mesh, folder, cfg) for mesh, folder in folders.items()]
     with closing(run_tasks(process_shape, tasks, num_workers(cfg.num_cpus))) as results:  # closed: Ctrl-C ends it
-        return list(tqdm(results, total=len(tasks), desc="preprocess", unit="shape", disable=None))
+        outcomes: list = []
+        for outcome in tqdm(results, total=len(tasks), desc="preprocess", unit="shape", disable=None):
+            if outcome.slow and not any(other.slow for other in outcomes):
+                note(outcome.slow)
+            outcomes.append(outcome)
+        return outcomes
 
 
 def print_failures(failures: list[tuple[Path, str]]) -> None:

@@ -11,8 +11,9 @@ from configs import layout
 from configs.errors import UserError, raise_if_interrupted
 from configs.files import remove_spares, write_npz
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
-from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
-from dataprocessing.distances import distance_function
+from dataprocessing.convert_to_scaled_off import write_off
+from dataprocessing.distances import distance_function, why_slow
+from dataprocessing.frames import to_unit_box
 from dataprocessing.gaps import gap_candidates, gap_indices
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.seeds import generator
@@ -22,13 +23,14 @@ from dataprocessing.voxelized_pointcloud_sampling import input_points, voxelized
 
 @dataclass
 class Outcome:
-    """What became of one mesh. `failure` is empty, or one line."""
+    """What became of one mesh. `failure` is empty, or one line; `slow` as well, why its distances took so long."""
 
     mesh: Path
     made: int = 0
     made_again: int = 0
     skipped: int = 0
     failure: str = field(default="")
+    slow: str = ""
 
 
 def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
@@ -42,10 +44,11 @@ def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
     if not missing:
         return outcome
     try:
-        mesh = scale_mesh(load_mesh(mesh_path))
+        mesh, _ = to_unit_box(load_mesh(mesh_path), cfg.up, cfg.front)
         remove_spares(folder)
         present = [name for name in missing if (folder / name).exists()]
         write_files(mesh, folder, missing, cfg)
+        outcome.slow = why_slow(cfg) if samples_per_file(cfg).keys() & set(missing) else ""
         outcome.made, outcome.made_again = len(missing) - len(present), len(present)
     except MeshError as error:
         outcome.failure = str(error)

@@ -1,17 +1,24 @@
 """Which shapes a configuration means, and where the files of each of them are."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from configs import layout
 from configs.errors import UserError
+from configs.options.data import ANY_LAYOUT
+from dataprocessing.mesh_folder import meshes_below, names_of
 
 MODEL_FOLDER = "models"  # ShapeNetCore.v2 keeps the mesh of shape ID in ID/models, v1 in ID
 
 
 def processed_root(cfg: Namespace) -> Path:
-    """The folder below which preprocessed files are: processed_dir, or the meshes' own data_dir."""
-    return layout.absolute(cfg.processed_dir or cfg.data_dir)
+    """The folder below which preprocessed files are: processed_dir, or the meshes' own data_dir.
+
+    Meshes in any layout may share a folder, where their files cannot lie beside them: DATA_DIR_processed then.
+    """
+    beside = f"{cfg.data_dir.rstrip('/')}_processed" if cfg.input_data_glob == ANY_LAYOUT else cfg.data_dir
+    return layout.absolute(cfg.processed_dir or beside)
 
 
 def shape_name(folder: Path | str) -> str:
@@ -25,13 +32,15 @@ def demo_car_name(seed: int, index: int) -> str:
 
 
 def find_meshes(cfg: Namespace) -> list[Path]:
-    """The mesh files that data_dir + input_data_glob names, sorted.
+    """The mesh files that data_dir + input_data_glob names, sorted; with `any`, all mesh files below data_dir.
 
     Raises UserError if there are none, or two in one folder, whose samples would have the same names.
     """
     root = layout.absolute(cfg.data_dir)
     if not root.is_dir():
         raise UserError(f"no data_dir {root}; give the folder of the meshes, or make demo cars (README, step 0)")
+    if cfg.input_data_glob == ANY_LAYOUT:
+        return meshes_below(root, left_out=processed_root(cfg))
     meshes = sorted(path for path in root.glob(mesh_pattern(cfg)) if path.is_file())
     if not meshes:
         if not any(root.iterdir()):
@@ -44,7 +53,7 @@ def find_meshes(cfg: Namespace) -> list[Path]:
         if one.parent == other.parent:
             raise UserError(
                 f"{one.name} and {other.name} are both in {one.parent}; files are named by folder, so give each mesh"
-                " a folder of its own or set input_data_glob to one of them"
+                f" a folder of its own, set input_data_glob to one of them, or to {ANY_LAYOUT} for all"
             )
     return meshes
 
@@ -57,9 +66,20 @@ def mesh_pattern(cfg: Namespace) -> str:
     return pattern
 
 
-def output_folder(mesh: Path, cfg: Namespace) -> Path:
-    """Where the files made of `mesh` go: the same sub-folders as below data_dir, below `processed_root`."""
-    return processed_root(cfg) / mesh.parent.relative_to(layout.absolute(cfg.data_dir))
+def output_folders(meshes: Sequence[Path], cfg: Namespace) -> dict[Path, Path]:
+    """Where the files made of each mesh go: the same sub-folders as below data_dir, below `processed_root`; with
+    input_data_glob `any`, a folder with the name of each mesh. meshes: all of `find_meshes`."""
+    root, data_dir = processed_root(cfg), layout.absolute(cfg.data_dir)
+    if cfg.input_data_glob == ANY_LAYOUT:
+        return {mesh: root / name for mesh, name in names_of(meshes, data_dir).items()}
+    return {mesh: root / mesh.parent.relative_to(data_dir) for mesh in meshes}
+
+
+def shape_folders(cfg: Namespace) -> list[Path]:
+    """The folders that may hold the files of a shape, sorted, whether they hold any or not."""
+    root = processed_root(cfg)
+    pattern = "*" if cfg.input_data_glob == ANY_LAYOUT else mesh_pattern(cfg).rpartition("/")[0]
+    return sorted(path for path in (root.glob(pattern) if pattern else [root]) if path.is_dir())
 
 
 def expected_files(cfg: Namespace) -> list[str]:

@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}
+export OPTIONS_FOR_ALL_STEPS=1 # no notes about options that a step does not read
 CONFIG=configs/demo_cars_study.txt
 ALL="vector_128 plain vector_128_no_noise grid_4x4 vector_64 vector_256 fused_8 grid_8x8 grid_4x4_no_noise vector_128_more_noise vector_128_kl"
 SMALL_FLOW="--flow_couplings 4 --flow_hidden 32 --flow_batch_size 32"

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from configs.errors import UserError
-from configs.layout import absolute
+from configs.layout import DENSE_POINT_CLOUD, MESH, given_path
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.surface import sample_surface
-from generation.cloud_files import read_cloud
+from generation.cloud_files import natural, read_cloud
 
 Cloud = NDArray[np.float32]  # (N, 3)
 
 SUFFIXES = (".npz", ".npy", ".pt", ".ply", ".off")  # of a.npz and a.ply, only the first is read
-PASSED_OVER = (".json", ".txt", ".md", ".csv", ".log", ".yaml", ".yml", ".png", ".jpg", ".jpeg")  # notes and pictures
+PASSED_OVER = (  # notes, pictures and pages
+    ".json", ".txt", ".md", ".csv", ".log", ".yaml", ".yml", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".html",
+)  # fmt: skip
 KEYS = ("point_cloud", "points")  # tried first in a file of several arrays
 BROKEN = (ValueError, TypeError, EOFError, OSError, KeyError, IndexError, RuntimeError, zipfile.BadZipFile)
 RULE = (
@@ -71,12 +73,6 @@ class CloudFolder(Sequence[Cloud]):
             )
 
 
-def given_path(path: str) -> Path:
-    """A folder given on the command line, relative to the working directory or else to the repository root."""
-    here = Path(path).expanduser()
-    return here if here.exists() else absolute(path)
-
-
 def cloud_files(folder: Path, role: str) -> list[Path]:
     """All cloud files below a folder, at any depth, in natural order, without hidden files.
 
@@ -89,7 +85,8 @@ def cloud_files(folder: Path, role: str) -> list[Path]:
     chosen: dict[Path, Path] = {}
     for path in sorted(shown, key=natural):
         suffix = path.suffix.lower()
-        if suffix in PASSED_OVER:
+        is_mesh_of_cloud = path.stem == MESH and (folder / path.with_name(DENSE_POINT_CLOUD)).is_file()
+        if suffix in PASSED_OVER or is_mesh_of_cloud:
             continue
         if suffix not in SUFFIXES:
             raise UserError(
@@ -102,12 +99,6 @@ def cloud_files(folder: Path, role: str) -> list[Path]:
     if not chosen:
         raise UserError(f"{folder} holds no {role}; put {', '.join(SUFFIXES)} files of point clouds there")
     return [folder / path for path in chosen.values()]
-
-
-def natural(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key for natural order: 2 before 10."""
-    words = re.split(r"(\d+)", path.as_posix())
-    return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
 
 
 def read_stack(path: Path, num_points: int, seed: int) -> list[Cloud]:

@@ -1,5 +1,6 @@
 """Reading and writing point clouds: .npz, .npy, .ply, and the vertices of .off."""
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from configs.errors import UserError
 from configs.files import atomic_path, write_npz
 from configs.layout import DENSE_POINT_CLOUD
+from dataprocessing.frames import Frame, frame_of_matrix
 
 Cloud = NDArray[np.float32]
 
+# Keys of a cloud of somebody's own mesh: the way from the unit box to the mesh's frame (4, 4), and where the cloud is.
+OWN_FROM_UNIT, IN_OWN_FRAME = "own_from_unit", "in_own_frame"
 PLY_TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
     "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
@@ -72,6 +76,28 @@ def read_cloud(path: Path | str) -> NDArray[np.float32]:
         return _as_points(readers[path.suffix.lower()](path))
     except (ValueError, MemoryError, EOFError, zipfile.BadZipFile, IndexError, KeyError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: {str(error) or type(error).__name__}; expected (N, 3) finite points") from error
+
+
+def read_unit_cloud(path: Path | str) -> NDArray[np.float32]:
+    """`read_cloud`, brought back into the unit box if `write_shapes` put it in its own frame."""
+    points, frame = read_cloud(path), own_frame(path)
+    return points if frame is None else frame.to_unit(points).astype(np.float32)
+
+
+def own_frame(path: Path | str) -> Frame | None:
+    """The frame in which `write_shapes` put a cloud, and its mesh; None if they are in the unit box."""
+    if Path(path).suffix != ".npz":
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        if IN_OWN_FRAME not in arrays or not arrays[IN_OWN_FRAME]:
+            return None
+        return frame_of_matrix(arrays[OWN_FROM_UNIT])
+
+
+def natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key for natural order: 2 before 10."""
+    words = re.split(r"(\d+)", path.as_posix())
+    return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
 
 
 def _as_points(points: ArrayLike) -> NDArray[np.float32]:

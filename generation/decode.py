@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -16,8 +17,9 @@ from configs.devices import autocast
 from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD
-from generation.cloud_files import Cloud, write_cloud
+from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, write_cloud
 from generation.latents import likelihoods
+from generation.mesh_files import MESHES, remove_meshes
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, PlausibleCodes
 from generation.projection import NetworkField, dense_point_cloud
@@ -25,19 +27,23 @@ from generation.random_streams import POINT_STREAMS, random_stream
 from generation.shapes import Shapes
 from models.ndf import Code
 
+UNFINISHED = "index_unfinished.json"  # what a run is making; it stays where the run is stopped, which then goes on
 BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
 BYTES_A_POINT_IN_MEMORY = 60  # peak: the parts, the whole cloud, and the content of a file
 
 
 def decode(networks: Networks, code: Code, num_points: int, number: int) -> Cloud:
     """The cloud (num_points, 3) float32, mesh units, of one code (batch of 1), drawn from random stream `number`."""
-    cfg = networks.cfg
-    with autocast(networks.device, cfg.precision), torch.no_grad():
-        grids = networks.ndf.features(code)
-    field = NetworkField(networks.ndf, grids)
+    cfg, field = networks.cfg, field_of(networks, code)
     stream = random_stream(cfg.seed, POINT_STREAMS + number)
     chunk = cfg.num_sample_points_generation
     return dense_point_cloud(field, num_points, stream, cfg.num_steps, cfg.filter_val, chunk).cpu().numpy()
+
+
+def field_of(networks: Networks, code: Code) -> NetworkField:
+    """The distance field that one code (batch of 1) decodes to."""
+    with autocast(networks.device, networks.cfg.precision), torch.no_grad():
+        return NetworkField(networks.ndf, networks.ndf.features(code))
 
 
 def decode_each(
@@ -64,21 +70,51 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
         return True
     check_room(num_points, len(shapes.names), folder)
     index_path.unlink(missing_ok=True)
+    remove_meshes(folder, shapes.names)  # those of other clouds
+    finished = begin(folder / UNFINISHED, index, files) if not isinstance(shapes.codes, PlausibleCodes) else set()
     for n, name in enumerate(tqdm(shapes.names, desc=description, unit="shape", disable=None)):
+        if files[n] in finished:
+            continue
         code = shapes.codes[n]
-        cloud = decode(networks, code, num_points, n)
-        write_cloud(folder / name, cloud, seed=networks.cfg.seed, **arrays_of(networks, code))
+        cloud, frame = in_frame(shapes, n, decode(networks, code, num_points, n))
+        write_cloud(folder / name, cloud, seed=networks.cfg.seed, **frame, **arrays_of(networks, code))
     found = {BROUGHT_BACK: shapes.codes.brought_back} if isinstance(shapes.codes, PlausibleCodes) else {}
     write_json(index_path, index | found)
+    (folder / UNFINISHED).unlink(missing_ok=True)
     return False
 
 
+def begin(unfinished: Path, index: dict[str, Any], files: Sequence[Path]) -> set[Path]:
+    """Which of the files a stopped run has finished that made the same, by its index `unfinished`.
+
+    Otherwise files that are there are deleted, being of other runs, and the index is written.
+    """
+    if is_current(unfinished, index):
+        return {file for file in files if file.is_file()}
+    for file in files:
+        file.unlink(missing_ok=True)
+    write_json(unfinished, index)
+    return set()
+
+
+def in_frame(shapes: Shapes, n: int, cloud: Cloud) -> tuple[Cloud, dict[str, Any]]:
+    """The cloud of shape n as it is written, and what its file stores of its frame; nothing without one.
+
+    The cloud (N, 3) comes in the unit box, and goes into the frame of its user's file if `keep_frame`.
+    """
+    if not shapes.frames:
+        return cloud, {}
+    frame, keep = shapes.frames[n], bool(shapes.about["keep_frame"])
+    placed = frame.to_own(cloud).astype(np.float32) if keep else cloud
+    return placed, {OWN_FROM_UNIT: frame.own_from_unit(), IN_OWN_FRAME: keep}
+
+
 def is_current(path: Path, index: dict[str, Any]) -> bool:
-    """Whether the index file at `path` says the same as `index`, beside what was found on the way."""
+    """Whether the index file at `path` says the same as `index`, beside what was found on the way, and of meshes."""
     if not path.is_file():
         return False
     written = json.loads(path.read_text())
-    return bool({key: value for key, value in written.items() if key != BROUGHT_BACK} == index)
+    return bool({key: value for key, value in written.items() if key not in (BROUGHT_BACK, MESHES)} == index)
 
 
 def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
@@ -122,5 +158,6 @@ def index_of(networks: Networks, shapes: Shapes, num_points: int) -> dict[str, A
         **{name: getattr(networks.cfg, name) for name in ("seed", "num_steps", "filter_val")},
         "shapes": shapes.names,
         "facts": list(shapes.facts),
+        **shapes.about,
         **plausible,
     }

@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from configs.devices import pick_device
-from configs.errors import UserError
+from configs.errors import UserError, note
 from configs.layout import Experiment
 from models.ndf import NDF
 from models.real_nvp import CodeFlow
@@ -20,23 +20,32 @@ class Networks:
     Attributes: cfg, experiment, device, ndf, ndf_path, sources (paths and SHA-256 of both files). `flow` and
     `rnvp_path` raise UserError if there is none. Raises UserError if the NDF is missing, or if the flow or the stored
     codes belong to another NDF.
+
+    alone: whether the NDF suffices, as for reconstruction. Stored codes then do not matter, and a flow of the
+    experiment that belongs to another NDF counts as none, with a note, unless `rnvp_checkpoint` names it.
     """
 
-    def __init__(self, cfg: Namespace):
+    def __init__(self, cfg: Namespace, alone: bool = False):
         self.cfg, self.experiment, self.device = cfg, Experiment(cfg), pick_device(cfg)
         self.ndf_path = ndf_checkpoint_path(cfg)
         self.sources = {"ndf_checkpoint": str(self.ndf_path), "ndf_sha256": fingerprint(self.ndf_path)}
         self.ndf: NDF = load_frozen_ndf(self.ndf_path, cfg, self.device)
         path = None if self.ndf.code_kind == "none" else rnvp_checkpoint_path(cfg)
-        self._flow = None if path is None else (path, self._load_flow(path))
+        self._flow = None if path is None else self._load_flow(path, alone)
 
-    def _load_flow(self, path: Path) -> CodeFlow:
+    def _load_flow(self, path: Path, alone: bool) -> tuple[Path, CodeFlow] | None:
         ndf_sha256, codes = self.sources["ndf_sha256"], self.experiment.codes
-        self.sources |= {"rnvp_checkpoint": str(path), "rnvp_sha256": fingerprint(path)}
-        flow = load_flow(path, self.cfg, self.ndf.code_shape, ndf_sha256, self.device)
-        if (codes / "train.json").is_file():
+        try:
+            flow = load_flow(path, self.cfg, self.ndf.code_shape, ndf_sha256, self.device)
+        except UserError as error:
+            if not alone or self.cfg.rnvp_checkpoint:
+                raise
+            note(f"reconstructed without a flow, since {error}")
+            return None
+        if (codes / "train.json").is_file() and not alone:
             check_same_ndf(read_index(codes, "train")["sha256"], ndf_sha256, f"the codes in {codes}")
-        return flow
+        self.sources |= {"rnvp_checkpoint": str(path), "rnvp_sha256": fingerprint(path)}
+        return path, flow
 
     @property
     def has_flow(self) -> bool:

@@ -15,8 +15,10 @@ NEIGHBOUR_STREAMS = 200_000_000
 FLOOR_STREAMS = 300_000_000  # for the points of clouds in the temperature study
 REFERENCE_STREAMS = 400_000_000
 NOISE_STREAMS = 500_000_000  # for the noise on the codes from which attributes are read
+EDIT_NOISE_STREAM = NOISE_STREAMS + 10  # the same for the attributes that can be edited
 CANDIDATE_STREAMS = 600_000_000  # for samples from which a code's fit may start
 FIT_STREAMS = 700_000_000  # plus a shape's number: for the points that its code is fitted to
+COMPLETION_STREAMS = 800_000_000  # for the starts and the moves of the chains that complete a scan
 POINT_STREAMS = 1_000_000_000  # plus a shape's number: for the points of its cloud
 
 

@@ -145,7 +145,7 @@ class VectorNDF(BottleneckNDF):
         pca_view_weight: float,
         **sizes: Any,
     ):
-        """code_encoder: pyramid or pca; pca_resolution, pca_view_weight: of the latter. sizes: those of every bottleneck."""
+        """code_encoder: pyramid, or pca with its pca_resolution and pca_view_weight. sizes: of every bottleneck."""
         num_places = sizes["num_places"]
         if code_encoder == "pca":
             sizes["channels"] = ()

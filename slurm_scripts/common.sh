@@ -6,6 +6,7 @@ if [ $# -eq 0 ]; then
   exit 2
 fi
 options=(--config "$1" --num_cpus "${SLURM_CPUS_PER_TASK:-1}" "${@:2}") # the cores of this job, not of its node
+export OPTIONS_FOR_ALL_STEPS=1 # no notes about options that a step does not read
 
 python=python # of the environment that was active when the job was submitted, unless there is one of these
 if [ -x .venv/bin/python ]; then

@@ -10,7 +10,8 @@ import trimesh
 from numpy.testing import assert_allclose, assert_array_equal
 
 from configs.errors import UserError
-from evaluation.cloud_folder import CloudFolder, cloud_files, given_path
+from configs.layout import given_path
+from evaluation.cloud_folder import CloudFolder, cloud_files
 from generation.cloud_files import write_cloud, write_ply
 
 CLOUDS = np.random.default_rng(0).normal(size=(4, 20, 3)).astype(np.float32)
@@ -160,3 +161,11 @@ def test_folders_are_looked_for_here_first(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "models").mkdir()
     assert given_path("models") == Path("models")  # though the project has one too
     assert given_path("configs").is_absolute() and given_path("configs").is_dir()
+
+
+def test_pages_and_meshes_beside_clouds_are_no_clouds(tmp_path):
+    write_cloud(tmp_path / "0", np.random.default_rng(0).random((30, 3), np.float32))
+    (tmp_path / "shapes.html").write_text("<p>")
+    for ending in ("ply", "glb", "obj"):
+        (tmp_path / "0" / f"mesh.{ending}").write_text("a mesh")
+    assert [path.name for path in cloud_files(tmp_path, "samples")] == ["dense_point_cloud.npz"]

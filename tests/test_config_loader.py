@@ -8,7 +8,7 @@ import pytest
 
 from configs.config_loader import build_parser, config_as_text, get_config
 from configs.errors import UserError, run
-from configs.files import atomic_path
+from configs.files import atomic_path, write_text
 from configs.layout import ROOT
 from configs.options import READ_BY
 
@@ -92,7 +92,14 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
             "code_kind = vector\ncode_encoder = pca\ncode_posterior = learned",
             "code_encoder pca has no learned posterior",
         ),
+        ("mesh_resolution = 20", "mesh_resolution 20 found, 48 to 512 expected: below, seats and pillars are lost"),
+        ("mesh_formats = stl", "mesh_formats: invalid choice: 'stl'"),
+        ("mesh = perhaps", "mesh: 'perhaps' found, true or false expected"),
         ("fit_steps = -1", "fit_steps: -1 found, 0 or more expected"),
+        ("by = nan", "by: nan found, a finite number expected"),
+        ("by = 1\nto = 2", "--by and --to found; give one of them"),
+        ("mode = edit", "--mode edit without --attribute; name the one to change"),
+        ("movie = webp", "--movie webp found, but --mode sample gives no series of shapes"),
         ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),
     ],
 )
@@ -167,6 +174,28 @@ def test_an_experiment_stays_in_its_folder(tmp_path: Path, name: str):
 def test_every_option_has_help_that_is_a_sentence():
     for action in build_parser()._actions:
         assert action.help and len(action.help) > 8, action.dest
+
+
+def test_meshes_are_asked_for_by_the_bare_option_or_by_a_line(tmp_path: Path):
+    base = ["--config", write(tmp_path, THEIRS)]
+    assert not get_config(base).mesh
+    assert get_config([*base, "--mesh"]).mesh
+    assert get_config([*base, "--mesh", "--mode", "reconstruct"]).mesh
+    assert not get_config([*base, "--mesh", "false"]).mesh
+    cfg = get_config(["--config", write(tmp_path, THEIRS + "mesh = true\nmesh_formats = [obj, ply]\n")])
+    assert cfg.mesh and cfg.mesh_formats == ["obj", "ply"]
+
+
+def test_a_plain_file_in_the_way_of_a_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture):
+    (tmp_path / "folder").write_text("")
+
+    def main() -> int:
+        write_text(tmp_path / "folder" / "0" / "a.txt", "")
+        return 0
+
+    status, text = status_of(main, capsys)
+    assert status == 2
+    assert re.fullmatch(r"error: cannot make the folder .*folder.*: a plain file is in the way; move it away\n", text)
 
 
 def status_of(main, capsys: pytest.CaptureFixture) -> tuple[int, str]:

@@ -18,6 +18,7 @@ from dataprocessing.demo_cars.lines import Lines
 from dataprocessing.demo_cars.mesh import Parts, Sheet, cut, grid_faces, triangle_areas
 from dataprocessing.demo_cars.parameters import CHOICES, RANGES, STYLES, draw_parameters, range_of
 from dataprocessing.demo_cars.shell import EDGE, NORMAL, make_skin
+from dataprocessing.demo_cars.windows import closed_windows
 from dataprocessing.make_demo_cars import main
 
 SEATS = ("cushion", "backrest", "headrest")
@@ -364,3 +365,18 @@ def test_script_goes_on_where_it_stopped(arguments, tmp_path, capsys):
 def test_negative_seed_is_refused(arguments):
     with pytest.raises(UserError, match="demo_seed is -1, expected 0 or more"):
         main([*arguments, "--demo_seed", "-1"])
+
+
+def test_windows_are_closed_by_glass_or_by_the_body():
+    for index in range(40):
+        parameters = draw_parameters(5, index)
+        closed, names = closed_windows(parameters), build_car(parameters).names
+        for window, part in (
+            ("windscreen", "windscreen"),
+            ("front_windows", "side_window_0"),
+            ("back_window", "rear_window"),
+        ):
+            has_pane = any(name.startswith(part) for name in names)
+            is_body = parameters["glazing"] == "flush" and parameters["roof"] != "open"
+            assert closed[f"{window}_closed"] == (has_pane or is_body), (index, window)
+    assert closed_windows({"glazing": "own"}) == {}

@@ -16,7 +16,7 @@ from configs.layout import Experiment, voxelized_point_cloud
 from dataprocessing import make_demo_cars
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.extra_shapes import find_extras
-from dataprocessing.mesh_io import load_mesh
+from dataprocessing.mesh_io import NO_FACES, load_mesh
 from dataprocessing.shape_files import write_files
 from evaluation.baselines import draw_mixtures, neighbour_codes
 from evaluation.sample_sets import sampled_recipes
@@ -191,7 +191,7 @@ def test_broken_meshes_are_reported_and_left_out(own: Path, capsys: pytest.Captu
     assert [row["name"] for row in stored.rows[::2]] == [f"demo_s1000_{i:05d}" for i in (0, 2, 3)]
     text = capsys.readouterr().out
     assert "3 encoded, 1 could not be used" in text and f"{broken}  no faces" in text
-    assert read_index(Experiment(cfg).codes, EXTRA)["failures"] == {str(broken): "no faces"}
+    assert read_index(Experiment(cfg).codes, EXTRA)["failures"] == {str(broken): NO_FACES}
     for folder in folders:
         (folder / make_demo_cars.MESH).write_text("")
     shutil.rmtree(Experiment(cfg).codes / "extra_parts")

@@ -14,7 +14,7 @@ from helpers import brute_force_distance, open_box, read_config, write_config, w
 from configs import layout
 from configs.errors import UserError
 from configs.files import atomic_path
-from dataprocessing import shape_files
+from dataprocessing import distances, shape_files
 from dataprocessing.mesh_io import load_mesh
 from dataprocessing.pool import run_tasks
 from dataprocessing.preprocess import main
@@ -253,3 +253,17 @@ def test_real_cars_pass_through(real_cars, tmp_path):
     for path in kept:
         df = np.load(tmp_path / "out" / path.parent.relative_to(source) / "boundary_0.003_samples.npz")["df"]
         assert 0.001 < np.sqrt((df**2).mean()) < 0.003 * 1.1  # a displacement is at least the distance
+
+
+def test_preprocessing_without_open3d_says_so_once_and_what_to_do(meshes, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "open3d", None)
+    distances._auto_backend.cache_clear()
+    few = {"num_boundary_samples": 9, "num_uniform_samples": 9, "num_gap_samples": 0, "num_cpus": 1, "device": "cpu"}
+    assert preprocess(tmp_path, **few, processed_dir=tmp_path / "a") == 0
+    notes = capsys.readouterr().err
+    assert notes.count("note: Open3D cannot be loaded (") == 1
+    assert re.search(r"18 times slower on a CPU; .*python configs/check_system.py; --distance_backend torch", notes)
+    assert preprocess(tmp_path, **few, processed_dir=tmp_path / "a") == 0  # nothing to measure
+    assert preprocess(tmp_path, **few, processed_dir=tmp_path / "b", distance_backend="torch") == 0  # it is meant
+    assert "note" not in capsys.readouterr().err
+    distances._auto_backend.cache_clear()

@@ -43,6 +43,7 @@ WEIGHT_DECAY = 1e-2
 MOST_TRAIN_CODES = 4096  # training codes whose NLL is told at each validation
 QUANTILES = (0.5, 0.99, 0.999)  # of the training codes, told in the checkpoint
 LOG_EVERY = 50  # steps between points of the curves of the training itself
+TRAIN_AGAIN = "delete the folder of the flow's checkpoints and run train_rnvp.py again"
 VALIDATION_DRAWS = 8  # noise draws per validation code: their mean is stable enough to compare steps
 
 
@@ -226,12 +227,12 @@ def check_finite(names: list[str], codes: Tensor) -> None:
         )
 
 
-def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str) -> None:
-    """Raise UserError if `what` (stored codes or a flow) belongs to another NDF than that with `ndf_sha256`."""
+def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str, remedy: str = TRAIN_AGAIN) -> None:
+    """Raise UserError if `what` (stored codes, a flow, ...) belongs to another NDF than that with `ndf_sha256`."""
     if found_sha256 != ndf_sha256:
         raise UserError(
             f"{what}: of another NDF checkpoint (it has been trained further, or --ndf_checkpoint names another);"
-            " delete the folder of the flow's checkpoints and run train_rnvp.py again"
+            f" {remedy}"
         )
 
 

@@ -57,7 +57,10 @@ def load_codes(cfg: Namespace, split: str) -> StoredCodes:
     """The stored codes of a split. Raises UserError if there are none."""
     folder = Experiment(cfg).codes
     if not (folder / f"{split}.json").is_file():
-        raise UserError(f"no shape codes in {folder}; make them with: python train_rnvp.py --config {cfg.config}")
+        raise UserError(
+            f"no shape codes in {folder}; make them with: python train_rnvp.py --config {cfg.config};"
+            " reconstructions need none: generate.py --mode reconstruct, evaluate.py --tasks reconstruction"
+        )
     return StoredCodes(np.load(folder / f"{split}.npy", mmap_mode="r"), read_index(folder, split)["rows"])
 
 

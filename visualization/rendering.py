@@ -9,14 +9,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter, uniform_filter
-from scipy.spatial import cKDTree
+
+from visualization.local_planes import (
+    FEWEST_POINTS,
+    averaged,
+    fit_planes,
+    neighbours,
+    onto_planes,
+    splat_radius,
+    splat_radius_of,
+)
 
 Array = NDArray[np.float32]
 Color = tuple[int, int, int]
+Angles = tuple[float, float]  # azimuth and elevation of the camera, degrees
 
-# name -> (azimuth, elevation) of the camera, degrees. Azimuth 0 looks at the front (camera at -z), 90 at the car's left
+# Azimuth 0 looks at the front (camera at -z), 90 at the car's left
 # side (camera at -x), 180 at the tail, 270 at the right side (camera at +x).
-VIEWS: dict[str, tuple[float, float]] = {
+VIEWS: dict[str, Angles] = {
     "three_quarter": (52.0, 20.0),
     "side": (90.0, 4.0),
     "front": (0.0, 6.0),
@@ -35,8 +45,6 @@ SUPERSAMPLING = 2
 CAMERA_DISTANCE = 4.0  # in radii of the cloud
 MARGIN = 0.04, 0.10  # of the picture's width and height
 MIDDLE = 0.5, 0.47  # of the cloud in the picture: leaves room for the shadow
-SPLAT = 0.85  # radius of a splat, relative to the 80 % quantile of the distance to the 6th neighbour
-NEIGHBOURS = 24  # of a local PCA
 MIN_RADIUS, MAX_RADIUS = 1.0, 14.0  # of a splat, pixels of the supersampled picture
 LIGHTS = (((-0.45, 0.80, 0.40), 0.62), ((0.8, 0.25, 0.5), 0.16))  # (direction in camera axes, strength)
 AMBIENT = 0.42
@@ -60,7 +68,7 @@ class Projection:
 class Camera:
     """A perspective camera, fitted to a cloud except for 1 in 1,000 points at each border."""
 
-    def __init__(self, points: Array, angles: tuple[float, float], size: tuple[int, int]):
+    def __init__(self, points: Array, angles: Angles, size: tuple[int, int]):
         self.axes = view_axes(angles)
         self.centre = (points.min(0) + points.max(0)) / 2
         self.distance = CAMERA_DISTANCE * max(float(np.ptp(points, axis=0).max()) / 2, 1e-6)
@@ -89,30 +97,32 @@ def view_axes(angles: tuple[float, float]) -> Array:
 
 def render_cloud(
     points: NDArray[np.floating],
-    view: str = "three_quarter",
+    view: str | Angles = "three_quarter",
     size: tuple[int, int] = (480, 300),
     cut: str = "none",
     color: Color = TINTS["blue"],
     shadow: bool = True,
+    frame: NDArray[np.floating] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw a point cloud as a shaded surface on white.
 
-    points: (N, 3), any units: the camera is fitted to what is drawn. view: a name in VIEWS; "three_quarter" looks from
-    the front left, slightly above. size: (width, height) in pixels. cut: "lengthwise" removes the half on the camera's
+    points: (N, 3), any units. view: a name in VIEWS, or angles; "three_quarter" looks from the front left, slightly
+    above. size: (width, height) in pixels. cut: "lengthwise" removes the half on the camera's
     side of the plane x = 0 to show the seats: x < 0 in views from the left ("three_quarter", "side"), x > 0 from the
     right ("cutaway": the remaining half is the driver's, with the steering wheel). color: RGB, 0 to 255. shadow: draw a
-    soft shadow on the ground.
+    soft shadow on the ground. frame: points (M, 3) that the camera is fitted to, so that it stays in its place from
+    one picture of a movie to the next; default: what is drawn.
     Returns (height, width, 3) uint8. The same input gives the same picture.
     Raises ValueError for another shape, an empty or non-finite cloud, or an unknown view or cut.
     Splat size: 0.85 x the 80 % quantile of the distance to the 6th neighbour. Eye-dome lighting: Boucheny 2009.
     """
-    points = _checked(points, view, cut)
+    points, angles = _checked(points, view, cut)
     width, height = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
-    radius = _splat_radius(points)
-    kept = points if cut == "none" else points[points[:, 0] * _camera_side(view) <= 0]
+    radius = splat_radius(points)
+    kept = points if cut == "none" else points[points[:, 0] * _camera_side(angles) <= 0]
     if not len(kept):
         raise ValueError(f"cut {cut!r} leaves none of the {len(points)} points")
-    camera = Camera(kept, VIEWS[view], (width, height))
+    camera = Camera(kept if frame is None else np.asarray(frame, np.float32), angles, (width, height))
     projection = camera(kept)
     seen = kept[_roughly_visible(projection, radius, (width, height))]
     seen, normals, radius, noise = _local_planes(seen, camera.axes, radius)  # normals (V, 3) in camera axes
@@ -125,29 +135,22 @@ def render_cloud(
     return (small + 0.5).clip(0, 255).astype(np.uint8)
 
 
-def _checked(points: NDArray[np.floating], view: str, cut: str) -> Array:
+def _checked(points: NDArray[np.floating], view: str | Angles, cut: str) -> tuple[Array, Angles]:
     points = np.asarray(points, dtype=np.float32)
     if points.ndim != 2 or points.shape[1] != 3 or not len(points):
         raise ValueError(f"points must have shape (N, 3) with N > 0, got {points.shape}")
     if not np.isfinite(points).all():
         raise ValueError("points hold NaN or infinite coordinates")
-    if view not in VIEWS:
+    if isinstance(view, str) and view not in VIEWS:
         raise ValueError(f"view {view!r} is not one of {', '.join(VIEWS)}")
     if cut not in ("none", "lengthwise"):
         raise ValueError(f"cut {cut!r} is not one of none, lengthwise")
-    return points
+    return points, VIEWS[view] if isinstance(view, str) else view
 
 
-def _camera_side(view: str) -> float:
+def _camera_side(angles: Angles) -> float:
     """-1 for a camera on the car's left (-x), 1 on its right."""
-    return -1.0 if VIEWS[view][0] <= 180 else 1.0
-
-
-def _splat_radius(points: Array) -> float:
-    """Radius of a splat, cloud units, that leaves hardly any gaps in a surface."""
-    some = points[:: max(1, len(points) // 4000)]
-    distances, _ = cKDTree(points).query(some, k=min(7, len(points)))  # the first is the point itself
-    return SPLAT * float(np.quantile(distances.reshape(len(some), -1)[:, -1], 0.8))
+    return -1.0 if angles[0] % 360 <= 180 else 1.0
 
 
 def _roughly_visible(p: Projection, radius: float, size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -170,24 +173,15 @@ def _local_planes(points: Array, axes: Array, radius: float) -> tuple[Array, Arr
     facing the camera and averaged over the neighbours; the splat radius for the moved points (at most `radius`); and
     the noise, the median distance of points from their planes.
     """
-    count = min(NEIGHBOURS, len(points))
-    if count < 3:
+    if len(points) < FEWEST_POINTS:
         return points, np.tile(np.array([0, 0, 1], np.float32), (len(points), 1)), radius, 0.0
-    _, near = cKDTree(points).query(points, k=count)  # (N, K)
-    local = points[near] @ axes.T
-    mean = local.mean(1)
-    local -= mean[:, None]
-    _, vectors = np.linalg.eigh(local.transpose(0, 2, 1) @ local)
-    normals = vectors[:, :, 0]
+    near = neighbours(points)  # (N, K)
+    turned = points @ axes.T
+    mean, normals = fit_planes(turned, near)
     normals = normals * np.where(normals[:, 2:] < 0, np.float32(-1), np.float32(1))
-    off = ((points @ axes.T - mean) * normals).sum(1)
-    noise = float(np.median(np.abs(off)))
-    points = points - (np.clip(off, -3 * noise, 3 * noise)[:, None] * normals) @ axes
-    steps = np.linalg.norm(points[near[:, 1:7]] - points[:, None], axis=2).max(1)
-    radius = min(radius, SPLAT * float(np.quantile(steps, 0.8)))
-    around = normals[near]  # (N, K, 3)
-    around = (around * np.sign(around @ normals[:, :, None])).sum(1)
-    around = around / np.linalg.norm(around, axis=1, keepdims=True).clip(1e-9)
+    moved, noise = onto_planes(turned, mean, normals)
+    points, radius = moved @ axes, min(radius, splat_radius_of(moved, near))
+    around = averaged(normals, near)
     return points, around * np.where(around[:, 2:] < 0, np.float32(-1), np.float32(1)), radius, noise
 
 

@@ -4,14 +4,18 @@ A config file holds the same names as `key = value` lines, of all scripts at onc
 Names and meanings that users of NDF and of the thesis know are kept.
 """
 
-from configs.options.data import DATA, DEMO_CARS, PREPROCESSING, RUN, SAMPLES, SPLIT
+from configs.options.completion import COMPLETION, SCAN_TOOL
+from configs.options.data import DATA, DEMO_CARS, INPUT, PREPROCESSING, RUN, SAMPLES, SPLIT
+from configs.options.editing import ATTRIBUTES, EDITING, MOVIES
+from configs.options.meshes import MESHES, OWN_MESHES
 from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
 from configs.options.results import (
     ANALYSIS,
+    CLOUDS,
+    COMPARISON,
     DECODING,
     EVALUATION,
     EXPORT,
-    FOLDERS,
     GENERATION,
     OTHERS,
     PLAUSIBLE,
@@ -21,15 +25,22 @@ from configs.options.types import Group
 
 READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads, as its --help shows them
     "make_demo_cars": (RUN, DATA, DEMO_CARS),
-    "preprocess": (RUN, DATA, SAMPLES, PREPROCESSING),
-    "create_split": (RUN, DATA, SAMPLES, SPLIT),
-    "train_ndf": (RUN, DATA, SAMPLES, NETWORK, TRAINING, NDF_TRAINING),
-    "train_rnvp": (RUN, DATA, SAMPLES, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
+    "preprocess": (RUN, DATA, SAMPLES, INPUT, PREPROCESSING),
+    "create_split": (RUN, DATA, SAMPLES, INPUT, SPLIT),
+    "train_ndf": (RUN, DATA, SAMPLES, INPUT, NETWORK, TRAINING, NDF_TRAINING),
+    "train_rnvp": (RUN, DATA, SAMPLES, INPUT, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
     "export": (RUN, EXPORT),
-    "generate": (RUN, DATA, WEIGHTS, GENERATION, DECODING, PLAUSIBLE),
-    "evaluate": (RUN, DATA, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, FOLDERS),
-    "analyse_codes": (RUN, DATA, WEIGHTS, DECODING, OTHERS, ANALYSIS),
+    "generate": (RUN, DATA, INPUT, WEIGHTS, GENERATION, OWN_MESHES, EDITING, MESHES, MOVIES, DECODING, PLAUSIBLE),
+    "edits": (RUN, INPUT, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),
+    "html_page": (CLOUDS,),
+    "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, CLOUDS, COMPARISON),
+    "make_scan": (RUN, SCAN_TOOL),
+    "complete": (RUN, INPUT, WEIGHTS, DECODING, COMPLETION),
+    "analyse_codes": (RUN, DATA, INPUT, WEIGHTS, DECODING, OTHERS, ANALYSIS),
 }
 ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group in groups))
+# Groups that decide what the files and networks of earlier steps look like. Where they are not shown a script may still
+# compare them with what it finds, so that it never calls them unused.
+COMPARED = (SAMPLES, NETWORK, TRAINING)
 # Options of earlier versions that nobody set, with the value that they always have now. A file may still name them.
 RETIRED = {"grad_clip": 1.0, "flow_weight_decay": 1e-2}

@@ -7,6 +7,9 @@ from pathlib import Path
 from configs.errors import UserError
 from configs.options.types import Group, not_negative, positive
 
+ANY_LAYOUT = "any"  # as input_data_glob
+AXES = ("x", "y", "z", "-x", "-y", "-z")
+
 
 def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add("-c", "--config", is_config_file_arg=True, help="config file, `key = value` lines")
@@ -37,14 +40,29 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     group.add(
         "--input_data_glob",
         default="/*/models/model_normalized.obj",
-        help="pattern of the meshes, appended to data_dir",
+        help=f"pattern of the meshes, appended to data_dir; {ANY_LAYOUT}: all .obj .ply .stl .glb .gltf .off files"
+        " in it, at any depth",
     )
     group.add(
         "--processed_dir",
         default=None,
-        help="root for preprocessed files, same sub-folders as data_dir; default: beside each mesh",
+        help="root for preprocessed files, same sub-folders as data_dir; default: beside each mesh, or"
+        f" DATA_DIR_processed with input_data_glob {ANY_LAYOUT}",
     )
     group.add("--split_file", help=".npz with the folders of train, val and test; none: all shapes are test shapes")
+    group.add("--up", choices=AXES, default="y", help="axis of the mesh files that points up; ShapeNet's is y")
+    group.add(
+        "--front",
+        choices=AXES,
+        default=None,
+        help="axis of the mesh files that points to the front; default: -z with y up (ShapeNet), -y with z up (as in"
+        " Blender)",
+    )
+
+
+def _check_data(cfg: Namespace) -> None:
+    if cfg.front and cfg.front[-1] == cfg.up[-1]:
+        raise UserError(f"up {cfg.up} and front {cfg.front} are along one axis; give two different ones")
 
 
 def _add_demo_cars(group: argparse._ArgumentGroup) -> None:
@@ -85,6 +103,9 @@ def _add_samples(group: argparse._ArgumentGroup) -> None:
         default=5_000,
         help="samples stored per shape in its openings, such as windows; 0: none, as NDF",
     )
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add("--num_points", type=positive(int), default=10_000, help="points of the voxelized input cloud")
     group.add("--input_res", type=positive(int), default=256, help="resolution of the voxelized input, per axis")
     group.add("--bb_min", type=float, default=-0.5, help="lower bound of the voxel grid, mesh units")
@@ -99,6 +120,9 @@ def _check_samples(cfg: Namespace) -> None:
         )
     if abs(sum(cfg.sample_ratio) - 1) > 1e-6:
         raise UserError(f"sample_ratio {cfg.sample_ratio} sums to {sum(cfg.sample_ratio):g}; make it sum to 1")
+
+
+def _check_input(cfg: Namespace) -> None:
     if cfg.bb_max <= cfg.bb_min:
         raise UserError(f"bb_max {cfg.bb_max} is not above bb_min {cfg.bb_min}")
 
@@ -142,11 +166,12 @@ def _check_split(cfg: Namespace) -> None:
             raise UserError(f"both {n} and {r} are given; give one of them")
 
 
-RUN = Group("run", "read by every script", _add_run, _check_run)
-DATA = Group("data", "where the meshes are and where their samples go", _add_data)
+RUN = Group("run", "the experiment, its device and its seed", _add_run, _check_run)
+DATA = Group("data", "where the meshes are and where their samples go", _add_data, _check_data)
 DEMO_CARS = Group("demo cars", "parametric cars, for those without ShapeNet", _add_demo_cars)
 SAMPLES = Group(
     "samples", "what the files of each shape hold; lengths in mesh units (longest side 1)", _add_samples, _check_samples
 )
+INPUT = Group("input", "surface points as the network gets them, in a grid", _add_input, _check_input)
 PREPROCESSING = Group("preprocessing", "how the samples are made", _add_preprocessing, _check_preprocessing)
 SPLIT = Group("split", "give n_ or r_, not both", _add_split, _check_split)

@@ -83,7 +83,7 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
         "--code_encoder",
         choices=["pyramid", "pca"],
         default="pyramid",
-        help="vector: NDF's pyramid with a learned projection, or the principal components of the occupancy (and of views)",
+        help="vector: NDF's pyramid with a learned projection, or the principal components of the occupancy",
     )
     group.add(
         "--pca_resolution",
@@ -95,8 +95,8 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
         "--pca_view_weight",
         type=not_negative(float),
         default=0.0,
-        help="weight, beside the occupancy, of what pca sees of a shape from six sides, which tells glass from openings;"
-        " with 3 both vary alike on demo cars; 0: occupancy alone",
+        help="weight, beside the occupancy, of what pca sees of a shape from six sides, which tells glass from"
+        " openings; with 3 both vary alike on demo cars; 0: occupancy alone",
     )
     group.add(
         "--code_noise",

@@ -27,6 +27,14 @@ def _add_generation(group: argparse._ArgumentGroup) -> None:
     )
     group.add("--num_shapes", type=positive(int), default=16, help="shapes to make (steps of the path in interpolate)")
     group.add("--num_output_points", type=positive(int), default=100_000, help="points of each cloud (NDF 900,000)")
+    group.add(
+        "--html",
+        nargs="?",
+        type=boolean,
+        const=True,
+        default=False,
+        help="also write shapes.html, a page to turn them, cut them open and colour them in a browser",
+    )
     group.add("--interpolate_from", default=None, help="name of the first shape; default: first of the test split")
     group.add("--interpolate_to", default=None, help="name of the second shape; default: second of the test split")
 
@@ -116,10 +124,13 @@ def _add_others(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_folders(group: argparse._ArgumentGroup) -> None:
+def _add_clouds(group: argparse._ArgumentGroup) -> None:
     group.add("--samples", default=None, help="folder of clouds (.npz .npy .pt .ply .off) that a system made")
-    group.add("--references", default=None, help="folder of the clouds that they are compared with")
     group.add("--training", default=None, help="folder of the training clouds: floor and nearest-training distances")
+
+
+def _add_comparison(group: argparse._ArgumentGroup) -> None:
+    group.add("--references", default=None, help="folder of the clouds that the samples are compared with")
     group.add(
         "--normalised_samples",
         type=boolean,
@@ -165,5 +176,6 @@ DECODING = Group("decoding", "from a latent code to the points of a cloud", _add
 PLAUSIBLE = Group("codes unlike the training's", "how their shapes are reconstructed", _add_plausible)
 EVALUATION = Group("evaluation", "what is measured, and how", _add_evaluation)
 OTHERS = Group("other experiments", "shown beside this one", _add_others)
-FOLDERS = Group("two folders of clouds", "of any system, without config and training", _add_folders)
+CLOUDS = Group("folders of clouds", "of any system, without config and training", _add_clouds)
+COMPARISON = Group("comparison of clouds", "two folders of them", _add_comparison)
 ANALYSIS = Group("latent-space study", "analyse_codes.py", _add_analysis)

@@ -1,6 +1,7 @@
 """Types of option values, and what a group of options is."""
 
 import argparse
+import math
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,17 @@ def not_negative(kind: Callable[[str], float]) -> Callable[[str], float]:
 
     parse.__name__ = f"non-negative {kind.__name__}"
     return parse
+
+
+def finite(text: str) -> float:
+    """An argparse type: a real number."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} found, a finite number expected")
+    return value
+
+
+finite.__name__ = "float"
 
 
 def boolean(text: str) -> bool:

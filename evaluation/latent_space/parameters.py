@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.layout import DEMO_PARAMETERS, absolute
+from dataprocessing.demo_cars.windows import closed_windows
 from dataprocessing.shapes import processed_root
 
 Car = dict[str, Any]  # name of a parameter -> number, word or switch
@@ -19,7 +20,10 @@ MAX_VALUES = 64  # of a choice: a word with more, such as a name, is no kind of 
 
 
 def demo_parameters(folder: Path, cfg: Namespace) -> Car | None:
-    """The parameters of a demo car, beside its mesh or its preprocessed files; None for another shape."""
+    """The parameters of a demo car, beside its mesh or its preprocessed files, and which of its windows are closed.
+
+    None for another shape.
+    """
     places = [folder]
     if cfg.processed_dir and folder.is_relative_to(root := processed_root(cfg)):
         places.append(absolute(cfg.data_dir) / folder.relative_to(root))
@@ -29,7 +33,7 @@ def demo_parameters(folder: Path, cfg: Namespace) -> Car | None:
         except (OSError, ValueError):  # not a demo car, or a file of another program
             continue
         if isinstance(found, dict):
-            return found
+            return found | closed_windows(found)
     return None
 
 

@@ -1,0 +1,126 @@
+"""Somebody's own meshes, read and brought into the unit box in memory: nothing of them is written."""
+
+import hashlib
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from configs.cores import num_workers
+from configs.errors import UserError, raise_if_interrupted
+from configs.layout import Experiment, given_path
+from dataprocessing.frames import Frame, front_of, to_unit_box
+from dataprocessing.mesh_folder import meshes_below, names_of
+from dataprocessing.mesh_io import MeshError, load_mesh
+from dataprocessing.pool import run_in_order
+from dataprocessing.seeds import generator
+from dataprocessing.surface import sample_surface
+from dataprocessing.voxelized_pointcloud_sampling import input_points
+
+OWN_MESHES = "own_meshes"  # key of index.json: the folder of the meshes
+MESHES_A_WORKER = 8  # for fewer, starting a process takes longer than reading them
+
+
+class OwnMesh(NamedTuple):
+    """A mesh file with its name, its input cloud (num_points, 3) float32 in the unit box, and its own frame."""
+
+    name: str
+    path: Path
+    cloud: np.ndarray
+    frame: Frame
+
+
+@dataclass
+class OwnMeshes:
+    """The meshes of a folder that can be used, and why the others cannot: path -> one line."""
+
+    folder: Path
+    meshes: list[OwnMesh]
+    left_out: dict[Path, str] = field(default_factory=dict)
+
+    def facts(self, cfg: Namespace) -> list[dict[str, Any]]:
+        """What decides the input cloud of each mesh, and the way back to its own frame, as plain values."""
+        axes = {"up": cfg.up, "front": front_of(cfg.up, cfg.front)}
+        return [
+            {"mesh": self.relative(one.path), "cloud_sha256": digest(one.cloud), **axes, **one.frame.facts()}
+            for one in self.meshes
+        ]
+
+    def relative(self, path: Path) -> str:
+        return path.name if path == self.folder else path.relative_to(self.folder).as_posix()
+
+
+def folder_of_clouds(cfg: Namespace) -> Path:
+    """Where the clouds of the meshes go: `meshes_out`, or a folder of the experiment, named as that of the meshes.
+
+    Raises UserError if it holds clouds of another folder of meshes.
+    """
+    meshes = given_path(cfg.own_meshes).resolve()
+    out = Path(cfg.own_meshes_out).expanduser() if cfg.own_meshes_out else Experiment(cfg).own_meshes / meshes.name
+    index = out / "index.json"
+    found = json.loads(index.read_text()).get(OWN_MESHES, "other shapes") if index.is_file() else str(meshes)
+    if found != str(meshes):
+        raise UserError(f"{out} holds clouds of {found}, not of {meshes}; give another folder with --own_meshes_out")
+    return out
+
+
+def read_own_meshes(cfg: Namespace) -> OwnMeshes:
+    """Read the meshes that `--own_meshes` names, in any layout, and draw their input points.
+
+    Raises UserError if there are none, or none that can be used.
+    """
+    folder = given_path(cfg.own_meshes).resolve()
+    paths = meshes_below(folder, left_out=folder_of_clouds(cfg).resolve())
+    tasks = [(path, name, cfg) for path, name in names_of(paths, folder).items()]
+    found = OwnMeshes(folder, [])
+    workers = min(num_workers(cfg.num_cpus), len(tasks) // MESHES_A_WORKER)
+    with closing(run_in_order(read_own_mesh, tasks, workers)) as outcomes:  # closed: Ctrl-C ends the workers
+        for path, outcome in zip(paths, shown(outcomes, len(paths)), strict=True):
+            if isinstance(outcome, str):
+                found.left_out[path] = outcome
+            else:
+                found.meshes.append(outcome)
+    if not found.meshes:
+        path, reason = next(iter(found.left_out.items()))
+        raise UserError(f"none of the {len(paths)} meshes in {folder} can be used, the first, {path.name}: {reason}")
+    return found
+
+
+def tell_left_out(own: OwnMeshes) -> None:
+    """How many meshes there are and can be used, and a line for each that cannot."""
+    count = len(own.meshes) + len(own.left_out)
+    print(f"{count} meshes in {own.folder}, {len(own.left_out)} of them left out")
+    for path, reason in own.left_out.items():
+        print(f"  left out: {own.relative(path)}: {' '.join(reason.split())}")
+
+
+def shown(outcomes: Iterator[OwnMesh | str], total: int) -> Iterator[OwnMesh | str]:
+    return iter(tqdm(outcomes, total=total, desc="reading meshes", unit="mesh", disable=None))
+
+
+def read_own_mesh(path: Path, name: str, cfg: Namespace) -> OwnMesh | str:
+    """A mesh, or a line that says why it cannot be used. Its points are those that step 1 would draw for this name."""
+    try:
+        mesh, frame = to_unit_box(load_mesh(path), cfg.up, cfg.front)
+        return OwnMesh(name, path, input_points(mesh, name, cfg), frame)
+    except MeshError as error:
+        return str(error)
+    except Exception as error:  # one odd mesh of many must not end the run
+        raise_if_interrupted()
+        return f"{type(error).__name__}: {error}"
+
+
+def true_surface(own: OwnMesh, num_points: int, cfg: Namespace) -> np.ndarray:
+    """Points drawn uniformly from the mesh itself, (num_points, 3) float32 in the unit box."""
+    mesh, _ = to_unit_box(load_mesh(own.path), cfg.up, cfg.front)
+    return sample_surface(mesh, num_points, generator(cfg.seed, own.name, "surface")).astype(np.float32)
+
+
+def digest(cloud: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(cloud).tobytes()).hexdigest()

@@ -1,0 +1,91 @@
+"""From evidence to completions: starts from the flow, the search for modes, and chains that sample around them."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from configs.errors import UserError
+from generation.code_fitting import RATE, into_ball
+from generation.completion.curvature import standardising_factor
+from generation.completion.evidence import Evidence
+from generation.completion.hmc import Chains, sample
+from generation.completion.posterior import Posterior
+from generation.latents import draw_latents
+from generation.networks import Networks
+from generation.plausible_codes import largest_norm
+from generation.random_streams import COMPLETION_STREAMS, random_stream
+
+MOVES = COMPLETION_STREAMS + 1_000_000  # stream of the chains' moves; those before are of the starts
+AT_A_TIME = 16  # codes
+
+
+class Completion(NamedTuple):
+    """modes (B, D): where each chain started, and their energies (B,), nats; the chains; how they were judged."""
+
+    modes: Tensor
+    mode_energy: Tensor
+    chains: Chains
+    posterior: Posterior
+
+    def best_mode(self) -> Tensor:
+        """(1, D): the mode of least energy."""
+        return self.modes[self.mode_energy.argmin()][None]
+
+    def draws(self) -> Tensor:
+        """(B, D): the last state of each chain."""
+        return self.chains.z[-1]
+
+
+def complete(networks: Networks, evidence: Evidence, progress: bool = True) -> Completion:
+    """Sample the posterior of z given the evidence. Reads the options of `COMPLETION` in networks.cfg."""
+    cfg = networks.cfg
+    posterior = Posterior(networks, evidence, cfg.scan_sd)
+    with tqdm(total=cfg.map_steps + cfg.warmup + cfg.draws, disable=not progress or None, unit="step") as bar:
+        bar.set_description("fitting")
+        modes = search(posterior, starts(posterior, cfg), largest_norm(networks), cfg.map_steps, bar.update)
+        moves = random_stream(cfg.seed, MOVES)
+        factor = standardising_factor(posterior, modes, moves)
+        bar.set_description("sampling")
+        density = posterior.energy_and_gradient
+        chains = sample(density, modes, factor, cfg.warmup, cfg.draws, cfg.leapfrog, moves, bar.update)
+    return Completion(modes, density(modes)[0], chains, posterior)
+
+
+@torch.no_grad()
+def starts(posterior: Posterior, cfg: Namespace) -> Tensor:
+    """The samples of the flow that fit best, z (B, D), out of cfg.num_starts."""
+    drawn = draw_latents(posterior.networks, max(cfg.num_starts, cfg.num_chains), cfg.seed, COMPLETION_STREAMS)
+    misfit = torch.cat([posterior.misfit(part) for part in drawn.split(AT_A_TIME)])
+    return drawn[misfit.argsort()[: cfg.num_chains]]
+
+
+def search(
+    posterior: Posterior, z: Tensor, radius: float, num_steps: int, tick: Callable[[], object] = lambda: None
+) -> Tensor:
+    """The z (B, D) of least energy that Adam finds from each z, within the ball of the training codes."""
+    z = into_ball(z, radius).detach().clone()
+    optimizer = torch.optim.Adam([z], lr=RATE)
+    least, best = torch.full_like(z[:, 0], torch.inf), z.clone()
+    for step in range(num_steps + 1):
+        energy, z.grad = posterior.energy_and_gradient(z)
+        better = energy < least
+        least, best = torch.where(better, energy, least), torch.where(better[:, None], z, best)
+        if step == num_steps:
+            break
+        optimizer.param_groups[0]["lr"] = RATE * (1 - step / num_steps)
+        optimizer.step()
+        z.copy_(into_ball(z, radius))
+        tick()
+    return best
+
+
+def check_networks(networks: Networks) -> None:
+    """Raise UserError if the networks have no vector codes, or no flow."""
+    kind = networks.ndf.code_kind
+    if kind != "vector":
+        raise UserError(f"code_kind {kind} found, vector codes and their flow expected; use another --config")
+    _ = networks.flow

@@ -1,0 +1,128 @@
+"""Reading a partial scan, and whether it can be one of a car in mesh units; every doubt becomes one line."""
+
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from configs.errors import UserError
+from dataprocessing.convert_to_scaled_off import scale_mesh
+from dataprocessing.mesh_io import MeshError, load_mesh
+from dataprocessing.surface import sample_surface
+from generation.cloud_files import Cloud, read_cloud
+from generation.completion.evidence import MOST_POINTS, at_most
+
+MESHES = (".obj", ".off", ".stl", ".glb", ".ply")  # a .ply or an .off without faces is a cloud
+CLOUDS = (".ply", ".off", ".npz", ".npy")
+LEAST_POINTS = 20
+OUTSIDE = 0.55  # mesh units: whole shapes lie in [-0.5, 0.5]^3, scans of them hardly farther
+LEAST_EXTENT = 0.2  # mesh units; half a car is longer
+WIDEST, HIGHEST = 0.75, 0.75  # of a car of length 1: more suggests another pose
+
+
+class Scan(NamedTuple):
+    """points (n, 3) float32, the camera (3,) of a depth view, the box (6,) that is covered; notes for the user."""
+
+    points: Cloud
+    camera: np.ndarray | None
+    notes: list[str]
+    covered: np.ndarray | None = None
+
+
+def read_points(path: Path | str, scale_meshes: bool = False) -> Cloud:
+    """The points (n, 3) float32 of a cloud file, or `MOST_POINTS` on the surface of a mesh file.
+
+    scale_meshes: bring a mesh to mesh units first. Raises UserError, naming the file, if it cannot be read as either.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (*MESHES, *CLOUDS, ".xyz"):
+        known = ", ".join(dict.fromkeys((*CLOUDS, ".xyz", *MESHES)))
+        raise UserError(f"{path}: a file that ends in {known} expected")
+    if not path.is_file():
+        raise UserError(f"no file {path}")
+    if suffix == ".xyz":
+        return read_rows(path)
+    if suffix in MESHES and (suffix not in CLOUDS or has_faces(path)):
+        try:
+            mesh = load_mesh(path)
+        except MeshError as error:
+            raise UserError(f"{path}: {error}; a mesh or a point cloud expected") from error
+        mesh = scale_mesh(mesh) if scale_meshes else mesh
+        return sample_surface(mesh, MOST_POINTS, np.random.default_rng(0)).astype(np.float32)
+    return read_cloud(path)
+
+
+def has_faces(path: Path) -> bool:
+    """Whether a .ply or .off announces faces."""
+    with open(path, "rb") as file:
+        head = file.read(5000)
+    if path.suffix.lower() == ".ply":
+        lines = [line.split() for line in head.partition(b"end_header")[0].splitlines()]
+        return any(line[:2] == [b"element", b"face"] and line[2:] != [b"0"] for line in lines)
+    words = head.split()
+    return len(words) > 2 and words[2] != b"0"
+
+
+def read_rows(path: Path) -> Cloud:
+    """The first three numbers of each line of a text file. Raises UserError if a line has fewer, or other words."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a file without numbers, which has 0 points
+            rows = np.loadtxt(path, dtype=np.float64, usecols=(0, 1, 2), ndmin=2)
+    except (ValueError, IndexError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: lines of three numbers expected ({error})") from error
+    if not np.isfinite(rows).all():
+        wrong = int((~np.isfinite(rows).all(axis=1)).sum())
+        raise UserError(f"{path}: {wrong} of {len(rows)} points are NaN or infinite; take them out")
+    return rows.astype(np.float32)
+
+
+def placed_scan(points: Cloud, camera: np.ndarray | None, fit: bool, covered: np.ndarray | None = None) -> Scan:
+    """A scan in mesh units: as it is, or with its own box centred and the box's longest side 1.
+
+    camera: (3,), covered: (6,), in the scan's units. Raises UserError for fewer than `LEAST_POINTS` points, and for
+    points that do not fit the box of mesh units; what only looks odd becomes a note.
+    """
+    if len(points) < LEAST_POINTS:
+        raise UserError(f"the scan has {len(points)} points, at least {LEAST_POINTS} expected")
+    if covered is not None and not (covered[:3] < covered[3:]).all():
+        raise UserError(f"--covered {covered.tolist()} found, X0 Y0 Z0 below X1 Y1 Z1 expected")
+    notes = []
+    if len(points) > MOST_POINTS:
+        notes.append(f"the scan has {len(points):,} points; {MOST_POINTS:,} of them, drawn at random, are looked at")
+        points = at_most(points, MOST_POINTS, np.random.default_rng(0))
+    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
+    extent = high - low
+    if fit:
+        if extent.max() == 0:
+            raise UserError("all points of the scan are at one place; a part of a car's surface expected")
+        centre, side = (low + high) / 2, extent.max()
+        points = ((points - centre) / side).astype(np.float32)
+        camera = None if camera is None else (camera - centre) / side
+        covered = None if covered is None else (covered - np.tile(centre, 2)) / side
+        extent = extent / side
+        notes.append(
+            f"--fit: centred, and divided by {side:.4g}; right only if the scan reaches both ends of the car and both"
+            " sides: what it does not show cannot be known, nor can its pose (y up, front at -z)"
+        )
+    elif max(-low.min(), high.max()) > OUTSIDE or extent.max() < LEAST_EXTENT:
+        raise UserError(
+            f"the scan spans x {low[0]:.3g} to {high[0]:.3g}, y {low[1]:.3g} to {high[1]:.3g}, z {low[2]:.3g} to"
+            f" {high[2]:.3g}; a part of a car in [-0.5, 0.5]^3 expected, whose whole box is centred and has the longest"
+            " side 1; scale it, or try --fit"
+        )
+    if extent[0] > max(WIDEST, extent[2]) or extent[1] > max(HIGHEST, extent[2]):
+        notes.append(
+            f"the scan is {extent[0]:.2f} wide (x), {extent[1]:.2f} high (y) and {extent[2]:.2f} long (z): unusual for"
+            " a car with y up and front at -z; is it turned?"
+        )
+    if camera is not None and (np.abs(camera) < 0.5).all():
+        notes.append("the camera is inside the box of the car")
+    return Scan(points, camera, notes, covered)
+
+
+def scan_name(path: Path | str) -> str:
+    """The name of the folder of a scan's completions."""
+    return Path(path).stem

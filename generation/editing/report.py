@@ -1,0 +1,100 @@
+"""What became of edits: the attribute and all others, read from the codes and again from the decoded clouds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from configs.files import write_json
+from configs.layout import DENSE_POINT_CLOUD
+from generation.cloud_files import read_cloud
+from generation.editing.attributes import Array, Attribute, Attributes
+from generation.editing.edited import EditedCodes
+from generation.latents import latents_of, likelihoods
+from generation.shapes import Shapes
+from training.stored_codes import encode_batches
+
+REPORT = "edits.json"
+
+
+def report(shapes: Shapes, folder: Path) -> str:
+    """Write `edits.json` of the clouds in `folder`, which were made of `shapes` (see `edited`); its rows as text."""
+    codes = shapes.codes
+    assert isinstance(codes, EditedCodes)
+    rows = edit_rows(shapes, codes, folder)
+    about = {"attribute": codes.attribute.name, "r2": codes.attribute.r2, "largest_z_norm": codes.radius}
+    write_json(folder / REPORT, about | {"mean": codes.attribute.mean, "sd": codes.attribute.sd, "shapes": rows})
+    return as_text(rows, codes.attribute)
+
+
+def edit_rows(shapes: Shapes, codes: EditedCodes, folder: Path) -> list[dict[str, Any]]:
+    """A row for each cloud: what was asked for, what is read, and how much else has changed.
+
+    aim: the reading that was asked for, None to leave the shape as it is. read: of the code; read_again: of the code of
+    the decoded cloud. others_...: see `others_moved`. log_likelihood_change: nats.
+    """
+    cfg, networks = codes.networks.cfg, codes.networks
+    # The points of a decoded cloud are in random order.
+    clouds = (read_cloud(folder / name / DENSE_POINT_CLOUD)[: cfg.num_points] for name in shapes.names)
+    found = encode_batches(networks.ndf, clouds, len(shapes.names), cfg, networks.device, "the clouds again")
+    again = codes.attributes.read(np.concatenate(list(found)))
+    stored = torch.cat([torch.from_numpy(read_code(folder / name)) for name in shapes.names]).to(networks.device)
+    before = [n - n % len(codes.aims) + first_unchanged(codes) for n in range(len(codes))]
+    read, norms = codes.attributes.read(stored.cpu().numpy()), latents_of(networks, stored).norm(dim=1)
+    log_likelihoods = likelihoods(networks, stored)[0]
+    rows = []
+    for n, (fact, start) in enumerate(zip(shapes.facts, before, strict=True)):
+        row = {"shape": fact["shape"], "asked": fact["asked"]}
+        aim = codes.aim_of(codes.starts[n // len(codes.aims)], codes.aims[n % len(codes.aims)])
+        row["aim"] = None if aim is None else in_words(codes.attribute, aim)
+        for key, readings in (("read", read), ("read_again", again)):
+            row[key] = in_words(codes.attribute, readings[n][codes.attribute.columns])
+            row[f"others_{key}"] = others_moved(codes.attributes, codes.attribute, readings[n] - readings[start])
+        row["log_likelihood_change"] = (log_likelihoods[n] - log_likelihoods[start]).item()
+        rows.append(row | {"z_norm": norms[n].item()})
+    return rows
+
+
+def read_code(folder: Path) -> np.ndarray:
+    """The code (1, D) that a cloud was decoded from."""
+    with np.load(folder / DENSE_POINT_CLOUD, allow_pickle=False) as file:
+        code: np.ndarray = file["code"][None]
+    return code
+
+
+def first_unchanged(codes: EditedCodes) -> int:
+    return next(n for n, aim in enumerate(codes.aims) if aim.reading is None and aim.by == 0)
+
+
+def in_words(attribute: Attribute, reading: Array) -> float | str:
+    """A number, or the value whose cars read most alike."""
+    if attribute.is_number:
+        return float(reading[0])
+    return min(attribute.readings, key=lambda value: float(np.sum((reading - attribute.readings[value]) ** 2)))
+
+
+def others_moved(attributes: Attributes, edited: Attribute, change: Array) -> float:
+    """Root mean square change of all other attributes that codes know, in their scales. change: of readings (t,)."""
+    held = attributes.held(edited)
+    return float(np.sqrt(np.mean((change[held] / attributes.scales[held]) ** 2)))
+
+
+def as_text(rows: list[dict[str, Any]], attribute: Attribute) -> str:
+    """The rows as lines for the terminal."""
+    unit = f", mean {attribute.mean:.3g}, standard deviation {attribute.sd:.3g}" if attribute.is_number else ""
+    lines = [
+        f"{attribute.name} (R2 {attribute.r2:.2f}{unit}); others: rms change in standard deviations",
+        f"{'shape':>14}{'asked':>12}{'aim':>10}{'code':>10}{'decoded':>10}{'others':>8}{'decoded':>9}{'nats':>8}",
+    ]
+    for row in rows:
+        words = (_short(row[key]) for key in ("aim", "read", "read_again"))
+        lines.append(
+            f"{row['shape']:>14}{row['asked']:>12}{''.join(f'{word:>10}' for word in words)}"
+            f"{row['others_read']:8.2f}{row['others_read_again']:9.2f}{row['log_likelihood_change']:8.1f}"
+        )
+    return "\n".join(lines)
+
+
+def _short(value: float | str | None) -> str:
+    return "-" if value is None else value if isinstance(value, str) else f"{value:.3g}"

@@ -1,0 +1,143 @@
+"""A page of the clouds in a folder: `python -m generation.html_page FOLDER`, which `generate.py --html` writes too.
+
+The folder holds those of `generate.py` (one folder for each shape, with its mesh if there is one), or cloud files of
+any system. The page goes to FOLDER/shapes.html. --training FOLDER: clouds that the shapes may be coloured by their
+distance to.
+"""
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from configs.config_loader import get_config
+from configs.errors import UserError, run
+from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, MESH_FORMATS, given_path
+from dataprocessing.mesh_io import MeshError, load_mesh
+from generation.cloud_files import natural, own_frame, read_unit_cloud
+from generation.nearest_training import TrainingClouds, training_in
+from visualization.html_page import PageShape, write_page
+
+SUFFIXES = (".npz", ".npy", ".ply", ".off")  # of a.npz and a.ply, only the first is read
+MOST_SHAPES = 64  # in one page; each takes 2 seconds to prepare
+FACTS = (  # key in the file of a cloud, and how the page says it
+    ("log_likelihood", "log-likelihood", "{:,.1f} nats"),
+    ("nll_nats_per_dim", "NLL", "{:.3f} nats/dim"),
+    ("seed", "seed", "{:.0f}"),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else argv
+    if words and not words[0].startswith("-"):
+        words = ["--samples", *words]
+    if not {"--samples", "--help", "-h"} & {word.split("=")[0] for word in words}:
+        raise UserError("no folder of clouds given; name one: python -m generation.html_page FOLDER")
+    cfg = get_config(words, "html_page", instead="samples")
+    training = None
+    if cfg.training is not None:
+        paths = cloud_paths(given_path(cfg.training))
+        training = training_in(paths, [name_of(path) for path in paths])
+    folder = given_path(cfg.samples)
+    print(write_html(folder, training))
+    return 0
+
+
+def write_html(folder: Path, training: TrainingClouds | None = None) -> str:
+    """Write the page of a folder's clouds into it. Returns a line that says where it is, and what it shows.
+
+    Raises UserError, naming the file, for a folder without clouds, and for points, meshes or numbers that are unusable.
+    """
+    paths = cloud_paths(folder)
+    shown = paths[:MOST_SHAPES]
+    shapes = [page_shape(path, training) for path in tqdm(shown, desc="page", unit="shape", disable=None)]
+    page = folder / HTML_PAGE
+    size = write_page(page, title_of(folder), shapes)
+    some = f"the first {len(shown)} of {len(paths)}" if len(shown) < len(paths) else f"{len(shown)}"
+    return f"page of {some} shapes, {size / 1e6:.1f} MB, to open in a browser: {page}"
+
+
+def cloud_paths(folder: Path) -> list[Path]:
+    """The clouds of a folder in natural order: each `*/dense_point_cloud.npz`, else all cloud files in it.
+
+    Raises UserError if it is missing or holds none.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no folder {folder} of clouds; make some with: python generate.py --config ...")
+    dense = [path for path in folder.glob(f"*/{DENSE_POINT_CLOUD}") if not path.parent.name.startswith(".")]
+    if not dense:
+        inside = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+        clouds = [path for path in inside if path.suffix.lower() in SUFFIXES and path.stem != MESH]
+        ordered = sorted(clouds, key=lambda path: SUFFIXES.index(path.suffix.lower()), reverse=True)
+        dense = list({path.stem: path for path in ordered}.values())  # of twins the last one stays
+    if not dense:
+        raise UserError(
+            f"{folder} holds no */{DENSE_POINT_CLOUD} and no {', '.join(SUFFIXES)} files; name a folder of clouds, such"
+            " as evaluation/generation of an experiment"
+        )
+    return sorted(dense, key=natural)
+
+
+def title_of(folder: Path) -> str:
+    """The folder's name, after that of its experiment if it belongs to one."""
+    folder = folder.resolve()
+    return f"{folder.parents[1].name}: {folder.name}" if folder.parent.name == "evaluation" else folder.name
+
+
+def name_of(path: Path) -> str:
+    name = path.parent.name if path.name == DENSE_POINT_CLOUD else path.stem
+    return f"Shape {name}" if name.isdecimal() else name
+
+
+def page_shape(path: Path, training: TrainingClouds | None) -> PageShape:
+    points = read_unit_cloud(path)
+    mesh = _mesh_beside(path) if path.name == DENSE_POINT_CLOUD else None
+    nearest = training.nearest(points) if training else None
+    return PageShape(name_of(path), points, _facts(path), mesh, nearest)
+
+
+def _mesh_beside(path: Path) -> tuple[NDArray[np.floating], NDArray[np.integer]] | None:
+    """Vertices (V, 3) and faces (F, 3) of the mesh in the folder of a cloud, in the unit box; None if there is none."""
+    files = [path.with_name(f"{MESH}.{ending}") for ending in MESH_FORMATS]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return None
+    try:
+        mesh = load_mesh(file)
+    except MeshError as error:
+        raise UserError(f"{file}: {error}; make it again, or delete it to show points alone") from error
+    frame = own_frame(path)
+    return mesh.vertices if frame is None else frame.to_unit(mesh.vertices), mesh.faces
+
+
+def _facts(path: Path) -> Sequence[tuple[str, str]]:
+    """What the file of a cloud tells about it. Raises UserError if that is no single number; NaN is left out."""
+    if path.suffix != ".npz":
+        return []
+    found = []
+    with np.load(path, allow_pickle=False) as arrays:
+        for key, label, form in FACTS:
+            if key in arrays:
+                value = _number(arrays, key, path)
+                if math.isfinite(value):
+                    found.append((label, form.format(value).replace("-", "\N{MINUS SIGN}")))
+    return found
+
+
+def _number(arrays: Any, key: str, path: Path) -> float:
+    try:
+        value = arrays[key]
+    except ValueError as error:  # a Python object, which would be executed
+        raise UserError(f"{path}: {key} cannot be read ({error}); write it as a number") from error
+    if value.dtype.kind not in "fiu" or value.size != 1:
+        raise UserError(f"{path}: {key} is of type {value.dtype} and shape {value.shape}; a single number expected")
+    return float(value.item())
+
+
+if __name__ == "__main__":
+    run(main)

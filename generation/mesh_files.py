@@ -1,0 +1,54 @@
+"""Writing open triangle meshes for other programs: binary PLY, text OBJ, and GLB (binary glTF 2.0)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from configs.errors import UserError
+from configs.files import atomic_path
+from configs.layout import MESH, MESH_FORMATS
+from generation.meshing import OpenMesh
+
+MESHES = "meshes"  # key of index.json: what made the meshes beside the clouds, and how large they are
+GREY = (150, 160, 172, 255)  # of the GLB's material
+
+
+def write_mesh(folder: Path, mesh: OpenMesh, formats: Sequence[str]) -> list[Path]:
+    """Write `mesh.ply`, ... with vertex normals into a folder, in mesh units. Returns the paths.
+
+    Sheets are seen from both sides: the material of a GLB says so (`doubleSided`). PLY and OBJ cannot; most programs
+    show both sides of theirs.
+    Raises ValueError for a mesh without faces, since many programs cannot open one, and UserError if something that is
+    no file is in the way.
+    """
+    if not len(mesh.faces):
+        raise ValueError("the mesh has no faces")
+    import trimesh
+
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_normals=mesh.normals, process=False)
+    material = trimesh.visual.material.PBRMaterial(
+        doubleSided=True, baseColorFactor=GREY, metallicFactor=0.0, roughnessFactor=0.7
+    )
+    paths = []
+    for ending in formats:
+        path = folder / f"{MESH}.{ending}"
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is no file, and in the way of the mesh; move it away")
+        if ending == "glb":
+            solid.visual = trimesh.visual.TextureVisuals(material=material)
+        options: dict[str, Any] = {"digits": 7, "header": None} if ending == "obj" else {}
+        options["vertex_normal" if ending == "ply" else "include_normals"] = True
+        content: Any = solid.export(file_type=ending, **options)
+        with atomic_path(path) as spare:
+            spare.write_bytes(content.encode("ascii") if ending == "obj" else content)
+        paths.append(path)
+    return paths
+
+
+def remove_meshes(folder: Path, names: Sequence[str]) -> None:
+    """Delete the meshes of these shapes in a folder of shapes, of all formats."""
+    for name in names:
+        for ending in MESH_FORMATS:
+            path = folder / name / f"{MESH}.{ending}"
+            if path.is_file():
+                path.unlink()

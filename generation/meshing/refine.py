@@ -1,0 +1,91 @@
+"""Vertices moved to where the field is least, borders to where it ends, and quads cut into triangles."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from generation.meshing.topology import Array, Ints, border_sides, face_vectors, pieces_of, vertex_normals
+
+Distance = Callable[[Array], Array]  # (N, 3) -> (N,), mesh units
+
+PROBE = 1.25  # cells: how far from the sheet the field is looked at
+LARGEST_MOVE = 0.75  # cells, of a vertex in one step
+BORDER_ROUNDS = 2
+SMALLEST_PIECE = 24  # faces of a cell: pieces of less area are specks
+
+
+def without_specks(vertices: Array, faces: Ints, side: float) -> Ints:
+    """The faces of the pieces with an area of at least `SMALLEST_PIECE` squares of the cell's side."""
+    piece = pieces_of(faces)
+    area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1) / 2)
+    return faces[(area >= SMALLEST_PIECE * side**2)[piece]]
+
+
+def centred(distance: Distance, vertices: Array, faces: Ints, side: float) -> Array:
+    """Vertices moved along their normals to the middle of the field's valley.
+
+    The field rises alike on both sides of a sheet, so that half the difference of two values is the way to its middle.
+    A step along the gradient goes wrong there: a decoder's field is never 0, and its gradient at the bottom is noise.
+    """
+    normals = vertex_normals(vertices, faces)
+    reach = PROBE * side * normals
+    both = distance(np.concatenate([vertices + reach, vertices - reach]))
+    ahead, behind = both[: len(vertices)], both[len(vertices) :]
+    move = ((ahead - behind) / 2).clip(-LARGEST_MOVE * side, LARGEST_MOVE * side)
+    return vertices - move[:, None] * normals
+
+
+def with_borders_at_the_end(distance: Distance, vertices: Array, faces: Ints, side: float, floor: float) -> Array:
+    """Border vertices smoothed along the border, and moved in the sheet's plane to where the field says it ends.
+
+    A cell beyond the border, the distance is that to the border. floor: what the field has at the surface.
+    """
+    sides = border_sides(faces)
+    border, count = np.unique(sides, return_counts=True)
+    smooth = border[count == 2]
+    if not len(border):
+        return vertices
+    vertices = vertices.copy()
+    for _ in range(BORDER_ROUNDS):
+        vertices[smooth] = (vertices[smooth] + _neighbour_means(vertices, sides)[smooth]) / 2
+        outward = _outward(vertices, faces, sides)[border]
+        ends = distance(vertices[border] + side * outward)
+        move = (side - (ends - floor)).clip(-LARGEST_MOVE * side, LARGEST_MOVE * side)
+        vertices[border] += move[:, None] * outward
+    vertices[smooth] = (vertices[smooth] + _neighbour_means(vertices, sides)[smooth]) / 2
+    return vertices
+
+
+def triangles_of(vertices: Array, quads: Ints) -> Ints:
+    """(Q, 4) -> (2 Q, 3), along the shorter diagonal."""
+    corners = vertices[quads]
+    first, second = (np.linalg.norm(corners[:, i] - corners[:, i + 2], axis=1) for i in (0, 1))
+    quads = np.where((first <= second)[:, None], quads, np.roll(quads, -1, axis=1))
+    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
+def compact(vertices: Array, faces: Ints) -> tuple[Array, Ints]:
+    """The vertices that faces use, and the faces with their new numbers."""
+    used, numbers = np.unique(faces, return_inverse=True)
+    return vertices[used], numbers.reshape(faces.shape).astype(np.int64)
+
+
+def _neighbour_means(vertices: Array, sides: Ints) -> Array:
+    """The mean of the neighbours along the border, (V, 3); only for vertices with two."""
+    total = np.zeros_like(vertices)
+    for here, there in (sides.T, sides.T[::-1]):
+        np.add.at(total, here, vertices[there])
+    return total / 2
+
+
+def _outward(vertices: Array, faces: Ints, sides: Ints) -> Array:
+    """Unit vectors (V, 3) in the sheet's plane, away from the faces, at the ends of border sides; 0 elsewhere."""
+    normals = vertex_normals(vertices, faces)
+    along = vertices[sides[:, 1]] - vertices[sides[:, 0]]
+    out = np.cross(along, normals[sides].mean(axis=1))
+    total = np.zeros_like(vertices)
+    for end in sides.T:
+        np.add.at(total, end, out)
+    total -= (total * normals).sum(axis=1, keepdims=True) * normals
+    unit: Array = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-20)
+    return unit

@@ -1,0 +1,112 @@
+"""Partial scans: a view holds first hits alone, a half one side, and a seed fixes all of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from helpers import open_box, write_obj
+
+from dataprocessing import make_scan
+from dataprocessing.convert_to_scaled_off import scale_mesh
+from dataprocessing.mesh_io import Mesh
+from dataprocessing.partial_scans import SIDES, draw_camera, first_hits, half, partial_scan
+from generation.completion.scan_files import read_points
+
+
+def seeded(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def nested() -> Mesh:
+    """A sphere of radius 0.5, and a small one inside, which no camera outside sees."""
+    outer, inner = trimesh.creation.icosphere(3, 0.5), trimesh.creation.icosphere(2, 0.2)
+    both = trimesh.util.concatenate([outer, inner])
+    return Mesh(np.asarray(both.vertices), np.asarray(both.faces))
+
+
+def test_a_view_holds_what_the_camera_sees_first_and_all_of_it(nested: Mesh):
+    camera = draw_camera(seeded(3))
+    points = first_hits(nested, camera, 2000, seeded())
+    assert points.shape == (2000, 3)
+    radius = np.linalg.norm(points, axis=1)
+    assert radius.min() > 0.49 and radius.max() < 0.5 + 1e-5
+    cosine = points @ camera / np.linalg.norm(camera) / radius
+    horizon = 0.5 / np.linalg.norm(camera)  # of a sphere, seen from there
+    assert horizon - 0.02 < cosine.min() < horizon + 0.1 and cosine.max() > 0.99
+
+
+def test_what_stands_in_front_hides_what_is_behind():
+    vertices, faces = open_box(seeded(1))
+    mesh = scale_mesh(Mesh(vertices, faces))
+    camera = np.array([0.3, 0.4, 2.0])
+    points = first_hits(mesh, camera, 500, seeded())
+    triangles = mesh.vertices[mesh.faces]
+    for p in points[::25]:  # no triangle is met before the point, by a second implementation in float64
+        a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
+        ray = p - camera
+        across = np.cross(np.broadcast_to(ray, a.shape), c - a)
+        volume = np.einsum("ij,ij->i", b - a, across)
+        good = np.abs(volume) > 1e-12
+        with np.errstate(divide="ignore", invalid="ignore"):
+            u = np.einsum("ij,ij->i", camera - a, across) / volume
+            q = np.cross(camera - a, b - a)
+            v, t = q @ ray / volume, np.einsum("ij,ij->i", c - a, q) / volume
+        met = t[good & (u >= 0) & (v >= 0) & (u + v <= 1) & (t > 0)]
+        assert met.min() == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_half_is_one_side(nested: Mesh, side: str):
+    points = half(nested, side, 400, seeded())
+    axis, sign = SIDES[side]
+    assert points.shape == (400, 3) and (sign * points[:, axis] > 0).all()
+    assert (np.linalg.norm(points, axis=1) < 0.21).any()  # inner parts too
+
+
+@pytest.mark.parametrize("kind", ["view", "half", "sparse"])
+def test_a_seed_fixes_a_scan(nested: Mesh, kind: str):
+    one, words, camera, covered = partial_scan(nested, kind, 50, seeded(2))
+    same, *_ = partial_scan(nested, kind, 50, seeded(2))
+    other, *_ = partial_scan(nested, kind, 50, seeded(3))
+    if kind == "view":
+        assert covered is None
+    else:
+        assert ((one > covered[:3]) & (one < covered[3:])).all()
+        assert sorted(np.abs(covered)) == [0.0] * (kind == "half") + [0.55] * (6 - (kind == "half"))
+    assert one.shape == (50, 3) and one.dtype == np.float32 and words
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+    assert (camera is not None) == (kind == "view")
+
+
+def test_noise_has_the_sd_that_is_asked_for(nested: Mesh):
+    clean, noisy = (partial_scan(nested, "sparse", 4000, seeded(), noise)[0] for noise in (0.0, 0.01))
+    assert np.std(noisy - clean) == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".npz", ".xyz"])
+def test_the_tool_writes_files_that_are_read_again(tmp_path: Path, capsys: pytest.CaptureFixture, suffix: str):
+    mesh, out = tmp_path / "car.obj", tmp_path / f"scan{suffix}"
+    write_obj(mesh, *open_box(seeded()))
+    assert make_scan.main(["--scanned_mesh", str(mesh), "--kind", "view", "--out", str(out), "--scan_size", "70"]) == 0
+    points = read_points(out)
+    assert points.shape == (70, 3) and np.abs(points).max() < 0.51
+    said = capsys.readouterr().out
+    assert "70 points" in said and "--camera " in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([mesh.name, out.name])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "scan.pdf"], "a file that ends in .ply, .npz, .xyz expected"),
+        (["--scanned_mesh", "nothing.obj"], "nothing.obj: cannot be read"),
+        (["--scan_size", "0"], "a number above 0 expected"),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, arguments: list[str], message: str):
+    mesh = tmp_path / "car.obj"
+    write_obj(mesh, *open_box(seeded()))
+    with pytest.raises(make_scan.UserError, match=message):
+        make_scan.main(["--scanned_mesh", str(mesh), "--out", str(tmp_path / "scan.ply"), *arguments])

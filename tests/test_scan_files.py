@@ -1,0 +1,138 @@
+"""Scans from files: every format, and one line for what cannot be a scan."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from configs.errors import UserError
+from configs.files import write_npz
+from generation.cloud_files import write_ply
+from generation.completion.evidence import MOST_POINTS
+from generation.completion.scan_files import placed_scan, read_points, scan_name
+
+
+def box_points(num: int = 200, seed: int = 0) -> np.ndarray:
+    """Points in a box as long as a car's half."""
+    size = np.array([0.4, 0.3, 0.5])
+    return ((np.random.default_rng(seed).random((num, 3)) - 0.5) * size).astype(np.float32)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".npz", ".npy", ".xyz", ".off"])
+def test_clouds_are_read_as_they_are(tmp_path: Path, suffix: str):
+    points, path = box_points(), tmp_path / f"scan{suffix}"
+    if suffix == ".ply":
+        write_ply(path, points)
+    elif suffix == ".npz":
+        write_npz(path, point_cloud=points)
+    elif suffix == ".npy":
+        np.save(path, points)
+    elif suffix == ".xyz":
+        np.savetxt(path, np.hstack([points, np.ones((200, 3))]))  # with a colour
+    else:
+        path.write_text("OFF\n200 0 0\n" + "".join(f"{x} {y} {z}\n" for x, y, z in points.tolist()))
+    np.testing.assert_allclose(read_points(path), points, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".off", ".stl", ".glb", ".ply"])
+@pytest.mark.parametrize("scale", [False, True])
+def test_meshes_give_points_of_their_surface(tmp_path: Path, suffix: str, scale: bool):
+    path = tmp_path / f"mesh{suffix}"
+    trimesh.creation.icosphere(3, 0.2).export(path)
+    points = read_points(path, scale_meshes=scale)
+    assert points.shape == (MOST_POINTS, 3) and points.dtype == np.float32
+    assert np.linalg.norm(points, axis=1) == pytest.approx(0.5 if scale else 0.2, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("scan.jpg", b"x", "a file that ends in .ply, .off, .npz, .npy, .xyz, .obj, .stl, .glb expected"),
+        ("scan.ply", b"hello", "not a PLY file; expected"),
+        ("scan.ply", b"", "not a PLY file"),
+        ("scan.stl", b"hello", "a mesh or a point cloud expected"),
+        ("scan.glb", b"\x00\x01", "a mesh or a point cloud expected"),
+        ("scan.obj", b"v 0 0 0\n", "no faces; a mesh or a point cloud expected"),
+        ("scan.off", b"nothing", "not an OFF file"),
+        ("scan.npz", b"PK", "expected"),
+        ("scan.xyz", b"1 2\n3 4\n", "lines of three numbers expected"),
+        ("scan.xyz", b"one two three\n", "lines of three numbers expected"),
+        ("scan.xyz", b"0 0 0\nnan 0 0\n0 inf 1\n", "2 of 3 points are NaN or infinite"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_no_cloud_and_no_mesh_is_one_line(tmp_path: Path, name: str, content: bytes, message: str):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as told:
+        read_points(path)
+    assert str(path) in str(told.value)
+
+
+def test_nan_in_a_cloud_and_a_missing_file_are_told(tmp_path: Path):
+    points = box_points()
+    points[3, 1] = np.nan
+    np.save(tmp_path / "scan.npy", points)
+    with pytest.raises(UserError, match="1 of 200 points are NaN"):
+        read_points(tmp_path / "scan.npy")
+    with pytest.raises(UserError, match="no file"):
+        read_points(tmp_path / "scan.ply")
+
+
+def test_a_scan_in_mesh_units_stays_as_it_is():
+    points, camera = box_points(), np.array([0.0, 0.0, 2.0])
+    scan = placed_scan(points, camera, fit=False)
+    assert scan.points is points and scan.camera is camera and scan.notes == []
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(10, 0), (0.1, 0), (1, 0.5), (1000, 3)])
+def test_another_scale_is_told_and_fitted(scale: float, shift: float):
+    points = box_points() * np.float32(scale) + np.float32(shift)
+    with pytest.raises(UserError, match=r"the scan spans x .* expected.* try --fit"):
+        placed_scan(points, None, fit=False)
+    camera = points.mean(axis=0) + scale
+    scan = placed_scan(points, camera, fit=True)
+    low, high = scan.points.min(axis=0), scan.points.max(axis=0)
+    assert (high - low).max() == pytest.approx(1, abs=1e-4)
+    assert low + high == pytest.approx(0, abs=1e-4)
+    assert scan.camera is not None  # moved with the points
+    ratio = (scan.camera - scan.points[0]) * (points.max(axis=0) - points.min(axis=0)).max()
+    assert ratio == pytest.approx(camera - points[0], rel=1e-3, abs=1e-3 * scale)
+    assert "cannot be known" in scan.notes[-1]
+
+
+@pytest.mark.parametrize("num", [0, 3, 19])
+def test_too_few_points_are_told(num: int):
+    with pytest.raises(UserError, match=f"the scan has {num} points, at least 20 expected"):
+        placed_scan(box_points(num), None, fit=False)
+    assert placed_scan(box_points(20), None, fit=False).notes == []
+
+
+def test_points_at_one_place_cannot_be_fitted():
+    with pytest.raises(UserError, match="at one place"):
+        placed_scan(np.ones((50, 3), np.float32), None, fit=True)
+
+
+def test_many_points_and_odd_poses_are_noted():
+    many = placed_scan(box_points(30_000), None, False)
+    assert "30,000 points; 20,000 of them" in many.notes[0] and len(many.points) == MOST_POINTS
+    lying = (box_points() * np.array([2.2, 1, 1])).astype(np.float32)
+    assert "is it turned?" in placed_scan(lying, None, False).notes[0]
+    standing = (box_points() * np.array([1, 3, 1])).astype(np.float32)
+    assert "is it turned?" in placed_scan(standing, None, False).notes[0]
+    assert "inside the box" in placed_scan(box_points(), np.zeros(3), False).notes[0]
+
+
+def test_a_covered_box_moves_with_the_scan_and_its_corners_are_in_order():
+    points, box = box_points() * 10, np.array([-2.0, -2.0, 0.0, 2.0, 2.0, 3.0])
+    scan = placed_scan(points, None, True, box)
+    inside = ((points > box[:3]) & (points < box[3:])).all(axis=1)
+    assert scan.covered is not None and 0 < inside.sum() < len(points)
+    assert np.array_equal(((scan.points > scan.covered[:3]) & (scan.points < scan.covered[3:])).all(axis=1), inside)
+    with pytest.raises(UserError, match="X0 Y0 Z0 below X1 Y1 Z1 expected"):
+        placed_scan(points, None, True, box[::-1].copy())
+
+
+def test_a_scan_names_its_folder():
+    assert scan_name("some/where/my scan.ply") == "my scan"

@@ -1,0 +1,27 @@
+// What the page takes from three.js. README.md says how three.min.js is made from this.
+export {
+  BufferAttribute,
+  BufferGeometry,
+  DataTexture,
+  DepthTexture,
+  DoubleSide,
+  GLSL3,
+  LineBasicMaterial,
+  LinearFilter,
+  LineLoop,
+  Mesh,
+  NearestFilter,
+  OrthographicCamera,
+  PerspectiveCamera,
+  Points,
+  RawShaderMaterial,
+  RedFormat,
+  Scene,
+  UnsignedIntType,
+  Vector2,
+  Vector3,
+  Vector4,
+  WebGLRenderTarget,
+  WebGLRenderer,
+} from "three";
+export { OrbitControls } from "three/addons/controls/OrbitControls.js";
