@@ -20,9 +20,17 @@ from pathlib import Path
 
 from chaos import LIMIT_S, ROOT, STEPS, Chaos
 
+from training.checkpoints import latest_checkpoint, load_checkpoint
+
+VAL_EVERY = 50  # steps
 LONG = {  # both trainings go on until they are asked to stop
-    "train_ndf": {"num_epochs": 10_000_000, "val_every": 50, "num_pictures": 1000},
-    "train_rnvp": {"flow_steps": 10_000_000, "flow_val_every": 50, "flow_patience": 10_000_000, "num_pictures": 1000},
+    "train_ndf": {"num_epochs": 10_000_000, "val_every": VAL_EVERY, "num_pictures": 1000},
+    "train_rnvp": {
+        "flow_steps": 10_000_000,
+        "flow_val_every": VAL_EVERY,
+        "flow_patience": 10_000_000,
+        "num_pictures": 1000,
+    },
 }
 EVERY_S = 30
 GROWTH = {"memory_mb": 1.05, "open_files": 1.0, "threads": 1.0, "checkpoints": 1.0, "checkpoints_kb": 1.01}
@@ -102,6 +110,8 @@ def main() -> int:
             wrong += training.grown()
             if (status := training.process.wait(LIMIT_S)) != 85:
                 wrong.append(f"{training.step} ended with status {status}, 85 expected")
+            step = load_checkpoint(latest_checkpoint(training.checkpoints))["step"]
+            print(f"{training.step}: {step} steps, {step // VAL_EVERY} validations")
     print("\n".join(wrong) or "nothing grew")
     return 1 if wrong else 0
 
