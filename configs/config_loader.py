@@ -17,9 +17,11 @@ from configs.errors import UserError, note
 from configs.layout import ROOT
 from configs.options import ALL_GROUPS, COMPARED, READ_BY, RETIRED
 from configs.options.types import Group
+from configs.reading import DamagedFile, read_text
 
 EXPERIMENT_OPTIONS = ("config", "exp_name", "data_dir", "split_file")  # without default; every experiment needs them
 SHARED = "OPTIONS_FOR_ALL_STEPS"  # in the environment of scripts that are all given the same options: no notes
+MOST_CONFIG = 2**17  # characters of a config file and all that it includes
 
 
 class _Parser(configargparse.ArgumentParser):
@@ -145,16 +147,26 @@ def _with_includes(path: Path, including: tuple[Path, ...] = ()) -> str:
     if path in including:
         raise UserError(f"{path} includes itself; take the line out")
     lines = []
-    for line in path.read_text().splitlines():
+    for line in _config_text(path).splitlines():
         key, _, value = line.partition("=")
         if key.strip() != "include":
             lines.append(line)
             continue
-        other = path.parent / value.partition("#")[0].strip()
-        if not other.is_file():
-            raise UserError(f"{path} includes {other.name}, which is not beside it; name a file of the same folder")
+        name = value.partition("#")[0].strip()
+        other = path.parent / Path(name).name
+        if Path(name).name != name or not other.is_file():
+            raise UserError(f"{path} includes {name}, which is not beside it; name a file of the same folder")
         lines.append(_with_includes(other, (*including, path)))
+        if sum(map(len, lines)) > MOST_CONFIG:
+            raise UserError(f"{path} has more than {MOST_CONFIG:,} characters with all that it includes; make it short")
     return "\n".join(lines)
+
+
+def _config_text(path: Path) -> str:
+    try:
+        return read_text(path, MOST_CONFIG)
+    except DamagedFile as error:
+        raise UserError(f"{path} is no config file ({error.reason}); lines `key = value` in UTF-8 expected") from error
 
 
 def _describe_unknown(token: str, known: dict[str, object]) -> str:

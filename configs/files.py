@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +31,25 @@ def atomic_path(path: Path | str, durable: bool = False) -> Iterator[Path]:
     written holds. It takes about 10 ms per file on a disk, so files that are cheap to make again go without.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.parent not in _tidied:
-        _tidied.add(path.parent)
-        remove_spares(path.parent)
     spare = spare_path(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in _tidied:
+            _tidied.add(path.parent)
+            remove_spares(path.parent)
         yield spare
         if durable:
             sync(spare)
         spare.replace(path)
         if durable:
             sync(path.parent)
+    except OSError as error:
+        if error.filename in (None, str(spare), spare):  # a full disk does not say where
+            error.filename = str(path)
+        raise
     finally:
-        spare.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is gone or read-only: that is told already
+            spare.unlink(missing_ok=True)
 
 
 def spare_path(path: Path) -> Path:
@@ -96,7 +101,7 @@ def write_npz(path: Path | str, compressed: bool = False, durable: bool = False,
 
 def write_text(path: Path | str, text: str, durable: bool = False) -> None:
     with atomic_path(path, durable) as spare:
-        spare.write_text(text)
+        spare.write_text(text, encoding="utf-8", errors="surrogateescape")  # names of files may be no text
 
 
 def write_json(path: Path | str, value: Any, durable: bool = False) -> None:

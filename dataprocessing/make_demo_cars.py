@@ -47,7 +47,7 @@ def make_all(cfg: Namespace, indices: list[int]) -> None:
 
     tasks = [(cfg, index) for index in indices]
     with closing(run_tasks(write_car, tasks, num_workers(cfg.num_cpus))) as results:  # closed: Ctrl-C ends it
-        for _ in tqdm(results, total=len(tasks), unit="car", desc="demo cars"):
+        for _ in tqdm(results, total=len(tasks), unit="car", desc="demo cars", disable=None):
             pass
 
 

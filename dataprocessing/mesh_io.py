@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from configs.errors import raise_if_interrupted
+from configs.errors import UserError
+from configs.reading import DamagedFile, read_bytes, reading
+from dataprocessing.foreign_meshes import NO_FACES, read_other
 
-NO_FACES = "no faces: a point cloud, a mesh expected"
+MOST_BYTES = 2**29  # of a mesh file; text takes several times as much memory while it is read
 
 
-class MeshError(Exception):
+class MeshError(UserError):
     """Why a file is no usable mesh, in one line, without the path."""
 
 
@@ -36,19 +38,15 @@ def load_mesh(path: Path | str) -> Mesh:
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise MeshError(f"cannot be read: {error.strerror}") from error
-    if not data.strip():
-        raise MeshError("empty file")
-    suffix = path.suffix.lower()
-    if suffix == ".obj":
-        vertices, faces = _read_obj(data)
-    elif suffix == ".off":
-        vertices, faces = _read_off(data)
-    else:
-        vertices, faces = _read_other(path)
-    return _checked(vertices, faces)
+        with reading(path):
+            data, suffix = read_bytes(path, MOST_BYTES), path.suffix.lower()
+            if not data.strip():
+                raise MeshError("empty file")
+            readers = {".obj": _read_obj, ".off": _read_off}
+            vertices, faces = readers[suffix](data) if suffix in readers else read_other(data, path)
+            return _checked(vertices, faces)
+    except DamagedFile as error:
+        raise MeshError(error.reason) from error
 
 
 def triangle_areas(mesh: Mesh) -> np.ndarray:
@@ -67,7 +65,7 @@ def _checked(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
         row = int(np.argmin(np.isfinite(vertices).all(axis=1)))
         raise MeshError(f"vertex {row + 1} is not finite: {vertices[row].tolist()}")
     mesh = _compact(vertices, faces)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         extent = np.ptp(mesh.vertices, axis=0).max()
     if extent == 0:
         raise MeshError("zero extent: all vertices are at one place")
@@ -103,6 +101,14 @@ def _numbers(rows: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     return flat, counts
 
 
+def _whole(numbers: np.ndarray, what: str) -> np.ndarray:
+    """Numbers as int64. Raises MeshError where one is no whole number that a file could mean."""
+    good = (np.abs(numbers) < 2**53) & (numbers == np.floor(numbers))
+    if not good.all():
+        raise MeshError(f"damaged: {what} is {numbers[~good][0]:g}")
+    return numbers.astype(np.int64)
+
+
 def _vertex_rows(rows: list[bytes]) -> np.ndarray:
     """The first three numbers of each row, (V, 3)."""
     flat, counts = _numbers(rows)
@@ -116,9 +122,9 @@ def _vertex_rows(rows: list[bytes]) -> np.ndarray:
 
 def _fans(flat: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Triangles (F, 3) of polygons: polygon i has the `sizes[i]` corners `flat[starts[i]:]`; below 3 it has none."""
-    fans = [np.zeros((0, 3), dtype=np.int64)]
+    fans: list[np.ndarray] = [np.zeros((0, 3), dtype=np.int64)]
     for size in np.unique(sizes[sizes >= 3]):
-        corners = flat[starts[sizes == size][:, None] + np.arange(size)]
+        corners = _whole(flat[starts[sizes == size][:, None] + np.arange(size)], "a corner of a face")
         fans += [corners[:, [0, i, i + 1]] for i in range(1, size - 1)]
     return np.concatenate(fans).astype(np.int64)
 
@@ -161,7 +167,7 @@ def _read_off(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     counts, _ = _numbers(lines[:1])
     if len(counts) < 2 or (counts[:2] < 0).any():
         raise MeshError("truncated or damaged: the numbers of vertices and faces are missing")
-    num_vertices, num_faces = counts[:2].astype(int)
+    num_vertices, num_faces = _whole(counts[:2], "the number of vertices or faces").tolist()
     if len(lines) - 1 < num_vertices + num_faces:
         raise MeshError(
             f"truncated: {num_vertices} vertices and {num_faces} faces are announced, {len(lines) - 1} lines follow"
@@ -169,27 +175,7 @@ def _read_off(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     vertices = _vertex_rows(lines[1 : 1 + num_vertices])
     flat, counts = _numbers(lines[1 + num_vertices : 1 + num_vertices + num_faces])
     starts = np.cumsum(counts) - counts
-    sizes = flat[starts].astype(np.int64)
+    sizes = _whole(flat[starts], "the number of corners of a face")
     if (counts < sizes + 1).any():
         raise MeshError(f"truncated or damaged: face {int(np.argmax(counts < sizes + 1)) + 1} lacks corners")
     return vertices, _fans(flat, starts + 1, sizes)
-
-
-def _read_other(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """PLY, STL, GLB and so on: whatever trimesh reads, its parts placed as the scene says."""
-    import trimesh
-
-    try:
-        scene = trimesh.load_scene(path, process=False, skip_materials=True)
-        mesh = scene.to_mesh()  # its point clouds and lines are dropped
-        vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
-    except Exception as error:  # a parser given a broken file may raise anything
-        raise_if_interrupted()
-        raise MeshError(f"not a mesh that can be read: {type(error).__name__}: {error}") from error
-    if not len(faces) and any(len(getattr(part, "vertices", ())) for part in scene.geometry.values()):
-        raise MeshError(NO_FACES)
-    if path.suffix.lower() == ".ply":  # trimesh takes what is there of a text PLY
-        announced = re.search(rb"^element face (\d+)", path.read_bytes()[:100_000], re.M)
-        if announced and len(faces) < int(announced[1]):
-            raise MeshError(f"truncated: {int(announced[1])} faces are announced, {len(faces)} are there")
-    return vertices, faces

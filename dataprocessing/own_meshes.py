@@ -1,7 +1,6 @@
 """Somebody's own meshes, read and brought into the unit box in memory: nothing of them is written."""
 
 import hashlib
-import json
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from configs.cores import num_workers
 from configs.errors import UserError, raise_if_interrupted
 from configs.layout import Experiment, given_path
+from configs.reading import read_json
 from dataprocessing.frames import Frame, front_of, to_unit_box
 from dataprocessing.mesh_folder import meshes_below, names_of
 from dataprocessing.mesh_io import MeshError, load_mesh
@@ -64,7 +64,11 @@ def folder_of_clouds(cfg: Namespace) -> Path:
     meshes = given_path(cfg.own_meshes).resolve()
     out = Path(cfg.own_meshes_out).expanduser() if cfg.own_meshes_out else Experiment(cfg).own_meshes / meshes.name
     index = out / "index.json"
-    found = json.loads(index.read_text()).get(OWN_MESHES, "other shapes") if index.is_file() else str(meshes)
+    found = (
+        read_json(index, "give another folder with --own_meshes_out").get(OWN_MESHES, "other shapes")
+        if index.is_file()
+        else str(meshes)
+    )
     if found != str(meshes):
         raise UserError(f"{out} holds clouds of {found}, not of {meshes}; give another folder with --own_meshes_out")
     return out

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from configs.config_loader import get_config
-from configs.errors import note, run
+from configs.errors import note, one_line, run
 from configs.layout import absolute
 
 
@@ -56,10 +56,10 @@ def print_failures(failures: list[tuple[Path, str]]) -> None:
     """A table: path and reason of each mesh that could not be used."""
     if not failures:
         return
-    width = max(len(str(mesh)) for mesh, _ in failures)
+    width = max(len(one_line(str(mesh))) for mesh, _ in failures)
     print(f"\n{'mesh that failed':{width}}  reason")
     for mesh, reason in failures:
-        print(f"{str(mesh):{width}}  {' '.join(reason.split())}")
+        print(f"{one_line(str(mesh)):{width}}  {one_line(reason)}")
 
 
 if __name__ == "__main__":

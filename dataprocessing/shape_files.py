@@ -1,6 +1,5 @@
 """All preprocessed files of one shape: which are missing, and making them."""
 
-import zipfile
 from argparse import Namespace
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from configs import layout
 from configs.errors import UserError, raise_if_interrupted
 from configs.files import remove_spares, write_npz
+from configs.reading import DamagedFile, open_npz
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.distances import distance_function, why_slow
@@ -104,16 +104,9 @@ def is_finished(path: Path, cfg: Namespace) -> bool:
         return path.stat().st_size > 0  # a power cut may leave the name alone
     try:
         if path.name in (wanted := samples_per_file(cfg)):
-            return _length(path, "df") == wanted[path.name]
-        with np.load(path, allow_pickle=False) as file:
+            with open_npz(path) as file:
+                return file.shape("df")[:1] == (wanted[path.name],)
+        with open_npz(path) as file:
             return float(file["bb_min"]) == cfg.bb_min and float(file["bb_max"]) == cfg.bb_max
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except DamagedFile:
         return False  # not whole
-
-
-def _length(path: Path, key: str) -> int:
-    """Length of an array in an .npz, from its header alone."""
-    with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
-        version = np.lib.format.read_magic(member)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return read(member)[0][0]

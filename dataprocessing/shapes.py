@@ -17,8 +17,10 @@ def processed_root(cfg: Namespace) -> Path:
 
     Meshes in any layout may share a folder, where their files cannot lie beside them: DATA_DIR_processed then.
     """
+    if cfg.processed_dir:
+        return layout.absolute(cfg.processed_dir)
     beside = f"{cfg.data_dir.rstrip('/')}_processed" if cfg.input_data_glob == ANY_LAYOUT else cfg.data_dir
-    return layout.absolute(cfg.processed_dir or beside)
+    return layout.absolute(beside)
 
 
 def shape_name(folder: Path | str) -> str:
@@ -59,10 +61,12 @@ def find_meshes(cfg: Namespace) -> list[Path]:
 
 
 def mesh_pattern(cfg: Namespace) -> str:
-    """input_data_glob relative to data_dir. Raises UserError if it is empty."""
+    """input_data_glob relative to data_dir. Raises UserError if it is empty or leads out of it."""
     pattern = cfg.input_data_glob.strip("/")
     if not pattern:
         raise UserError("input_data_glob is empty; set it to a pattern such as /*/models/model_normalized.obj")
+    if ".." in PurePosixPath(pattern).parts:
+        raise UserError(f"input_data_glob {pattern!r} leads out of data_dir; set data_dir to the folder of the meshes")
     return pattern
 
 

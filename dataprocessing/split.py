@@ -1,11 +1,11 @@
 """Read a split of the shapes into train, val and test, whoever made it and wherever it was made."""
 
-import zipfile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from configs.errors import UserError
+from configs.reading import DamagedFile, open_npz
 from dataprocessing.shapes import MODEL_FOLDER
 
 PARTS = ("train", "val", "test")
@@ -42,22 +42,47 @@ def _read(split_file: Path) -> dict[str, list[str]]:
     if not split_file.is_file():
         raise UserError(f"no split file {split_file}; make it with: python dataprocessing/create_split.py --config ...")
     try:
-        with np.load(split_file, allow_pickle=False) as file:
-            absent = [part for part in PARTS if part not in file]
-            if absent:
-                raise UserError(
-                    f"{split_file} has no {' and no '.join(absent)}, only {', '.join(file) or 'nothing'};"
-                    " a split holds the arrays train, val and test: make it with dataprocessing/create_split.py"
-                )
-            arrays = {part: np.atleast_1d(file[part]) for part in PARTS}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        paths = _paths_in(split_file)
+    except DamagedFile as error:
         raise UserError(
-            f"{split_file} cannot be read as a split ({error}); expected an .npz with arrays of strings train, val and"
-            " test (no Python objects): make it again with dataprocessing/create_split.py"
+            f"{split_file} cannot be read as a split ({error.reason}); expected an .npz with arrays of strings train,"
+            " val and test (no Python objects): make it again with dataprocessing/create_split.py"
         ) from error
-    if any(array.dtype.kind not in "US" and array.size for array in arrays.values()):
-        raise UserError(f"{split_file} holds numbers, not folder paths; make it with dataprocessing/create_split.py")
-    return {part: [str(p) for p in array.ravel().astype(np.str_)] for part, array in arrays.items()}
+    for path in (path for part in PARTS for path in paths[part]):
+        if not _names_a_shape(path):
+            raise UserError(
+                f"{split_file} holds {path[:200]!r}, which names no folder of a shape; make it again with"
+                " dataprocessing/create_split.py"
+            )
+    return paths
+
+
+def _paths_in(split_file: Path) -> dict[str, list[str]]:
+    with open_npz(split_file) as file:
+        absent = [part for part in PARTS if part not in file]
+        if absent:
+            raise UserError(
+                f"{split_file} has no {' and no '.join(absent)}, only {', '.join(file) or 'nothing'};"
+                " a split holds the arrays train, val and test: make it with dataprocessing/create_split.py"
+            )
+        arrays = {part: np.atleast_1d(file[part]) for part in PARTS}
+        if any(array.dtype.kind not in "US" and array.size for array in arrays.values()):
+            raise UserError(
+                f"{split_file} holds numbers, not folder paths; make it with dataprocessing/create_split.py"
+            )
+        return {part: [str(p) for p in array.ravel().astype(np.str_)] for part, array in arrays.items()}
+
+
+def _names_a_shape(path: str) -> bool:
+    """Whether a path ends in names, of which the files of results take theirs: no `..`, and nothing but a root."""
+    parts = _parts(path)
+    return bool(parts) and ".." not in parts[-1:] and "\0" not in path
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """The folders of a path, without a first slash and a last `models`."""
+    parts = PurePosixPath(path.replace("\\", "/").lstrip("/")).parts
+    return parts[:-1] if parts and parts[-1] == MODEL_FOLDER else parts
 
 
 class _Finder:
@@ -68,10 +93,9 @@ class _Finder:
         self.last = (1, False)
 
     def __call__(self, path: str) -> Path | None:
-        parts = PurePosixPath(path.replace("\\", "/").lstrip("/")).parts
-        if parts and parts[-1] == MODEL_FOLDER:
-            parts = parts[:-1]
-        ways = [(length, below) for length in range(len(parts), 0, -1) for below in (True, False)]
+        parts = _parts(path)
+        inside = next((n for n, part in enumerate(reversed(parts)) if part == ".."), len(parts))  # never above the root
+        ways = [(length, below) for length in range(inside, 0, -1) for below in (True, False)]
         for length, below in sorted(ways, key=lambda way: way != self.last):
             folder = self.root.joinpath(*parts[-length:]) / (MODEL_FOLDER if below else "")
             if has_samples(folder):

@@ -6,7 +6,7 @@ import numpy as np
 
 from configs.errors import UserError
 from configs.layout import SCALED_MESH
-from dataprocessing.mesh_io import Mesh, load_mesh, triangle_areas
+from dataprocessing.mesh_io import Mesh, MeshError, load_mesh, triangle_areas
 from dataprocessing.seeds import generator
 from dataprocessing.shapes import shape_name
 
@@ -16,11 +16,19 @@ def surface_points(folder: Path, num_points: int, seed: int) -> np.ndarray:
 
     Returns (num_points, 3) float32, mesh units. Raises UserError if the folder holds no scaled mesh.
     """
+    rng = generator(seed, shape_name(folder), "surface")
+    return sample_surface(scaled_mesh(folder), num_points, rng).astype(np.float32)
+
+
+def scaled_mesh(folder: Path) -> Mesh:
+    """The scaled mesh of a shape's folder, in mesh units. Raises UserError if there is none, or none that is whole."""
     path = folder / SCALED_MESH
     if not path.is_file():
         raise UserError(f"no {path}; make it with: python dataprocessing/preprocess.py --config ...")
-    rng = generator(seed, shape_name(folder), "surface")
-    return sample_surface(load_mesh(path), num_points, rng).astype(np.float32)
+    try:
+        return load_mesh(path)
+    except MeshError as error:
+        raise UserError(f"{path}: {error}; delete it and run preprocess.py again") from error
 
 
 def sample_surface(mesh: Mesh, num_points: int, rng: np.random.Generator) -> np.ndarray:

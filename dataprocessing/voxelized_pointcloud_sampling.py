@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.layout import voxelized_point_cloud
+from configs.reading import open_npz
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.seeds import generator
 from dataprocessing.surface import sample_surface
@@ -46,7 +47,9 @@ def voxelized_arrays(points: np.ndarray, res: int, bb_min: float, bb_max: float)
 
 def read_occupancy(path: Path | str) -> np.ndarray:
     """The grid of a voxelized point cloud file, this project's or NDF's. Returns (res, res, res) bool, [x, y, z]."""
-    with np.load(path, allow_pickle=False) as file:
-        res = int(file["res"])
-        bits = np.unpackbits(file["compressed_occupancies"], count=res**3)
+    with open_npz(path) as file:
+        res, packed = int(file["res"]), file["compressed_occupancies"]
+        if packed.shape != (-(-(res**3) // 8),):
+            raise ValueError(f"{packed.shape} packed bytes for {res}^3 nodes")
+        bits = np.unpackbits(packed, count=res**3)
     return bits.view(bool).reshape(res, res, res)

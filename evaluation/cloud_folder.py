@@ -1,8 +1,6 @@
 """Folders of point clouds of any system, in the usual formats, read without executing anything in them."""
 
-import pickle
 import re
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from tqdm import tqdm
 
 from configs.errors import UserError
 from configs.layout import DENSE_POINT_CLOUD, MESH, given_path
+from configs.reading import open_npz, read_npy, read_torch, reading
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.surface import sample_surface
 from generation.cloud_files import natural, read_cloud
@@ -24,7 +23,6 @@ PASSED_OVER = (  # notes, pictures and pages
     ".json", ".txt", ".md", ".csv", ".log", ".yaml", ".yml", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".html",
 )  # fmt: skip
 KEYS = ("point_cloud", "points")  # tried first in a file of several arrays
-BROKEN = (ValueError, TypeError, EOFError, OSError, KeyError, IndexError, RuntimeError, zipfile.BadZipFile)
 RULE = (
     ".npz, .npy, .pt: arrays (N, 3) or (S, N, 3), of a file of several the key point_cloud, points or the first that"
     " fits; .ply, .off: the vertices where there are no faces, else points drawn uniformly from the surface"
@@ -106,12 +104,13 @@ def read_stack(path: Path, num_points: int, seed: int) -> list[Cloud]:
     suffix = path.suffix.lower()
     if suffix in (".ply", ".off"):
         return [surface_of(path, num_points, seed) if has_faces(path) else read_cloud(path)]
-    try:
-        array = np.asarray(_read_pt(path) if suffix == ".pt" else _read_numpy(path))
-        return list(_checked(array))
-    except BROKEN as error:
-        reason = " ".join((str(error) or type(error).__name__).split())[:200]
-        raise UserError(f"{path}: {reason}; expected finite points (N, 3) or (S, N, 3)") from error
+    with reading(path, "expected finite points (N, 3) or (S, N, 3)"):
+        if suffix == ".pt":
+            return list(_checked(_read_pt(path)))
+        if suffix == ".npy":
+            return list(_checked(read_npy(path)))
+        with open_npz(path) as arrays:
+            return list(_checked(arrays[_choose({key: arrays.shape(key) for key in arrays})]))
 
 
 def surface_of(path: Path, num_points: int, seed: int) -> Cloud:
@@ -125,7 +124,7 @@ def surface_of(path: Path, num_points: int, seed: int) -> Cloud:
 
 def has_faces(path: Path) -> bool:
     """Whether the header of a .ply or .off file declares faces."""
-    with open(path, "rb") as file:
+    with reading(path), open(path, "rb") as file:
         head = file.read(1 << 16)
     if path.suffix.lower() == ".ply":
         found = re.search(rb"^element face (\d+)", head.partition(b"end_header")[0], re.M)
@@ -134,39 +133,31 @@ def has_faces(path: Path) -> bool:
     return found is not None and int(found[1]) > 0
 
 
-def _read_numpy(path: Path) -> Any:
-    loaded = np.load(path, allow_pickle=False)  # otherwise it would run untrusted code
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded as arrays:
-        return _choose({key: arrays[key] for key in arrays.files})
-
-
-def _read_pt(path: Path) -> Any:
+def _read_pt(path: Path) -> NDArray[Any]:
     import torch
 
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # its own message suggests running the file's content
-        raise ValueError("more than tensors in it, or damaged; save the tensor alone with torch.save") from error
+    loaded = read_torch(path)
     tensors = {"": loaded} if isinstance(loaded, torch.Tensor) else loaded
     if not isinstance(tensors, dict):
         raise ValueError(f"a {type(loaded).__name__}, not a tensor or a dict of tensors")
-    arrays = {key: value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
-    return _choose({str(key): value.detach().to(torch.float64).numpy() for key, value in arrays.items()})
+    arrays = {str(key): value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
+    chosen = arrays[_choose({key: tuple(value.shape) for key, value in arrays.items()})]
+    if chosen.is_complex():
+        raise ValueError(f"values of type {chosen.dtype}, not numbers")
+    return chosen.detach().to(torch.float64).numpy()
 
 
-def _choose(arrays: dict[str, NDArray[Any]]) -> NDArray[Any]:
-    """The array that holds the clouds, chosen by name or else by shape."""
+def _choose(shapes: dict[str, tuple[int, ...]]) -> str:
+    """The key of the array that holds the clouds, chosen by name or else by shape."""
     for key in KEYS:
-        if key in arrays:
-            return arrays[key]
-    for array in arrays.values():
-        if array.ndim in (2, 3) and array.shape[-1] == 3:
-            return array
-    if len(arrays) == 1:
-        return next(iter(arrays.values()))
-    found = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
+        if key in shapes:
+            return key
+    for key, shape in shapes.items():
+        if len(shape) in (2, 3) and shape[-1] == 3:
+            return key
+    if len(shapes) == 1:
+        return next(iter(shapes))
+    found = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
     raise ValueError(f"no array of points among {found or 'none'}")
 
 

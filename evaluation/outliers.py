@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from configs.errors import UserError
-from configs.layout import SCALED_MESH
 from dataprocessing.convert_to_scaled_off import scale_mesh
-from dataprocessing.mesh_io import Mesh, load_mesh
+from dataprocessing.mesh_io import Mesh
 from dataprocessing.seeds import generator
 from dataprocessing.shapes import shape_name
-from dataprocessing.surface import sample_surface
+from dataprocessing.surface import sample_surface, scaled_mesh
 from generation.cloud_files import Cloud
 
 REDRAWN = "control: the same cars, other input points"
@@ -46,13 +44,6 @@ def outlier_clouds(folders: Sequence[Path], num_points: int, seed: int) -> dict[
         for label in clouds:
             clouds[label].append(MAKERS[label](mesh, n, num_points, generator(seed, name, label)))
     return clouds
-
-
-def scaled_mesh(folder: Path) -> Mesh:
-    path = folder / SCALED_MESH
-    if not path.is_file():
-        raise UserError(f"no {path}; make it with: python dataprocessing/preprocess.py --config ...")
-    return load_mesh(path)
 
 
 def redrawn_car(mesh: Mesh, number: int, num_points: int, rng: np.random.Generator) -> Cloud:

@@ -1,6 +1,5 @@
 """How close reconstructions are to the true surfaces of the test shapes: as a whole, inside the cars, and outside."""
 
-import json
 import math
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -14,15 +13,14 @@ from tqdm import tqdm
 
 from configs.cores import num_workers
 from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, SCALED_MESH, Experiment, voxelized_point_cloud
-from dataprocessing.mesh_io import load_mesh
+from configs.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
 from dataprocessing.shapes import shape_name
-from dataprocessing.surface import surface_points
+from dataprocessing.surface import scaled_mesh, surface_points
 from evaluation.interior import RULE, interior_mask
 from evaluation.metrics import LocalPlanes, agreement, local_planes, nearest_points, scores_from_distances
 from evaluation.metrics.normals import NEIGHBOURS, root_mean_square
 from evaluation.tables import Column
-from generation.cloud_files import Cloud, read_cloud
+from generation.cloud_files import Cloud, read_cloud, read_index
 from training.checkpoints import fingerprint, ndf_checkpoint_path
 
 PARTS = ("whole", "interior", "exterior")
@@ -105,7 +103,7 @@ def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Namespace) -> list[
 
 def true_surface(folder: Path, count: int, seed: int, workers: int = 1) -> TrueSurface:
     points = surface_points(folder, count, seed)
-    interior = interior_mask(*load_mesh(folder / SCALED_MESH), points, num_threads=workers)
+    interior = interior_mask(*scaled_mesh(folder), points, num_threads=workers)
     tree = cKDTree(points.astype(np.float64))
     return TrueSurface(points, interior, tree, planes_if_enough(tree, workers))
 
@@ -231,7 +229,7 @@ def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]
     path = experiment.reconstruction / "index.json"
     if not path.is_file():
         raise UserError(f"no reconstructions in {path.parent} (no index.json); make them with: {command}")
-    index = json.loads(path.read_text())
+    index = read_index(path)
     if "code_kind" not in index:
         raise UserError(f"{path} is of an earlier version (it has no code_kind); make them again with: {command}")
     files = {name: experiment.reconstruction / name / DENSE_POINT_CLOUD for name in index["shapes"]}
@@ -243,7 +241,7 @@ def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]
 def check_of_current_ndf(cfg: Namespace) -> None:
     """Raise UserError if the experiment's reconstructions were made with another NDF than its current one."""
     path = Experiment(cfg).reconstruction / "index.json"
-    if path.is_file() and json.loads(path.read_text()).get("ndf_sha256") != fingerprint(ndf_checkpoint_path(cfg)):
+    if path.is_file() and read_index(path).get("ndf_sha256") != fingerprint(ndf_checkpoint_path(cfg)):
         raise UserError(
             f"the clouds in {path.parent} are of another NDF checkpoint (it has been trained further, or"
             f" --ndf_checkpoint names another); make them again with: python generate.py --mode reconstruct --config"
@@ -254,7 +252,7 @@ def check_of_current_ndf(cfg: Namespace) -> None:
 def check_of_plausible(cfg: Namespace) -> None:
     """Raise UserError if the experiment's reconstructions treat codes unlike the training's not as `cfg` says."""
     path = Experiment(cfg).reconstruction / "index.json"
-    index = json.loads(path.read_text()) if path.is_file() else {}
+    index = read_index(path) if path.is_file() else {}
     if index.get("code_kind") != "vector" or "rnvp_sha256" not in index:
         return
     made = index["plausible"]["fit_steps"] if "plausible" in index else None
@@ -269,7 +267,7 @@ def check_of_plausible(cfg: Namespace) -> None:
 def label_of(experiment: Experiment) -> str:
     """The label of an experiment's row, from its kind of code: "vector code, 128 numbers (demo_cars)"."""
     path, name = experiment.reconstruction / "index.json", experiment.root.name
-    index = json.loads(path.read_text()) if path.is_file() else {}
+    index = read_index(path) if path.is_file() else {}
     if index.get("code_kind", "none") == "none":
         return f"NDF without a bottleneck ({name})"
     return f"{index['code_kind']} code, {math.prod(index['code_shape'])} numbers ({name})"

@@ -5,7 +5,6 @@ nats of the codes, `nll_nats_per_dim` (S,) whitened, and `index`, a JSON text of
 """
 
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from configs.errors import UserError
 from configs.files import write_npz
+from configs.reading import DamagedFile, open_npz
 from evaluation.baselines import NUM_NEIGHBOURS, SHARES, gaussian_codes, neighbour_codes
 from generation.decode import decode_each
 from generation.latents import likelihoods
@@ -125,7 +125,7 @@ def set_path(networks: Networks, recipe: SetRecipe) -> Path:
 
 def read_set(path: Path) -> np.ndarray:
     """The clouds of a set, (S, N, 3) float32 mesh units."""
-    with np.load(path, allow_pickle=False) as file:
+    with open_npz(path, "delete it, and run the same command again") as file:
         return file["point_cloud"]
 
 
@@ -135,10 +135,12 @@ def is_written(networks: Networks, recipe: SetRecipe) -> bool:
     if not path.is_file():
         return False
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return str(file["index"]) == index_text(networks, recipe)
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):
-        return False  # damaged, or from another program: it is made again
+        with open_npz(path) as file:
+            clouds = file["point_cloud"]  # read whole: damage shows by the check sum
+            whole = clouds.shape == (recipe.num, networks.cfg.num_eval_points, 3) and np.isfinite(clouds).all()
+            return bool(whole and str(file["index"]) == index_text(networks, recipe))
+    except DamagedFile:
+        return False  # or from another program: it is made again
 
 
 def index_text(networks: Networks, recipe: SetRecipe) -> str:

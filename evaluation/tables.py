@@ -2,13 +2,17 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from configs.errors import one_line
+
 Row = Mapping[str, Any]
+FORMULA = ("=", "+", "-", "@", "|", "%")  # first letters that make a spreadsheet compute
 
 CSV_COLUMNS = ("table", "set", "reference", "distance", "item", "measure", "statistic", "value")
 
@@ -73,7 +77,7 @@ class Table:
 
     def markdown(self) -> str:
         """For a README."""
-        titles, *lines = [[cell.replace("|", "\\|") for cell in line] for line in self.cells()]
+        titles, *lines = [[as_markdown(cell) for cell in line] for line in self.cells()]
         rule = ["---:" if column.spec else "---" for column in self.columns]
         table = "\n".join("| " + " | ".join(line) + " |" for line in (titles, rule, *lines))
         return f"**{self.title}**\n\n{table}\n" + (f"\n{self.note}\n" if self.note else "")
@@ -84,12 +88,28 @@ class Table:
         statistic: value; or, for a measure over sample sets, mean, sd, and set 0, set 1, ...
         """
         for row in self.rows:
-            item = row.get("measure") or row.get("shape") or row.get("part") or ""
-            labels = {key: row.get(key, "") for key in ("set", "reference", "distance")}
+            item = as_words(row.get("measure") or row.get("shape") or row.get("part") or "")
+            labels = {key: as_words(row.get(key, "")) for key in ("set", "reference", "distance")}
             for key, value in row.items():
                 for statistic, number in _numbers(value):
                     named = {"table": self.name, "item": item, "measure": key, "statistic": statistic}
                     yield labels | named | {"value": number}
+
+
+def as_words(value: Any) -> Any:
+    """A word of a csv cell, which no spreadsheet takes for a formula: shapes may be named `=1+1`.
+
+    Such a word gets an apostrophe before it, which a spreadsheet does not show. Numbers stay as they are.
+    """
+    if not isinstance(value, str):
+        return value
+    word = one_line(value)
+    return f"'{word}" if word.startswith(FORMULA) else word
+
+
+def as_markdown(cell: str) -> str:
+    """A cell of a Markdown table, without markup and links that a name may bring along."""
+    return re.sub(r"([|\\`*\[\]])", r"\\\1", one_line(cell)).replace("<", "&lt;")
 
 
 def long_csv(tables: Sequence[Table]) -> str:

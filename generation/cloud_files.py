@@ -2,17 +2,21 @@
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from configs.errors import UserError
-from configs.files import atomic_path, write_npz
+from configs.files import atomic_path
 from configs.layout import DENSE_POINT_CLOUD
+from configs.reading import open_npz, read_json, read_npy, read_text, reading
 from dataprocessing.frames import Frame, frame_of_matrix
+from dataprocessing.mesh_io import MOST_BYTES
 
 Cloud = NDArray[np.float32]
 
@@ -33,10 +37,47 @@ def write_cloud(folder: Path | str, points: ArrayLike, **arrays: Any) -> Path:
     exists, both are complete. Raises ValueError for points of another shape, or not finite.
     """
     points = _as_points(points)
+    return write_cloud_parts(folder, [points], len(points), **arrays)
+
+
+def write_cloud_parts(folder: Path | str, parts: Iterable[ArrayLike], count: int, **arrays: Any) -> Path:
+    """`write_cloud` of a cloud that comes in parts (N, 3), `count` points in all, each written as it comes.
+
+    Memory does not depend on `count`. The files have the same bytes as those of `write_cloud`. Raises ValueError for
+    another number of points, too.
+    """
     path = Path(folder) / DENSE_POINT_CLOUD
-    write_ply(path.with_suffix(".ply"), points)
-    write_npz(path, durable=True, point_cloud=points, **arrays)
+    with ExitStack() as files:
+        spare = files.enter_context(atomic_path(path, durable=True))  # renamed last
+        spare_ply = files.enter_context(atomic_path(path.with_suffix(".ply"), durable=True))
+        ply = files.enter_context(open(spare_ply, "wb"))
+        archive = files.enter_context(zipfile.ZipFile(spare, "w"))
+        ply.write(_ply_header("xyz", count))
+        with _npy_member(archive, "point_cloud") as member:
+            np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (count, 3)})
+            written = 0
+            for part in parts:
+                content = np.ascontiguousarray(_as_points(part), "<f4").tobytes()
+                ply.write(content)
+                member.write(content)
+                written += len(content) // 12
+        if written != count:
+            raise ValueError(f"{written} points, {count} expected")
+        for name, array in arrays.items():
+            with _npy_member(archive, name) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
     return path
+
+
+def _npy_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
+    """A new array of an .npz, opened as numpy.savez does: of a fixed date, and of any size."""
+    return archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
+
+
+def _ply_header(names: Iterable[str], count: int) -> bytes:
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
+    lines += [f"property float {name}" for name in names] + ["end_header\n"]
+    return "\n".join(lines).encode("ascii")
 
 
 def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, ArrayLike] | None = None) -> None:
@@ -53,34 +94,43 @@ def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, Arra
     vertices = np.empty(count, dtype=[(name, "<f4") for name in columns])
     for name, values in columns.items():
         vertices[name] = values
-    header = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
-    header += [f"property float {name}" for name in columns] + ["end_header\n"]
     with atomic_path(path, durable=True) as spare:
-        spare.write_bytes("\n".join(header).encode("ascii") + vertices.tobytes())
+        spare.write_bytes(_ply_header(columns, count) + vertices.tobytes())
 
 
-def read_cloud(path: Path | str) -> NDArray[np.float32]:
+def read_index(path: Path) -> dict[str, Any]:
+    """The index of a folder of clouds. Raises DamagedFile, also if its shapes are no plain names of folders."""
+    with reading(path, "delete it, and make the clouds again with generate.py"):
+        index = read_json(path)
+        edited = [fact["shape"] for fact in index.get("facts", ()) if "shape" in fact]
+        for name in [*index["shapes"], *edited]:
+            if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
+                raise ValueError(f"{name!r} is no name of a shape")
+        return index
+
+
+def read_cloud(path: Path | str, most: int | None = None) -> NDArray[np.float32]:
     """Read the points of a .npz (key `point_cloud`, else `points`), .npy, .ply or .off file.
 
     PLY: binary or ascii; other properties and elements are ignored. OFF: the vertices.
+    most: of an .npz, read no more than the first ones, which are a fair sample of a cloud that generate.py made.
     Returns (N, 3) float32, in the file's units. Raises UserError, naming the file, if it is missing, broken, of an
     unknown type, or holds no finite (N, 3) numbers.
     """
     path = Path(path)
-    readers = {".npz": _read_npz, ".npy": _read_npy, ".ply": _read_ply, ".off": _read_off}
+    readers: dict[str, Callable[[Path], NDArray[Any]]]
+    readers = {".npz": partial(_read_npz, most=most), ".npy": read_npy, ".ply": _read_ply, ".off": _read_off}
     if path.suffix.lower() not in readers:
         raise UserError(f"{path}: a point cloud file ends in {', '.join(readers)}")
     if not path.is_file():
         raise UserError(f"no point cloud at {path}")
-    try:
+    with reading(path, "expected (N, 3) finite points"):
         return _as_points(readers[path.suffix.lower()](path))
-    except (ValueError, MemoryError, EOFError, zipfile.BadZipFile, IndexError, KeyError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: {str(error) or type(error).__name__}; expected (N, 3) finite points") from error
 
 
-def read_unit_cloud(path: Path | str) -> NDArray[np.float32]:
+def read_unit_cloud(path: Path | str, most: int | None = None) -> NDArray[np.float32]:
     """`read_cloud`, brought back into the unit box if `write_shapes` put it in its own frame."""
-    points, frame = read_cloud(path), own_frame(path)
+    points, frame = read_cloud(path, most), own_frame(path)
     return points if frame is None else frame.to_unit(points).astype(np.float32)
 
 
@@ -88,7 +138,7 @@ def own_frame(path: Path | str) -> Frame | None:
     """The frame in which `write_shapes` put a cloud, and its mesh; None if they are in the unit box."""
     if Path(path).suffix != ".npz":
         return None
-    with np.load(path, allow_pickle=False) as arrays:
+    with open_npz(path) as arrays:
         if IN_OWN_FRAME not in arrays or not arrays[IN_OWN_FRAME]:
             return None
         return frame_of_matrix(arrays[OWN_FROM_UNIT])
@@ -111,18 +161,12 @@ def _as_points(points: ArrayLike) -> NDArray[np.float32]:
     return points.astype(np.float32)
 
 
-def _read_npz(path: Path) -> NDArray[Any]:
-    with np.load(path, allow_pickle=False) as arrays:
+def _read_npz(path: Path, most: int | None) -> NDArray[Any]:
+    with open_npz(path) as arrays:
         for key in ("point_cloud", "points"):
             if key in arrays:
-                points: NDArray[Any] = arrays[key]
-                return points
+                return arrays[key] if most is None else arrays.first(key, most)
         raise ValueError(f"no key point_cloud or points among {', '.join(arrays) or 'none'}")
-
-
-def _read_npy(path: Path) -> NDArray[Any]:
-    points: NDArray[Any] = np.load(path, allow_pickle=False)
-    return points
 
 
 def _read_ply(path: Path) -> NDArray[Any]:
@@ -184,7 +228,7 @@ def _read_ply_table(file: BinaryIO, order: str, count: int, properties: list[tup
 
 
 def _read_off(path: Path) -> NDArray[Any]:
-    lines = (line.split("#")[0].split() for line in path.read_text(encoding="ascii").splitlines())
+    lines = (line.split("#")[0].split() for line in read_text(path, MOST_BYTES).splitlines())
     rows = [words for words in lines if words]
     if not rows or not rows[0][0].upper().endswith("OFF"):
         raise ValueError("not an OFF file")

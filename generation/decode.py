@@ -1,10 +1,7 @@
 """Decoding a code to a cloud, and writing the clouds of many shapes to files."""
 
-import json
-import math
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +14,33 @@ from configs.devices import autocast
 from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD
-from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, write_cloud
+from configs.reading import DamagedFile
+from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, read_index, write_cloud_parts
 from generation.latents import likelihoods
 from generation.mesh_files import MESHES, remove_meshes
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, PlausibleCodes
-from generation.projection import NetworkField, dense_point_cloud
+from generation.projection import NetworkField, cloud_parts
 from generation.random_streams import POINT_STREAMS, random_stream
 from generation.shapes import Shapes
 from models.ndf import Code
 
 UNFINISHED = "index_unfinished.json"  # what a run is making; it stays where the run is stopped, which then goes on
 BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
-BYTES_A_POINT_IN_MEMORY = 60  # peak: the parts, the whole cloud, and the content of a file
 
 
 def decode(networks: Networks, code: Code, num_points: int, number: int) -> Cloud:
     """The cloud (num_points, 3) float32, mesh units, of one code (batch of 1), drawn from random stream `number`."""
+    return np.concatenate(list(decode_parts(networks, code, num_points, number)))
+
+
+def decode_parts(networks: Networks, code: Code, num_points: int, number: int) -> Iterator[Cloud]:
+    """`decode` in parts (N, 3), as they are made: a cloud of any size is never in memory as a whole."""
     cfg, field = networks.cfg, field_of(networks, code)
     stream = random_stream(cfg.seed, POINT_STREAMS + number)
     chunk = cfg.num_sample_points_generation
-    return dense_point_cloud(field, num_points, stream, cfg.num_steps, cfg.filter_val, chunk).cpu().numpy()
+    for part in cloud_parts(field, num_points, stream, cfg.num_steps, cfg.filter_val, chunk):
+        yield part.cpu().numpy()
 
 
 def field_of(networks: Networks, code: Code) -> NetworkField:
@@ -76,8 +79,10 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
         if files[n] in finished:
             continue
         code = shapes.codes[n]
-        cloud, frame = in_frame(shapes, n, decode(networks, code, num_points, n))
-        write_cloud(folder / name, cloud, seed=networks.cfg.seed, **frame, **arrays_of(networks, code))
+        placed, frame = in_frame(shapes, n)
+        parts = map(placed, decode_parts(networks, code, num_points, n))
+        arrays = {"seed": networks.cfg.seed, **frame, **arrays_of(networks, code)}
+        write_cloud_parts(folder / name, parts, num_points, **arrays)
     found = {BROUGHT_BACK: shapes.codes.brought_back} if isinstance(shapes.codes, PlausibleCodes) else {}
     write_json(index_path, index | found)
     (folder / UNFINISHED).unlink(missing_ok=True)
@@ -97,15 +102,18 @@ def begin(unfinished: Path, index: dict[str, Any], files: Sequence[Path]) -> set
     return set()
 
 
-def in_frame(shapes: Shapes, n: int, cloud: Cloud) -> tuple[Cloud, dict[str, Any]]:
-    """The cloud of shape n as it is written, and what its file stores of its frame; nothing without one.
+def in_frame(shapes: Shapes, n: int) -> tuple[Callable[[Cloud], Cloud], dict[str, Any]]:
+    """How points of shape n are placed in its file, and what the file stores of its frame; nothing without one.
 
-    The cloud (N, 3) comes in the unit box, and goes into the frame of its user's file if `keep_frame`.
+    The points (N, 3) come in the unit box, and go into the frame of its user's file if `keep_frame`.
     """
     if not shapes.frames:
-        return cloud, {}
+        return lambda points: points, {}
     frame, keep = shapes.frames[n], bool(shapes.about["keep_frame"])
-    placed = frame.to_own(cloud).astype(np.float32) if keep else cloud
+
+    def placed(points: Cloud) -> Cloud:
+        return frame.to_own(points).astype(np.float32) if keep else points
+
     return placed, {OWN_FROM_UNIT: frame.own_from_unit(), IN_OWN_FRAME: keep}
 
 
@@ -113,22 +121,22 @@ def is_current(path: Path, index: dict[str, Any]) -> bool:
     """Whether the index file at `path` says the same as `index`, beside what was found on the way, and of meshes."""
     if not path.is_file():
         return False
-    written = json.loads(path.read_text())
+    try:
+        written = read_index(path)
+    except DamagedFile:
+        return False
     return bool({key: value for key, value in written.items() if key not in (BROUGHT_BACK, MESHES)} == index)
 
 
 def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
-    """Raise UserError if a cloud does not fit into memory, or all of them not onto the disk of `folder`."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
+    """Raise UserError if the clouds do not fit onto the disk of `folder`. Memory does not depend on their size."""
     there = next(path for path in (folder, *folder.parents) if path.is_dir())
-    needed = {"memory": (BYTES_A_POINT_IN_MEMORY * num_points, memory, "there are")}
-    needed["disk"] = (BYTES_A_POINT_ON_DISK * num_points * num_shapes, shutil.disk_usage(there).free, "free are")
-    for place, (wanted, present, verb) in needed.items():
-        if wanted > present:
-            raise UserError(
-                f"{num_shapes} clouds of {num_points} points need {wanted / 1e9:,.1f} GB of {place}, {verb}"
-                f" {present / 1e9:,.1f} GB; lower --num_output_points or --num_shapes"
-            )
+    wanted, present = BYTES_A_POINT_ON_DISK * num_points * num_shapes, shutil.disk_usage(there).free
+    if wanted > present:
+        raise UserError(
+            f"{num_shapes} clouds of {num_points} points need {wanted / 1e9:,.1f} GB of disk, free are"
+            f" {present / 1e9:,.1f} GB; lower --num_output_points or --num_shapes"
+        )
 
 
 def arrays_of(networks: Networks, code: Code) -> dict[str, Any]:

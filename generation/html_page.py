@@ -18,6 +18,7 @@ from tqdm import tqdm
 from configs.config_loader import get_config
 from configs.errors import UserError, run
 from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, MESH_FORMATS, given_path
+from configs.reading import open_npz
 from dataprocessing.mesh_io import MeshError, load_mesh
 from generation.cloud_files import natural, own_frame, read_unit_cloud
 from generation.nearest_training import TrainingClouds, training_in
@@ -120,7 +121,7 @@ def _facts(path: Path) -> Sequence[tuple[str, str]]:
     if path.suffix != ".npz":
         return []
     found = []
-    with np.load(path, allow_pickle=False) as arrays:
+    with open_npz(path) as arrays:
         for key, label, form in FACTS:
             if key in arrays:
                 value = _number(arrays, key, path)

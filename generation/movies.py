@@ -1,13 +1,12 @@
 """Movies beside a contact sheet: a walk along a path or through the degrees of an edit, and turntables."""
 
-import json
 from itertools import groupby
 from pathlib import Path
 
 from tqdm import tqdm
 
 from configs.layout import DENSE_POINT_CLOUD
-from generation.cloud_files import read_unit_cloud
+from generation.cloud_files import read_index, read_unit_cloud
 from generation.networks import Networks
 from visualization.movies import turning, walking, write_movie
 from visualization.rendering import TINTS
@@ -26,7 +25,7 @@ def write_movies(networks: Networks, folder: Path, keep: bool) -> list[Path]:
     `<shape>/turntable.gif`. Returns the paths.
     """
     cfg, found = networks.cfg, []
-    index = json.loads((folder / "index.json").read_text())
+    index = read_index(folder / "index.json")
     if cfg.movie != "none" and cfg.mode in ("interpolate", "edit"):
         facts = index["facts"]
         for shape, numbers in groupby(range(len(facts)), key=lambda n: facts[n].get("shape")):

@@ -7,7 +7,6 @@ along its ray, which keeps what is particular about the shape but makes it less 
 input points under the flow's prior. All other codes stay as they are, bit for bit.
 """
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,8 @@ import torch
 from scipy.stats import chi
 from torch import Tensor
 
+from configs.reading import reading
+from generation.cloud_files import read_index
 from generation.code_fitting import CodeFit, into_ball
 from generation.networks import Networks
 from generation.random_streams import FIT_STREAMS, random_stream
@@ -40,8 +41,9 @@ def largest_norm(networks: Networks) -> float:
     checkpoints of an earlier version.
     """
     of_samples = float(chi.ppf(QUANTILE, networks.flow.dim))
-    stored = load_checkpoint(networks.rnvp_path).get("quantiles", {}).get("z_norm", {})
-    return max(of_samples, float(stored.get(str(QUANTILE), of_samples)))
+    with reading(networks.rnvp_path, "its quantiles are no numbers: is it complete?"):
+        stored = load_checkpoint(networks.rnvp_path).get("quantiles", {}).get("z_norm", {})
+        return max(of_samples, float(stored.get(str(QUANTILE), of_samples)))
 
 
 class PlausibleCodes(Sequence[Code]):
@@ -89,16 +91,17 @@ class PlausibleCodes(Sequence[Code]):
 
 def told(index_path: Path) -> str:
     """What the index of a folder of clouds says of brought-back codes, as a sentence; empty if there are none."""
-    index = json.loads(index_path.read_text()) if index_path.is_file() else {}
+    index = read_index(index_path) if index_path.is_file() else {}
     found = index.get(BROUGHT_BACK)
     if not found:
         return ""
-    norms = [one["z_norm"] for one in found.values() if one["z_norm"] is not None]
-    sizes = [f"up to {max(norms):.1f}"] if norms else []
-    sizes += ["not finite"] if len(norms) < len(found) else []
-    how = "fitting plausible codes to their input points" if index["plausible"]["fit_steps"] else "shortening z"
-    return (
-        f"{len(found)} of {len(index['shapes'])} shapes have codes unlike those of the training shapes"
-        f" (|z| {' or '.join(sizes)}, at most {index['plausible']['largest_z_norm']:.1f} expected); they were brought"
-        f" back by {how} (--plausible false turns this off)"
-    )
+    with reading(index_path, "delete it, and make the clouds again with generate.py"):
+        norms = [one["z_norm"] for one in found.values() if one["z_norm"] is not None]
+        sizes = [f"up to {max(norms):.1f}"] if norms else []
+        sizes += ["not finite"] if len(norms) < len(found) else []
+        how = "fitting plausible codes to their input points" if index["plausible"]["fit_steps"] else "shortening z"
+        return (
+            f"{len(found)} of {len(index['shapes'])} shapes have codes unlike those of the training shapes"
+            f" (|z| {' or '.join(sizes)}, at most {index['plausible']['largest_z_norm']:.1f} expected); they were"
+            f" brought back by {how} (--plausible false turns this off)"
+        )

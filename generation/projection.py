@@ -12,12 +12,13 @@ From this close, 2 steps suffice where NDF takes 7: squared distance to the true
 0.29, 0.28 after 1, 2, 3, 5 steps, but from it to the points 0.41, 0.45, 0.49, 0.55: steps also slide points along it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from configs.errors import UserError
+from configs.memory import PartSize
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
 
@@ -26,6 +27,7 @@ LATTICE = 48  # cells per axis of the coarse lattice, an even number
 SLAB = 0.01  # mesh units; seeds farther than this from the surface are not projected
 USUAL_SHARE = 0.25  # expected share of seeds that lie in the slab and end on the surface
 LEAST_SHARE = 0.01  # the least share that is planned for
+part_size = PartSize("points of num_sample_points_generation", least=64)  # of this run, which has one network and GPU
 
 
 class DistanceField:
@@ -38,6 +40,16 @@ class DistanceField:
         raise NotImplementedError
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        parts = part_size.map(lambda start, end: self._with_directions(points[start:end]), len(points))
+        distances, directions = zip(*parts, strict=True)
+        return torch.cat(distances), torch.cat(directions)
+
+    def plain_distance(self, points: Tensor) -> Tensor:
+        """`distance` without gradients, (N,), in as many parts as memory asks for."""
+        with torch.no_grad():
+            return torch.cat(part_size.map(lambda start, end: self.distance(points[start:end]), len(points)))
+
+    def _with_directions(self, points: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():
             points = points.detach().requires_grad_()
             distance = self.distance(points)
@@ -80,8 +92,7 @@ def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: flo
         if not len(active):
             return points, distances
         points[active] -= distance[moving, None] * direction[moving]
-    with torch.no_grad():
-        distances[active] = field.distance(points[active])
+    distances[active] = field.plain_distance(points[active])
     return points, distances
 
 
@@ -98,7 +109,7 @@ def cells_near_surface(
     side = 4 * HALF_EXTENT / LATTICE
     axis = (torch.arange(LATTICE // 2, device=device) + 0.5) * side - HALF_EXTENT
     centres = near_surface(distance, torch.cartesian_prod(axis, axis, axis), side, chunk)
-    if not fine:
+    if not fine or not len(centres):
         return centres, side
     side /= 2
     corner = torch.tensor([-side / 2, side / 2], device=device)
@@ -125,14 +136,28 @@ def dense_point_cloud(
 
     A projected seed is kept if its distance is below filter_val; the slab is SLAB or filter_val thick, if that is more.
 
-    generator: a CPU generator, so that a seed gives the same cloud on every device. chunk: points projected at a time.
-    fine: as in `cells_near_surface`; another draw from the same surface.
+    generator: a CPU generator, so that a seed gives the same cloud on every device. chunk: points projected at a time,
+    in parts if memory does not suffice for them; the cloud is the same. fine: as in `cells_near_surface`; another draw
+    from the same surface.
     Returns (num_points, 3) float32 on the field's device, mesh units.
     Raises UserError if the field has no zero level set in the box.
     """
+    return torch.cat(list(cloud_parts(field, num_points, generator, num_steps, filter_val, chunk, fine)))
+
+
+def cloud_parts(
+    field: DistanceField,
+    num_points: int,
+    generator: torch.Generator,
+    num_steps: int = 2,
+    filter_val: float = 0.009,
+    chunk: int = 50_000,
+    fine: bool = True,
+) -> Iterator[Tensor]:
+    """`dense_point_cloud` in parts (N, 3) of at most `chunk` points, as they are made: for clouds of any size."""
     device = field.device
-    centres, side = cells_near_surface(field.distance, chunk, device, fine)
-    kept, count, tried = [], 0, 0
+    centres, side = cells_near_surface(field.plain_distance, chunk, device, fine)
+    count, tried = 0, 0
     while len(centres) and tried < num_points / LEAST_SHARE + chunk:
         share = max(count / tried, LEAST_SHARE) if tried else USUAL_SHARE  # of the seeds kept so far
         num_seeds = min(chunk, int(1.05 * (num_points - count) / share) + 64)
@@ -140,16 +165,16 @@ def dense_point_cloud(
         cell = torch.randint(len(centres), (num_seeds,), generator=generator).to(device)
         jitter = (torch.rand(num_seeds, 3, generator=generator) - 0.5).to(device)
         seeds = centres[cell] + side * jitter
-        with torch.no_grad():
-            seeds = seeds[field.distance(seeds) < max(SLAB, filter_val)]
+        seeds = seeds[field.plain_distance(seeds) < max(SLAB, filter_val)]
         if not len(seeds):
             continue
         points, distances = project(field, seeds, num_steps, tolerance=filter_val / 20)
         points = points[(distances < filter_val) & (points.abs() < HALF_EXTENT).all(dim=1)]
-        kept.append(points)
+        if len(points):
+            yield points[: num_points - count]
         count += len(points)
         if count >= num_points:
-            return torch.cat(kept)[:num_points]
+            return
     raise UserError(
         f"the decoder found {count} of {num_points} surface points for a shape;"
         " train the NDF longer, or raise --filter_val"

@@ -1,6 +1,5 @@
 """The meshes of shapes beside their clouds: which are there already, and what is written of them."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from tqdm import tqdm
 
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD, MESH
+from configs.reading import open_npz
+from generation.cloud_files import read_index
 from generation.decode import field_of
 from generation.mesh_files import MESHES, remove_meshes, write_mesh
 from generation.meshing import OpenMesh, mesh_of
@@ -29,7 +30,7 @@ def write_meshes(networks: Networks, shapes: Shapes, folder: Path) -> tuple[int,
     """
     cfg, path = networks.cfg, folder / "index.json"
     options = {"resolution": cfg.mesh_resolution, "formats": sorted(cfg.mesh_formats)}
-    index = json.loads(path.read_text())
+    index = read_index(path)
     made: dict[str, Any] = index.get(MESHES, {}).get("shapes", {})
     if index.get(MESHES, {}).get("options") != options:
         made = {}
@@ -78,7 +79,7 @@ def _is_there(folder: Path, name: str, made: dict[str, Any], formats: list[str])
 
 def _code_of(folder: Path, shapes: Shapes, n: int, networks: Networks) -> Code:
     """The code that the shape's cloud was decoded from: it stands beside it, except for a plain NDF."""
-    with np.load(folder / DENSE_POINT_CLOUD, allow_pickle=False) as arrays:
+    with open_npz(folder / DENSE_POINT_CLOUD) as arrays:
         if "code" in arrays:
             return torch.from_numpy(arrays["code"])[None].to(networks.device)
     code: Code = shapes.codes[n]

@@ -1,6 +1,5 @@
 """The contact sheet of a generation run: what the data look like, what the decoder keeps, what the flow makes."""
 
-import json
 from itertools import groupby
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from configs.layout import DENSE_POINT_CLOUD
 from dataprocessing.own_meshes import OwnMeshes, true_surface
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
-from generation.cloud_files import Cloud, read_unit_cloud
+from generation.cloud_files import Cloud, read_index, read_unit_cloud
 from generation.decode import decode_each
 from generation.networks import Networks
 from training.shape_samples import split_folders
@@ -18,6 +17,7 @@ from training.stored_codes import load_codes
 from visualization.contact_sheet import Row, draw_rows
 
 COLUMNS = 8
+MOST_SHOWN = 200_000  # points of a cloud: a picture shows no more, and memory stays the same
 
 
 def write_contact_sheet(networks: Networks, folder: Path, keep: bool, own: OwnMeshes | None = None) -> Path:
@@ -34,8 +34,8 @@ def write_contact_sheet(networks: Networks, folder: Path, keep: bool, own: OwnMe
     if networks.cfg.mode == "edit":
         draw_rows(edit_rows(folder), path, f"{networks.cfg.exp_name}: {networks.cfg.attribute}")
         return path
-    names = json.loads((folder / "index.json").read_text())["shapes"][: 2 * COLUMNS]
-    clouds = [read_unit_cloud(folder / name / DENSE_POINT_CLOUD) for name in names]
+    names = read_index(folder / "index.json")["shapes"][: 2 * COLUMNS]
+    clouds = [read_unit_cloud(folder / name / DENSE_POINT_CLOUD, MOST_SHOWN) for name in names]
     mode = networks.cfg.mode
     rows: list[Row] = []
     if mode == "sample" and (networks.experiment.codes / "train.json").is_file():
@@ -66,13 +66,13 @@ def write_contact_sheet(networks: Networks, folder: Path, keep: bool, own: OwnMe
 
 def edit_rows(folder: Path) -> list[Row]:
     """For each shape, all degrees of its edit, whole and cut open."""
-    index = json.loads((folder / "index.json").read_text())
+    index = read_index(folder / "index.json")
     rows: list[Row] = []
     for shape, group in groupby(zip(index["shapes"], index["facts"], strict=True), key=lambda one: one[1]["shape"]):
         found = list(group)
         for start in range(0, len(found), COLUMNS):
             part = found[start : start + COLUMNS]
-            clouds = [read_unit_cloud(folder / name / DENSE_POINT_CLOUD) for name, _ in part]
+            clouds = [read_unit_cloud(folder / name / DENSE_POINT_CLOUD, MOST_SHOWN) for name, _ in part]
             label = f"{shape}: {part[0][1]['attribute']} {', '.join(fact['asked'] for _, fact in part)}"
             rows += [(label, clouds, "blue", "none"), ("", clouds, "amber", "lengthwise")]
     return rows
@@ -83,9 +83,14 @@ def training_examples(networks: Networks) -> tuple[list[Cloud], list[Cloud]]:
     stored = load_codes(networks.cfg, "train")
     chosen = stored.plain_indices()[:COLUMNS]
     codes = torch.from_numpy(stored.codes[chosen]).to(networks.device)
-    decoded = decode_each(networks, codes.split(1), networks.cfg.num_output_points, "training examples")
+    decoded = decode_each(networks, codes.split(1), num_shown(networks), "training examples")
     return [true_cloud(Path(stored.rows[i]["folder"]), networks) for i in chosen], list(decoded)
 
 
 def true_cloud(folder: Path, networks: Networks) -> Cloud:
-    return surface_points(folder, networks.cfg.num_output_points, networks.cfg.seed)
+    return surface_points(folder, num_shown(networks), networks.cfg.seed)
+
+
+def num_shown(networks: Networks) -> int:
+    num_points: int = networks.cfg.num_output_points
+    return min(num_points, MOST_SHOWN)

@@ -122,7 +122,7 @@ def test_row_takes_its_measures_from_the_results_of_the_same_checkpoints(copied:
     assert row["nna_true"] is None and row["chamfer_udf_whole"] is None
     assert "results.json of test is of other checkpoints" in note
     path.write_text("{")
-    with pytest.raises(UserError, match=r"results\.json cannot be read .*delete it"):
+    with pytest.raises(UserError, match=r"results\.json: cannot be read as json.*delete it"):
         code_rows(all_experiments(copied))
 
 

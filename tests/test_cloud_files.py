@@ -146,7 +146,7 @@ def test_broken_files_are_named_with_the_reason(tmp_path: Path, name: str) -> No
         ({"point_cloud": np.zeros((4, 2))}, r"shape \(4, 2\)"),
         ({"point_cloud": np.zeros((0, 3))}, r"shape \(0, 3\)"),
         ({"point_cloud": np.full((4, 3), np.inf)}, "4 of 4 points are NaN or infinite"),
-        ({"point_cloud": np.array([[{}, 0, 0]], dtype=object)}, "allow_pickle"),
+        ({"point_cloud": np.array([[{}, 0, 0]], dtype=object)}, "Python objects"),
         ({"point_cloud": np.array([["a", "b", "c"]])}, "not numbers"),
     ],
 )

@@ -185,7 +185,7 @@ def test_another_flow_makes_anew_and_a_run_that_broke_off_too(
     assert not write(made, tmp_path)
     assert not np.allclose(arrays(tmp_path, "0")["code"], first["code"])
     assert write(made, tmp_path)
-    monkeypatch.setattr("generation.decode.decode", broken_decoder)
+    monkeypatch.setattr("generation.decode.decode_parts", broken_decoder)
     with pytest.raises(KeyboardInterrupt):
         write_shapes(made, sampled(made, 2, seed=1), tmp_path, 90, "x")
     assert not (tmp_path / "index.json").exists()  # what lies there is of two runs
@@ -235,9 +235,9 @@ def test_mistakes_are_told_with_what_to_do(root: Path, tmp_path: Path):
         sampled(load(root, exp_name="nothing", ndf_checkpoint=best_ndf(root)), 1, seed=0)
 
 
-def test_more_points_than_the_machine_can_hold_are_refused_at_once(root: Path, tmp_path: Path):
+def test_more_points_than_the_disk_can_hold_are_refused_at_once(root: Path, tmp_path: Path):
     made = load(root)
-    message = r"2 clouds of 1000000000000 points need 60,000.0 GB of memory, there are .* GB; lower --num_output_points"
+    message = r"2 clouds of 1000000000000 points need 48,000.0 GB of disk, free are .* GB; lower --num_output_points"
     with pytest.raises(UserError, match=message):
         write_shapes(made, sampled(made, 2, seed=0), tmp_path / "new", 10**12, "x")
     assert not (tmp_path / "new").exists()

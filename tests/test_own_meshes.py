@@ -201,13 +201,13 @@ def test_a_stopped_run_goes_on_and_one_with_other_options_starts_over(
 ):
     made = []
 
-    def decode_until_stopped(networks, code, num_points, n, decode=decode.decode):
+    def decode_until_stopped(networks, code, num_points, n, decode=decode.decode_parts):
         if len(made) == stop_at:
             raise KeyboardInterrupt
         made.append(n)
         return decode(networks, code, num_points, n)
 
-    monkeypatch.setattr(decode, "decode", decode_until_stopped)
+    monkeypatch.setattr(decode, "decode_parts", decode_until_stopped)
     stop_at = 2
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, mine, *weights(root))

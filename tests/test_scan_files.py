@@ -53,7 +53,7 @@ def test_meshes_give_points_of_their_surface(tmp_path: Path, suffix: str, scale:
         ("scan.ply", b"", "not a PLY file"),
         ("scan.stl", b"hello", "a mesh or a point cloud expected"),
         ("scan.glb", b"\x00\x01", "a mesh or a point cloud expected"),
-        ("scan.obj", b"v 0 0 0\n", "no faces; a mesh or a point cloud expected"),
+        ("scan.obj", b"v 0 0 0\n", "no faces: a point cloud, a mesh expected; a mesh or a point cloud expected"),
         ("scan.off", b"nothing", "not an OFF file"),
         ("scan.npz", b"PK", "expected"),
         ("scan.xyz", b"1 2\n3 4\n", "lines of three numbers expected"),

@@ -51,7 +51,7 @@ class BadSteps:
             buffer.copy_(kept)
         self.total += 1
         self._in_a_row += 1
-        self._names += [name for name in names if name not in self._names]
+        self._names = list(dict.fromkeys([*self._names, *names]))
         what = f"gradient {gradient_norm}" if math.isfinite(loss) else f"loss {loss}"
         if self._in_a_row >= MOST_IN_A_ROW:
             raise UserError(
@@ -60,7 +60,7 @@ class BadSteps:
                 " kept, and the same command goes on from it"
             )
         if self.total <= MOST_TOLD:
-            tqdm.write(f"step {step} is left out: {what}, on {shortened(names)}")
+            tqdm.write(f"step {step} is left out: {what}, on {shortened(list(dict.fromkeys(names)))}")
 
     def told(self) -> str:
         """How many steps were left out, as a sentence, or nothing."""

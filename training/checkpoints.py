@@ -6,20 +6,22 @@ Files are read with `weights_only=True`: an untrusted checkpoint cannot run code
 
 import hashlib
 import io
-import pickle
 import re
 import subprocess
+import warnings
 import zipfile
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from configs.devices import Model
 from configs.errors import UserError
 from configs.files import atomic_path, remove_spares
 from configs.layout import ROOT, Experiment, absolute
+from configs.reading import MOST_ARRAY, DamagedFile, read_torch, reading, require_file
 from training.checkpoint_seal import DamagedError, check_seal, write_sealed
 
 BEST = "best.tar"
@@ -30,8 +32,23 @@ FORMER_OPTIONS = {
     "pca_view_weight": 0.0,
     "flow_tail_couplings": 1,
 }
-# What torch.load raises for a file that is none of its own, cut off or changed.
-_UNREADABLE = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError)
+# Of the entries of a checkpoint, those that are there.
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "model_state_dict": dict,
+    "ema_state_dict": dict,
+    "optimizer_state_dict": dict,
+    "config": dict,
+    "quantiles": dict,
+    "nll_nats_per_dim": dict,
+    "trained_on": dict,
+    "ndf_sha256": str,
+    "step": int,
+    "best_step": int,
+    "best": (int, float),
+    "flow_noise": (int, float),
+    "training_time": (int, float),
+}
+MOST_SIZE, MOST_LAYERS = 2**16, 1000  # of an option that sizes a network, and that counts its layers
 _TIMED_NAME = re.compile(r"checkpoint_\d+h[:_]\d+m[:_]\d+s_([\d.]+)\.tar$")
 
 
@@ -95,7 +112,10 @@ def rnvp_checkpoint_path(cfg: Namespace) -> Path | None:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, which identifies the checkpoint that codes come from."""
+    """SHA-256 of a file, which identifies the checkpoint that codes come from. Raises DamagedFile if it is none."""
+    with reading(path):
+        if (size := require_file(path)) > MOST_ARRAY:
+            raise ValueError(f"{size / 1e9:.1f} GB, at most {MOST_ARRAY / 1e9:.1f} GB expected")
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -169,16 +189,18 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"no checkpoint at {path}; give the path of a .tar file that train_ndf.py or train_rnvp.py wrote"
         )
     try:
-        with open(path, "rb") as file:  # opened once: a training may replace it meanwhile
+        with open(path, "rb") as file:
             check_seal(file)
-            state = torch.load(file, map_location="cpu", weights_only=True)
+        state = read_torch(path)
     except DamagedError as error:
         raise DamagedCheckpoint(path, f"is damaged: {error};{_instead(path)}") from error
-    except _UNREADABLE as error:
-        reason = str(error).split("\n")[0][:120]
-        raise DamagedCheckpoint(path, f"cannot be read as a checkpoint ({reason});{_instead(path)}") from error
+    except DamagedFile as error:
+        raise DamagedCheckpoint(path, f"cannot be read as a checkpoint ({error.reason});{_instead(path)}") from error
     if not isinstance(state, dict) or "model_state_dict" not in state:
         raise UserError(f"{path} holds no model_state_dict; a checkpoint of this project or of NDF is expected")
+    for name, kind in KINDS.items():
+        if name in state and not isinstance(state[name], kind):
+            raise UserError(f"{path} is no checkpoint: its {name} is a {type(state[name]).__name__}; is it complete?")
     if "config" in state:
         state["config"] = FORMER_OPTIONS | state["config"]
     return state
@@ -191,10 +213,40 @@ def _instead(path: Path) -> str:
     return " is it complete? Use another one"
 
 
+def build_checked(
+    build: Callable[[], Model], options: Mapping[str, Any], weights: Mapping[str, Any], path: Path
+) -> Model:
+    """The network that `build` makes with the options of a checkpoint, with its weights.
+
+    Its sizes come from a file that may be damaged: they are compared with the weights before memory is taken for them.
+    Raises UserError for weights that are of another architecture, no tensors, or not finite.
+    """
+    with reading(path, "is it complete, and of this version?"):
+        for name, value in options.items():
+            counts = any(word in name for word in ("couplings", "blocks", "scales"))
+            for number in value if isinstance(value, list | tuple) else [value]:
+                most = 1 if "dropout" in name else MOST_LAYERS if counts else MOST_SIZE
+                if isinstance(number, int | float) and not 0 <= number <= most:
+                    raise ValueError(f"{name} = {number}")
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of sizes that the weights will not fit
+            check_weights(build(), weights, path)
+        model = build()
+    load_weights(model, weights, path)
+    return model
+
+
 def load_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor], source: Path) -> None:
     """Load weights into a model. Raises UserError naming the first parameter that does not fit."""
+    model.load_state_dict(check_weights(model, weights, source))
+
+
+def check_weights(model: torch.nn.Module, weights: Mapping[str, Any], source: Path) -> dict[str, torch.Tensor]:
+    """The weights by the model's names. Raises UserError naming the first that does not fit, or is not finite."""
     own = model.state_dict()
     weights = {name.removeprefix("module."): value for name, value in weights.items()}  # saved from DataParallel
+    if wrong := [name for name, value in weights.items() if not isinstance(value, torch.Tensor)]:
+        raise UserError(f"{source} is no checkpoint: its {wrong[0]} is no tensor; is it complete?")
     for name, value in own.items():
         if name not in weights:
             raise UserError(f"{source} is of another architecture: it lacks {name}; check code_kind and the sizes")
@@ -205,7 +257,12 @@ def load_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor], so
             )
     if surplus := sorted(set(weights) - set(own)):
         raise UserError(f"{source} is of another architecture: it has {surplus[0]} too; check code_kind and the sizes")
-    model.load_state_dict(weights)
+    for name, value in weights.items():
+        if value.is_complex() or not torch.isfinite(value).all():
+            raise UserError(
+                f"{source}: {name} has values that are no finite numbers; its training failed, or it is damaged"
+            )
+    return weights
 
 
 def check_same_options(

@@ -6,7 +6,6 @@ are all parts in one, in the format of the split's codes (`training/stored_codes
 """
 
 import json
-import zipfile
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -23,12 +22,13 @@ from configs.cores import num_workers
 from configs.errors import UserError
 from configs.files import write_npz
 from configs.layout import Experiment
+from configs.reading import DamagedFile, open_npz
 from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
 from dataprocessing.pool import run_in_order
 from dataprocessing.preprocess import print_failures
 from models.ndf import NDF
 from training.checkpoints import fingerprint
-from training.stored_codes import EXTRA, encode_clouds, has_extra, mirrors, read_index, turned, write_codes
+from training.stored_codes import EXTRA, are_written, encode_clouds, mirrors, turned, write_codes
 
 PART = 1000  # shapes
 SMALL_INPUT = 32  # nodes per axis
@@ -55,7 +55,7 @@ def encode_extras(
     folder = Experiment(cfg).codes
     common = common_index(model, checkpoint, cfg)
     index = common | {"sources": [source.facts for source in sources]}
-    if sources and has_extra(cfg) and index.items() <= read_index(folder, EXTRA).items():
+    if sources and are_written(folder, EXTRA, index):
         return
     for name in (f"{EXTRA}.json", f"{EXTRA}.npy"):  # of other shapes or of another network
         (folder / name).unlink(missing_ok=True)
@@ -149,18 +149,22 @@ def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torc
 def is_written(part: Part) -> bool:
     """Whether the file of a part is there, undamaged, and of the same shapes, network and options."""
     try:
-        with np.load(part.path, allow_pickle=False) as file:
-            return bool(str(file["index"]) == json.dumps(part.index))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        with open_npz(part.path) as file:
+            num_codes = len(part.shapes) - len(json.loads(str(file["failures"])))
+            shape = num_codes * (1 + part.index["mirror"]), *part.index["code_shape"]
+            codes = file["codes"]  # read whole: damage shows by the check sum
+            same = str(file["index"]) == json.dumps(part.index) and codes.shape == shape and codes.dtype == np.float32
+            return bool(same and np.isfinite(codes).all())
+    except DamagedFile:
         return False
 
 
 def read_failures(part: Part) -> dict[str, str]:
     """The meshes of a part that could not be used, and why."""
-    with np.load(part.path, allow_pickle=False) as file:
+    with open_npz(part.path) as file:
         return cast(dict[str, str], json.loads(str(file["failures"])))
 
 
 def read_codes(part: Part) -> np.ndarray:
-    with np.load(part.path, allow_pickle=False) as file:
-        return cast(np.ndarray, file["codes"])
+    with open_npz(part.path) as file:
+        return file["codes"]

@@ -15,12 +15,12 @@ from configs.layout import Experiment
 from dataprocessing.extra_shapes import describe
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
 from models.real_nvp.couplings import standard_normal_log_prob
-from training.bad_steps import shortened, suspects
+from training.bad_steps import suspects
 from training.checkpoints import (
+    build_checked,
     check_same_options,
     latest_whole,
     load_checkpoint,
-    load_weights,
     ndf_checkpoint_path,
 )
 from training.code_spectrum import record_spectrum
@@ -57,7 +57,6 @@ class FlowTrainer:
         train, val = load_flow_codes(cfg), load_codes(cfg, "val").one_per_shape()
         self.train_codes, self.val_codes = train.tensor().to(self.device), val.tensor().to(self.device)
         self.names = [row["name"] for row in train.rows]
-        check_finite(self.names, self.train_codes)
         plain = train.plain_indices()
         self.plain_codes = self.train_codes[plain[:: -(-len(plain) // MOST_TRAIN_CODES)]]
         self.trained_on = self._trained_on(len(plain))
@@ -218,15 +217,6 @@ def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) 
     return {name: {str(q): values.quantile(q).item() for q in QUANTILES} for name, values in measures.items()}
 
 
-def check_finite(names: list[str], codes: Tensor) -> None:
-    """Raise UserError if one of the codes (S, *code_shape) is not finite; names: of their shapes, (S,)."""
-    if bad := [name for name, code in zip(names, codes, strict=True) if not torch.isfinite(code).all()]:
-        raise UserError(
-            f"the codes of {shortened(bad)} are not finite; look at the files of these shapes, then delete the folder"
-            " codes of the experiment"
-        )
-
-
 def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str, remedy: str = TRAIN_AGAIN) -> None:
     """Raise UserError if `what` (stored codes, a flow, ...) belongs to another NDF than that with `ndf_sha256`."""
     if found_sha256 != ndf_sha256:
@@ -264,12 +254,12 @@ def load_flow(
     state = load_checkpoint(path)
     if "ema_state_dict" not in state:
         raise UserError(f"{path} is no checkpoint of a flow (of an NDF, perhaps); give one that train_rnvp.py wrote")
-    if missing := [name for name in FLOW_OPTIONS if name not in state["config"]]:
+    if missing := [name for name in FLOW_OPTIONS if name not in state.get("config", {})]:
         raise UserError(
             f"{path} is of an earlier version (it has no {missing[0]}); train the flow again: train_rnvp.py"
         )
     check_same_options(state["config"], vars(cfg), ("code_kind",), path)
-    check_same_ndf(state["ndf_sha256"], ndf_sha256, f"the flow in {path}")
-    flow = build_flow(cfg.code_kind, code_shape, **flow_options(state["config"]))
-    load_weights(flow, state["ema_state_dict"], path)
+    check_same_ndf(state.get("ndf_sha256", "none"), ndf_sha256, f"the flow in {path}")
+    sizes = flow_options(state["config"])
+    flow = build_checked(lambda: build_flow(cfg.code_kind, code_shape, **sizes), sizes, state["ema_state_dict"], path)
     return flow.to(device).eval().requires_grad_(False)

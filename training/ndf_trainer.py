@@ -15,7 +15,7 @@ from models.ndf import NDF
 from models.occupancy import to_grid_coords
 from models.shape_codes import ARCHITECTURE, build_ndf
 from training.bad_steps import suspects
-from training.checkpoints import check_same_options, load_checkpoint, load_weights
+from training.checkpoints import build_checked, check_same_options, load_checkpoint
 from training.hparams import record_hparams
 from training.network_input import network_input
 from training.progress_log import ProgressLog, picture_steps
@@ -215,6 +215,6 @@ def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
     state = load_checkpoint(path)
     options = {**vars(cfg), **state.get("config", {})}
     check_same_options(options, vars(cfg), ("code_kind", "input_res", "input_features"), path)
-    model = build_ndf(options)
-    load_weights(model, state["model_state_dict"], path)
+    sizes = {name: options[name] for name in ARCHITECTURE[cfg.code_kind]}
+    model = build_checked(lambda: build_ndf(options), sizes, state["model_state_dict"], path)
     return place(model, device).eval().requires_grad_(False)

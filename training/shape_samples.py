@@ -14,11 +14,13 @@ from tqdm import tqdm
 from configs.cores import num_workers
 from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
+from configs.reading import open_npz
 from dataprocessing.create_split import find_shapes
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import load_split
 from training.training_run import step_seed
 
+REMADE = "delete it and run preprocess.py again"
 NO_SPLIT = "none"  # as split_file
 Samples = dict[str, Any]  # cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
 
@@ -62,11 +64,15 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
     """Arrays of a preprocessed file as float32. Raises UserError if the file is missing or damaged."""
     if not path.is_file():
         raise UserError(f"no {path}; make it with: python dataprocessing/preprocess.py --config ...")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return [np.asarray(file[name], dtype=np.float32) for name in names]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise UserError(f"{path} cannot be read ({error}); delete it and run preprocess.py again") from error
+    with open_npz(path, REMADE) as file:
+        arrays = [file[name] for name in names]
+        for name, array in zip(names, arrays, strict=True):
+            expected = (len(arrays[0]),) if name == "df" else (len(arrays[0]), 3)
+            if array.dtype.kind not in "fiu" or array.shape != expected or not array.size:
+                raise ValueError(f"{name} is {array.dtype} {array.shape}, numbers {expected} expected")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} holds values that are not finite")
+        return [np.asarray(array, dtype=np.float32) for array in arrays]
 
 
 def read_input_cloud(folder: Path, cfg: Namespace) -> np.ndarray:

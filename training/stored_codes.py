@@ -6,7 +6,7 @@ test shapes have one code each; training shapes also have mirrored codes and fur
 of shapes beyond the split's, if there are any, for the flow alone (`training/extra_codes.py`).
 """
 
-import json
+import math
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from configs.devices import autocast
 from configs.errors import UserError
 from configs.files import atomic_path, write_json
 from configs.layout import Experiment
+from configs.reading import DamagedFile, damaged, read_json, read_npy, reading, require_file
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
 from models.ndf import NDF, Code
@@ -31,6 +32,7 @@ from training.shape_samples import read_input_cloud
 
 SPLITS = ("train", "val", "test")
 EXTRA = "extra"
+REMADE = "delete this folder, and make the codes again with train_rnvp.py"
 
 
 @dataclass
@@ -39,18 +41,25 @@ class StoredCodes:
 
     codes: np.ndarray
     rows: list[dict[str, Any]]  # name, folder (not of extra shapes, which leave no files), mirrored, draw
+    path: Path  # of the codes, for errors
 
     def tensor(self) -> torch.Tensor:
-        return torch.from_numpy(np.array(self.codes))
+        """All codes in memory. Raises DamagedFile if one is not finite."""
+        return torch.from_numpy(self._finite(np.array(self.codes)))
 
     def plain_indices(self) -> list[int]:
         """Indices of one code per shape: not mirrored, from the stored input points. Reads no codes."""
         return [i for i, row in enumerate(self.rows) if not row["mirrored"] and row["draw"] == 0]
 
     def one_per_shape(self) -> "StoredCodes":
-        """Only the plain codes."""
+        """Only the plain codes, in memory. Raises DamagedFile if one is not finite."""
         kept = self.plain_indices()
-        return StoredCodes(self.codes[kept], [self.rows[i] for i in kept])
+        return StoredCodes(self._finite(self.codes[kept]), [self.rows[i] for i in kept], self.path)
+
+    def _finite(self, codes: np.ndarray) -> np.ndarray:
+        if not np.isfinite(codes).all():
+            raise damaged(self.path, "codes that are not finite", REMADE)
+        return codes
 
 
 def load_codes(cfg: Namespace, split: str) -> StoredCodes:
@@ -61,7 +70,12 @@ def load_codes(cfg: Namespace, split: str) -> StoredCodes:
             f"no shape codes in {folder}; make them with: python train_rnvp.py --config {cfg.config};"
             " reconstructions need none: generate.py --mode reconstruct, evaluate.py --tasks reconstruction"
         )
-    return StoredCodes(np.load(folder / f"{split}.npy", mmap_mode="r"), read_index(folder, split)["rows"])
+    with reading(folder / f"{split}.npy", REMADE):
+        index, codes = read_index(folder, split), read_npy(folder / f"{split}.npy", mapped=True)
+        expected = len(index["rows"]), *index["code_shape"]
+        if codes.dtype != np.float32 or codes.shape != expected:
+            raise ValueError(f"codes {codes.dtype} {codes.shape}, float32 {expected} expected")
+        return StoredCodes(codes, index["rows"], folder / f"{split}.npy")
 
 
 def has_extra(cfg: Namespace) -> bool:
@@ -76,7 +90,7 @@ def load_flow_codes(cfg: Namespace) -> StoredCodes:
     if not has_extra(cfg):
         return train
     extra = load_codes(cfg, EXTRA)
-    return StoredCodes(np.concatenate([train.codes, extra.codes]), train.rows + extra.rows)
+    return StoredCodes(np.concatenate([train.codes, extra.codes]), train.rows + extra.rows, extra.path)
 
 
 def flow_codes_sha256(cfg: Namespace) -> str:
@@ -86,8 +100,27 @@ def flow_codes_sha256(cfg: Namespace) -> str:
 
 
 def read_index(folder: Path, split: str) -> dict[str, Any]:
-    index: dict[str, Any] = json.loads((folder / f"{split}.json").read_text())
-    return index
+    """Of the codes of a split: what they are made of, and a row for each. Raises DamagedFile."""
+    path = folder / f"{split}.json"
+    with reading(path, REMADE):
+        index = read_json(path)
+        kinds = {"name": str, "mirrored": bool, "draw": int}
+        for row in index["rows"]:
+            if wrong := [key for key, kind in kinds.items() if not isinstance(row[key], kind)]:
+                raise ValueError(f"a row whose {wrong[0]} is {row[wrong[0]]!r}")
+        if not isinstance(index["sha256"], str) or not all(isinstance(size, int) for size in index["code_shape"]):
+            raise ValueError("sha256 or code_shape of another kind")
+        return index
+
+
+def are_written(folder: Path, split: str, index: dict[str, Any]) -> bool:
+    """Whether the codes of a split are there, and made as `index` says; what is damaged is not."""
+    try:
+        size = require_file(folder / f"{split}.npy")
+        numbers = len(index.get("rows", ())) * math.prod(index["code_shape"])
+        return index.items() <= read_index(folder, split).items() and size >= 4 * numbers
+    except (DamagedFile, OSError):
+        return False
 
 
 def encode_splits(
@@ -99,7 +132,7 @@ def encode_splits(
     for split in SPLITS:
         rows = rows_of(split, folders[split], cfg)
         index = {**source, "code_kind": model.code_kind, "code_shape": list(model.code_shape), "rows": rows}
-        if (destination / f"{split}.json").is_file() and read_index(destination, split) == index:
+        if are_written(destination, split, index):
             continue
         clouds = (input_cloud(row, cfg) for row in rows)
         write_codes(destination, split, encode_batches(model, clouds, len(rows), cfg, device, split), index)

@@ -21,8 +21,16 @@ from configs.config_loader import config_as_dict, config_as_text
 from configs.devices import Model
 from configs.files import write_text
 from configs.layout import Experiment
+from configs.reading import reading
 from training.bad_steps import BadSteps
-from training.checkpoints import check_same_options, current_commit, delete_older, latest_whole, save_checkpoint
+from training.checkpoints import (
+    check_same_options,
+    current_commit,
+    delete_older,
+    latest_whole,
+    load_weights,
+    save_checkpoint,
+)
 
 GRAD_CLIP = 1.0  # bound on the norm of the gradient
 EXIT_STOPPED = 85  # exit status of a training that was asked to stop and can be resumed; slurm scripts requeue on it
@@ -108,11 +116,12 @@ class TrainingRun:
         for newer in self._damaged:
             print(f"{newer} is damaged; going on from {path.name}")
         check_same_options(state.get("config", {}), vars(self.cfg), architecture, path)
-        self.model.load_state_dict(state["model_state_dict"])
-        self.optimizer.load_state_dict(state["optimizer_state_dict"])
-        self.step, self.best, self.best_step = state["step"], state["best"], state["best_step"]
-        self._seconds_before = state["training_time"]
-        self.bad_steps.total = state.get("bad_steps", 0)
+        with reading(path, "delete it to go on from an earlier one, or from the start"):
+            load_weights(self.model, state["model_state_dict"], path)
+            self.optimizer.load_state_dict(state["optimizer_state_dict"])
+            self.step, self.best, self.best_step = state["step"], state["best"], state["best_step"]
+            self._seconds_before = state["training_time"]
+            self.bad_steps.total = int(state.get("bad_steps", 0))
         if not damaged:
             delete_older(self.folder, self.cfg.keep_checkpoints)  # a killed run may have left one too many
         return state

@@ -2,7 +2,7 @@
 
 import argparse
 
-from configs.options.types import Group, boolean, not_negative, positive
+from configs.options.types import Group, boolean, finite, not_negative, positive
 
 
 def _add_scan_tool(group: argparse._ArgumentGroup) -> None:
@@ -31,7 +31,7 @@ def _add_completion(group: argparse._ArgumentGroup) -> None:
     )
     group.add(
         "--camera",
-        type=float,
+        type=finite,
         nargs=3,
         default=None,
         metavar=("X", "Y", "Z"),
@@ -39,7 +39,7 @@ def _add_completion(group: argparse._ArgumentGroup) -> None:
     )
     group.add(
         "--covered",
-        type=float,
+        type=finite,
         nargs=6,
         default=None,
         metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),

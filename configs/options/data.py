@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from configs.errors import UserError
-from configs.options.types import Group, not_negative, positive
+from configs.options.types import MOST_SEED, Group, finite, not_negative, positive
 
 ANY_LAYOUT = "any"  # as input_data_glob
 AXES = ("x", "y", "z", "-x", "-y", "-z")
@@ -22,7 +22,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         default="auto",
         help="arithmetic of the networks; auto is bf16 autocast on CUDA, float32 on a CPU",
     )
-    group.add("--seed", type=int, default=0, help="seed of everything random in this step")
+    group.add("--seed", type=not_negative(int, MOST_SEED), default=0, help="seed of everything random in this step")
     group.add("--num_cpus", type=int, default=-1, help="worker processes and threads; -1: all cores of this job")
 
 
@@ -108,8 +108,8 @@ def _add_samples(group: argparse._ArgumentGroup) -> None:
 def _add_input(group: argparse._ArgumentGroup) -> None:
     group.add("--num_points", type=positive(int), default=10_000, help="points of the voxelized input cloud")
     group.add("--input_res", type=positive(int), default=256, help="resolution of the voxelized input, per axis")
-    group.add("--bb_min", type=float, default=-0.5, help="lower bound of the voxel grid, mesh units")
-    group.add("--bb_max", type=float, default=0.5, help="upper bound of the voxel grid, mesh units")
+    group.add("--bb_min", type=finite, default=-0.5, help="lower bound of the voxel grid, mesh units")
+    group.add("--bb_max", type=finite, default=0.5, help="upper bound of the voxel grid, mesh units")
 
 
 def _check_samples(cfg: Namespace) -> None:

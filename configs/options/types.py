@@ -20,30 +20,38 @@ class Group:
     check: Callable[[Namespace], None] = lambda cfg: None
 
 
-def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
-    """An argparse type: `kind` (int or float), above zero."""
+MOST = 1e12  # of a number, where nothing else is said: more is a slip, and no memory would do
+MOST_SEED = 2**53
+
+
+def positive(kind: Callable[[str], float], most: float = MOST) -> Callable[[str], float]:
+    """An argparse type: `kind` (int or float), above zero, finite."""
 
     def parse(text: str) -> float:
         value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text} found, a number above 0 expected")
+        if not 0 < value <= most:
+            raise argparse.ArgumentTypeError(f"{text} found, a number above 0{_at_most(value, most)} expected")
         return value
 
     parse.__name__ = f"positive {kind.__name__}"  # argparse names the type in "invalid positive int value"
     return parse
 
 
-def not_negative(kind: Callable[[str], float]) -> Callable[[str], float]:
-    """An argparse type: `kind` (int or float), zero or above."""
+def not_negative(kind: Callable[[str], float], most: float = MOST) -> Callable[[str], float]:
+    """An argparse type: `kind` (int or float), zero or above, finite."""
 
     def parse(text: str) -> float:
         value = kind(text)
-        if not value >= 0:
-            raise argparse.ArgumentTypeError(f"{text} found, 0 or more expected")
+        if not 0 <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} found, 0 or more{_at_most(value, most)} expected")
         return value
 
     parse.__name__ = f"non-negative {kind.__name__}"
     return parse
+
+
+def _at_most(value: float, most: float) -> str:
+    return f", at most {most:g}," if value > most else ""
 
 
 def finite(text: str) -> float:

@@ -1,6 +1,5 @@
 """The table of the study: a row per experiment, from its codes, checkpoints and evaluation results."""
 
-import json
 import math
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from configs.errors import UserError
 from configs.layout import RESULTS, Experiment, absolute
+from configs.reading import read_json, reading
 from evaluation.experiment_sets import LABELS
 from evaluation.reconstruction import PARTS
 from evaluation.tables import Column
@@ -118,12 +118,12 @@ class ExperimentFiles:
         if not path.is_file():
             missing.append(f"no {RESULTS}.json of {self.name}: {command}")
             return {}
-        try:
-            report = json.loads(path.read_text())
+        with reading(path, f"delete it and make it with: {command}"):
+            report = read_json(path)
             measured: dict[str, str] = report["checkpoints"]
             tables: dict[str, Any] = report["tables"]
-        except (ValueError, KeyError) as error:
-            raise UserError(f"{path} cannot be read ({error!r}); delete it and make it with: {command}") from error
+            if not all(isinstance(value, dict) for value in (measured, tables)):
+                raise ValueError("checkpoints and tables are no objects")
         own = {"ndf_sha256": self.index["sha256"]} if self.index is not None else {}
         own |= {"rnvp_sha256": fingerprint(flow_path)} if flow_path is not None else {}
         if any(key in measured and measured[key] != value for key, value in own.items()):

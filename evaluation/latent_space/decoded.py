@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from configs.files import write_npz
+from configs.reading import DamagedFile, open_npz
 from generation.decode import decode_each
 from generation.networks import Networks
 
@@ -42,7 +42,7 @@ def index_text(networks: Networks, codes: Tensor, num_points: int, first: int) -
 def read_array(path: Path, name: str, index: str) -> NDArray | None:
     """An array of a cache file, or None if the file is missing, damaged or has another index."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_npz(path) as file:
             return file[name] if str(file["index"]) == index else None
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+    except DamagedFile:
         return None

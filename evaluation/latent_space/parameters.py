@@ -1,6 +1,5 @@
 """What demo cars were made from: the parameters beside their meshes, as targets of a regression."""
 
-import json
 import math
 from argparse import Namespace
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.layout import DEMO_PARAMETERS, absolute
+from configs.reading import DamagedFile, read_json
 from dataprocessing.demo_cars.windows import closed_windows
 from dataprocessing.shapes import processed_root
 
@@ -29,11 +29,10 @@ def demo_parameters(folder: Path, cfg: Namespace) -> Car | None:
         places.append(absolute(cfg.data_dir) / folder.relative_to(root))
     for place in places:
         try:
-            found = json.loads((place / DEMO_PARAMETERS).read_text())
-        except (OSError, ValueError):  # not a demo car, or a file of another program
-            continue
-        if isinstance(found, dict):
+            found = read_json(place / DEMO_PARAMETERS)
             return found | closed_windows(found)
+        except DamagedFile:  # not a demo car, or a file of another program
+            continue
     return None
 
 

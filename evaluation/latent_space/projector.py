@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from configs.errors import one_line
 from configs.files import write_npz
 from configs.layout import Experiment
 from evaluation.latent_space.code_map import ShownShapes
@@ -31,7 +32,7 @@ def write_projector(cfg: Namespace, shown: ShownShapes) -> Path:
     with replaced_run(target) as log:
         log.add_embedding(
             torch.from_numpy(projector_numbers(shown.codes)),
-            metadata=list(zip(*(shown.column(key) for key in METADATA), strict=True)),
+            metadata=[[one_line(str(word)) for word in row] for row in zip(*map(shown.column, METADATA), strict=True)],
             metadata_header=list(METADATA),
             label_img=torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255,
             tag="codes",

@@ -2,13 +2,12 @@
 
 import hashlib
 import time
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from configs.files import write_npz
+from configs.reading import DamagedFile, open_npz
 from evaluation.metrics.clouds import CloudSet, Matrix
 
 SECONDS_BETWEEN_SAVES = 20.0
@@ -52,10 +51,10 @@ class MatrixCache:
 
 def _read(path: Path, key: str, shape: tuple[int, int]) -> Matrix:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_npz(path) as file:
             matrix = file["matrix"]
             if str(file["key"]) == key and matrix.shape == shape and matrix.dtype == np.float64:
                 return matrix
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, TypeError, IndexError):
+    except DamagedFile:
         pass  # no file, or not one of ours: recomputed
     return np.full(shape, np.nan)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from configs.memory import PartSize
 from evaluation.metrics.cell_emd import emd_cells_block, emd_sq_cells_block
 from evaluation.metrics.chamfer import chamfer_block
 from evaluation.metrics.clouds import Cloud, CloudSet, Matrix
@@ -75,7 +76,7 @@ def pairwise(
     waiting = list(_blocks(kept.matrix, block_size or METRICS[metric].block_size, upper=b is None))
     if waiting:
         compute = _cpu_block(METRICS[metric], a, columns) if gpu is None else _gpu_block(a, columns, gpu)
-        _fill(kept, waiting, compute, workers if gpu is None else 1, description)
+        _fill(kept, waiting, _in_parts(compute), workers if gpu is None else 1, description)
     if b is None:
         above = np.triu(kept.matrix, 1)
         return above + above.T
@@ -112,6 +113,20 @@ def _gpu_block(a: CloudSet, b: CloudSet, device: "torch.device | str") -> Callab
     from evaluation.metrics.torch_chamfer import TorchChamfer
 
     return TorchChamfer(a, b, device).block
+
+
+def _in_parts(compute: Callable[[int, slice], Matrix]) -> Callable[[int, slice], Matrix]:
+    """`compute`, for fewer columns at a time where memory does not suffice."""
+    size = PartSize("pairs of clouds")
+
+    def compute_parts(i: int, columns: slice) -> Matrix:
+        parts = size.map(
+            lambda start, end: compute(i, slice(columns.start + start, columns.start + end)),
+            columns.stop - columns.start,
+        )
+        return np.concatenate(parts)
+
+    return compute_parts
 
 
 def _fill(

@@ -1,5 +1,6 @@
 """Reading a partial scan, and whether it can be one of a car in mesh units; every doubt becomes one line."""
 
+import io
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -7,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from configs.errors import UserError
+from configs.reading import DamagedFile, read_text, reading
 from dataprocessing.convert_to_scaled_off import scale_mesh
-from dataprocessing.mesh_io import MeshError, load_mesh
+from dataprocessing.mesh_io import MOST_BYTES, MeshError, load_mesh
 from dataprocessing.surface import sample_surface
 from generation.cloud_files import Cloud, read_cloud
 from generation.completion.evidence import MOST_POINTS, at_most
@@ -56,7 +58,7 @@ def read_points(path: Path | str, scale_meshes: bool = False) -> Cloud:
 
 def has_faces(path: Path) -> bool:
     """Whether a .ply or .off announces faces."""
-    with open(path, "rb") as file:
+    with reading(path), open(path, "rb") as file:
         head = file.read(5000)
     if path.suffix.lower() == ".ply":
         lines = [line.split() for line in head.partition(b"end_header")[0].splitlines()]
@@ -68,11 +70,12 @@ def has_faces(path: Path) -> bool:
 def read_rows(path: Path) -> Cloud:
     """The first three numbers of each line of a text file. Raises UserError if a line has fewer, or other words."""
     try:
-        with warnings.catch_warnings():
+        with reading(path), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a file without numbers, which has 0 points
-            rows = np.loadtxt(path, dtype=np.float64, usecols=(0, 1, 2), ndmin=2)
-    except (ValueError, IndexError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: lines of three numbers expected ({error})") from error
+            lines = io.StringIO(read_text(path, MOST_BYTES))
+            rows = np.loadtxt(lines, dtype=np.float64, usecols=(0, 1, 2), ndmin=2)
+    except DamagedFile as error:
+        raise UserError(f"{path}: lines of three numbers expected ({error.reason})") from error
     if not np.isfinite(rows).all():
         wrong = int((~np.isfinite(rows).all(axis=1)).sum())
         raise UserError(f"{path}: {wrong} of {len(rows)} points are NaN or infinite; take them out")

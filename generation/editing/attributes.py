@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import zipfile
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from configs.errors import UserError
 from configs.files import write_npz
 from configs.layout import Experiment, absolute
+from configs.reading import open_npz
 from training.flow_trainer import check_same_ndf
 
 LEAST_R2 = 0.3  # of an attribute that can be edited, and that is held while others are
@@ -112,15 +112,12 @@ def load_attributes(cfg: Namespace, ndf_sha256: str) -> Attributes:
     path, command = attributes_path(cfg), f"{FIT} --config {cfg.config}"
     if not path.is_file():
         raise UserError(f"no attributes at {path}; make them (demo cars only) with: {command}")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            weights, offsets, scales = (file[name].astype(np.float64) for name in ARRAYS)
+    with open_npz(path, f"make it again with: {command}") as file:
+        about = json.loads(str(file["about"]))
+        weights, offsets, scales = (file[name].astype(np.float64) for name in ARRAYS)
         attributes = [Attribute(**one) for one in about["attributes"]]
         found = Attributes(attributes, weights, offsets, scales, about["facts"])
         check_shapes(found)
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: {str(error) or type(error).__name__}; make it again with: {command}") from error
     check_same_ndf(found.facts["ndf_sha256"], ndf_sha256, f"the attributes in {path}", remedy=f"run {command} again")
     return found
 

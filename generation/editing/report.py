@@ -8,6 +8,7 @@ import torch
 
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD
+from configs.reading import open_npz
 from generation.cloud_files import read_cloud
 from generation.editing.attributes import Array, Attribute, Attributes
 from generation.editing.edited import EditedCodes
@@ -58,7 +59,7 @@ def edit_rows(shapes: Shapes, codes: EditedCodes, folder: Path) -> list[dict[str
 
 def read_code(folder: Path) -> np.ndarray:
     """The code (1, D) that a cloud was decoded from."""
-    with np.load(folder / DENSE_POINT_CLOUD, allow_pickle=False) as file:
+    with open_npz(folder / DENSE_POINT_CLOUD) as file:
         code: np.ndarray = file["code"][None]
     return code
 
