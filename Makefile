@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine: each makes .venv and installs the pinned requirements first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo results options test lint hostile full-disk
+.PHONY: help demo clean-demo results options test chaos lint hostile full-disk
 
 PYTHON := .venv/bin/python
 CONFIG ?= configs/demo_cars.txt
@@ -26,6 +26,9 @@ options: .venv/.installed  ## write docs/options.md, the table of all options
 test: .venv/.installed-dev  ## run the tests; one of them: make test ARGS="-k coupling"
 	@$(PYTHON) configs/check_system.py
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+
+chaos: .venv/.installed-dev  ## kill every step at random moments, 100 times, and compare; other numbers: make chaos ARGS="--kills 20"
+	$(PYTHON) tests/chaos.py $(ARGS)
 
 hostile: .venv/.installed-dev  ## broken and hostile input for every reader (minutes); ARGS="split ply": some of them
 	OMP_NUM_THREADS=1 $(PYTHON) tests/hostile/run.py $(ARGS)

@@ -8,12 +8,15 @@ from configs.errors import run
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "train_ndf")
 
+    from configs.layout import Experiment
     from generation.training_pictures import ValidationPictures
     from training.ndf_trainer import NDFTrainer
+    from training.run_lock import only_run
     from training.shape_samples import split_folders
 
     folders = split_folders(cfg, needed=("train", "val"))
-    return NDFTrainer(cfg, folders, draw=ValidationPictures(cfg, folders["val"])).train()
+    with only_run(Experiment(cfg).lock("train_ndf"), "training its NDF"):
+        return NDFTrainer(cfg, folders, draw=ValidationPictures(cfg, folders["val"])).train()
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ def main(argv: list[str] | None = None) -> int:
         )
 
     from configs.devices import pick_device
+    from configs.layout import Experiment
     from dataprocessing.extra_shapes import find_extras
     from generation.training_pictures import SamplePictures
     from training.checkpoints import ndf_checkpoint_path
     from training.extra_codes import encode_extras
     from training.flow_trainer import FlowTrainer, check_extras_before_encoding
     from training.ndf_trainer import load_frozen_ndf
+    from training.run_lock import only_run
     from training.shape_samples import split_folders
     from training.stored_codes import encode_splits
 
@@ -27,10 +29,11 @@ def main(argv: list[str] | None = None) -> int:
     ndf = load_frozen_ndf(checkpoint, cfg, device)
     folders = split_folders(cfg, needed=("train", "val"))
     extras = find_extras(cfg, folders)
-    check_extras_before_encoding(cfg, [source.facts for source in extras])
-    encode_splits(ndf, checkpoint, folders, cfg, device)
-    encode_extras(ndf, checkpoint, extras, cfg, device)
-    return FlowTrainer(cfg, draw=SamplePictures(cfg, ndf)).train()
+    with only_run(Experiment(cfg).lock("train_rnvp"), "encoding its shapes or training its flow"):
+        check_extras_before_encoding(cfg, [source.facts for source in extras])
+        encode_splits(ndf, checkpoint, folders, cfg, device)
+        encode_extras(ndf, checkpoint, extras, cfg, device)
+        return FlowTrainer(cfg, draw=SamplePictures(cfg, ndf)).train()
 
 
 if __name__ == "__main__":

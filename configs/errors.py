@@ -2,9 +2,11 @@
 
 import errno
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EROFS, errno.EPERM)
@@ -15,6 +17,7 @@ AWAY = (
     errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE,
 )  # fmt: skip
 LONGEST = 2000  # characters of an error: what a file brings along may have any length
+_interrupts: list[int] = []  # the signal's number, once for each Ctrl-C
 
 
 class UserError(Exception):
@@ -22,26 +25,52 @@ class UserError(Exception):
 
 
 def run(main: Callable[[], int]) -> None:
-    """Call a script's `main` and exit with its status; a UserError, a full disk, a folder that is gone, or too little
-    memory becomes one line and status 2."""
+    """Call a script's `main` and exit with its status.
+
+    A UserError, a full disk, a folder that is gone, or too little memory becomes one line and status 2, Ctrl-C one line
+    and status 130.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
     threading.excepthook = _leave_to_main
+    _note_interrupts()
     try:
         status = main()
-    except BrokenPipeError:  # `script.py | head`: the reader left, which is no error of ours
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, python flushes it at exit
-        status = 0
-    except KeyboardInterrupt:
-        print("\nstopped; run the same command again to go on", file=sys.stderr)
-        status = 130
-    except Exception as error:
-        message = told(error)
-        if message is None:
+    except BaseException as error:
+        if _interrupts or isinstance(error, KeyboardInterrupt):  # libraries turn it into errors of their own
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # another one ends it at once
+            print("\nstopped; run the same command again to go on", file=sys.stderr)
+            status = 130
+        elif isinstance(error, BrokenPipeError):  # `script.py | head`: the reader left, which is no error of ours
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, python flushes it at exit
+            status = 0
+        elif isinstance(error, Exception) and (message := told(error)) is not None:
+            status = fail(message)
+        else:
             raise
-        status = fail(message)
     sys.exit(status)
+
+
+def raise_if_interrupted() -> None:
+    """Raise KeyboardInterrupt if Ctrl-C was pressed: to be called wherever errors of any kind are passed over.
+
+    A C library that is interrupted, most of all while it is loaded, may make an error of its own of it.
+    """
+    if _interrupts:
+        raise KeyboardInterrupt
+
+
+def _note_interrupts() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt, as ever, and remember it."""
+    _interrupts.clear()
+
+    def note(number: int, frame: object) -> NoReturn:
+        _interrupts.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else ignored, as in a background job
+        signal.signal(signal.SIGINT, note)
 
 
 def _leave_to_main(found: threading.ExceptHookArgs) -> None:

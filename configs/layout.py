@@ -59,3 +59,7 @@ class Experiment:
         self.analysis = self.evaluation / "analysis"  # of analyse_codes.py
         self.analysis_cache = self.analysis / "cache"
         self.projector = self.summary / "projector"
+
+    def lock(self, step_name: str) -> Path:
+        """The file that is there while a training runs."""
+        return self.root / f"{step_name}.lock"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from configs.errors import UserError, one_line
+from configs.errors import UserError, one_line, raise_if_interrupted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,6 +54,7 @@ def reading(path: Path | str, advice: str = "") -> Iterator[None]:
     except ValueError as error:
         raise damaged(path, said(error), advice) from error
     except Exception as error:  # a parser given a broken file may raise anything
+        raise_if_interrupted()
         raise damaged(path, f"damaged, or of another kind ({said(error)})", advice) from error
 
 

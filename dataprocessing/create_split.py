@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
         for part, chosen in divide(folders, name, cfg).items():
             split[part] += chosen
     path = absolute(cfg.split_file)
-    write_npz(path, **{part: [str(folder) for folder in folders] for part, folders in split.items()})
+    write_npz(path, durable=True, **{part: [str(folder) for folder in folders] for part, folders in split.items()})
     counts = ", ".join(f"{part} {len(folders)}" for part, folders in split.items())
     print(f"{counts} of {len(shapes)} shapes in {path}; {left_out} left out: not all of their files are there")
     return 0

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from configs.errors import UserError
+from configs.errors import UserError, raise_if_interrupted
 
 THIN = 0.05  # height over longest side below which Embree's float32 arithmetic may place the nearest point wrongly
 BLOCK = 16_384  # points at a time in float64: their arrays stay in the processor's cache
@@ -134,6 +134,7 @@ def load_open3d() -> ModuleType:
     try:
         import open3d
     except ImportError as error:  # also for a system library that is missing
+        raise_if_interrupted()
         raise UserError(
             f"open3d, which measures distances, cannot be loaded ({error}); to see what it needs, run: python"
             " configs/check_system.py; or measure without it: --distance_backend torch"

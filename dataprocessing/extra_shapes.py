@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from configs.errors import UserError
+from configs.errors import UserError, raise_if_interrupted
 from configs.layout import absolute
 from configs.options.data import ANY_LAYOUT
 from dataprocessing.convert_to_scaled_off import scale_mesh
@@ -126,6 +126,7 @@ def extra_cloud(shape: ExtraShape, cfg: Namespace) -> np.ndarray | str:
     except MeshError as error:
         return str(error)
     except Exception as error:  # one odd mesh of thousands must not end the run
+        raise_if_interrupted()
         return f"{type(error).__name__}: {error}"
 
 

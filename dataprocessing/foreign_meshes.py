@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from configs.errors import raise_if_interrupted
 from configs.reading import read_bytes
 
 # Formats of one file. Archives and XML, which trimesh reads too, may unpack to any size.
@@ -35,6 +36,7 @@ def read_other(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
         mesh = scene.to_mesh()  # its point clouds and lines are dropped
         vertices, faces = np.asarray(mesh.vertices, dtype=np.float64), np.asarray(mesh.faces, dtype=np.int64)
     except Exception as error:  # a parser given a broken file may raise anything
+        raise_if_interrupted()
         raise ValueError(f"not a mesh that can be read: {type(error).__name__}: {error}") from error
     if not len(faces) and any(len(getattr(part, "vertices", ())) for part in scene.geometry.values()):
         raise ValueError(NO_FACES)

@@ -3,7 +3,7 @@
 
 import json
 from argparse import Namespace
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 
 from configs.config_loader import get_config
@@ -35,24 +35,19 @@ def car_folder(cfg: Namespace, index: int) -> Path:
 
 
 def is_finished(folder: Path) -> bool:
-    return (folder / MESH).is_file() and (folder / DEMO_PARAMETERS).is_file()
+    """Whether both files are there; a power cut may leave the name of one alone."""
+    return all(path.is_file() and path.stat().st_size > 0 for path in (folder / MESH, folder / DEMO_PARAMETERS))
 
 
 def make_all(cfg: Namespace, indices: list[int]) -> None:
     """Make the cars `indices` on cfg.num_cpus processes, with a progress bar."""
-    import multiprocessing
-
     from tqdm import tqdm
 
-    workers = min(num_workers(cfg.num_cpus), len(indices))
-    write = partial(write_car, cfg)
-    bar = partial(tqdm, total=len(indices), unit="car", desc="demo cars", disable=None)
-    if workers == 1:
-        for _ in bar(map(write, indices)):
-            pass
-        return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for _ in bar(pool.imap_unordered(write, indices, chunksize=max(1, min(16, len(indices) // (4 * workers))))):
+    from dataprocessing.pool import run_tasks
+
+    tasks = [(cfg, index) for index in indices]
+    with closing(run_tasks(write_car, tasks, num_workers(cfg.num_cpus))) as results:  # closed: Ctrl-C ends it
+        for _ in tqdm(results, total=len(tasks), unit="car", desc="demo cars", disable=None):
             pass
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from configs.cores import num_workers
-from configs.errors import UserError
+from configs.errors import UserError, raise_if_interrupted
 from configs.layout import Experiment, given_path
 from configs.reading import read_json
 from dataprocessing.frames import Frame, front_of, to_unit_box
@@ -116,6 +116,7 @@ def read_own_mesh(path: Path, name: str, cfg: Namespace) -> OwnMesh | str:
     except MeshError as error:
         return str(error)
     except Exception as error:  # one odd mesh of many must not end the run
+        raise_if_interrupted()
         return f"{type(error).__name__}: {error}"
 
 

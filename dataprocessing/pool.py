@@ -14,7 +14,7 @@ from typing import Any
 from configs.errors import UserError
 
 
-def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Iterator[Any]:
+def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Generator[Any, None, None]:
     """Yield function(*task) for each task, in the order in which they end. One worker: in this process.
 
     An exception of a task ends the run and is raised here; tasks that had not begun are dropped.
@@ -53,7 +53,7 @@ def run_in_order(
 def _executor(workers: int) -> Iterator[ProcessPoolExecutor]:
     with _one_thread_each():
         # spawned, not forked: a fork of a process with threads (tqdm's, Open3D's) may hang
-        executor = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker)
+        executor = _Executor(workers, get_context("spawn"), _start_worker)
         try:
             yield executor
         except BrokenProcessPool as error:
@@ -63,6 +63,17 @@ def _executor(workers: int) -> Iterator[ProcessPoolExecutor]:
             ) from error
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+class _Executor(ProcessPoolExecutor):
+    """Its workers, which `submit` starts, hear no Ctrl-C while they load; a terminal sends it to all processes."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            return super().submit(*args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker() -> None:

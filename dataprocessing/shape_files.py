@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from configs import layout
-from configs.errors import UserError
-from configs.files import SPARE_SUFFIX, write_npz
+from configs.errors import UserError, raise_if_interrupted
+from configs.files import remove_spares, write_npz
 from configs.reading import DamagedFile, open_npz
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import write_off
@@ -58,6 +58,7 @@ def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
     except UserError:
         raise
     except Exception as error:  # one odd mesh of thousands must not end a run of hours
+        raise_if_interrupted()
         outcome.failure = f"{type(error).__name__}: {error}"
     return outcome
 
@@ -100,7 +101,7 @@ def is_finished(path: Path, cfg: Namespace) -> bool:
     if not path.is_file():
         return False
     if path.suffix != ".npz":
-        return True
+        return path.stat().st_size > 0  # a power cut may leave the name alone
     try:
         if path.name in (wanted := samples_per_file(cfg)):
             with open_npz(path) as file:
@@ -109,9 +110,3 @@ def is_finished(path: Path, cfg: Namespace) -> bool:
             return float(file["bb_min"]) == cfg.bb_min and float(file["bb_max"]) == cfg.bb_max
     except DamagedFile:
         return False  # not whole
-
-
-def remove_spares(folder: Path) -> None:
-    """Delete what a killed run left half-written. Jobs never share a folder, so none of it is in use."""
-    for spare in folder.glob(f".*{SPARE_SUFFIX}"):
-        spare.unlink(missing_ok=True)

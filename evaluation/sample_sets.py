@@ -111,6 +111,7 @@ def write_set(networks: Networks, recipe: SetRecipe, bar: tqdm) -> None:
     log_likelihood, nats_per_dim = likelihoods(networks, codes)
     write_npz(
         set_path(networks, recipe),
+        durable=True,
         point_cloud=np.stack(clouds),
         log_likelihood=log_likelihood.cpu().numpy(),
         nll_nats_per_dim=nats_per_dim.cpu().numpy(),

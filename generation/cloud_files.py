@@ -48,8 +48,8 @@ def write_cloud_parts(folder: Path | str, parts: Iterable[ArrayLike], count: int
     """
     path = Path(folder) / DENSE_POINT_CLOUD
     with ExitStack() as files:
-        spare = files.enter_context(atomic_path(path))  # renamed last
-        spare_ply = files.enter_context(atomic_path(path.with_suffix(".ply")))
+        spare = files.enter_context(atomic_path(path, durable=True))  # renamed last
+        spare_ply = files.enter_context(atomic_path(path.with_suffix(".ply"), durable=True))
         ply = files.enter_context(open(spare_ply, "wb"))
         archive = files.enter_context(zipfile.ZipFile(spare, "w"))
         ply.write(_ply_header("xyz", count))
@@ -94,7 +94,7 @@ def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, Arra
     vertices = np.empty(count, dtype=[(name, "<f4") for name in columns])
     for name, values in columns.items():
         vertices[name] = values
-    with atomic_path(path) as spare:
+    with atomic_path(path, durable=True) as spare:
         spare.write_bytes(_ply_header(columns, count) + vertices.tobytes())
 
 

@@ -1,6 +1,8 @@
 """Checkpoint files: names with and without colons, best and latest, what is refused."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,17 @@ from configs.config_loader import get_config
 from configs.errors import UserError
 from configs.layout import ROOT
 from models.occupancy import to_grid_coords
+from training import checkpoints
 from training.checkpoints import (
     best_checkpoint,
     check_same_options,
     latest_checkpoint,
+    latest_whole,
     load_checkpoint,
     load_weights,
     ndf_checkpoint_path,
     save_checkpoint,
+    timed_checkpoints,
     timed_name,
 )
 from training.ndf_trainer import load_frozen_ndf
@@ -50,6 +55,53 @@ def test_save_keeps_one_latest_and_the_best(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.tar", "checkpoint_0h_0m_20s_20.00.tar"]
     assert load_checkpoint(best_checkpoint(tmp_path))["model_state_dict"]["w"] == 1
     assert load_checkpoint(latest_checkpoint(tmp_path))["model_state_dict"]["w"] == 2
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_save_keeps_as_many_as_asked_and_tidies_up(tmp_path: Path):
+    for seconds in (9.0, 10.0, 11.0, 12.0):
+        save_checkpoint(tmp_path, state(seconds), is_best=seconds == 9, keep=2)
+    assert names(tmp_path) == ["best.tar", "checkpoint_0h_0m_11s_11.00.tar", "checkpoint_0h_0m_12s_12.00.tar"]
+
+
+def test_the_best_is_on_the_disk_before_a_checkpoint_that_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    written = []
+
+    @contextmanager
+    def atomic_path(path: Path, durable: bool) -> Iterator[Path]:
+        yield tmp_path / "spare"
+        written.append((path.name, durable))
+
+    monkeypatch.setattr(checkpoints, "atomic_path", atomic_path)
+    save_checkpoint(tmp_path, state(10.0), is_best=True)
+    assert written == [("best.tar", True), ("checkpoint_0h_0m_10s_10.00.tar", True)]
+
+
+def test_the_newest_whole_checkpoint_is_found_at_last_the_best(tmp_path: Path):
+    assert latest_whole(tmp_path) == (None, {}, [])
+    for seconds in (10.0, 20.0, 30.0):
+        save_checkpoint(tmp_path, state(seconds, value=seconds), is_best=seconds == 10, keep=3)
+    paths = timed_checkpoints(tmp_path)
+    for wrong, value in ((0, 30), (1, 20), (2, 10), (3, 10)):
+        if wrong:
+            paths[-wrong].write_bytes(paths[-wrong].read_bytes()[:700])
+        path, found, damaged = latest_whole(tmp_path)
+        assert found["model_state_dict"]["w"] == value
+        assert [error.path for error in damaged] == paths[::-1][:wrong]
+        assert path == ([*paths[::-1], tmp_path / "best.tar"])[wrong]
+    (tmp_path / "best.tar").write_bytes(b"")
+    with pytest.raises(UserError, match=r"30.00.tar is damaged, and so are all others; delete .* to train anew"):
+        latest_whole(tmp_path)
+
+
+def test_a_damaged_best_is_refused_not_replaced(tmp_path: Path):
+    save_checkpoint(tmp_path, state(1.0), is_best=True)
+    (tmp_path / "best.tar").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"best.tar cannot be read .* Delete it, then the latest checkpoint beside it"):
+        load_checkpoint(best_checkpoint(tmp_path))
 
 
 def test_failed_save_leaves_the_last_good_file(tmp_path: Path):

@@ -15,7 +15,7 @@ from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from dataprocessing.voxelized_pointcloud_sampling import voxelize
 from models.occupancy import occupancy_from_points, to_grid_coords
-from training.checkpoints import latest_checkpoint, load_checkpoint
+from training.checkpoints import latest_checkpoint, load_checkpoint, timed_checkpoints
 from training.ndf_trainer import NDFTrainer, clamped_l1, load_frozen_ndf, training_loss, validate, with_hardest
 from training.shape_samples import ShapeSteps, far_files, split_folders, validation_batches
 from training.training_run import EXIT_STOPPED, AveragedWeights, learning_rate, step_seed
@@ -70,6 +70,48 @@ def test_four_steps_are_two_and_a_resume_and_two(shapes: Path, monkeypatch: pyte
     assert whole["step"] == halves["step"] == 4
     for key in ("model_state_dict", "optimizer_state_dict", "step"):
         assert_same(whole[key], halves[key])
+
+
+def test_a_stop_between_validations_leaves_the_best_of_an_uninterrupted_run(shapes: Path, monkeypatch):
+    """What a run validates only because it was asked to stop must not become its best."""
+    assert trainer(shapes, exp_name="whole", val_every=4).train() == 0
+    for step in (1, 3):
+        run = trainer(shapes, exp_name="stopped", val_every=4)
+        plain_step = run.train_step
+
+        def step_then_signal(batch: dict, run: NDFTrainer = run, plain_step=plain_step, last: int = step):
+            loss = plain_step(batch)
+            if run.run.step == last:
+                os.kill(os.getpid(), signal.SIGHUP)
+            return loss
+
+        monkeypatch.setattr(run, "train_step", step_then_signal)
+        assert run.train() == EXIT_STOPPED
+        assert not (run.run.folder / "best.tar").is_file()
+    assert trainer(shapes, exp_name="stopped", val_every=4).train() == 0
+    whole, stopped = final_state(shapes, "whole"), final_state(shapes, "stopped")
+    for key in ("model_state_dict", "optimizer_state_dict", "best", "best_step"):
+        assert_same(whole[key], stopped[key])
+
+
+def test_a_damaged_latest_checkpoint_is_skipped_and_goes_with_the_next_one(shapes: Path, capsys: pytest.CaptureFixture):
+    options = {"val_every": 1, "num_epochs": 3}
+    assert trainer(shapes, exp_name="whole", **options).train() == 0
+    first = trainer(shapes, exp_name="damaged", val_every=1, num_epochs=3)
+    folder = first.run.folder
+    assert first.train() == 0
+    newest = latest_checkpoint(folder)
+    newest.write_bytes(newest.read_bytes()[:-200])
+    capsys.readouterr()
+    again = trainer(shapes, exp_name="damaged", **options)
+    assert capsys.readouterr().out == f"{newest} is damaged; going on from {timed_checkpoints(folder)[0].name}\n"
+    assert again.run.step == 5 and newest.is_file()
+    assert again.train() == 0
+    assert len(timed_checkpoints(folder)) == 2 and [load_checkpoint(p)["step"] for p in timed_checkpoints(folder)] == [
+        5,
+        6,
+    ]
+    assert_same(final_state(shapes, "whole")["model_state_dict"], final_state(shapes, "damaged")["model_state_dict"])
 
 
 def test_principal_components_are_those_of_all_training_shapes_and_their_mirror_images(shapes: Path):

@@ -19,9 +19,10 @@ import torch
 
 from configs.devices import Model
 from configs.errors import UserError
-from configs.files import atomic_path
+from configs.files import atomic_path, remove_spares
 from configs.layout import ROOT, Experiment, absolute
 from configs.reading import MOST_ARRAY, DamagedFile, read_torch, reading, require_file
+from training.checkpoint_seal import DamagedError, check_seal, write_sealed
 
 BEST = "best.tar"
 # Options of checkpoints from before the option was there.
@@ -49,6 +50,14 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 }
 MOST_SIZE, MOST_LAYERS = 2**16, 1000  # of an option that sizes a network, and that counts its layers
 _TIMED_NAME = re.compile(r"checkpoint_\d+h[:_]\d+m[:_]\d+s_([\d.]+)\.tar$")
+
+
+class DamagedCheckpoint(UserError):
+    """`path` is no whole checkpoint."""
+
+    def __init__(self, path: Path, what: str):
+        super().__init__(f"{path} {what}")
+        self.path = path
 
 
 def timed_name(seconds: float) -> str:
@@ -114,25 +123,50 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def save_checkpoint(folder: Path, state: dict[str, Any], is_best: bool) -> Path:
-    """Write `state` as the latest checkpoint (and the best, if it is), then delete the previous latest."""
-    before = timed_checkpoints(folder)
+def latest_whole(folder: Path) -> tuple[Path | None, dict[str, Any], list[DamagedCheckpoint]]:
+    """The newest checkpoint of a folder that is whole, its state, and what is wrong with newer ones.
+
+    The last resort is the best. None and no state if there is no file; raises DamagedCheckpoint if none is whole.
+    """
+    damaged: list[DamagedCheckpoint] = []
+    best = [folder / BEST] if (folder / BEST).is_file() else []
+    for path in [*reversed(timed_checkpoints(folder)), *best]:
+        try:
+            return path, load_checkpoint(path), damaged
+        except DamagedCheckpoint as error:
+            damaged.append(error)
+    if damaged:
+        raise DamagedCheckpoint(damaged[0].path, f"is damaged, and so are all others; delete {folder} to train anew")
+    return None, {}, damaged
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any], is_best: bool, keep: int = 1) -> Path:
+    """Write `state` as the latest checkpoint (and the best, if it is), then delete all but the `keep` latest.
+
+    The best comes first: killed in between, a training goes on before it and makes the same best again. The other way
+    round its checkpoint would tell of a best that never was written.
+    """
     path = folder / timed_name(state["training_time"])
-    write_state(state, *[path, folder / BEST] if is_best else [path])
-    for old in before:
-        if old != path:
-            old.unlink(missing_ok=True)
+    write_state(state, *[folder / BEST, path] if is_best else [path])
+    delete_older(folder, keep)
     return path
 
 
+def delete_older(folder: Path, keep: int) -> None:
+    """Delete all timed checkpoints but the `keep` latest, and what killed runs left half-written."""
+    for old in timed_checkpoints(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    remove_spares(folder)
+
+
 def write_state(state: dict[str, Any], *targets: Path, compress: bool = False) -> None:
-    """Write `state` to each of the files, completely or not at all."""
+    """Write `state` to each of the files, sealed, completely or not at all, one after the other."""
     content = io.BytesIO()  # via memory: on a full disk torch.save raises no OSError
     torch.save(state, content)
     content = deflated(content) if compress else content
     for target in targets:
-        with atomic_path(target) as spare:
-            spare.write_bytes(content.getbuffer())
+        with atomic_path(target, durable=True) as spare, open(spare, "wb") as file:
+            write_sealed(content, file)
 
 
 def deflated(archive: io.BytesIO) -> io.BytesIO:
@@ -146,15 +180,22 @@ def deflated(archive: io.BytesIO) -> io.BytesIO:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU. Raises UserError if the file is missing or not a checkpoint."""
+    """Read a checkpoint onto the CPU.
+
+    Raises UserError if the file is missing or another program's, DamagedCheckpoint if it is not whole.
+    """
     if not path.is_file():
         raise UserError(
             f"no checkpoint at {path}; give the path of a .tar file that train_ndf.py or train_rnvp.py wrote"
         )
     try:
+        with open(path, "rb") as file:
+            check_seal(file)
         state = read_torch(path)
+    except DamagedError as error:
+        raise DamagedCheckpoint(path, f"is damaged: {error};{_instead(path)}") from error
     except DamagedFile as error:
-        raise UserError(f"{path} cannot be read as a checkpoint ({error.reason}); is it complete?") from error
+        raise DamagedCheckpoint(path, f"cannot be read as a checkpoint ({error.reason});{_instead(path)}") from error
     if not isinstance(state, dict) or "model_state_dict" not in state:
         raise UserError(f"{path} holds no model_state_dict; a checkpoint of this project or of NDF is expected")
     for name, kind in KINDS.items():
@@ -163,6 +204,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if "config" in state:
         state["config"] = FORMER_OPTIONS | state["config"]
     return state
+
+
+def _instead(path: Path) -> str:
+    """What to do about a damaged file."""
+    if path.name == BEST and latest_checkpoint(path.parent):
+        return " is it complete? Delete it, then the latest checkpoint beside it is used"
+    return " is it complete? Use another one"
 
 
 def build_checked(

@@ -15,10 +15,11 @@ from configs.layout import Experiment
 from dataprocessing.extra_shapes import describe
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
 from models.real_nvp.couplings import standard_normal_log_prob
+from training.bad_steps import suspects
 from training.checkpoints import (
     build_checked,
     check_same_options,
-    latest_checkpoint,
+    latest_whole,
     load_checkpoint,
     ndf_checkpoint_path,
 )
@@ -55,6 +56,7 @@ class FlowTrainer:
         self.noise = cfg.flow_noise
         train, val = load_flow_codes(cfg), load_codes(cfg, "val").one_per_shape()
         self.train_codes, self.val_codes = train.tensor().to(self.device), val.tensor().to(self.device)
+        self.names = [row["name"] for row in train.rows]
         plain = train.plain_indices()
         self.plain_codes = self.train_codes[plain[:: -(-len(plain) // MOST_TRAIN_CODES)]]
         self.trained_on = self._trained_on(len(plain))
@@ -111,8 +113,9 @@ class FlowTrainer:
                 nll = self.train_step()
                 bar.update()
                 log.step("batch_nll_nats_per_dim", nll)
-                if stop.requested or run.step % self.cfg.flow_val_every == 0 or run.step == self.cfg.flow_steps:
-                    values = self.validate_and_save(log, gaussian)
+                due = run.step % self.cfg.flow_val_every == 0 or run.step == self.cfg.flow_steps
+                if stop.requested or due:
+                    values = self.validate_and_save(log, gaussian, due)
                     bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
                 if stop.requested and not self.finished:
                     print(f"asked to stop: saved step {run.step}; run the same command to go on")
@@ -146,17 +149,19 @@ class FlowTrainer:
         codes = self.train_codes[chosen.to(self.device)]
         w = self.flow.whiten_noised(codes, self.noise)
         nll = -self.flow.log_prob_whitened(w).mean() / self.flow.dim  # nats per dimension
-        self.run.optimise(nll, learning_rate(step, cfg.flow_steps, cfg.flow_lr, cfg.warmup_steps))
+        rate = learning_rate(step, cfg.flow_steps, cfg.flow_lr, cfg.warmup_steps)
+        self.run.optimise(nll, rate, lambda: suspects([self.names[i] for i in chosen], [codes]))
         self.average.update(self.flow, step)
         return nll.detach()
 
-    def validate_and_save(self, log: ProgressLog, gaussian: float) -> dict[str, float]:
+    def validate_and_save(self, log: ProgressLog, gaussian: float, due: bool) -> dict[str, float]:
+        """due: whether a training that was not asked to stop would validate here too; else it cannot be the best."""
         values = {
             "train": noised_nll(self.average.model, self.plain_codes, self.noise, self.cfg),
             "val": noised_nll(self.average.model, self.val_codes, self.noise, self.cfg),
             "gaussian": gaussian,
         }
-        is_best = self.run.note_value(values["val"])
+        is_best = due and self.run.note_value(values["val"])
         log.chart("nll_nats_per_dim", values)
         log.scalars(
             {"nll_gap_val_minus_train": values["val"] - values["train"], "best_val_nll_nats_per_dim": self.run.best}
@@ -237,8 +242,9 @@ def check_same_extras(state: dict[str, Any], sources: list[dict[str, Any]], fold
 def check_extras_before_encoding(cfg: Namespace, sources: list[dict[str, Any]]) -> None:
     """`check_same_extras` for the latest flow of the experiment, if it has one: before its codes are replaced."""
     folder = Experiment(cfg).rnvp_checkpoints
-    if path := latest_checkpoint(folder):
-        check_same_extras(load_checkpoint(path), sources, folder)
+    path, state, _ = latest_whole(folder)
+    if path:
+        check_same_extras(state, sources, folder)
 
 
 def load_flow(

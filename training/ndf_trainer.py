@@ -14,6 +14,7 @@ from configs.layout import Experiment
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
 from models.shape_codes import ARCHITECTURE, build_ndf
+from training.bad_steps import suspects
 from training.checkpoints import build_checked, check_same_options, load_checkpoint
 from training.hparams import record_hparams
 from training.network_input import network_input
@@ -143,8 +144,9 @@ class NDFTrainer:
                 log.step("train_clamped_l1", loss)
                 if run.step % LOG_EVERY == 0:
                     bar.set_postfix(loss=f"{loss.item():.5f}", val=f"{run.best:.5f}")
-                if stop.requested or run.step % self.cfg.val_every == 0 or run.step == num_steps:
-                    self.validate_and_save(log)
+                due = run.step % self.cfg.val_every == 0 or run.step == num_steps
+                if stop.requested or due:
+                    self.validate_and_save(log, due)
                 if stop.requested and run.step < num_steps:
                     print(f"asked to stop: saved step {run.step} of {num_steps}; run the same command to go on")
                     return EXIT_STOPPED
@@ -186,12 +188,14 @@ class NDFTrainer:
         torch.manual_seed(step_seed(cfg.seed, step))
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
         loss = training_loss(self.model, batch, cfg)
-        self.run.optimise(loss, learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps))
+        rate = learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps)
+        self.run.optimise(loss, rate, lambda: suspects(self.steps.names(step), batch.values()))
         return loss.detach()
 
-    def validate_and_save(self, log: ProgressLog) -> None:
+    def validate_and_save(self, log: ProgressLog, due: bool) -> None:
+        """due: whether a training that was not asked to stop would validate here too; else it cannot be the best."""
         errors = validate(self.model, self.val_batches, self.cfg, self.device)
-        is_best = self.run.note_value(errors["clamped_l1"])
+        is_best = due and self.run.note_value(errors["clamped_l1"])
         log.scalars({f"val_{name}": value for name, value in errors.items()} | {"best_val_clamped_l1": self.run.best})
         log.flush()
         self.run.save(is_best)

@@ -86,6 +86,7 @@ class ProgressLog:
                 name: loss.item(),
                 "learning_rate": self.run.optimizer.param_groups[0]["lr"],
                 "gradient_norm": self.run.gradient_norm,
+                "bad_steps": self.run.bad_steps.total,
                 f"{self.unit}_per_second": steps * self.batch_size / max(seconds, 1e-9),
             }
             self.scalars(values)
@@ -128,7 +129,9 @@ class ProgressLog:
             self._draw()
 
     def tell(self) -> None:
-        """Print what the pictures took, if there are any."""
+        """Print how many steps were left out and what the pictures took, if there are any."""
+        if told := self.run.bad_steps.told():
+            print(told)
         if not self.drawing_seconds:
             return
         share = 100 * self.drawing_seconds / self._seconds()

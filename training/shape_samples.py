@@ -16,7 +16,7 @@ from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
 from configs.reading import open_npz
 from dataprocessing.create_split import find_shapes
-from dataprocessing.shapes import processed_root
+from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import load_split
 from training.training_run import step_seed
 
@@ -152,10 +152,17 @@ class ShapeSteps(Dataset):
     def __len__(self) -> int:
         return int(self.steps_per_epoch * self.cfg.num_epochs)
 
-    def __getitem__(self, step: int) -> dict[str, Tensor]:
+    def chosen(self, step: int) -> np.ndarray:
+        """Numbers of the shapes of a step, (B,)."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.cfg.seed, epoch]).permutation(len(self.folders))
-        chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
+        return order[place * self.batch_size : (place + 1) * self.batch_size]
+
+    def names(self, step: int) -> list[str]:
+        return [shape_name(self.folders[index]) for index in self.chosen(step)]
+
+    def __getitem__(self, step: int) -> dict[str, Tensor]:
+        chosen = self.chosen(step)
         rng = np.random.default_rng([self.cfg.seed, 1, step])
         mirrored = rng.random(len(chosen)) < 0.5 if self.cfg.mirror else np.zeros(len(chosen), bool)
         count = self.cfg.num_sample_points_training

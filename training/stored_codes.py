@@ -141,13 +141,13 @@ def encode_splits(
 def write_codes(folder: Path, split: str, batches: Iterable[np.ndarray], index: dict[str, Any]) -> None:
     """Write the codes of batches (B, *code_shape), one for each of index["rows"], and their index."""
     (folder / f"{split}.json").unlink(missing_ok=True)  # never leave an index beside other codes
-    with atomic_path(folder / f"{split}.npy") as spare, open(spare, "wb") as file:
+    with atomic_path(folder / f"{split}.npy", durable=True) as spare, open(spare, "wb") as file:
         # Written sequentially, not through a memory map, which kills the process when the disk is full.
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(index["rows"]), *index["code_shape"])}
         np.lib.format.write_array_header_1_0(file, header)
         for codes in batches:
             file.write(codes.astype("<f4").tobytes())
-    write_json(folder / f"{split}.json", index)
+    write_json(folder / f"{split}.json", index, durable=True)
 
 
 def rows_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, Any]]:

@@ -6,9 +6,11 @@ uninterrupted one, bit for bit on a CPU, without saving the state of any generat
 
 import copy
 import math
+import os
 import signal
 import time
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic
 
@@ -20,11 +22,12 @@ from configs.devices import Model
 from configs.files import write_text
 from configs.layout import Experiment
 from configs.reading import reading
+from training.bad_steps import BadSteps
 from training.checkpoints import (
     check_same_options,
     current_commit,
-    latest_checkpoint,
-    load_checkpoint,
+    delete_older,
+    latest_whole,
     load_weights,
     save_checkpoint,
 )
@@ -48,15 +51,25 @@ def step_seed(seed: int, step: int) -> int:
 
 
 class StopRequest:
-    """Set by SIGTERM or SIGUSR1 (slurm's warning before the time limit): the trainer saves and exits."""
+    """Set by SIGTERM, SIGUSR1 (slurm's warning before the time limit) or SIGHUP: the trainer saves and exits.
+
+    SIGHUP comes when the terminal is closed, unless the run was started by nohup, which stays as it is.
+    """
 
     def __init__(self) -> None:
         self.requested = False
-        for number in (signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._note)
+        self._terminals = [number for number in (1, 2) if os.isatty(number)]
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._note)
 
     def _note(self, number: int, frame: object) -> None:
         self.requested = True
+        if number == signal.SIGHUP:  # whatever is still said would end the run: there is nobody to hear it
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for terminal in self._terminals:
+                os.dup2(nowhere, terminal)
+            os.close(nowhere)
 
 
 class AveragedWeights(Generic[Model]):
@@ -85,24 +98,32 @@ class TrainingRun:
         self.best = math.inf
         self.best_step = 0
         self.gradient_norm = math.nan  # of the latest step, before clipping
+        self.bad_steps = BadSteps(model)
         self._seconds_before = 0.0
         self._started = time.monotonic()
+        self._damaged: list[Path] = []  # checkpoints, to be deleted as soon as there is another one
 
     def resume(self, architecture: tuple[str, ...]) -> dict[str, Any] | None:
-        """Resume from the latest checkpoint of the folder, if there is one. Returns its state.
+        """Resume from the latest checkpoint of the folder that is whole, if there is one. Returns its state.
 
-        Raises UserError if one of the options `architecture` differs between the checkpoint and the config.
+        Raises UserError if one of the options `architecture` differs between the checkpoint and the config, or if there
+        are checkpoints and none is whole.
         """
-        path = latest_checkpoint(self.folder)
+        path, state, damaged = latest_whole(self.folder)
         if path is None:
             return None
-        state = load_checkpoint(path)
+        self._damaged = [error.path for error in damaged]
+        for newer in self._damaged:
+            print(f"{newer} is damaged; going on from {path.name}")
         check_same_options(state.get("config", {}), vars(self.cfg), architecture, path)
         with reading(path, "delete it to go on from an earlier one, or from the start"):
             load_weights(self.model, state["model_state_dict"], path)
             self.optimizer.load_state_dict(state["optimizer_state_dict"])
             self.step, self.best, self.best_step = state["step"], state["best"], state["best_step"]
             self._seconds_before = state["training_time"]
+            self.bad_steps.total = int(state.get("bad_steps", 0))
+        if not damaged:
+            delete_older(self.folder, self.cfg.keep_checkpoints)  # a killed run may have left one too many
         return state
 
     @property
@@ -126,24 +147,35 @@ class TrainingRun:
             "step": self.step,
             "best": self.best,
             "best_step": self.best_step,
+            "bad_steps": self.bad_steps.total,
             "config": config_as_dict(self.cfg),
             "commit": current_commit(),
             **more,
         }
-        return save_checkpoint(self.folder, state, is_best)
+        path = save_checkpoint(self.folder, state, is_best, self.cfg.keep_checkpoints + len(self._damaged))
+        for newer in set(self._damaged) - {path}:
+            newer.unlink(missing_ok=True)
+        self._damaged = []
+        return path
 
-    def optimise(self, loss: Tensor, rate: float) -> None:
-        """One optimiser step at learning rate `rate`."""
+    def optimise(self, loss: Tensor, rate: float, shapes: Callable[[], Sequence[str]]) -> None:
+        """One optimiser step at learning rate `rate`; it is left out if the loss or its gradient is not finite.
+
+        shapes: gives the names of the shapes that the loss is of. Raises UserError after many such steps in a row.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), GRAD_CLIP)
-        if not torch.isfinite(norm):  # one bad batch must not corrupt the weights
-            self.optimizer.zero_grad(set_to_none=True)
-        self.optimizer.step()
-        self.step += 1
         self.gradient_norm = norm.item()
+        self.step += 1
+        if math.isfinite(self.gradient_norm) and bool(torch.isfinite(loss)):
+            self.optimizer.step()
+            self.bad_steps.good()
+        else:  # one bad batch must not corrupt the weights
+            self.optimizer.zero_grad(set_to_none=True)
+            self.bad_steps.bad(self.step, loss.item(), self.gradient_norm, shapes())
 
 
 def record_config(cfg: Namespace, step_name: str) -> None:

@@ -126,6 +126,9 @@ def _check_network(cfg: Namespace) -> None:
 
 
 def _add_training(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--keep_checkpoints", type=positive(int), default=2, help="latest checkpoints that are kept, beside the best"
+    )
     group.add("--batch_size", type=positive(int), default=4, help="shapes per step of the NDF, and encoded at a time")
     group.add("--warmup_steps", type=not_negative(int), default=100, help="steps of linear warm-up, then cosine decay")
     group.add(

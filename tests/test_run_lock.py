@@ -1,0 +1,161 @@
+"""One training per experiment: who is refused, which locks are stale, what happens to one that was taken over."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from configs.errors import UserError
+from configs.processes import machine, started_at
+from training import run_lock
+from training.run_lock import only_run
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in {"BEAT_S": 0.1, "STALE_S": 1.0, "POLL_S": 0.05, "SETTLE_S": 0.05}.items():
+        monkeypatch.setattr(run_lock, name, seconds)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "experiment" / "train_ndf.lock"
+
+
+def owned_by(path: Path, **owner: object) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        json.dumps({"machine": machine(), "pid": os.getppid(), "started": started_at(os.getppid())} | owner)
+    )
+
+
+def names(path: Path) -> list[str]:
+    return [other.name for other in path.parent.iterdir()]
+
+
+def test_the_lock_is_there_while_the_block_lasts_and_nothing_is_left(path: Path):
+    with only_run(path, "training"):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+        assert names(path) == ["train_ndf.lock"]
+    assert names(path) == []
+    with pytest.raises(ZeroDivisionError), only_run(path, "training"):
+        raise ZeroDivisionError
+    assert names(path) == []
+
+
+def test_a_run_beside_a_living_one_is_refused(path: Path):
+    owned_by(path)
+    before = path.read_text()
+    told = f"process {os.getppid()} on {machine()} is training its NDF; wait for it"
+    with pytest.raises(UserError, match=re.escape(told)), only_run(path, "training its NDF"):
+        raise AssertionError("not reached")
+    assert path.read_text() == before and names(path) == ["train_ndf.lock"]
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [{"pid": 2**22 + 1}, {"started": 1.25}, {"pid": os.getpid(), "started": 1.25}],
+    ids=["a dead process", "a process that got the number later", "a former process of this number"],
+)
+def test_the_lock_of_a_dead_process_is_taken_over_at_once(path: Path, owner: dict):
+    owned_by(path, **owner)
+    with only_run(path, "training"):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert names(path) == []
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"pid": "x"}'])
+def test_a_lock_of_another_machine_is_stale_by_its_age_alone(path: Path, content: str | None, capsys):
+    owned_by(path, machine="elsewhere")
+    if content is not None:
+        path.write_text(content)
+    os.utime(path, (time.time() - 60,) * 2)
+    with only_run(path, "training"):
+        pass
+    assert capsys.readouterr().err == ""  # no waiting
+    owned_by(path, machine="elsewhere", pid=7)
+    started = time.monotonic()
+    with only_run(path, "training"):
+        assert time.monotonic() - started > 0.8
+    assert "process 7 on elsewhere is training; waiting up to 1 s for a sign of it" in capsys.readouterr().err
+
+
+def test_a_lock_of_another_machine_that_gives_a_sign_is_kept(path: Path):
+    owned_by(path, machine="elsewhere")
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(0.2):
+            os.utime(path)
+
+    threading.Thread(target=beat).start()
+    try:
+        with pytest.raises(UserError, match="on elsewhere is training; wait"), only_run(path, "training"):
+            raise AssertionError("not reached")
+    finally:
+        ended.set()
+
+
+def test_the_holder_gives_signs(path: Path):
+    with only_run(path, "training"):
+        os.utime(path, (1, 1))
+        time.sleep(0.5)
+        assert path.stat().st_mtime > 1
+
+
+def test_without_links_the_lock_is_created(path: Path, monkeypatch: pytest.MonkeyPatch):
+    def link(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    with only_run(path, "training"):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+    owned_by(path)
+    with pytest.raises(UserError, match="wait for it"), only_run(path, "training"):
+        raise AssertionError("not reached")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from configs.errors import run
+from training import run_lock
+run_lock.BEAT_S, run_lock.SETTLE_S = 0.1, 0.3
+def main():
+    with run_lock.only_run(Path(sys.argv[1]), "training"):
+        print("holds", flush=True)
+        time.sleep(float(sys.argv[2]))
+    return 0
+run(main)
+"""
+
+
+def holder(path: Path, seconds: float) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLD, str(path), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_of_processes_that_start_at_the_same_time_after_a_kill_one_goes_on(path: Path):
+    owned_by(path, pid=2**22 + 1)
+    processes = [holder(path, 3) for _ in range(4)]
+    results = [process.communicate(timeout=60) for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 2, 2, 2], results
+    assert sum("holds" in out for out, _ in results) == 1
+    assert all(err.startswith("error: ") and err.count("\n") == 1 for out, err in results if "holds" not in out)
+    assert names(path) == []
+
+
+def test_a_run_whose_lock_another_machine_took_over_ends(path: Path):
+    process = holder(path, 30)
+    assert process.stdout.readline() == "holds\n"
+    owned_by(path, machine="elsewhere", pid=7)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert err.startswith(f"error: {path.parent}: process 7 on elsewhere is training")
+    assert json.loads(path.read_text())["machine"] == "elsewhere"
