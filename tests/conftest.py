@@ -1,6 +1,7 @@
 """Fixtures for tests of several modules."""
 
 import shutil
+import signal
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from helpers import REAL_CARS, open_box, write_obj
 from tiny_experiment import make_experiment, tiny_config
 
 from generation.networks import Networks
+
+# A test run in the background may have been told to ignore these, and so would all processes that tests start and stop.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_variances_of_a_memory_map_are_those_of_the_array(tmp_path: Path) -> Non
 def test_spectrum_is_of_plain_codes_and_of_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = random_codes(10, (3,))
     rows = [{"name": str(i // 2), "mirrored": i % 2 == 1, "draw": int(i >= 8)} for i in range(10)]
-    stored = StoredCodes(codes, rows)
+    stored = StoredCodes(codes, rows, Path("train.npy"))
     assert stored.plain_indices() == [0, 2, 4, 6]
     np.testing.assert_allclose(code_spectrum(stored, 0), variances(codes, [0, 2, 4, 6]))
     monkeypatch.setattr("training.code_spectrum.MAX_SHAPES", 3)

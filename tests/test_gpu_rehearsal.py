@@ -46,7 +46,7 @@ options = dict(
     code_kind="vector", latent_dim=5, encoder_channels=[3, 4], hidden_dim=8, decoder_hidden=7,
     decoder_resolution=[3], decoder_channels=[4], plane_resolution=[4], plane_channels=[3], input_res=8,
     num_sample_points_training=67, batch_size=2, num_epochs=2, warmup_steps=1, flow_steps=4, flow_val_every=2,
-    flow_couplings=2, flow_hidden=8, flow_dims=2, device="cpu", filter_val=10, num_output_points=50,
+    flow_couplings=2, flow_hidden=8, flow_dims=2, device="cpu", filter_val=10, num_output_points=50, num_pictures=0,
 )
 config = ["--config", str(write_config(folder, **options))]
 assert preprocess.main(config) == 0

@@ -274,7 +274,7 @@ def test_generate_writes_it_with_distances_where_training_shapes_are(
         ({"point_cloud": np.array([[0, 0, np.inf], [1, 1, 1]])}, "NaN or infinite"),
         ({"point_cloud": sphere(9), "log_likelihood": np.array("</script>")}, "a single number expected"),
         ({"point_cloud": sphere(9), "log_likelihood": np.zeros(4)}, "a single number expected"),
-        ({"point_cloud": sphere(9), "seed": np.array({}, dtype=object)}, "write it as a number"),
+        ({"point_cloud": sphere(9), "seed": np.array({}, dtype=object)}, "arrays of numbers or words expected"),
     ],
 )
 def test_a_bad_file_is_one_line_with_its_name(folder: Path, arrays: dict, words: str):
