@@ -69,27 +69,11 @@ class NetworkField(DistanceField):
         # 5-D grid_sample uses one thread per batch entry: spread the points over as many entries as threads.
         self.slices = torch.get_num_threads() if self.device.type == "cpu" else 1
 
-    @property
-    def has_sheets(self) -> bool:
-        """Whether the network places sheets (`models/distance_heads.py`), and so tells their two sides apart."""
-        return self.model.distance_head == "sheet"
-
     def distance(self, points: Tensor) -> Tensor:
-        return self._asked(self.model.query, points)
-
-    def sheets(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """points: (N, 3) mesh units. Returns the side of the sheet and the distance beyond its border, (N,) each."""
-        stacked: Tensor = self._asked(lambda p, grids: torch.stack(self.model.sheets(p, grids), dim=-1), points)
-        side, beyond = stacked.unbind(dim=-1)
-        return side, beyond
-
-    def _asked(self, ask: Callable[[Tensor, list[Tensor]], Tensor], points: Tensor) -> Tensor:
-        """ask(grid coordinates (B, N', 3), grids): (B, N', ...). Returns (N, ...)."""
         per_slice = -(-len(points) // self.slices)
         padded = torch.nn.functional.pad(points, (0, 0, 0, per_slice * self.slices - len(points)))
         grids = [grid.expand(self.slices, *grid.shape[1:]) for grid in self.grids]
-        found = ask(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids)
-        return found.flatten(0, 1)[: len(points)]
+        return self.model.query(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids).flatten()[: len(points)]
 
 
 def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: float) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ from dataprocessing.surface import normals, sample_surface_and_faces
 from evaluation.metrics import scores_from_distances
 from generation.decode import field_of
 from generation.meshing import mesh_of, mesher
-from generation.meshing.crossings import Crossings, crossings_of_sheets, crossings_of_unsigned, ends
+from generation.meshing.crossings import Crossings, crossings_of_unsigned, ends
 from generation.meshing.lattice import Array, Lattice
 from generation.meshing.topology import Ints, border_sides, pieces_of
 from generation.networks import Networks
@@ -61,10 +61,6 @@ class TrueField(DistanceField):
 
 def ours(field: DistanceField, resolution: int) -> Made:
     return mesh_of(field, resolution)[:2]
-
-
-def by_sheets(field: DistanceField, resolution: int) -> Made:
-    return mesh_of(field, resolution, find_crossings=crossings_of_sheets(field.sheets))[:2]
 
 
 def unmended(make: Callable[[DistanceField, int], Made]) -> Callable[[DistanceField, int], Made]:

@@ -5,14 +5,11 @@ ends of an edge get signs relative to each other (MeshUDF, Guillard et al. 2022,
 surface these signs do not fit together to any sign of nodes; edges need not care.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
-from torch import Tensor
 
 from generation.meshing.lattice import Array, Lattice
 
@@ -20,9 +17,6 @@ SMOOTHING = 0.55  # cells: more loses thin parts, less joins sheets at angles to
 NEAR = 2.0  # cells: nodes farther from the surface are ends of no crossed edge
 TIE = 1e-4  # of a cell's side
 LIMIT = 0.5  # cells: how far beyond its border a sheet may still cross an edge
-
-
-Sheets: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Crossings(NamedTuple):
@@ -51,28 +45,6 @@ def crossings_of_signed(values: Array, covered: NDArray[np.bool_]) -> Crossings:
         (a, b), (here, there) = ends(values < 0, axis), ends(covered, axis)
         crosses.append((a != b) & here & there)
     return Crossings(crosses, values)
-
-
-def crossings_of_sheets(sheets: Sheets, chunk: int = 50_000) -> Callable[[Lattice], Crossings]:
-    """Crossings of a field that knows its sheets: edges whose ends lie on two sides, not beyond the border.
-
-    sheets(points (N, 3) mesh units): the side and the distance beyond the border, (N,) each, mesh units.
-    """
-
-    def find(lattice: Lattice) -> Crossings:
-        near = lattice.known & (lattice.values < NEAR * lattice.side)
-        points = torch.from_numpy(lattice.places(np.argwhere(near)))
-        found = [torch.stack(sheets(part)) for part in points.split(chunk)]
-        side, beyond = (np.zeros(near.shape, np.float32) for _ in range(2))
-        side[near], beyond[near] = torch.cat(found, dim=1).cpu().numpy()
-        crossings = crossings_of_signed(side, near)
-        for axis, crosses in enumerate(crossings.crosses):
-            (s_a, s_b), (r_a, r_b) = ends(np.abs(side), axis), ends(beyond, axis)
-            at_crossing = (r_a * s_b + r_b * s_a) / np.maximum(s_a + s_b, 1e-12)
-            crosses &= at_crossing < LIMIT * lattice.side
-        return crossings
-
-    return find
 
 
 def crossings_of_unsigned(lattice: Lattice) -> Crossings:
