@@ -18,7 +18,7 @@ HEAVY = {"torch", "open3d", "matplotlib", "scipy", "trimesh", "tensorboard", "PI
 def call(script: str, *arguments: str, cwd: Path, python: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run a script by a relative path from another folder, as `python ../train_rnvp.py`."""
     command = [sys.executable, *python, os.path.relpath(ROOT / script, cwd), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=180)
 
 
 @pytest.fixture
