@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         from generation.shape_meshes import write_meshes
 
         num_made, empty = write_meshes(networks, shapes, folder)
-        print(f"{num_made} of {len(shapes.names)} meshes made, the others were there: {folder}/*/{MESH}.*")
+        others = ", the others were there" if num_made < len(shapes.names) else ""
+        print(f"{num_made} of {len(shapes.names)} meshes made{others}: {folder}/*/{MESH}.*")
         for name in empty:
             print(f"no mesh of {name}: its field has no surface larger than a speck")
     if cfg.mode == "edit":

@@ -16,6 +16,7 @@ import configargparse
 from configs.errors import UserError, note
 from configs.layout import ROOT
 from configs.options import ALL_GROUPS, COMPARED, READ_BY, RETIRED
+from configs.options.data import DATA
 from configs.options.types import Group
 from configs.reading import DamagedFile, read_text
 
@@ -106,7 +107,9 @@ def get_config(argv: list[str] | None = None, script: str | None = None, instead
         raise UserError(_describe_unknown(unknown[0], vars(cfg)))
     missing = [f"--{name}" for name in EXPERIMENT_OPTIONS if getattr(cfg, name) is None]
     if missing and (instead is None or getattr(cfg, instead) is None):
-        raise UserError(f"the following arguments are required: {', '.join(missing)}; see --help")
+        needs_no_data = script is not None and DATA not in READ_BY[script]
+        wanted = [f"--{instead}"] if instead and needs_no_data else missing
+        raise UserError(f"the following arguments are required: {', '.join(wanted)}; see --help")
     for group in ALL_GROUPS:
         group.check(cfg)
     if script and SHARED not in os.environ:

@@ -7,8 +7,11 @@ import json
 import sys
 from argparse import Namespace
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # of generate.py
 
 import generate
 from configs.config_loader import get_config

@@ -15,7 +15,7 @@ from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD
 from configs.reading import DamagedFile
-from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, read_index, write_cloud_parts
+from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, read_index, remove_views, write_cloud_parts
 from generation.latents import likelihoods
 from generation.mesh_files import MESHES, remove_meshes
 from generation.networks import Networks
@@ -74,6 +74,7 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
     check_room(num_points, len(shapes.names), folder)
     index_path.unlink(missing_ok=True)
     remove_meshes(folder, shapes.names)  # those of other clouds
+    remove_views(folder)
     finished = begin(folder / UNFINISHED, index, files) if not isinstance(shapes.codes, PlausibleCodes) else set()
     for n, name in enumerate(tqdm(shapes.names, desc=description, unit="shape", disable=None)):
         if files[n] in finished:

@@ -20,7 +20,7 @@ from configs.errors import UserError, run
 from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, MESH_FORMATS, given_path
 from configs.reading import open_npz
 from dataprocessing.mesh_io import MeshError, load_mesh
-from generation.cloud_files import natural, own_frame, read_unit_cloud
+from generation.cloud_files import natural, own_frame, read_index, read_unit_cloud
 from generation.nearest_training import TrainingClouds, training_in
 from visualization.html_page import PageShape, write_page
 
@@ -71,6 +71,9 @@ def cloud_paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"no folder {folder} of clouds; make some with: python generate.py --config ...")
     dense = [path for path in folder.glob(f"*/{DENSE_POINT_CLOUD}") if not path.parent.name.startswith(".")]
+    if (index := folder / "index.json").is_file():
+        listed = [folder / name / DENSE_POINT_CLOUD for name in read_index(index)["shapes"]]
+        dense = [path for path in dense if path in listed]  # others are of an earlier run
     if not dense:
         inside = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
         clouds = [path for path in inside if path.suffix.lower() in SUFFIXES and path.stem != MESH]

@@ -48,6 +48,8 @@ def _add_editing(group: argparse._ArgumentGroup) -> None:
 def _check_editing(cfg: Namespace) -> None:
     if cfg.by is not None and cfg.to is not None:
         raise UserError("--by and --to found; give one of them")
+    if cfg.mode != "edit" and (cfg.attribute, cfg.by, cfg.to) != (None, None, None):
+        raise UserError(f"--attribute, --by or --to found with --mode {cfg.mode}; give --mode edit too")
     if cfg.mode == "edit" and cfg.attribute is None:
         raise UserError("--mode edit without --attribute; name the one to change, such as --attribute length")
 
