@@ -107,6 +107,10 @@ class Arrays(Mapping[str, "np.ndarray"]):
         self.path, self.archive, self.packed = path, archive, require_file(path)
         self.names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
+    def __contains__(self, name: object) -> bool:
+        """By the names alone: that of Mapping would read the whole array."""
+        return name in self.names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from configs.errors import UserError
+from configs.reading import Arrays, open_npz
 from generation.cloud_files import read_cloud, write_cloud, write_ply
 
 COUNT = 37
@@ -169,3 +170,12 @@ def test_writers_refuse_bad_points_and_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="NaN"):
         write_cloud(tmp_path, np.full((2, 3), np.nan))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_asking_whether_an_array_is_there_reads_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "a.npz"
+    np.savez(path, point_cloud=np.zeros((9, 3), np.float32))
+    monkeypatch.setattr(Arrays, "__getitem__", lambda self, name: pytest.fail(f"{name} was read"))
+    with open_npz(path) as arrays:
+        assert "point_cloud" in arrays
+        assert "code" not in arrays
