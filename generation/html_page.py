@@ -134,10 +134,7 @@ def _facts(path: Path) -> Sequence[tuple[str, str]]:
 
 
 def _number(arrays: Any, key: str, path: Path) -> float:
-    try:
-        value = arrays[key]
-    except ValueError as error:  # a Python object, which would be executed
-        raise UserError(f"{path}: {key} cannot be read ({error}); write it as a number") from error
+    value = arrays[key]
     if value.dtype.kind not in "fiu" or value.size != 1:
         raise UserError(f"{path}: {key} is of type {value.dtype} and shape {value.shape}; a single number expected")
     return float(value.item())

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import read_config
-from tiny_experiment import SMALL, make_experiment, tiny_config, write_shapes
+from tiny_experiment import make_experiment, tiny_config, write_shapes
+from tiny_experiment import ndf_trainer as trainer
 from torch import nn
 
 from configs.errors import UserError
@@ -18,7 +18,6 @@ from training import shape_samples
 from training.bad_steps import MOST_IN_A_ROW, BadSteps, shortened, suspects
 from training.checkpoints import latest_checkpoint, load_checkpoint
 from training.flow_trainer import FlowTrainer
-from training.ndf_trainer import NDFTrainer
 from training.shape_samples import split_folders
 from training.training_run import TrainingRun
 
@@ -27,11 +26,6 @@ from training.training_run import TrainingRun
 def shapes(tmp_path: Path) -> Path:
     write_shapes(tmp_path)
     return tmp_path
-
-
-def trainer(folder: Path, **options: object) -> NDFTrainer:
-    cfg = read_config(folder, **(SMALL | options))
-    return NDFTrainer(cfg, split_folders(cfg))
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, bad: list[Path]) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers import read_config
 from tiny_experiment import SMALL, write_shapes
+from tiny_experiment import ndf_trainer as trainer
 
 from configs.config_loader import get_config
 from configs.errors import UserError
@@ -25,11 +26,6 @@ from training.training_run import EXIT_STOPPED, AveragedWeights, learning_rate, 
 def shapes(tmp_path: Path) -> Path:
     write_shapes(tmp_path)
     return tmp_path
-
-
-def trainer(folder: Path, **options: object) -> NDFTrainer:
-    cfg = read_config(folder, **(SMALL | options))
-    return NDFTrainer(cfg, split_folders(cfg))
 
 
 def final_state(folder: Path, name: str) -> dict:

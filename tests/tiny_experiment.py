@@ -26,7 +26,7 @@ from models.shape_codes import build_ndf
 from training.checkpoints import ndf_checkpoint_path, save_checkpoint
 from training.extra_codes import encode_extras
 from training.flow_trainer import FlowTrainer, check_extras_before_encoding
-from training.ndf_trainer import load_frozen_ndf
+from training.ndf_trainer import NDFTrainer, load_frozen_ndf
 from training.shape_samples import read_input_cloud, split_folders
 from training.stored_codes import encode_splits
 
@@ -42,6 +42,12 @@ TINY = SMALL | {
     "num_output_points": 90, "num_shapes": 3, "num_eval_shapes": 4, "num_eval_points": 60,
     "num_eval_points_dense": 80,
 }  # fmt: skip
+
+
+def ndf_trainer(folder: Path, **options: object) -> NDFTrainer:
+    """The trainer of a `SMALL` network, with other options, on the shapes that `write_shapes` wrote to a folder."""
+    cfg = read_config(folder, **(SMALL | options))
+    return NDFTrainer(cfg, split_folders(cfg))
 
 
 def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, num_test: int = 1) -> None:
