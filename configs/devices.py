@@ -3,7 +3,8 @@
 import ctypes
 import sys
 from argparse import Namespace
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -30,8 +31,12 @@ def keep_freed_memory() -> None:
 
 
 def pick_device(cfg: Namespace) -> torch.device:
-    """The device that `cfg.device` names; sets torch's threads too. Raises UserError if it is not there."""
+    """The device that `cfg.device` names; sets torch's threads and the precision of products too.
+
+    Raises UserError if it is not there.
+    """
     torch.set_num_threads(num_workers(cfg.num_cpus))
+    torch.set_float32_matmul_precision("high" if cfg.precision == "tf32" else "highest")
     keep_freed_memory()
     has_accelerator = torch.cuda.is_available()
     if cfg.device == "auto":
@@ -64,3 +69,15 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     if precision == "bf16" or (precision == "auto" and device.type != "cpu"):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+@contextmanager
+def exact_products(device: torch.device) -> Iterator[None]:
+    """Products of matrices in whole float32, whatever `precision` says."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

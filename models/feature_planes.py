@@ -115,11 +115,15 @@ class ConvolutionPlanes(PlaneDecoder):
 
     def forward(self, numbers: Tensor) -> list[Tensor]:
         """numbers: (B, num_inputs). Returns [(B, 3, R_i, R_i, C_i)]."""
-        level, planes = self.from_numbers(numbers).unflatten(1, self.coarsest), []
-        for upsample in self.upsamplers:
-            level = upsample(F.silu(level))
-            planes.append(views_first(level).transpose(0, 1))
+        images, planes = self.from_numbers(numbers).unflatten(1, self.coarsest), []
+        for level, upsample in enumerate(self.upsamplers):
+            images = self.refined(level, upsample(F.silu(images)))
+            planes.append(views_first(images).transpose(0, 1))
         return planes
+
+    def refined(self, level: int, images: Tensor) -> Tensor:
+        """The images (B, 3 C, R, R) of a level, as they are looked up and go on to the next level."""
+        return images
 
 
 class Split(nn.Module):
@@ -158,4 +162,34 @@ class QuadtreePlanes(PlaneDecoder):
         return [level.transpose(0, 1) for level in levels]
 
 
-PLANE_DECODERS: dict[str, type[PlaneDecoder]] = {"convolution": ConvolutionPlanes, "quadtree": QuadtreePlanes}
+class Refinement(nn.Module):
+    """Two more convolutions of each view's image, added to it: (B, 3 C, R, R) -> the same."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3)
+        self.second = nn.Conv2d(3 * channels, 3 * channels, 3, padding=1, groups=3)
+        nn.init.zeros_(self.second.weight)  # at first the image passes as it is
+        nn.init.zeros_(self.second.get_parameter("bias"))
+
+    def forward(self, images: Tensor) -> Tensor:
+        changed: Tensor = self.second(F.silu(self.first(F.silu(images))))
+        return images + changed
+
+
+class ResidualPlanes(ConvolutionPlanes):
+    """Transposed convolutions, and a residual block at each resolution: details can depend on where they are."""
+
+    def __init__(self, num_inputs: int, resolution: Sequence[int], channels: Sequence[int]):
+        super().__init__(num_inputs, resolution, channels)
+        self.refinements = nn.ModuleList(Refinement(count) for count in channels)
+
+    def refined(self, level: int, images: Tensor) -> Tensor:
+        return self.refinements[level](images)
+
+
+PLANE_DECODERS: dict[str, type[PlaneDecoder]] = {
+    "convolution": ConvolutionPlanes,
+    "quadtree": QuadtreePlanes,
+    "residual": ResidualPlanes,
+}

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from configs.devices import exact_products
 from configs.errors import UserError
 
 SD_FLOOR = 1e-3  # of a component that hardly varies, relative to the spread of all
@@ -58,7 +59,7 @@ class PrincipalComponents(nn.Module):
         return torch.cat([x.flatten(1), *views], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
+        with exact_products(x.device):
             return (self.compared(x) - self.mean) @ self.directions.T
 
     @torch.no_grad()
@@ -69,6 +70,10 @@ class PrincipalComponents(nn.Module):
         (Ross et al. 2008, sec. 2.1). Returns the share of the variance that the components keep.
         Raises UserError for fewer shapes than components, or shapes that are all the same.
         """
+        with exact_products(self.mean.device):
+            return self._fit(batches)
+
+    def _fit(self, batches: Iterable[Tensor]) -> float:
         wanted, kept = len(self.sd), (1 + EXTRA_COMPONENTS) * len(self.sd)
         count, total = 0, 0.0
         mean, basis = torch.zeros_like(self.mean), self.mean.new_zeros(0, len(self.mean))

@@ -5,7 +5,7 @@
 | none      | the pyramid itself        | plain NDF, no bottleneck                                          |
 | fused     | (sum C_i, r, r, r) [0, 1) | every level resampled to r^3, concatenated, ReLU(tanh): the thesis |
 | grid      | (D, r, r, r)              | every level pooled to r^3, a learned projection                   |
-| vector    | (D,)                      | a learned projection of the coarsest level, or principal components |
+| vector    | (D,)                      | a learned projection of the coarsest level, principal components, or both |
 
 Each learned code is normalised to mean 0 and variance 1 over its own entries, so that `code_noise` is relative to their
 spread (principal components have that spread over the training shapes). The noise makes the decoder robust to the codes
@@ -126,9 +126,10 @@ class BottleneckNDF(NDF):
 
 
 class VectorNDF(BottleneckNDF):
-    """Code (D,): a linear map of the coarsest level, or of the occupancy itself (`PrincipalComponents`). Two linear
-    layers widen it; from their output one more linear layer makes the coarsest feature grid, and another the feature
-    planes, if `plane_resolution` lists any."""
+    """Code (D,): a linear map of the coarsest level, or of the occupancy itself (`PrincipalComponents`), or both: first
+    principal components, which know the shape from the first step on, then learned numbers for what no linear map
+    reads. Two linear layers widen the code; from their output one more linear layer makes the coarsest feature grid,
+    and another the feature planes, if `plane_resolution` lists any."""
 
     code_kind = "vector"
 
@@ -141,13 +142,19 @@ class VectorNDF(BottleneckNDF):
         plane_channels: Sequence[int],
         plane_decoder: str,
         code_encoder: str,
+        pca_dims: int,
         pca_resolution: int,
         pca_view_weight: float,
         **sizes: Any,
     ):
-        """code_encoder: pyramid, or pca with its pca_resolution and pca_view_weight. sizes: of every bottleneck."""
+        """code_encoder: pyramid; pca, with its pca_resolution and pca_view_weight; or both, with pca_dims components.
+        sizes: of every bottleneck."""
         num_places = sizes["num_places"]
-        if code_encoder == "pca":
+        num_components = {"pyramid": 0, "pca": latent_dim, "both": pca_dims}[code_encoder]
+        num_learned = latent_dim - num_components
+        if code_encoder == "both" and num_learned < 1:
+            raise UserError(f"pca_dims {pca_dims} found, less than latent_dim, {latent_dim}, expected")
+        if not num_learned:
             sizes["channels"] = ()
         channels = sizes["channels"]
         if plane_resolution and num_places != 1:
@@ -158,13 +165,13 @@ class VectorNDF(BottleneckNDF):
         super().__init__(**sizes, plane_channels=plane_channels)
         self.code_shape = (latent_dim,)
         self.components: PrincipalComponents | None = None
-        if code_encoder == "pca":
-            self.components = PrincipalComponents(latent_dim, pca_resolution, pca_view_weight)
-        if self.components is None:
+        if num_components:
+            self.components = PrincipalComponents(num_components, pca_resolution, pca_view_weight)
+        if num_learned:
             coarsest = input_res // 2 ** (len(channels) - 1)
             if coarsest < 1:
                 raise UserError(f"input_res {input_res} is too small for {len(channels)} levels of encoder_channels")
-            self.to_code = nn.Linear(channels[-1] * coarsest**3, (1 + self.learned_posterior) * latent_dim)
+            self.to_code = nn.Linear(channels[-1] * coarsest**3, (1 + self.learned_posterior) * num_learned)
         self.widen = nn.Sequential(
             nn.Linear(latent_dim, decoder_hidden), nn.SiLU(), nn.Linear(decoder_hidden, decoder_hidden), nn.SiLU()
         )
@@ -178,10 +185,17 @@ class VectorNDF(BottleneckNDF):
         return self.to_code(self.pyramid(x)[-1].flatten(1))
 
     def encode(self, x: Tensor) -> Tensor:
-        return super().encode(x) if self.components is None else self.components(x)
+        """(B, D): the principal components, if any, then the learned numbers, if any."""
+        parts = [self.components(x)] if self.components is not None else []
+        if hasattr(self, "to_code"):
+            parts.append(super().encode(x))
+        return torch.cat(parts, dim=1)
 
     def features(self, code: Tensor) -> list[Tensor]:
-        numbers = self.widen(code if self.components is None else code / self.components.sd)
+        if self.components is not None:  # its numbers to the spread of the learned ones
+            num_components = len(self.components.sd)
+            code = torch.cat([code[:, :num_components] / self.components.sd, code[:, num_components:]], dim=1)
+        numbers = self.widen(code)
         grids = self.upsampled(self.to_grid(numbers).unflatten(1, self.grid_shape))
         return grids + (self.to_planes(numbers) if self.to_planes else [])
 
@@ -228,7 +242,8 @@ class GridNDF(BottleneckNDF):
 _PLAIN = ("encoder_channels", "hidden_dim", "input_features", "distance_head")
 _BOTTLENECK = (*_PLAIN, "latent_dim", "decoder_resolution", "decoder_channels", "num_places", "code_posterior")
 _PLANES = ("plane_resolution", "plane_channels", "plane_decoder")
-_VECTOR = ("decoder_hidden", "input_res", *_PLANES, "code_encoder", "pca_resolution", "pca_view_weight")
+_PCA = ("pca_dims", "pca_resolution", "pca_view_weight")
+_VECTOR = ("decoder_hidden", "input_res", *_PLANES, "code_encoder", *_PCA)
 ARCHITECTURE = {
     "none": _PLAIN,
     "fused": (*_PLAIN, "out_resolution"),

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from configs.devices import autocast, pick_device, place
+from configs.devices import autocast, exact_products, pick_device, place
 from configs.errors import UserError
 
 
-def options(device: str) -> Namespace:
-    return Namespace(device=device, num_cpus=1)
+def options(device: str, precision: str = "auto") -> Namespace:
+    return Namespace(device=device, num_cpus=1, precision=precision)
 
 
 @pytest.fixture
@@ -55,7 +55,8 @@ def test_other_names_are_told(name: str):
 
 
 @pytest.mark.parametrize(
-    ("precision", "expected"), [("auto", torch.float32), ("float32", torch.float32), ("bf16", torch.bfloat16)]
+    ("precision", "expected"),
+    [("auto", torch.float32), ("float32", torch.float32), ("tf32", torch.float32), ("bf16", torch.bfloat16)],
 )
 def test_precision_on_a_cpu(precision: str, expected: torch.dtype):
     with autocast(torch.device("cpu"), precision):
@@ -70,3 +71,13 @@ def test_weights_of_3d_convolutions_lie_channels_last_and_keep_their_values():
     assert network[1].weight.is_contiguous(memory_format=torch.channels_last_3d)
     assert network[2].weight.is_contiguous()
     assert all(torch.equal(a, b) for a, b in zip(before, network.state_dict().values(), strict=True))
+
+
+def test_tf32_is_for_products_but_not_for_those_that_must_be_exact():
+    pick_device(options("cpu", "tf32"))
+    assert torch.get_float32_matmul_precision() == "high"
+    with exact_products(torch.device("cpu")):
+        assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.get_float32_matmul_precision() == "high"
+    pick_device(options("cpu"))
+    assert torch.get_float32_matmul_precision() == "highest"

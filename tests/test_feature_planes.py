@@ -8,7 +8,15 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from configs.errors import UserError
-from models.feature_planes import PLANE_DECODERS, VIEWS, _look_up_images, _look_up_rows, joined, look_up_planes
+from models.feature_planes import (
+    PLANE_DECODERS,
+    VIEWS,
+    Refinement,
+    _look_up_images,
+    _look_up_rows,
+    joined,
+    look_up_planes,
+)
 
 
 def bilinear(image: torch.Tensor, column: float, row: float) -> torch.Tensor:
@@ -119,7 +127,7 @@ def test_decoders_are_transposed_convolutions_grouped_by_view(kind: str):
     decoder = PLANE_DECODERS[kind](5, [4, 8, 16], [3, 2, 4])
     numbers = torch.randn(2, 5)
     level = decoder.from_numbers(numbers).view(2, 9, 2, 2)
-    steps = decoder.upsamplers if kind == "convolution" else [decoder.first, *decoder.splits]
+    steps = [decoder.first, *decoder.splits] if kind == "quadtree" else decoder.upsamplers
     for step, plane in zip(steps, decoder(numbers), strict=True):
         if isinstance(step, torch.nn.ConvTranspose2d):
             level = F.conv_transpose2d(F.silu(level), step.weight, step.bias, stride=2, padding=1, groups=3)
@@ -129,6 +137,24 @@ def test_decoders_are_transposed_convolutions_grouped_by_view(kind: str):
             level = F.conv_transpose2d(F.silu(level), kernel, stride=2, groups=3)
             level = level + bias.repeat(1, *[side // 2 for side in level.shape[2:]])
         assert_close(joined(plane), level.unflatten(1, (3, -1)).movedim(2, 4))
+
+
+def test_a_refinement_adds_to_an_image_what_its_view_alone_says():
+    torch.manual_seed(0)
+    refinement = Refinement(2)
+    images = torch.randn(1, 6, 5, 7)
+    assert_close(refinement(images), images)  # at first nothing
+    torch.nn.init.normal_(refinement.second.weight)
+    alone = images.clone()
+    alone[:, 2:] = 0
+    added = refinement(images) - images
+    assert added.abs().amin(dim=(0, 2, 3)).min() > 0
+    assert_close((refinement(alone) - alone)[:, :2], added[:, :2])
+    decoder = PLANE_DECODERS["residual"](5, [4, 8], [3, 2])
+    before = decoder(torch.ones(1, 5))
+    torch.nn.init.normal_(decoder.refinements[0].second.weight)
+    after = decoder(torch.ones(1, 5))
+    assert all((a - b).abs().max() > 1e-3 for a, b in zip(after, before, strict=True))  # finer levels build on it
 
 
 @pytest.mark.parametrize("kind", PLANE_DECODERS)

@@ -43,7 +43,12 @@ def assert_same(a: object, b: object) -> None:
         assert a == b
 
 
-@pytest.mark.parametrize("options", [{}, {"code_encoder": "pca", "latent_dim": 3, "pca_resolution": 5}])
+PCA = {"latent_dim": 3, "pca_resolution": 5}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"code_encoder": "pca", **PCA}, {"code_encoder": "both", "pca_dims": 1, **PCA}]
+)
 def test_four_steps_are_two_and_a_resume_and_two(shapes: Path, monkeypatch: pytest.MonkeyPatch, options: dict):
     assert trainer(shapes, exp_name="whole", **options).train() == 0
     stopped = trainer(shapes, exp_name="halves", **options)
@@ -112,7 +117,7 @@ def test_a_damaged_latest_checkpoint_is_skipped_and_goes_with_the_next_one(shape
 
 def test_principal_components_are_those_of_all_training_shapes_and_their_mirror_images(shapes: Path):
     run = trainer(shapes, code_encoder="pca", latent_dim=3, pca_resolution=9, input_res=9)
-    run.steps.read_all()
+    run.steps.read_all(run.device)
     run.fit_encoder()
     clouds = np.stack([run.steps.samples(n)["cloud"] for n in range(len(run.steps.folders))])
     clouds = np.concatenate([clouds, clouds * np.array([-1, 1, 1], np.float32)])
@@ -235,7 +240,7 @@ def test_batches_depend_on_seed_and_step_alone_and_show_each_shape_once(shapes: 
     cfg = read_config(shapes, **SMALL)
     folders = split_folders(cfg)["train"]
     one, two = ShapeSteps(folders, cfg), ShapeSteps(folders, cfg)
-    two.read_all()  # in memory or not: the same
+    two.read_all(torch.device("cpu"))  # in memory or not: the same
     for step in (3, 0):
         assert_same(one[step], two[step])
     assert one[0]["points"].shape == (2, 67, 3)

@@ -26,6 +26,7 @@ OPTIONS = {
     "code_noise": 0.3,
     "code_posterior": "fixed",
     "code_encoder": "pyramid",
+    "pca_dims": 3,
     "pca_resolution": 5,
     "pca_view_weight": 1.0,
     "distance_head": "sheet",
@@ -65,6 +66,23 @@ def test_principal_components_take_the_place_of_the_pyramid():
     noised, kl = model.train().training_code(x.repeat(99, 1, 1, 1))
     assert (noised - model.encode(x).repeat(99, 1)).std().item() == pytest.approx(0.3, rel=0.05)
     assert kl.abs().max() == 0
+
+
+def test_with_both_encoders_components_come_first_and_the_pyramid_adds_the_rest():
+    model, (p, x) = network("vector", code_encoder="both", pca_dims=2).train(), example()
+    model.components.fit([(torch.rand(3, 13, 13, 13) > 0.9).float() for _ in range(9)])
+    code = model.encode(x)
+    assert code.shape == (3, 7)
+    assert_close(code[:, :2], model.components(x))
+    assert_close(code[:, 2:].mean(dim=1), torch.zeros(3), atol=1e-6, rtol=0)
+    (model(p, x) * torch.randn(3, 17)).sum().backward()
+    assert model.to_code.weight.grad.abs().max() > 0
+    distances, scaled = model.query(p, model.features(code)), code.clone()
+    scaled[:, :2] /= model.components.sd
+    model.components.sd.fill_(1.0)
+    assert_close(model.query(p, model.features(scaled)), distances)
+    with pytest.raises(UserError, match="pca_dims 7 found, less than latent_dim, 7, expected"):
+        network("vector", code_encoder="both", pca_dims=7)
 
 
 @pytest.mark.parametrize("kind", SHAPES)

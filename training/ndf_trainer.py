@@ -4,7 +4,6 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -114,6 +113,7 @@ class NDFTrainer:
     def __init__(self, cfg: Namespace, split: dict[str, list[Path]], draw: Draw | None = None):
         self.cfg, self.experiment, self.draw = cfg, Experiment(cfg), draw
         self.device = pick_device(cfg)
+        torch.backends.cudnn.benchmark = True  # every step has the same sizes: the fastest convolutions are found once
         torch.manual_seed(cfg.seed)
         self.model = place(build_ndf(vars(cfg)), self.device)
         optimizer = make_optimizer(cfg.optimizer, self.model, cfg.lr)
@@ -130,7 +130,7 @@ class NDFTrainer:
             return 0
         record_config(self.cfg, "train_ndf")
         record_hparams(self.cfg)
-        self.steps.read_all()
+        self.steps.read_all(self.device)
         if run.step == 0:
             self.fit_encoder()
         self.val_batches = validation_batches(self.val_folders, self.cfg)
@@ -171,14 +171,13 @@ class NDFTrainer:
         if components is None:
             return
         share = components.fit(self.input_batches())
-        print(f"principal components: {self.cfg.latent_dim} keep {100 * share:.1f} % of what they compare")
+        print(f"principal components: {len(components.sd)} keep {100 * share:.1f} % of what they compare")
 
     def input_batches(self) -> Iterator[Tensor]:
         """The inputs of all training shapes, (B, R, R, R), in batches of PCA_BATCH; after each its mirror image."""
-        every = range(len(self.steps.folders))
-        for start in tqdm(every[::PCA_BATCH], desc="principal components", unit="batch", disable=None):
-            clouds = [self.steps.samples(n)["cloud"] for n in every[start : start + PCA_BATCH]]
-            x = network_input(torch.from_numpy(np.stack(clouds)).to(self.device), self.cfg)
+        starts = range(0, len(self.steps.folders), PCA_BATCH)
+        for start in tqdm(starts, desc="principal components", unit="batch", disable=None):
+            x = network_input(self.steps.clouds(start, start + PCA_BATCH).to(self.device), self.cfg)
             yield x
             if self.cfg.mirror:
                 yield x.flip(1)

@@ -1,9 +1,9 @@
 """Training batches from preprocessed shapes: input clouds, query points and their distances."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +16,15 @@ from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
 from configs.reading import open_npz
 from dataprocessing.create_split import find_shapes
+from dataprocessing.pool import run_in_order
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import load_split
+from training.gpu_samples import GpuSamples, Samples, numbers_of_sets
 from training.training_run import step_seed
 
 REMADE = "delete it and run preprocess.py again"
 NO_SPLIT = "none"  # as split_file
-Samples = dict[str, Any]  # cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
+# Samples: cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
 
 
 def split_folders(cfg: Namespace, needed: Sequence[str] = ()) -> dict[str, list[Path]]:
@@ -116,7 +118,7 @@ def draw_points(
     sets: list[tuple[np.ndarray, np.ndarray]], shares: Sequence[float], num_points: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points (N, 3) and distances (N,) drawn with replacement from each set, according to its share."""
-    counts = np.diff(np.round(np.cumsum([0.0, *shares]) * num_points).astype(int))
+    counts = numbers_of_sets(shares, num_points)
     indices = [rng.integers(0, len(points), count) for (points, _), count in zip(sets, counts, strict=True)]
     found = [(points[index], distances[index]) for (points, distances), index in zip(sets, indices, strict=True)]
     points, distances = zip(*found, strict=True)
@@ -138,16 +140,30 @@ class ShapeSteps(Dataset):
         self.candidate_shares = [is_far / sum(far) for is_far in far]
         self.num_candidates = cfg.hard_point_candidates * cfg.num_hard_points
         self.cache: list[Samples] | None = None
+        self.on_gpu: GpuSamples | None = None
 
-    def read_all(self) -> None:
-        """Cache all samples in memory, unless they need more than `ram_cache_gb`."""
+    def read_all(self, device: torch.device) -> None:
+        """Keep all samples in the GPU's memory or in the computer's, if they need no more than the options allow."""
         first = read_samples(self.folders[0], self.cfg)
-        if num_bytes(first) * len(self.folders) <= self.cfg.ram_cache_gb * 2**30:
-            rest = tqdm(self.folders[1:], desc="reading samples", unit="shape", disable=None)
-            self.cache = [first, *(read_samples(folder, self.cfg) for folder in rest)]
+        needed_gb = num_bytes(first) * len(self.folders) / 2**30
+        if device.type == "cuda" and needed_gb <= self.cfg.gpu_cache_gb and not self.cfg.min_input_points:
+            tasks = [(folder, self.cfg) for folder in self.folders]
+            with closing(run_in_order(read_samples, tasks, num_workers(self.cfg.num_cpus))) as samples:
+                self.on_gpu = GpuSamples(self.reading(samples), device)
+        elif needed_gb <= self.cfg.ram_cache_gb:
+            self.cache = list(self.reading(read_samples(folder, self.cfg) for folder in self.folders))
+
+    def reading(self, samples: Iterable[Samples]) -> Iterator[Samples]:
+        yield from tqdm(samples, total=len(self.folders), desc="reading samples", unit="shape", disable=None)
 
     def samples(self, index: int) -> Samples:
         return self.cache[index] if self.cache is not None else read_samples(self.folders[index], self.cfg)
+
+    def clouds(self, start: int, end: int) -> Tensor:
+        """The input clouds of shapes start to end, (end - start, n, 3)."""
+        if self.on_gpu is not None:
+            return self.on_gpu.clouds[start:end]
+        return torch.from_numpy(np.stack([self.samples(n)["cloud"] for n in range(start, min(end, len(self.folders)))]))
 
     def __len__(self) -> int:
         return int(self.steps_per_epoch * self.cfg.num_epochs)
@@ -166,6 +182,11 @@ class ShapeSteps(Dataset):
         rng = np.random.default_rng([self.cfg.seed, 1, step])
         mirrored = rng.random(len(chosen)) < 0.5 if self.cfg.mirror else np.zeros(len(chosen), bool)
         count = self.cfg.num_sample_points_training
+        if self.on_gpu is not None:
+            seed = step_seed(self.cfg.seed + 1, step)
+            return self.on_gpu.batch(
+                chosen, mirrored, self.shares, count, self.candidate_shares, self.num_candidates, seed
+            )
         shapes = [
             draw(self.samples(index), self.shares, count, rng, flip, self.candidate_shares, self.num_candidates)
             for index, flip in zip(chosen, mirrored, strict=True)
@@ -188,7 +209,7 @@ def stack(shapes: list[Samples]) -> dict[str, Tensor]:
 
 def step_loader(steps: ShapeSteps, first_step: int) -> DataLoader:
     """Iterate over the batches from `first_step` on. Worker processes read samples that are not in memory."""
-    workers = 0 if steps.cache is not None else num_workers(steps.cfg.num_cpus)
+    workers = 0 if steps.cache is not None or steps.on_gpu is not None else num_workers(steps.cfg.num_cpus)
     return DataLoader(steps, batch_size=None, sampler=range(first_step, len(steps)), num_workers=workers)
 
 

@@ -67,10 +67,11 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
     group.add("--plane_channels", type=positive(int), nargs="*", default=[32, 16], help="channels of these planes")
     group.add(
         "--plane_decoder",
-        choices=["quadtree", "convolution"],
+        choices=["quadtree", "convolution", "residual"],
         default="quadtree",
         help="vector: how planes are refined: each node split in 2 x 2 by a linear layer, twice as fast on a CPU;"
-        " or by transposed convolutions, as in checkpoints that do not say",
+        " by transposed convolutions, as in checkpoints that do not say; or residual: with two more convolutions at"
+        " each resolution, sharper, for a GPU",
     )
     group.add(
         "--num_places",
@@ -81,9 +82,16 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
     )
     group.add(
         "--code_encoder",
-        choices=["pyramid", "pca"],
+        choices=["pyramid", "pca", "both"],
         default="pyramid",
-        help="vector: NDF's pyramid with a learned projection, or the principal components of the occupancy",
+        help="vector: NDF's pyramid with a learned projection; the principal components of the occupancy; or both, the"
+        " components first",
+    )
+    group.add(
+        "--pca_dims",
+        type=positive(int),
+        default=48,
+        help="principal components in a code with code_encoder both; the rest of latent_dim is learned",
     )
     group.add(
         "--pca_resolution",
@@ -119,9 +127,10 @@ def _check_network(cfg: Namespace) -> None:
             f"decoder_resolution has {len(cfg.decoder_resolution)} values and decoder_channels"
             f" {len(cfg.decoder_channels)}; give one number of channels for each grid"
         )
-    if cfg.code_encoder == "pca" and cfg.code_kind == "vector" and cfg.code_posterior == "learned":
+    if cfg.code_encoder != "pyramid" and cfg.code_kind == "vector" and cfg.code_posterior == "learned":
         raise UserError(
-            "code_encoder pca has no learned posterior; set code_posterior = fixed, or code_encoder = pyramid"
+            f"code_encoder {cfg.code_encoder} has no learned posterior; set code_posterior = fixed, or code_encoder ="
+            " pyramid"
         )
 
 
@@ -198,6 +207,13 @@ def _add_ndf_training(group: argparse._ArgumentGroup) -> None:
         type=not_negative(float),
         default=4.0,
         help="keep the training samples in memory if they need no more than this, else read them at every step",
+    )
+    group.add(
+        "--gpu_cache_gb",
+        type=not_negative(float),
+        default=16.0,
+        help="on a GPU: keep them in its memory if they need no more than this, and draw the batches there, so that it"
+        " never waits for the CPU; 0: never",
     )
 
 

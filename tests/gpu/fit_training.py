@@ -9,12 +9,15 @@ import argparse
 import time
 from argparse import Namespace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from configs.config_loader import get_config
 from configs.errors import UserError, run
 from configs.files import write_json
 from configs.layout import Experiment
+
+if TYPE_CHECKING:
+    from training.shape_samples import ShapeSteps
 
 USED = 0.85  # of the seconds: the rest is for starting, validation and writing checkpoints
 NEARLY = 0.95  # of the best rate: the smallest batch so fast is taken, since it gives the most steps
@@ -24,11 +27,12 @@ WARM_UP, TIMED = 3, 8  # steps
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--min_batch", type=int, default=2)
     parser.add_argument("--max_batch", type=int, default=64)
     own, rest = parser.parse_known_args(argv)
     cfg = get_config(rest)
 
-    rows = measured_batches(cfg, own.max_batch)
+    rows = measured_batches(cfg, own.min_batch, own.max_batch)
     best = max(row["shapes_per_second"] for row in rows)
     chosen = next(row for row in rows if row["shapes_per_second"] >= NEARLY * best)
     epochs = max(1, int(USED * own.seconds * chosen["shapes_per_second"] / chosen["shapes"]))
@@ -40,36 +44,40 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def measured_batches(cfg: Namespace, max_batch: int) -> list[dict[str, Any]]:
-    """Rates of real training steps, loading included, of batches 2, 4, 8, ... as long as they fit."""
+def measured_batches(cfg: Namespace, batch_size: int, max_batch: int) -> list[dict[str, Any]]:
+    """Rates of real training steps, loading included, of a batch and twice as many, ... as long as they fit."""
     import torch
 
-    from training.shape_samples import split_folders
+    from configs.devices import pick_device
+    from training.shape_samples import ShapeSteps, split_folders
 
     split = split_folders(cfg)
+    read = ShapeSteps(split["train"], cfg)
+    read.read_all(pick_device(cfg))
     rows: list[dict[str, Any]] = []
-    batch_size = 2
     while batch_size <= min(max_batch, len(split["train"])):
+        own = Namespace(**{**vars(cfg), "batch_size": batch_size, "num_epochs": 10_000})
         try:
-            row = measured_batch(Namespace(**{**vars(cfg), "batch_size": batch_size, "num_epochs": 10_000}), split)
+            row = measured_batch(own, split, read)
         except torch.cuda.OutOfMemoryError:
             break
         print(row, flush=True)
         rows.append(row)
         batch_size *= 2
     if not rows:
-        raise UserError("not even a batch of 2 shapes can be trained; lower input_res or encoder_channels")
+        raise UserError(f"not even a batch of {batch_size} shapes can be trained; lower input_res or encoder_channels")
     return rows
 
 
-def measured_batch(cfg: Namespace, split: dict[str, list]) -> dict[str, Any]:
+def measured_batch(cfg: Namespace, split: dict[str, list], read: "ShapeSteps") -> dict[str, Any]:
+    """read: has read all samples, for steps of any batch size."""
     import torch
 
     from training.ndf_trainer import NDFTrainer
     from training.shape_samples import step_loader
 
     trainer = NDFTrainer(cfg, split)
-    trainer.steps.read_all()
+    trainer.steps.cache, trainer.steps.on_gpu = read.cache, read.on_gpu
     trainer.model.train()
     on_gpu = trainer.device.type == "cuda"
     if on_gpu:

@@ -111,7 +111,8 @@ def decoding_speed(cfg: Namespace, num_codes: int, num_dense: int) -> dict[str, 
 def devices_apart(cfg: Namespace, device: torch.device, shapes: int = 4, points: int = 4096) -> dict[str, Any]:
     """Largest differences from the CPU in float32 of codes, distances (mesh units) and log-likelihoods (nats/dim).
 
-    Three ways: plain float32 on the device (cuDNN may use TF32 in convolutions), with TF32 forbidden, and bf16.
+    Four ways: plain float32 on the device (cuDNN may use TF32 in convolutions), with TF32 forbidden, TF32 in all
+    products, and bf16.
     """
     folders = split_folders(cfg)["test"][:shapes]
     clouds = np.stack([read_input_cloud(folder, cfg) for folder in folders])
@@ -131,7 +132,8 @@ def devices_apart(cfg: Namespace, device: torch.device, shapes: int = 4, points:
     exact = values("cpu", "float32")
     found: dict[str, Any] = {}
     allowed = torch.backends.cudnn.allow_tf32
-    ways = (("float32", "float32", allowed), ("no_tf32", "float32", False), ("bf16", "bf16", allowed))
+    ways = [("float32", "float32", allowed), ("no_tf32", "float32", False)]
+    ways += [("tf32", "tf32", allowed), ("bf16", "bf16", allowed)]
     for label, precision, tf32 in ways:
         torch.backends.cudnn.allow_tf32 = tf32
         found_values = values(str(device), precision)
@@ -142,9 +144,9 @@ def devices_apart(cfg: Namespace, device: torch.device, shapes: int = 4, points:
 
 
 def training_speed(cfg: Namespace, device: torch.device) -> dict[str, Any]:
-    """Training steps from a batch that is on the device already, in bf16 and in float32, with counted FLOPs."""
+    """Training steps from a batch that is on the device already, in each precision, with counted FLOPs."""
     found: dict[str, Any] = {}
-    for precision in ("bf16", "float32"):
+    for precision in ("bf16", "tf32", "float32"):
         own = Namespace(**{**vars(cfg), "precision": precision, "num_epochs": 10_000})
         try:
             found |= {f"train_{precision}_{name}": value for name, value in step_facts(own, device).items()}
