@@ -5,8 +5,10 @@ averaged gradient, the weights. The first process alone validates, writes files 
 In one process each function here is a plain call, and torch.distributed is not loaded.
 """
 
+import gc
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
@@ -53,6 +55,9 @@ def all_processes(args: Any) -> Iterator[None]:
             if not isinstance(error, dist.DistError) and not any(word in str(error) for word in LOST):
                 raise
             sys.exit(fail(_of_the_lost(error)))
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)  # torchrun sends it to all others when the first of them has ended
+    gc.collect()  # what still holds the group
     dist.destroy_process_group()
 
 
