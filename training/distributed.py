@@ -8,6 +8,7 @@ In one process each function here is a plain call, and torch.distributed is not 
 import gc
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -63,9 +64,10 @@ def all_processes(args: Any) -> Iterator[None]:
 
 def _of_the_lost(error: RuntimeError) -> str:
     own = ranks()
+    reason = re.sub(r"^\[[^]]*\] ", "", str(error).splitlines()[0]).partition(". ")[0][:200]  # without a place in gloo
     return (
-        f"process {own.rank} of {own.count} has lost another one, which was killed or has failed"
-        f" ({str(error).splitlines()[0][:120]}); the last checkpoint is kept, and the same command goes on from it"
+        f"process {own.rank} of {own.count}: another process was killed, or tells its own error ({reason}); the last"
+        " checkpoint is kept, and the same command goes on from it"
     )
 
 
