@@ -58,7 +58,11 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     }
     command, port = [sys.executable, ROOT / "tests" / "two_processes.py", folder], free_port()
     started = [subprocess.Popen(command, env=as_torchrun_would(rank, port)) for rank in range(2)]
-    assert [process.wait(60) for process in started] == [0, 0]
+    try:
+        assert [process.wait(180) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
     one |= {
         "ndf of two": ndf(folder, exp_name="from_two"),
         "flow of two": flow(folder, exp_name="flow_from_two"),
@@ -183,23 +187,27 @@ def test_a_killed_process_ends_the_others_and_leaves_a_checkpoint(tmp_path: Path
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
-    folder = Experiment(cfg).ndf_checkpoints
-    until = time.monotonic() + 60
+    try:
+        wait_for_checkpoint(process, Experiment(cfg).ndf_checkpoints)
+        first = json.loads(Experiment(cfg).lock("train_ndf").read_text())["pid"]
+        workers = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        assert first in workers
+        os.kill(next(pid for pid in workers if pid != first), signal.SIGKILL)
+        killed = time.monotonic()
+        out, err = process.communicate(timeout=120)
+        assert time.monotonic() - killed < 60
+    finally:
+        process.terminate()
+    assert process.returncode == 1
+    told = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1 and told[0].startswith("error: process 0 of 2: another process was killed, or tells its own")
+    assert out.count("NDF step 5/") == 1  # of the first process alone
+    assert load_checkpoint(latest_checkpoint(Experiment(cfg).ndf_checkpoints))["step"] % 5 == 0
+    assert not Experiment(cfg).lock("train_ndf").exists()
+
+
+def wait_for_checkpoint(process: subprocess.Popen, folder: Path) -> None:
+    until = time.monotonic() + 180
     while not latest_checkpoint(folder):
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.05)
-    owner = json.loads(Experiment(cfg).lock("train_ndf").read_text())
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    workers = [int(pid) for pid in children]
-    assert owner["pid"] in workers
-    os.kill(next(pid for pid in workers if pid != owner["pid"]), signal.SIGKILL)
-    killed = time.monotonic()
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - killed < 30 and process.returncode == 1
-    told = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert len(told) == 1 and told[0].startswith(
-        "error: process 0 of 2: another process was killed, or tells its own error"
-    )
-    assert out.count("NDF step 5/") == 1  # of the first process alone
-    assert load_checkpoint(latest_checkpoint(folder))["step"] % 5 == 0
-    assert not Experiment(cfg).lock("train_ndf").exists()

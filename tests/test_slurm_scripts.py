@@ -187,12 +187,12 @@ def run_trainer(
         (repository / step).write_text(RECORD + body)
     process = start(repository, f"slurm_scripts/{job}", "configs/cars.txt", SLURM_JOB_ID="77", **variables)
     if number is not None:
-        for _ in range(600):
+        for _ in range(1800):
             if (repository / "ready").exists():
                 break
             time.sleep(0.05)
         process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     requeued = repository / "requeued"
     return process.returncode, requeued.read_text() if requeued.exists() else ""
 
