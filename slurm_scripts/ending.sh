@@ -80,4 +80,4 @@ tell_end() { # tell_end STATUS
 }
 
 trap 'tell_end $?' EXIT
-trap 'ended_by=TERM; pass_on TERM' TERM
+trap 'ended_by=TERM; pass_on TERM' TERM INT # INT: Ctrl-C, where a person runs a job's script without slurm

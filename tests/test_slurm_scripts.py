@@ -3,10 +3,12 @@
 A copy of the scripts works on stand-ins of the Python steps that write down how they were called.
 """
 
+import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -183,6 +185,14 @@ def test_submit_all_stops_when_slurm_refuses_a_job(repository):
     assert len((repository / "submitted").read_text().splitlines()) == 1
 
 
+def test_the_check_on_a_real_slurm_says_in_one_line_that_there_is_none(tmp_path):
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    command = [sys.executable, str(ROOT / "tests" / "slurm" / "run.py")]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (2, "")
+    assert result.stdout.startswith("no slurm here: ") and result.stdout.count("\n") == 1
+
+
 def slurm_answers() -> bool:
     if shutil.which("sbatch") is None or shutil.which("scontrol") is None:
         return False
@@ -193,7 +203,9 @@ def slurm_answers() -> bool:
     return " is UP" in ping.stdout
 
 
-@pytest.mark.skipif(not slurm_answers(), reason="no slurm here")
+@pytest.mark.skipif(
+    not slurm_answers(), reason="no slurm answers here; make slurm-check starts one where it is installed"
+)
 @pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
 def test_slurm_accepts_the_job(job):
     small = ["--cpus-per-task=1", "--mem=100M", "--gres=none"]

@@ -1,4 +1,6 @@
-"""The job scripts on a real Slurm: `make slurm-check`, a few minutes on one core. Exit status 0, or 1 with what failed.
+"""The job scripts on a real Slurm: `make slurm-check`, a few minutes on one core.
+
+Exit status: 0, 1 with what failed, or 2 if there is no Slurm.
 
 What must hold, for small networks and eight demo cars:
 
@@ -16,6 +18,7 @@ are installed; `--install` installs them (Debian, Ubuntu; as root). Other argume
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -48,13 +51,14 @@ def main() -> int:
     words = sys.argv[1:]
     if "--install" in words:
         words.remove("--install")
-        if (os.geteuid() == 0 and not installed()) and subprocess.call(["bash", str(CLUSTER), "install"]) != 0:
-            return 1
+        if os.geteuid() == 0 and not answers() and not installed():
+            subprocess.call(["bash", str(CLUSTER), "install"])
     if not answers() and not installed():
         print(
             "no slurm here: no sbatch that a cluster answers to, and not all of " + ", ".join(DAEMONS) + " to start one"
         )
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # `finally` ends the cluster
     shutil.rmtree(HERE, ignore_errors=True)
     started, check = time.monotonic(), Check(SMALL + words)
     try:
@@ -272,9 +276,10 @@ class Check:
 
 
 def pids_of(job: str, script: str) -> list[int]:
-    """The processes of a job on this machine that run a script."""
+    """The processes of a job on this machine that run a script; none before it has started."""
     found = []
-    for line in call("scontrol", "listpids", job).splitlines()[1:]:
+    listed = subprocess.run(["scontrol", "listpids", job], capture_output=True, text=True).stdout
+    for line in listed.splitlines()[1:]:
         pid = line.split()[0]
         command = Path("/proc", pid, "cmdline")
         if pid.isdigit() and command.exists() and script in command.read_text():
