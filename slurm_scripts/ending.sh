@@ -51,7 +51,7 @@ again() { # the command that does this part again and, if the whole chain was su
 
 reason() { # reason STATUS: why the step ended, and what to do, for people who do not know exit statuses
   local memory=${SLURM_MEM_PER_NODE:-}
-  if [ "$ended_by" = TERM ] && scontrol show job "${SLURM_JOB_ID:-}" 2> /dev/null | grep -q 'Reason=TimeLimit'; then
+  if [ "$ended_by" = TERM ] && scontrol show job "${SLURM_JOB_ID:-}" 2> /dev/null | grep 'Reason=TimeLimit' > /dev/null; then
     echo "its time limit was reached; finished work is kept, so do it again, with a longer --time if need be"
   elif [ "$ended_by" = TERM ]; then
     echo "it was cancelled; finished work is kept"
@@ -61,7 +61,7 @@ reason() { # reason STATUS: why the step ended, and what to do, for people who d
   elif [ "$1" -eq 85 ]; then
     echo "the training was asked to stop; its checkpoint is saved"
   elif [ "$1" -eq 1 ] && [ "${SLURM_JOB_NAME:-}" = 1_preprocess ]; then
-    echo "some meshes could not be used: they are listed above; mend or remove them, or go on without them from step 2"
+    echo "see above: if meshes could not be used, they are listed; mend or remove them, or leave them out by FIRST_STEP=2"
   else
     echo "the lines above say why"
   fi

@@ -39,7 +39,7 @@ source "$repo/slurm_scripts/settings.sh"
 
 # How to submit the same again: a job that fails tells it.
 SUBMITTED="CHUNKS=${CHUNKS:-16} GENERATE_CHUNKS=${GENERATE_CHUNKS:-1} EVALUATE_CHUNKS=${EVALUATE_CHUNKS:-1}"
-SUBMITTED+=" bash$(printf ' %q' "$repo/slurm_scripts/submit_all.sh" "$config" "$@")"
+SUBMITTED+="${LAST_STEP:+ LAST_STEP=$LAST_STEP} bash$(printf ' %q' "$repo/slurm_scripts/submit_all.sh" "$config" "$@")"
 export SUBMITTED
 
 sbatch_options=()

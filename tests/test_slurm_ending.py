@@ -99,7 +99,7 @@ def test_a_failed_array_task_is_named_and_done_again_alone(repository):
     results = run_array(repository, [0, 1, 2, 3], name="1_preprocess")
     assert [status for status, _, _ in results] == [0, 0, 0, 1]
     line = last_line(*results[3][1:])
-    assert "== 1_preprocess, task 3 of 4: FAILED with status 1" in line and "some meshes could not be used" in line
+    assert "== 1_preprocess, task 3 of 4: FAILED with status 1" in line and "if meshes could not be used, they are listed" in line
     again = shlex.split(line.partition("To do it again: ")[2])
     assert again == ["NUM_CHUNKS=4", "sbatch", "--array=3", "slurm_scripts/1_preprocess.sh", "configs/cars.txt"]
     before = calls(repository)[3]
