@@ -13,6 +13,7 @@ def main(argv: list[str] | None = None) -> int:
 
     if cfg.num_chunks > 1:
         print(decode_chunk(cfg))
+        print("after all chunks: the same command without --num_chunks and --current_chunk, for tables and plots")
         return 0
     tables, folder = evaluate_folders(cfg) if cfg.samples or cfg.references else evaluate_experiment(cfg)
     print(tables)

@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     if cfg.num_chunks > 1:
         made = len(chunk_of(len(shapes.names), cfg))
         print(f"chunk {cfg.current_chunk} of {cfg.num_chunks}: {made} of {len(shapes.names)} clouds are in {folder}")
+        print("after all chunks: the same command without --num_chunks and --current_chunk, for the index and pictures")
         return 0
     print(f"{len(shapes.names)} clouds of {cfg.num_output_points} points{' were there already' * was_done}: {folder}")
     if own:

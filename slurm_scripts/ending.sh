@@ -52,7 +52,7 @@ again() { # the command that does this part again and, if the whole chain was su
 reason() { # reason STATUS: why the step ended, and what to do, for people who do not know exit statuses
   local memory=${SLURM_MEM_PER_NODE:-}
   if [ "$ended_by" = TERM ] && scontrol show job "${SLURM_JOB_ID:-}" 2> /dev/null | grep 'Reason=TimeLimit' > /dev/null; then
-    echo "its time limit was reached; finished work is kept, so do it again, with a longer --time if need be"
+    echo "its time limit was reached; finished work is kept; give it a longer --time if need be"
   elif [ "$ended_by" = TERM ]; then
     echo "it was cancelled; finished work is kept"
   elif [ "$1" -eq 137 ]; then

@@ -23,7 +23,7 @@ killed_outright() { # killed_outright LOG: why a job ended whose script had no t
     *memory\ limit* | *oom*)
       echo "slurm killed it for lack of memory: give it more by --mem, or lower --num_cpus or --batch_size"
       ;;
-    *time\ limit*) echo "its time limit was reached: do it again, with a longer --time if need be" ;;
+    *time\ limit*) echo "its time limit was reached; finished work is kept; give it a longer --time if need be" ;;
     *) echo "it ended without a word of its own; its last line: $(tail -n 1 "$1")" ;;
   esac
 }
@@ -32,7 +32,7 @@ for job in "$@"; do
   logs=(slurm_scripts/logs/*_"$job".out slurm_scripts/logs/*_"$job"_*.out)
   if [ ${#logs[@]} -eq 0 ]; then
     state=$(in_queue "$job")
-    echo "job $job: ${state:-never started, since a job before it failed or it was cancelled}"
+    echo "job $job: ${state:-never started: it has no log and is not queued (a job before it failed, or it was cancelled)}"
     [ -n "$state" ] || failed=1
   fi
   for log in "${logs[@]}"; do

@@ -68,7 +68,7 @@ def test_a_job_that_fails_says_how_to_do_it_again(repository, number):
 def test_a_job_out_of_time_or_cancelled_says_which(repository):
     (repository / "job").write_text("JobId=7\n   JobState=COMPLETING Reason=TimeLimit Dependency=(null)\n")
     status, line = stopped(repository, signal.SIGTERM)
-    assert status == 143 and "its time limit was reached; finished work is kept, so do it again" in line
+    assert status == 143 and "its time limit was reached; finished work is kept; give it a longer --time" in line
     (repository / "ready").unlink()
     (repository / "job").write_text("JobId=7\n   JobState=COMPLETING Reason=None Dependency=(null)\n")
     assert "it was cancelled; finished work is kept" in stopped(repository, signal.SIGTERM)[1]
@@ -99,7 +99,10 @@ def test_a_failed_array_task_is_named_and_done_again_alone(repository):
     results = run_array(repository, [0, 1, 2, 3], name="1_preprocess")
     assert [status for status, _, _ in results] == [0, 0, 0, 1]
     line = last_line(*results[3][1:])
-    assert "== 1_preprocess, task 3 of 4: FAILED with status 1" in line and "if meshes could not be used, they are listed" in line
+    assert (
+        "== 1_preprocess, task 3 of 4: FAILED with status 1" in line
+        and "if meshes could not be used, they are listed" in line
+    )
     again = shlex.split(line.partition("To do it again: ")[2])
     assert again == ["NUM_CHUNKS=4", "sbatch", "--array=3", "slurm_scripts/1_preprocess.sh", "configs/cars.txt"]
     before = calls(repository)[3]
@@ -244,7 +247,7 @@ def test_report_of_jobs_that_failed_says_why(repository):
     assert "job 5_4: 1_preprocess, task 4 of 4: done after 0:02" in lines
     (by_memory, never, by_oom, by_time, other) = [line for line in lines if re.match(r"job ([6-9]|10):", line)]
     assert "slurm killed it for lack of memory" in by_memory and "slurm killed it for lack of memory" in by_oom
-    assert never == "job 7: never started, since a job before it failed or it was cancelled"
+    assert never == "job 7: never started: it has no log and is not queued (a job before it failed, or it was cancelled)"
     assert "its time limit was reached" in by_time and "its last line: working" in other
     assert lines[-1] == "  error: no such option"
 

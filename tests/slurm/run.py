@@ -265,14 +265,15 @@ class Check:
         for pid in pids_of(job, "generate.py"):
             os.kill(pid, 9)
         report = self.finish([job])
-        expect("killed, nearly always for lack of memory (the job had 1500 MB)" in report, f"not told: {report}")
+        expect("killed, nearly always for lack of memory" in report, f"not told: {report}")
+        told = f"python killed: {told_in(report)}"
         if "OverMemoryKill" not in call("scontrol", "show", "config"):
-            return told_in(report) + "; slurm's own limit was not tried, since it does not watch it by OverMemoryKill"
+            return f"{told} Slurm's own limit was not tried, since it is not watched by OverMemoryKill"
         small = [word for word in self.sbatch if not word.startswith("--mem")]
         job = Check([*small, "--mem=100M"]).submit("7_evaluate")
         report = self.finish(self.note([job]))
         expect("slurm killed it for lack of memory" in report, f"not told: {report}")
-        return told_in(report)
+        return f"{told} 100 MB for the job: {told_in(report)}"
 
 
 def pids_of(job: str, script: str) -> list[int]:
