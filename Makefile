@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine: each makes .venv and installs the pinned requirements first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo results options test chaos lint hostile full-disk
+.PHONY: help demo clean-demo results options test chaos slurm-check lint hostile full-disk
 
 PYTHON := .venv/bin/python
 CONFIG ?= configs/demo_cars.txt
@@ -35,6 +35,9 @@ hostile: .venv/.installed-dev  ## broken and hostile input for every reader (min
 
 full-disk: .venv/.installed-dev  ## every step on a full disk, as root (minutes)
 	OMP_NUM_THREADS=1 $(PYTHON) tests/hostile/full_disk.py
+
+slurm-check: .venv/.installed-dev  ## the job scripts on a real Slurm (minutes); ARGS="--install": install one on this machine, as root
+	OMP_NUM_THREADS=1 $(PYTHON) tests/slurm/run.py $(ARGS)
 
 lint: .venv/.installed-dev  ## check style, format and types
 	.venv/bin/ruff check

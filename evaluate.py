@@ -6,10 +6,15 @@ from configs.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Returns 0. A chunk decodes its part of the sets of clouds only."""
     cfg = get_config(argv, "evaluate", instead="samples")
 
-    from evaluation.evaluate_all import evaluate_experiment, evaluate_folders
+    from evaluation.evaluate_all import decode_chunk, evaluate_experiment, evaluate_folders
 
+    if cfg.num_chunks > 1:
+        print(decode_chunk(cfg))
+        print("after all chunks: the same command without --num_chunks and --current_chunk, for tables and plots")
+        return 0
     tables, folder = evaluate_folders(cfg) if cfg.samples or cfg.references else evaluate_experiment(cfg)
     print(tables)
     print(f"results: {folder}/results.json, results.csv, results.md and plots")

@@ -7,13 +7,13 @@ from configs.layout import MESH
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns 0, or 1 if a mesh of `--own_meshes` could not be used."""
+    """Returns 0, or 1 if a mesh of `--own_meshes` could not be used. A chunk makes clouds only, and returns 0."""
     cfg = get_config(argv, "generate")
     if cfg.own_meshes:
         cfg.mode = "reconstruct"
 
     from dataprocessing.own_meshes import folder_of_clouds, read_own_meshes, tell_left_out
-    from generation.decode import write_shapes
+    from generation.decode import chunk_of, write_shapes
     from generation.editing import edited, report
     from generation.movies import write_movies
     from generation.networks import Networks
@@ -36,6 +36,11 @@ def main(argv: list[str] | None = None) -> int:
     else:
         shapes, folder = edited(networks), experiment.edits / cfg.attribute
     was_done = write_shapes(networks, shapes, folder, cfg.num_output_points, cfg.mode)
+    if cfg.num_chunks > 1:
+        made = len(chunk_of(len(shapes.names), cfg))
+        print(f"chunk {cfg.current_chunk} of {cfg.num_chunks}: {made} of {len(shapes.names)} clouds are in {folder}")
+        print("after all chunks: the same command without --num_chunks and --current_chunk, for the index and pictures")
+        return 0
     print(f"{len(shapes.names)} clouds of {cfg.num_output_points} points{' were there already' * was_done}: {folder}")
     if own:
         where = "where the meshes lie, in their axes and units" if cfg.keep_frame else "in the unit box"

@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from configs.errors import UserError
 from configs.layout import RESULTS, Experiment
 from evaluation import likelihood, reconstruction
 from evaluation.cloud_folder import RULE
@@ -42,6 +43,16 @@ def evaluate_experiment(cfg: Namespace) -> tuple[str, Path]:
         tables += likelihood_tables(cfg, networks, folder)
     log_results(cfg, tables)
     return write_results(folder, RESULTS, cfg, tables, facts | {"definitions": MEASURES}), folder
+
+
+def decode_chunk(cfg: Namespace) -> str:
+    """Decode a part of the sets that the generation task compares, for one of many jobs. Returns a line about it.
+
+    The run without chunks then finds all sets, and compares them. Raises UserError for two folders of clouds.
+    """
+    if cfg.samples or cfg.references:
+        raise UserError("num_chunks divides the sets of an experiment, but folders of clouds are given; leave it out")
+    return ExperimentSets(cfg, Networks(cfg)).write_chunk()
 
 
 def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +32,18 @@ REFERENCE_LABELS = {"test": "test shapes", "val": "validation shapes"}
 TRAINING = "training shapes"
 
 
+@dataclass(frozen=True)
+class Recipes:
+    """The sets of an experiment: of its references' codes, of each generator, of the codes of training shapes."""
+
+    decoded: SetRecipe
+    sampled: dict[str, list[SetRecipe]]
+    decoded_parts: list[SetRecipe]
+
+    def all(self) -> list[SetRecipe]:
+        return [self.decoded, *(recipe for kind in self.sampled.values() for recipe in kind), *self.decoded_parts]
+
+
 class ExperimentSets:
     """The references and the competitors of an experiment, decoded if they are not on disk yet.
 
@@ -50,33 +63,48 @@ class ExperimentSets:
                 f" split, {len(self.folders['train'])} in the training split, num_eval_shapes {cfg.num_eval_shapes}"
             )
 
+    def recipes(self) -> "Recipes":
+        """All sets that have to be decoded."""
+        split, train = self.protocol.split, self.folders["train"]
+        names = [shape_name(folder) for folder in self.references[: self.num]]
+        decoded_parts = []
+        for k in range(self.cfg.num_sample_sets):
+            part = [shape_name(train[i]) for i in self._training_part(k)]
+            decoded_parts.append(decoded_recipe(self.networks, f"train_decoded_{k}", "train", part))
+        decoded = decoded_recipe(self.networks, f"{split}_decoded", split, names)
+        return Recipes(decoded, sampled_recipes(self.networks, self.num), decoded_parts)
+
+    def write_chunk(self) -> str:
+        """Decode chunk `current_chunk` of the sets, and compare nothing. Returns what was done, in one line."""
+        cfg, sets = self.cfg, self.recipes().all()
+        mine = sets[cfg.current_chunk :: cfg.num_chunks]
+        write_sets(self.networks, mine)
+        done = f"{len(mine)} of {len(sets)} sets are in {self.networks.experiment.sets}"
+        return f"chunk {cfg.current_chunk} of {cfg.num_chunks}: {done}"
+
     def comparison(self) -> Comparison:
         """Decode all sets and assemble the comparison."""
-        true_label = REFERENCE_LABELS[self.protocol.split]
+        recipes, split = self.recipes(), self.protocol.split
+        write_sets(self.networks, recipes.all())
+        true_label = REFERENCE_LABELS[split]
         decoded_label = f"{true_label}, decoded"
-        names = [shape_name(folder) for folder in self.references[: self.num]]
-        split = self.protocol.split
-        decoded = decoded_recipe(self.networks, f"{split}_decoded", split, names)
-        sampled = sampled_recipes(self.networks, self.num)
-        parts = [self._training_part(k) for k in range(self.cfg.num_sample_sets)]
-        decoded_parts = [
-            decoded_recipe(
-                self.networks, f"train_decoded_{k}", "train", [shape_name(self.folders["train"][i]) for i in part]
-            )
-            for k, part in enumerate(parts)
-        ]
-        write_sets(self.networks, [decoded, *(one for kind in sampled.values() for one in kind), *decoded_parts])
-
-        references = {true_label: NamedSet(split, self._true_references), decoded_label: self._decoded_set(decoded)}
+        references = {
+            true_label: NamedSet(split, self._true_references),
+            decoded_label: self._decoded_set(recipes.decoded),
+        }
         both = (true_label, decoded_label)
-        competitors = [Competitor(LABELS[k], both, [self._decoded_set(r) for r in sets]) for k, sets in sampled.items()]
+        competitors = [
+            Competitor(LABELS[kind], both, [self._decoded_set(recipe) for recipe in sets])
+            for kind, sets in recipes.sampled.items()
+        ]
+        parts = [self._training_part(k) for k in range(self.cfg.num_sample_sets)]
         true_parts = [NamedSet(f"train_{k}", partial(self._training, part)) for k, part in enumerate(parts)]
         competitors += [
             Competitor(f"floor: {TRAINING}", (true_label,), true_parts, novelty=False),
             Competitor(
                 f"floor: {TRAINING}, decoded",
                 (decoded_label,),
-                [self._decoded_set(recipe) for recipe in decoded_parts],
+                [self._decoded_set(recipe) for recipe in recipes.decoded_parts],
                 novelty=False,
             ),
         ]

@@ -134,6 +134,12 @@ def read_unit_cloud(path: Path | str, most: int | None = None) -> NDArray[np.flo
     return points if frame is None else frame.to_unit(points).astype(np.float32)
 
 
+def read_numbers(path: Path, names: Iterable[str]) -> dict[str, float]:
+    """The numbers of these names beside the points of an .npz, of those that are there. Raises UserError if broken."""
+    with reading(path, "delete it, and run the same command again"), open_npz(path) as arrays:
+        return {name: float(arrays[name]) for name in names if name in arrays}
+
+
 def own_frame(path: Path | str) -> Frame | None:
     """The frame in which `write_shapes` put a cloud, and its mesh; None if they are in the unit box."""
     if Path(path).suffix != ".npz":
@@ -243,4 +249,4 @@ def remove_views(folder: Path) -> None:
     """Delete the contact sheet, the page and the movies of a folder of shapes, which show other clouds than follow."""
     for pattern in ("contact_sheet.png", HTML_PAGE, "walk*.gif", "walk*.webp", "*/turntable.gif", "*/turntable.webp"):
         for path in folder.glob(pattern):
-            path.unlink()
+            path.unlink(missing_ok=True)  # by another chunk of the same shapes

@@ -1,6 +1,7 @@
 """Decoding a code to a cloud, and writing the clouds of many shapes to files."""
 
 import shutil
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,35 +66,58 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
     """Decode shapes into `folder/<name>/dense_point_cloud.{npz,ply}`, unless up to date. True if they were.
 
     Each file holds point_cloud (num_points, 3) float32 mesh units, seed, and `arrays_of` its code; `index.json`
-    records what made them, and which codes were brought back (`PlausibleCodes`).
+    records what made them, and which codes were brought back (`PlausibleCodes`). A chunk (`chunk_of`) makes its own
+    clouds, and no index: that is left to the run without chunks, which takes the clouds that are there.
     """
     index, index_path = index_of(networks, shapes, num_points), folder / "index.json"
     files = [folder / name / DENSE_POINT_CLOUD for name in shapes.names]
     if is_current(index_path, index) and all(file.is_file() for file in files):
         return True
-    check_room(num_points, len(shapes.names), folder)
+    chunk = chunk_of(len(files), networks.cfg)
+    check_room(num_points, len(chunk), folder)
     index_path.unlink(missing_ok=True)
     remove_meshes(folder, shapes.names)  # those of other clouds
     remove_views(folder)
-    finished = begin(folder / UNFINISHED, index, files) if not isinstance(shapes.codes, PlausibleCodes) else set()
-    for n, name in enumerate(tqdm(shapes.names, desc=description, unit="shape", disable=None)):
+    finished = begin(folder / UNFINISHED, index, files)
+    for n in tqdm(chunk, desc=description, unit="shape", disable=None):
         if files[n] in finished:
+            remember(shapes, n, files[n])
             continue
         code = shapes.codes[n]
         placed, frame = in_frame(shapes, n)
         parts = map(placed, decode_parts(networks, code, num_points, n))
-        arrays = {"seed": networks.cfg.seed, **frame, **arrays_of(networks, code)}
-        write_cloud_parts(folder / name, parts, num_points, **arrays)
+        arrays = {"seed": networks.cfg.seed, **frame, **arrays_of(networks, code), **facts_of(shapes, n)}
+        write_cloud_parts(folder / shapes.names[n], parts, num_points, **arrays)
+    if networks.cfg.num_chunks > 1:
+        return False
     found = {BROUGHT_BACK: shapes.codes.brought_back} if isinstance(shapes.codes, PlausibleCodes) else {}
     write_json(index_path, index | found)
     (folder / UNFINISHED).unlink(missing_ok=True)
     return False
 
 
-def begin(unfinished: Path, index: dict[str, Any], files: Sequence[Path]) -> set[Path]:
-    """Which of the files a stopped run has finished that made the same, by its index `unfinished`.
+def chunk_of(num: int, cfg: Namespace) -> range:
+    """The numbers of the shapes, of `num`, that chunk `current_chunk` of `num_chunks` makes; all, without chunks.
 
-    Otherwise files that are there are deleted, being of other runs, and the index is written.
+    They are adjacent, since codes of reconstructions come in batches of adjacent shapes.
+    """
+    return range(num * cfg.current_chunk // cfg.num_chunks, num * (cfg.current_chunk + 1) // cfg.num_chunks)
+
+
+def remember(shapes: Shapes, n: int, cloud: Path) -> None:
+    if isinstance(shapes.codes, PlausibleCodes):
+        shapes.codes.remember(n, cloud)
+
+
+def facts_of(shapes: Shapes, n: int) -> dict[str, float]:
+    return shapes.codes.facts_of(n) if isinstance(shapes.codes, PlausibleCodes) else {}
+
+
+def begin(unfinished: Path, index: dict[str, Any], files: Sequence[Path]) -> set[Path]:
+    """Which of the files a stopped run, or other chunks, have finished that made the same, by the index `unfinished`.
+
+    Otherwise files that are there are deleted, being of other runs, and the index is written. Of chunks that begin at
+    the same moment one may delete the first file of another: the run without chunks then makes it again.
     """
     if is_current(unfinished, index):
         return {file for file in files if file.is_file()}

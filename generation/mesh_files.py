@@ -51,4 +51,4 @@ def remove_meshes(folder: Path, names: Sequence[str]) -> None:
         for ending in MESH_FORMATS:
             path = folder / name / f"{MESH}.{ending}"
             if path.is_file():
-                path.unlink()
+                path.unlink(missing_ok=True)  # by another chunk of the same shapes

@@ -18,7 +18,7 @@ from scipy.stats import chi
 from torch import Tensor
 
 from configs.reading import reading
-from generation.cloud_files import read_index
+from generation.cloud_files import read_index, read_numbers
 from generation.code_fitting import CodeFit, into_ball
 from generation.networks import Networks
 from generation.random_streams import FIT_STREAMS, random_stream
@@ -27,6 +27,7 @@ from training.checkpoints import load_checkpoint
 
 QUANTILE = 0.999  # of |z| over the training codes; longer z are off the data
 BROUGHT_BACK = "brought_back"  # key of index.json: what was found, unlike its other keys, which decide the files
+FACTS = ("z_norm", "error_before", "error_after")  # of a code that was brought back; also in the file of its cloud
 
 
 def applies(networks: Networks) -> bool:
@@ -80,9 +81,22 @@ class PlausibleCodes(Sequence[Code]):
         with torch.no_grad():
             plausible = flow.inverse(into_ball(z, self.radius))
             errors = fit.error(code).item(), fit.error(plausible).item()
-        facts = dict(zip(("z_norm", "error_before", "error_after"), (norm, *errors), strict=True))
-        self.brought_back[self.names[n]] = {k: v if math.isfinite(v) else None for k, v in facts.items()}
+        self._note(n, dict(zip(FACTS, (norm, *errors), strict=True)))
         return plausible
+
+    def _note(self, n: int, facts: dict[str, float]) -> None:
+        self.brought_back[self.names[n]] = {k: v if math.isfinite(v) else None for k, v in facts.items()}
+
+    def facts_of(self, n: int) -> dict[str, float]:
+        """What the file of the cloud of shape n stores of its code; nothing if it was not brought back."""
+        found = self.brought_back.get(self.names[n], {})
+        return {key: math.nan if value is None else value for key, value in found.items()}
+
+    def remember(self, n: int, cloud: Path) -> None:
+        """Note what the file of the cloud of shape n, of another run, says of its code."""
+        facts = read_numbers(cloud, FACTS)
+        if len(facts) == len(FACTS):
+            self._note(n, facts)
 
     def options(self) -> dict[str, Any]:
         """What decides the codes, for an index of files made of them."""

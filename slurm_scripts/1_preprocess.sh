@@ -6,12 +6,8 @@
 #SBATCH --time=12:00:00
 #SBATCH --output=slurm_scripts/logs/%x_%A_%a.out
 # Step 1, one chunk of the meshes per array task: sbatch slurm_scripts/1_preprocess.sh configs/shapenet_cars.txt
+# Some tasks again, alone: NUM_CHUNKS=16 sbatch --array=3,7 slurm_scripts/1_preprocess.sh configs/shapenet_cars.txt
 set -euo pipefail
 source slurm_scripts/common.sh
 
-if [ $((SLURM_ARRAY_TASK_MAX - SLURM_ARRAY_TASK_MIN + 1)) -ne "$SLURM_ARRAY_TASK_COUNT" ]; then
-  echo "error: the array has gaps; give a plain range such as --array=0-15 (finished meshes are skipped)" >&2
-  exit 2
-fi
-run dataprocessing/preprocess.py --num_chunks "$SLURM_ARRAY_TASK_COUNT" \
-  --current_chunk $((SLURM_ARRAY_TASK_ID - SLURM_ARRAY_TASK_MIN))
+run dataprocessing/preprocess.py "${chunk[@]}"

@@ -9,5 +9,5 @@
 set -euo pipefail
 source slurm_scripts/common.sh
 
-run generate.py --mode reconstruct
-run generate.py --mode sample
+run generate.py --mode reconstruct "${chunk[@]}"
+run generate.py --mode sample "${chunk[@]}"

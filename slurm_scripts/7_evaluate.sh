@@ -8,4 +8,4 @@
 set -euo pipefail
 source slurm_scripts/common.sh
 
-run evaluate.py
+run evaluate.py "${chunk[@]}"

@@ -4,8 +4,12 @@
 #   bash slurm_scripts/submit_all.sh CONFIG [sbatch options] [-- options of the steps]
 #   bash slurm_scripts/submit_all.sh configs/shapenet_cars.txt --partition=gpu --account=me -- --exp_name first
 #
-# CHUNKS=64 in the environment sets the number of preprocessing tasks, FIRST_STEP=3 leaves out the steps before.
-# When a step fails, slurm cancels those after it; submit again when it is mended: finished work is not done twice.
+# In the environment:
+#   CHUNKS=64            preprocessing tasks (16); GENERATE_CHUNKS and EVALUATE_CHUNKS those of steps 6 and 7 (1)
+#   FIRST_STEP=3         leaves out the steps before, LAST_STEP=3 those after
+#   TASKS=5,8            of the first step's array only these tasks, such as those that failed
+# What stays the same on a cluster, such as its partition, stands in slurm_scripts/settings.sh. When a step fails, slurm
+# cancels those after it; submit again when it is mended: finished work is not done twice.
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -25,6 +29,18 @@ if ! command -v sbatch > /dev/null; then
   echo "error: no sbatch command here; call this on a slurm login node" >&2
   exit 2
 fi
+for number in CHUNKS GENERATE_CHUNKS EVALUATE_CHUNKS FIRST_STEP LAST_STEP; do
+  if ! [[ ${!number:-1} =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: $number is ${!number}; a whole number from 1 on was expected" >&2
+    exit 2
+  fi
+done
+source "$repo/slurm_scripts/settings.sh"
+
+# How to submit the same again: a job that fails tells it.
+SUBMITTED="CHUNKS=${CHUNKS:-16} GENERATE_CHUNKS=${GENERATE_CHUNKS:-1} EVALUATE_CHUNKS=${EVALUATE_CHUNKS:-1}"
+SUBMITTED+="${LAST_STEP:+ LAST_STEP=$LAST_STEP} bash$(printf ' %q' "$repo/slurm_scripts/submit_all.sh" "$config" "$@")"
+export SUBMITTED
 
 sbatch_options=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -34,23 +50,46 @@ done
 if [ $# -gt 0 ]; then
   shift # the --
 fi
+arguments=("$config" "$@")
 
 cd "$repo"
-previous=
+previous='' jobs=() tasks=${TASKS:-}
+
+submit() { # submit SCRIPT [sbatch options]: after the job before, with the cluster's settings
+  local script=$1 step own=("${@:2}") job where=$partition
+  step=$(basename "$script" .sh)
+  if [[ $step =~ ^[346]_ ]]; then
+    where=${gpu_partition:-$partition}
+    [ -z "$gpu" ] || own+=(--gres="$gpu")
+  fi
+  [ -z "$where" ] || own+=(--partition="$where")
+  [ -z "$account" ] || own+=(--account="$account")
+  [ -z "${times[${step%%_*}]:-}" ] || own+=(--time="${times[${step%%_*}]}")
+  [ -z "$previous" ] || own+=(--dependency="afterok:$previous" --kill-on-invalid-dep=yes)
+  job=$(sbatch --parsable --chdir="$repo" "${own[@]}" "${others[@]}" "${sbatch_options[@]}" "$script" "${arguments[@]}")
+  previous=${job%%;*} # "id;cluster" where there are several clusters
+  jobs+=("$previous")
+  printf '%-16s job %s\n' "$step" "$previous"
+}
+
 for script in slurm_scripts/[1-9]_*.sh; do
-  name=$(basename "$script" .sh)
-  if [ "${name%%_*}" -lt "${FIRST_STEP:-1}" ]; then
+  number=$(basename "$script")
+  number=${number%%_*}
+  if [ "$number" -lt "${FIRST_STEP:-1}" ] || [ "$number" -gt "${LAST_STEP:-9}" ]; then
     continue
   fi
-  own=()
-  if [ "$name" = 1_preprocess ]; then
-    own+=(--array="0-$((${CHUNKS:-16} - 1))")
+  case $number in
+    1) chunks=${CHUNKS:-16} ;;
+    6) chunks=${GENERATE_CHUNKS:-1} ;;
+    7) chunks=${EVALUATE_CHUNKS:-1} ;;
+    *) chunks=1 ;;
+  esac
+  if [ "$number" -eq 1 ] || [ "$chunks" -gt 1 ]; then
+    NUM_CHUNKS=$chunks submit "$script" --array="${tasks:-0-$((chunks - 1))}" --output=slurm_scripts/logs/%x_%A_%a.out
   fi
-  if [ -n "$previous" ]; then
-    own+=(--dependency="afterok:$previous" --kill-on-invalid-dep=yes)
+  if [ "$number" -ne 1 ]; then
+    submit "$script" # all that the chunks leave: what is missing, the index, pictures and tables
   fi
-  job=$(sbatch --parsable --chdir="$repo" "${own[@]}" "${sbatch_options[@]}" "$script" "$config" "$@")
-  previous=${job%%;*} # "id;cluster" where there are several clusters
-  printf '%-16s job %s\n' "$name" "$previous"
+  tasks=''
 done
-echo "logs: $repo/slurm_scripts/logs; state: squeue --me"
+echo "logs: $repo/slurm_scripts/logs; state: squeue --me; how each ended: bash slurm_scripts/report.sh ${jobs[*]}"

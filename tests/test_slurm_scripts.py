@@ -3,7 +3,6 @@
 A copy of the scripts works on stand-ins of the Python steps that write down how they were called.
 """
 
-import json
 import os
 import re
 import shutil
@@ -15,25 +14,21 @@ from pathlib import Path
 
 import pytest
 from helpers import STEPS
+from slurm_stand_ins import (
+    JOBS,
+    RECORD,
+    SCRIPTS,
+    WAIT_FOR_SIGNAL,
+    call,
+    calls,
+    make_repository,
+    option,
+    run_array,
+    start,
+)
 
 from configs.layout import ROOT
 
-SCRIPTS = sorted((ROOT / "slurm_scripts").glob("*.sh"))
-JOBS = sorted((ROOT / "slurm_scripts").glob("[1-9]_*.sh"))
-RECORD = """\
-import json, signal, sys, time
-with open("calls.jsonl", "a") as file:
-    print(json.dumps(sys.argv), file=file)
-"""
-WAIT_FOR_SIGNAL = """\
-def stop(number, frame):
-    time.sleep(0.2)  # as if it saved a checkpoint
-    sys.exit(85)
-signal.signal(signal.SIGUSR1, stop)
-signal.signal(signal.SIGTERM, stop)
-open("ready", "w").close()
-time.sleep(30)
-"""
 BOTH_ARE_READY = """\
 import os, pathlib
 pathlib.Path("rank" + os.environ["RANK"]).touch()
@@ -41,73 +36,11 @@ if len(list(pathlib.Path().glob("rank*"))) == 2:
     open("ready", "w").close()
 """
 FORWARDED = "--signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1 --shutdown-timeout 240"
-FAKE_SBATCH = """\
-#!/bin/bash
-printf '%s\\n' "$*" >> submitted
-[ ! -e refuse ] || { echo 'sbatch: error: Batch job submission failed' >&2; exit 1; }
-echo $((100 + $(wc -l < submitted)))
-"""
-FAKE_SCONTROL = """\
-#!/bin/bash
-printf '%s\\n' "$*" >> requeued
-"""
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A folder with the real job scripts, stand-ins of the steps, and stand-ins of sbatch and scontrol in bin/."""
-    (tmp_path / "slurm_scripts").mkdir()
-    for script in SCRIPTS:
-        shutil.copy(script, tmp_path / "slurm_scripts")
-    for step in STEPS:
-        (tmp_path / step).parent.mkdir(exist_ok=True)
-        (tmp_path / step).write_text(RECORD)
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "cars.txt").touch()
-    (tmp_path / "bin").mkdir()
-    for name, text in (("sbatch", FAKE_SBATCH), ("scontrol", FAKE_SCONTROL)):
-        (tmp_path / "bin" / name).write_text(text)
-        (tmp_path / "bin" / name).chmod(0o755)
-    return tmp_path
-
-
-def start(repository: Path, *command: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH"))}
-    environment = {**clean, "PATH": f"{repository / 'bin'}:{os.environ['PATH']}", **variables}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        ["bash", *command], cwd=cwd or repository, env=environment, stdout=pipe, stderr=pipe, text=True
-    )
-
-
-def call(repository: Path, *command: str, cwd: Path | None = None, **variables: str) -> tuple[int, str, str]:
-    """Run a bash script to its end; gives its exit status, stdout, stderr."""
-    process = start(repository, *command, cwd=cwd, **variables)
-    out, err = process.communicate(timeout=20)
-    return process.returncode, out, err
-
-
-def calls(repository: Path) -> list[list[str]]:
-    path = repository / "calls.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def option(arguments: list[str], name: str) -> str:
-    """The value that argparse would take: the last one given."""
-    last = len(arguments) - 1 - arguments[::-1].index(name)
-    return arguments[last + 1]
-
-
-def run_array(repository: Path, ids: list[int], *extra: str) -> list[tuple[int, str, str]]:
-    shared = {"SLURM_ARRAY_TASK_MIN": min(ids), "SLURM_ARRAY_TASK_MAX": max(ids), "SLURM_ARRAY_TASK_COUNT": len(ids)}
-    results = []
-    for task in ids:
-        variables = {key: str(value) for key, value in shared.items()} | {"SLURM_ARRAY_TASK_ID": str(task)}
-        script = "slurm_scripts/1_preprocess.sh"
-        results.append(call(repository, script, "configs/cars.txt", *extra, SLURM_CPUS_PER_TASK="3", **variables))
-    return results
+    return make_repository(tmp_path)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -290,6 +223,14 @@ def test_submit_all_stops_when_slurm_refuses_a_job(repository):
     assert len((repository / "submitted").read_text().splitlines()) == 1
 
 
+def test_the_check_on_a_real_slurm_says_in_one_line_that_there_is_none(tmp_path):
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    command = [sys.executable, str(ROOT / "tests" / "slurm" / "run.py")]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (2, "")
+    assert result.stdout.startswith("no slurm here: ") and result.stdout.count("\n") == 1
+
+
 def slurm_answers() -> bool:
     if shutil.which("sbatch") is None or shutil.which("scontrol") is None:
         return False
@@ -300,7 +241,9 @@ def slurm_answers() -> bool:
     return " is UP" in ping.stdout
 
 
-@pytest.mark.skipif(not slurm_answers(), reason="no slurm here")
+@pytest.mark.skipif(
+    not slurm_answers(), reason="no slurm answers here; make slurm-check starts one where it is installed"
+)
 @pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
 def test_slurm_accepts_the_job(job):
     small = ["--cpus-per-task=1", "--mem=100M", "--gres=none"]

@@ -5,7 +5,7 @@ Names and meanings that users of NDF and of the thesis know are kept.
 """
 
 from configs.options.completion import COMPLETION, SCAN_TOOL
-from configs.options.data import DATA, DEMO_CARS, INPUT, PREPROCESSING, RUN, SAMPLES, SPLIT
+from configs.options.data import CHUNKS, DATA, DEMO_CARS, INPUT, PREPROCESSING, RUN, SAMPLES, SPLIT
 from configs.options.editing import ATTRIBUTES, EDITING, MOVIES
 from configs.options.meshes import MESHES, OWN_MESHES
 from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
@@ -25,16 +25,18 @@ from configs.options.types import Group
 
 READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads, as its --help shows them
     "make_demo_cars": (RUN, DATA, DEMO_CARS),
-    "preprocess": (RUN, DATA, SAMPLES, INPUT, PREPROCESSING),
+    "preprocess": (RUN, DATA, SAMPLES, INPUT, PREPROCESSING, CHUNKS),
     "create_split": (RUN, DATA, SAMPLES, INPUT, SPLIT),
     "train_ndf": (RUN, DATA, SAMPLES, INPUT, NETWORK, TRAINING, NDF_TRAINING),
     "train_rnvp": (RUN, DATA, SAMPLES, INPUT, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
     "export": (RUN, EXPORT),
-    "generate": (RUN, DATA, INPUT, WEIGHTS, GENERATION, OWN_MESHES, EDITING, MESHES, MOVIES, DECODING, PLAUSIBLE),
+    "generate": (
+        *(RUN, DATA, INPUT, WEIGHTS, GENERATION, OWN_MESHES, EDITING, MESHES, MOVIES, DECODING, PLAUSIBLE, CHUNKS),
+    ),
     "fit": (RUN, INPUT, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),  # evaluation/editing
     "compare": (RUN, INPUT, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),
     "html_page": (CLOUDS,),
-    "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, CLOUDS, COMPARISON),
+    "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, CLOUDS, COMPARISON, CHUNKS),
     "make_scan": (RUN, SCAN_TOOL),
     "complete": (RUN, INPUT, WEIGHTS, DECODING, COMPLETION),
     "analyse_codes": (RUN, DATA, INPUT, WEIGHTS, DECODING, OTHERS, ANALYSIS),

@@ -140,11 +140,19 @@ def _add_preprocessing(group: argparse._ArgumentGroup) -> None:
         default="auto",
         help="what measures distances; torch: on the device of --device, as exact; auto: open3d where it can be loaded",
     )
-    group.add("--num_chunks", type=positive(int), default=1, help="number of jobs that the meshes are divided among")
+
+
+def _add_chunks(group: argparse._ArgumentGroup) -> None:
+    group.add(
+        "--num_chunks",
+        type=positive(int),
+        default=1,
+        help="number of jobs that the meshes are divided among, the clouds of generate.py, or the sets of evaluate.py",
+    )
     group.add("--current_chunk", type=not_negative(int), default=0, help="the chunk of this job, counted from 0")
 
 
-def _check_preprocessing(cfg: Namespace) -> None:
+def _check_chunks(cfg: Namespace) -> None:
     if cfg.current_chunk >= cfg.num_chunks:
         raise UserError(f"current_chunk {cfg.current_chunk} is not below num_chunks {cfg.num_chunks}; count from 0")
 
@@ -179,5 +187,6 @@ SAMPLES = Group(
     "samples", "what the files of each shape hold; lengths in mesh units (longest side 1)", _add_samples, _check_samples
 )
 INPUT = Group("input", "surface points as the network gets them, in a grid", _add_input, _check_input)
-PREPROCESSING = Group("preprocessing", "how the samples are made", _add_preprocessing, _check_preprocessing)
+PREPROCESSING = Group("preprocessing", "how the samples are made", _add_preprocessing)
+CHUNKS = Group("chunks", "a part of a step, for one of many jobs that run side by side", _add_chunks, _check_chunks)
 SPLIT = Group("split", "give n_ or r_, not both", _add_split, _check_split)
