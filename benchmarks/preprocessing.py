@@ -1,0 +1,117 @@
+"""Whole preprocessing of meshes beside NDF's recipe: cars a minute, bytes on disk, memory."""
+
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import ndf_recipe
+from benchmarks.cars import mesh_files, scaled_mesh
+from benchmarks.harness import Machine, Row, Work, alternate, installed, scaled
+from benchmarks.memory import alone
+from configs.config_loader import get_config
+from dataprocessing.boundary_sampling import boundary_points
+from dataprocessing.shape_files import process_shape
+
+COUNTS = {  # cars of a round of ours and of the recipe, rounds, samples a sigma, nodes of an axis
+    "full": (12, 4, 3, 100_000, 256),
+    "quick": (2, 1, 1, 30_000, 128),
+    "tiny": (1, 1, 1, 500, 16),
+}
+NUM_POINTS = 10_000
+WRONG = 1e-4  # mesh units: a distance that is off by more is called wrong
+
+
+def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
+    ours, theirs, rounds, samples, res = COUNTS[size]
+    names = {"signed": "NDF's recipe", "unsigned": "NDF's recipe, libigl's unsigned distances"}
+    recipes = list(names) if installed("igl") else []
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        files = mesh_files(root / "meshes", ours, meshes)
+        cfg = options_of(samples, res)
+        with ProcessPoolExecutor(machine.threads, get_context("spawn")) as pool:
+            works = {"ours": over(pool, our_files, files, root / "ours", cfg)}
+            for recipe in recipes:
+                arguments = (samples, res, NUM_POINTS, recipe == "signed")
+                works[recipe] = over(pool, ndf_recipe.run, files[:theirs], root / recipe, *arguments)
+            list(pool.map(ndf_recipe.tree_of_nodes, [res] * machine.threads if recipes else []))
+            seconds = alternate(works, rounds)
+        seconds = {key: value / (ours if key == "ours" else theirs) for key, value in seconds.items()}
+        sizes = {key: bytes_of(root / key / str(0)) for key in works}
+        memory = {"ours": alone(our_files, files[0], root / "again", cfg)[1]}
+        for recipe in recipes[:1]:
+            memory[recipe] = alone(ndf_recipe.run, files[0], root / "again", samples, res, NUM_POINTS)[1]
+        written = machine.least(num_bytes=2 * sizes["ours"])
+        note = wrong_share(files[:theirs], samples) if recipes else ""
+        work = f"preprocessing a car at NDF's counts (3 x {samples:,} samples, {NUM_POINTS:,} points at {res}^3)"
+        found = [
+            Row(work, title, seconds["ours"], seconds.get(key), 15.0, least=written, least_by="bytes written",
+                note=note if key == "signed" else "")
+            for key, title in names.items()
+        ]  # fmt: skip
+        found.append(Row("its bytes on disk", names["signed"], sizes["ours"], sizes.get("signed"), 3.0, "B",
+                         4 * (3 * samples * 4 + NUM_POINTS * 3), "points and distances in float32"))  # fmt: skip
+        default = own_default(files[0], root / "default", res) if size == "full" else None
+        if default:
+            found.append(Row("the same at our own default counts", names["signed"], default, sizes.get("signed"), 3.0,
+                             "B", note="50,000 samples a sigma, 20,000 uniform, 5,000 in gaps"))  # fmt: skip
+        found.append(Row("its memory, one worker", names["signed"], memory["ours"], scaled(memory.get("signed"), 1),
+                         5.0, "B", note="peak of a process that handles one car, libraries included"))  # fmt: skip
+        return found
+
+
+def options_of(samples: int, res: int) -> Namespace:
+    """NDF's counts: so many samples at each sigma and no others."""
+    words = {"num_boundary_samples": samples, "num_uniform_samples": 0, "num_gap_samples": 0, "input_res": res}
+    argv = ["--config", "configs/shapenet_cars.txt", "--num_cpus", "1"]
+    return get_config(argv + [word for key, value in words.items() for word in (f"--{key}", str(value))])
+
+
+def over(pool: ProcessPoolExecutor, function: Callable, files: list[Path], root: Path, *more: object) -> Work:
+    """function(mesh, folder, *more) for each mesh, on all workers; the files are new ones in every round."""
+
+    def run() -> None:
+        for future in [pool.submit(in_thread, function, path, root / str(n), *more) for n, path in enumerate(files)]:
+            future.result()
+
+    return run
+
+
+def in_thread(function: Callable, path: Path, folder: Path, *more: object) -> None:
+    """In a worker, after deleting what an earlier round wrote."""
+    for file in folder.glob("*"):
+        file.unlink()
+    function(path, folder, *more)
+
+
+def our_files(path: Path, folder: Path, cfg: Namespace) -> None:
+    outcome = process_shape(path, folder, cfg)
+    if outcome.failure:
+        raise RuntimeError(f"{path}: {outcome.failure}")
+
+
+def own_default(path: Path, folder: Path, res: int) -> float:
+    """Bytes of a car at the counts that are our default."""
+    our_files(path, folder, get_config(["--config", "configs/shapenet_cars.txt", "--input_res", str(res)]))
+    return bytes_of(folder)
+
+
+def bytes_of(folder: Path) -> float:
+    """Of the samples and the input cloud; the mesh is the same text for both."""
+    return float(sum(path.stat().st_size for path in folder.glob("*.npz")))
+
+
+def wrong_share(files: list[Path], samples: int) -> str:
+    """How often libigl's signed routine, NDF's targets, is wrong on these meshes."""
+    shares = []
+    for path in files:
+        mesh = scaled_mesh(path)
+        points = boundary_points(mesh, 0.02, min(samples, 20_000), np.random.default_rng(0)).astype(np.float64)
+        signed, right = (ndf_recipe.distances(*mesh, points, which) for which in (True, False))
+        shares.append(float(np.mean(np.abs(signed - right) > WRONG)))
+    return f"its signed distances are off by more than {WRONG:g} at {np.median(shares):.0%} of points (median of cars)"
