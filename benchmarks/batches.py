@@ -40,7 +40,7 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
             "ndf": lambda: ndf_batch(theirs, points, cfg),
         }
         check_alike(works["ours"](), works["ndf"]())
-        seconds = alternate(works, rounds)
+        seconds = alternate(works, rounds, clock=machine.clock)
     handed = SHAPES * (points * 16 + 4 * res**3)
     work = f"training batch from disk: {SHAPES} shapes x {points:,} points"
     name = "the way of NDF's loader"
@@ -55,8 +55,8 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
 
 
 def our_steps(folders: list[Path], cfg: Namespace, points: int) -> ShapeSteps:
-    more = {"batch_size": SHAPES, "num_sample_points_training": points, "uniform_ratio": 0.0, "gap_ratio": 0.0}
-    more |= {"num_hard_points": 0, "mirror": False, "num_epochs": 1000, "sample_ratio": list(RATIO)}
+    more: dict[str, Any] = {"batch_size": SHAPES, "num_sample_points_training": points, "sample_ratio": list(RATIO)}
+    more |= {"uniform_ratio": 0.0, "gap_ratio": 0.0, "num_hard_points": 0, "mirror": False, "num_epochs": 1000}
     return ShapeSteps(folders, Namespace(**{**vars(cfg), **more}))
 
 
@@ -79,7 +79,7 @@ def in_ndf_format(folder: Path, to: Path, cfg: Namespace) -> Path:
 
 
 def ndf_batch(folders: list[Path], points: int, cfg: Namespace) -> dict[str, Tensor]:
-    """Whole files are read, numbers of each sigma drawn from them, occupancies unpacked; shape by shape, then stacked."""
+    """Whole files are read, numbers of each sigma drawn, occupancies unpacked; shape by shape, then stacked."""
     return default_collate([ndf_example(folder, points, cfg) for folder in folders])
 
 

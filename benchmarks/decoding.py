@@ -5,13 +5,13 @@ from argparse import Namespace
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
-from torch import Tensor
 
 from benchmarks.cars import demo_mesh
 from benchmarks.harness import Machine, Row, alternate
 from benchmarks.ndf_loop import dense_cloud
 from configs.config_loader import get_config
 from dataprocessing.distances import unsigned_distance
+from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
 from generation.decode import decode, decode_each, field_of
 from generation.networks import Networks
@@ -50,7 +50,7 @@ def dense_row(size: str, machine: Machine) -> list[Row]:
     def loop() -> None:
         clouds["loop"], _ = plain(field_of(networks, code), part, seeds)
 
-    seconds = alternate({"ours": ours, "loop": loop}, rounds, warm=size != "full")
+    seconds = alternate({"ours": ours, "loop": loop}, rounds, size != "full", machine.clock)
     truth = sample_surface(mesh, TRUE_POINTS[size], np.random.default_rng(1)).astype(np.float32)
     of_part = {"ours": decode(networks, code, part, 0), "loop": clouds["loop"]}
     found = {name: scores(cloud, truth, mesh, machine.threads) for name, cloud in of_part.items()}
@@ -83,7 +83,7 @@ def small_rows(size: str, machine: Machine) -> list[Row]:
         clouds = [plain(field_of(networks, code), points, 2 * points)[0] for code in codes]
         errors["loop"] = [far(networks, code, cloud) for code, cloud in zip(codes, clouds, strict=True)]
 
-    seconds = alternate({"ours": ours, "loop": loop}, 3 if size == "full" else 1)
+    seconds = alternate({"ours": ours, "loop": loop}, 3 if size == "full" else 1, clock=machine.clock)
     flops = 3 * flops_of(networks, codes[0]) * points
     means = {name: 1e4 * float(np.mean(values)) for name, values in errors.items()}
     return [
@@ -99,16 +99,16 @@ def plain(field: NetworkField, num_points: int, seeds: int) -> tuple[np.ndarray,
     return cloud.numpy(), moved
 
 
-def far(networks: Networks, code: Tensor, cloud: np.ndarray) -> float:
+def far(networks: Networks, code: Code, cloud: np.ndarray) -> float:
     return float(field_of(networks, code).plain_distance(torch.from_numpy(cloud)).mean())
 
 
-def scores(cloud: np.ndarray, truth: np.ndarray, mesh: tuple, threads: int) -> tuple[float, float]:
+def scores(cloud: np.ndarray, truth: np.ndarray, mesh: Mesh, threads: int) -> tuple[float, float]:
     """Mean squared distances x 1e4, mesh units squared: of the cloud's points to the mesh, of true points to the
     cloud."""
     accuracy = unsigned_distance(*mesh, cloud, num_threads=threads)
     completeness = cKDTree(cloud).query(truth, workers=threads)[0]
-    return tuple(1e4 * float(np.mean(np.square(distances))) for distances in (accuracy, completeness))  # type: ignore
+    return 1e4 * float(np.mean(np.square(accuracy))), 1e4 * float(np.mean(np.square(completeness)))
 
 
 def flops_of(networks: Networks, code: Code, points: int = 64) -> float:

@@ -29,7 +29,7 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
         key: lambda measure=measure: [measure(mesh, p) for mesh, p in zip(found, points, strict=True)]
         for key, measure in measures.items()
     }
-    seconds = alternate(works, rounds)
+    seconds = alternate(works, rounds, clock=machine.clock)
     errors = worst_errors(measures, found, points)
     each = 3 * count
     faces = ", ".join(f"{len(mesh.faces):,}" for mesh in found)

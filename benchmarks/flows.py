@@ -49,16 +49,15 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
     return found
 
 
-def compared(
-    sizes: Sizes, ours: Flow, rounds: int, repeats: int, machine: Machine, name: str = "RealNVP"
-) -> list[Row]:
+def compared(sizes: Sizes, ours: Flow, rounds: int, repeats: int, machine: Machine, name: str = "RealNVP") -> list[Row]:
     """A row for each of WORKS, against the fastest library."""
     flows = {"ours": ours} | {key: MAKERS[key](sizes) for key in LIBRARIES if installed(key)}
     x = torch.randn(sizes.batch, sizes.dim)
     found = []
     size = parameters(ours)
     for work, title in WORKS.items():
-        seconds = alternate({key: repeated(function_of(flow, x, work), repeats) for key, flow in flows.items()}, rounds)
+        works = {key: repeated(function_of(flow, x, work), repeats) for key, flow in flows.items()}
+        seconds = alternate(works, rounds, clock=machine.clock)
         others = sorted((value, key) for key, value in seconds.items() if key != "ours")
         note = ", ".join(f"{key} {value / seconds['ours']:.2f} ({parameters(flows[key]):,})" for value, key in others)
         passes = 3 if work == "step" else 1  # forward, and backward to the inputs and to the weights
@@ -108,7 +107,8 @@ def demo_flow() -> tuple[Sizes, Flow]:
     sizes = Sizes(cfg.latent_dim, cfg.flow_couplings, cfg.flow_hidden, cfg.flow_batch_size)
     flow = VectorFlow(sizes.dim, sizes.couplings, sizes.hidden, cfg.flow_blocks, cfg.flow_s_max, cfg.flow_dropout,
                       cfg.flow_dims, cfg.flow_tail_couplings)  # fmt: skip
-    return sizes._replace(couplings=cfg.flow_couplings + cfg.flow_tail_couplings), Flow(flow, flow.log_prob, flow.sample)
+    theirs = sizes._replace(couplings=cfg.flow_couplings + cfg.flow_tail_couplings)
+    return theirs, Flow(flow, flow.log_prob, flow.sample)
 
 
 def zuko_flow(sizes: Sizes) -> Flow:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Work = Callable[[], object]
+Clock = Callable[[], float]
 SIZES = ("tiny", "quick", "full")  # tiny: for the tests
 
 
@@ -50,6 +51,11 @@ class Machine:
     bytes_per_s: float
     facts: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def clock(self) -> Clock:
+        """Seconds; with one thread those that the processor spent on this process, which other jobs disturb less."""
+        return time.process_time if self.threads == 1 else time.perf_counter
+
     def least(self, flops: float = 0.0, num_bytes: float = 0.0) -> float:
         """Seconds that so much arithmetic, or moving so many bytes, takes at least."""
         return max(flops / self.flops_per_s, num_bytes / self.bytes_per_s)
@@ -80,10 +86,13 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return statistics.linear_regression(x, y).slope
 
 
-def alternate(works: Mapping[str, Work], rounds: int, warm: bool = True) -> dict[str, float]:
+def alternate(
+    works: Mapping[str, Work], rounds: int, warm: bool = True, clock: Clock = time.perf_counter
+) -> dict[str, float]:
     """Median seconds of each work over rounds in which all take turns, so that other jobs slow all alike.
 
-    Each round begins with another one. warm: every work runs once before, unmeasured.
+    Each round begins with another one. warm: every work runs once before, unmeasured. clock: `Machine.clock` for works
+    in this process.
     """
     names = list(works)
     if warm:
@@ -93,14 +102,14 @@ def alternate(works: Mapping[str, Work], rounds: int, warm: bool = True) -> dict
     for number in range(rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            taken[name].append(seconds_of(works[name]))
+            taken[name].append(seconds_of(works[name], clock))
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-def seconds_of(work: Work) -> float:
-    start = time.perf_counter()
+def seconds_of(work: Work, clock: Clock) -> float:
+    start = clock()
     work()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def repeated(work: Work, times: int) -> Work:

@@ -8,6 +8,7 @@ script, and its tree is made once a process.
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -29,7 +30,7 @@ def run(path: Path, folder: Path, samples: int, res: int, num_points: int, signe
     open meshes too, and faster."""
     import trimesh
 
-    mesh = trimesh.load(path, process=False, force="mesh")
+    mesh: Any = trimesh.load(path, process=False, force="mesh")
     low, high = mesh.bounds
     mesh.apply_translation(-(low + high) / 2)
     mesh.apply_scale(1 / (high - low).max())

@@ -112,8 +112,9 @@ def text_of(found: dict[str, list[Any]], machine: Machine, size: str, called: st
 
     rows = [row for name, part in found.items() if name != "growth" for row in part]
     intro = (
-        f"Written by `{called}` in {seconds / 60:.0f} minutes. Do not edit it by hand. Ratio: the peer's cost over ours,"
-        " above 1 we are better; *yes*: as wanted or more. Medians of rounds in which all take turns."
+        f"Written by `{called}` in {seconds / 60:.0f} minutes. Do not edit it by hand. Ratio: the peer's cost over"
+        " ours; above 1 we are better, *yes* says that it is as high as wanted. Medians of rounds in which all take"
+        " turns" + (", of the processor's time where one process does the work." if machine.threads == 1 else ".")
     )
     parts = [wrapped(intro), "\n".join(wrapped(f"- {fact}", "  ") for fact in described(machine))]
     if size != "full":
@@ -121,4 +122,3 @@ def text_of(found: dict[str, list[Any]], machine: Machine, size: str, called: st
     parts += [markdown(rows)] if rows else []
     parts += [growth_markdown(found["growth"])] if found.get("growth") else []
     return "\n\n".join(parts)
-

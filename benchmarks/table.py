@@ -41,9 +41,8 @@ def markdown(rows: Sequence[Row]) -> str:
         least = "" if row.least is None else f"{amount(row.least, row.unit)} ({row.least_by})"
         share = "" if row.share is None else f"{row.share:.1%}"
         theirs = "" if row.theirs is None else amount(row.theirs, row.unit)
-        lines.append(
-            line([row.work + mark, amount(row.ours, row.unit), row.peer, theirs, ratio, f"{row.wanted:g}", least, share])
-        )
+        cells = [row.work + mark, amount(row.ours, row.unit), row.peer, theirs, ratio, f"{row.wanted:g}", least, share]
+        lines.append(line(cells))
     told = [wrapped(f"{number}. {note}", "   ") for number, note in enumerate(notes, 1)]
     return "\n".join([*lines, "", *told])
 
