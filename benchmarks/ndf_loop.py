@@ -5,7 +5,9 @@ near the surface are kept, drawn again with normal noise and moved again, round 
 network is called as the product calls it, on all threads, and points move in mesh units: to the loop's best use.
 """
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,18 +19,29 @@ NOISE = MOST_DISTANCE / 3  # sd of their noise
 Field = Callable[[Tensor], tuple[Tensor, Tensor]]  # points (N, 3) -> distances (N,), unit directions (N, 3)
 
 
+class Loop(NamedTuple):
+    """points (N, 3); how many rounds it took, the first of which gives none, and how many points they gave in all."""
+
+    points: Tensor
+    rounds: int
+    kept: int
+
+    def rounds_for(self, num_points: int) -> int:
+        """How many rounds so many points take, each giving as many as these did."""
+        return 1 + math.ceil(num_points * (self.rounds - 1) / self.kept)
+
+
 def dense_cloud(
     field: Field, num_points: int, seeds: int, generator: torch.Generator, steps: int = 7, filter_val: float = 0.009
-) -> tuple[Tensor, int]:
-    """Returns points (num_points, 3), and how many points were moved in all, once for each step."""
+) -> Loop:
+    """`num_points` points of a field, from so many seeds in each round. Raises RuntimeError if there is no surface."""
     points = 3 * (torch.rand(seeds, 3, generator=generator) - 0.5)
     found: list[Tensor] = []
-    moved, rounds = 0, 0
+    rounds = 0
     while sum(map(len, found)) < num_points:
         for _ in range(steps):
             distance, direction = field(points)
             points = points - (distance * (distance < MOST_DISTANCE))[:, None] * direction
-        moved += steps * len(points)
         if rounds:  # the points of the first round are far apart, and few
             found.append(points[distance < filter_val])
         near = points[distance < NEAR]
@@ -37,4 +50,5 @@ def dense_cloud(
         again = torch.randint(len(near), (seeds,), generator=generator)
         points = near[again] + NOISE * torch.randn(seeds, 3, generator=generator)
         rounds += 1
-    return torch.cat(found)[:num_points], moved
+    every = torch.cat(found)
+    return Loop(every[:num_points], rounds, len(every))

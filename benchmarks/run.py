@@ -65,6 +65,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.meshes and not Path(args.meshes).is_dir():
         raise UserError(f"no folder {args.meshes}; --meshes takes a folder of mesh files")
+    if args.document and (args.quick or args.only or args.size != "full"):
+        raise UserError("--document takes the tables of a whole run; leave out --quick, --size and --only")
     if args.document and not Path(args.document).is_file():
         raise UserError(f"no file {args.document}; --document takes one with the two comments, docs/performance.md")
     return args
