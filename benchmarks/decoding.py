@@ -68,20 +68,21 @@ def small_rows(size: str, machine: Machine) -> list[Row]:
     points = SMALL if size == "full" else 256
     networks = Networks(options_of("configs/demo_cars_pretrained.txt", machine.threads))
     codes = sampled(networks, count, SEED).codes
-    errors: dict[str, list[float]] = {"ours": [], "loop": []}
+    clouds: dict[str, list[np.ndarray]] = {}
 
     def ours() -> None:
-        sampled(networks, count, SEED)  # the flow's part of the work
-        clouds = list(decode_each(networks, codes, points))
-        errors["ours"] = [far(networks, code, cloud) for code, cloud in zip(codes, clouds, strict=True)]
+        clouds["ours"] = list(decode_each(networks, sampled(networks, count, SEED).codes, points))
 
     def loop() -> None:
-        clouds = [plain(field_of(networks, code), points, 2 * points).points.numpy() for code in codes]
-        errors["loop"] = [far(networks, code, cloud) for code, cloud in zip(codes, clouds, strict=True)]
+        fields = [field_of(networks, code) for code in sampled(networks, count, SEED).codes]
+        clouds["loop"] = [plain(field, points, 2 * points).points.numpy() for field in fields]
 
     seconds = alternate({"ours": ours, "loop": loop}, 3 if size == "full" else 1, clock=machine.clock)
     flops = 3 * flops_of(networks, codes[0]) * points
-    means = {name: 1e4 * float(np.mean(values)) for name, values in errors.items()}
+    means = {
+        name: 1e4 * float(np.mean([far(networks, *pair) for pair in zip(codes, of_codes, strict=True)]))
+        for name, of_codes in clouds.items()
+    }
     return [
         Row(f"a sampled car of {points:,} points", "the loop of NDF's paper", seconds["ours"] / count,
             seconds["loop"] / count, 20.0, "s", machine.least(flops), "the point network once forward and backward",

@@ -15,9 +15,9 @@ from benchmarks.cars import demo_cloud, mesh_files
 from benchmarks.decoding import SEED, options_of
 from benchmarks.flows import Sizes, function_of, our_flow
 from benchmarks.harness import Growth, Machine, alternate
-from benchmarks.memory import peak
 from benchmarks.preprocessing import options_of as preprocessing_options
 from benchmarks.preprocessing import our_files
+from benchmarks.processes import in_process, peak
 from configs.devices import keep_freed_memory
 from evaluation.metrics import CloudSet, pairwise
 from generation.decode import decode_parts
@@ -36,15 +36,11 @@ class Curve(NamedTuple):
 
 
 def rows(size: str, machine: Machine, meshes: str | None) -> list[Growth]:
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     found = []
     for curve in CURVES:
         seconds, memory = [], []
         for count in curve.sizes[size]:
-            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-                taken, held = pool.submit(measured, curve.work, count, machine.threads).result()
+            taken, held = in_process(measured, curve.work, count, machine.threads)
             seconds.append(taken)
             memory.append(held)
         found.append(Growth(curve.title, curve.grows_with, curve.sizes[size], seconds, memory))

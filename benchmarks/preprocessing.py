@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import ndf_recipe
 from benchmarks.cars import mesh_files, scaled_mesh
 from benchmarks.harness import Machine, Row, Work, alternate, installed, row_against
-from benchmarks.memory import alone
+from benchmarks.processes import peak_memory, pool
 from configs.config_loader import get_config
 from dataprocessing.boundary_sampling import boundary_points
 from dataprocessing.shape_files import process_shape
@@ -36,18 +36,18 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
         root = Path(name)
         files = mesh_files(root / "meshes", ours, meshes)
         cfg = options_of(samples, res)
-        with ProcessPoolExecutor(machine.threads, get_context("spawn")) as pool:
-            works = {"ours": over(pool, our_files, files, root / "ours", cfg)}
+        with pool(machine.threads, one_thread=True) as workers:
+            works = {"ours": over(workers, our_files, files, root / "ours", cfg)}
             for recipe in recipes:
                 arguments = (samples, res, NUM_POINTS, recipe == "signed")
-                works[recipe] = over(pool, ndf_recipe.run, files[:theirs], root / recipe, *arguments)
-            warm_up(pool, machine.threads, files[0], root / "warm", res, bool(recipes))
+                works[recipe] = over(workers, ndf_recipe.run, files[:theirs], root / recipe, *arguments)
+            warm_up(workers, machine.threads, files[0], root / "warm", res, bool(recipes))
             seconds = alternate(works, rounds, warm=False)
         seconds = {key: value / (ours if key == "ours" else theirs) for key, value in seconds.items()}
         sizes = {key: bytes_of(root / key / str(0)) for key in works}
-        memory = {"ours": alone(our_files, files[0], root / "again", cfg)[1]}
+        memory = {"ours": peak_memory(our_files, files[0], root / "again", cfg)}
         for recipe in recipes[:1]:
-            memory[recipe] = alone(ndf_recipe.run, files[0], root / "again", samples, res, NUM_POINTS)[1]
+            memory[recipe] = peak_memory(ndf_recipe.run, files[0], root / "again", samples, res, NUM_POINTS)
         note = wrong_share(files[:theirs], samples) if recipes else ""
         counts = f"3 x {samples:,} samples, {NUM_POINTS:,} points at {res}^3"
         found = row_against(
@@ -72,11 +72,11 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
         return found
 
 
-def warm_up(pool: ProcessPoolExecutor, workers: int, path: Path, root: Path, res: int, peers: bool) -> None:
+def warm_up(workers: ProcessPoolExecutor, count: int, path: Path, root: Path, res: int, peers: bool) -> None:
     """One small car by every worker, each way: libraries are loaded then, and the recipe's tree is there. Neither is
     counted."""
-    few, barrier = options_of(100, 16), get_context("spawn").Manager().Barrier(workers)
-    for future in [pool.submit(warmed, barrier, path, root / str(n), few, res, peers) for n in range(workers)]:
+    few, barrier = options_of(100, 16), get_context("spawn").Manager().Barrier(count)
+    for future in [workers.submit(warmed, barrier, path, root / str(n), few, res, peers) for n in range(count)]:
         future.result()
 
 
@@ -95,11 +95,11 @@ def options_of(samples: int, res: int) -> Namespace:
     return get_config(argv + [word for key, value in words.items() for word in (f"--{key}", str(value))])
 
 
-def over(pool: ProcessPoolExecutor, function: Callable, files: list[Path], root: Path, *more: object) -> Work:
+def over(workers: ProcessPoolExecutor, function: Callable, files: list[Path], root: Path, *more: object) -> Work:
     """function(mesh, folder, *more) for each mesh, on all workers; the files are new ones in every round."""
 
     def run() -> None:
-        for future in [pool.submit(again, function, path, root / str(n), *more) for n, path in enumerate(files)]:
+        for future in [workers.submit(again, function, path, root / str(n), *more) for n, path in enumerate(files)]:
             future.result()
 
     return run

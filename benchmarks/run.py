@@ -12,21 +12,21 @@ import importlib
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import SIZES, Machine
+from benchmarks.processes import in_process
 from configs.cores import num_workers
-from configs.errors import UserError, note
+from configs.errors import UserError, note, raise_if_interrupted
+from configs.reading import said
 
 GROUPS = ("preprocessing", "distances", "batches", "decoding", "flows", "metrics", "growth")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "IGL_NUM_THREADS")
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Returns 0, or 1 if a group of rows failed; the document then stays as it is."""
     args = arguments(argv)
     threads = num_workers(args.threads)
     os.environ.update(dict.fromkeys(THREADS, str(threads)))  # before anything loads them, here and in every child
@@ -38,17 +38,21 @@ def main(argv: list[str] | None = None) -> int:
         begun = time.perf_counter()
         try:
             found[name] = in_process(measure, name, size, machine, args.meshes)
-        except BrokenProcessPool:
-            note(f"{name}: the process died, perhaps for lack of memory; its rows are left out")
+        except UserError:
+            raise
+        except Exception as error:  # the other groups took minutes
+            raise_if_interrupted()
+            note(f"{name}: {said(error)}; its rows are left out")
             continue
         print(f"{name}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+    failed = len(found) < len(args.only or GROUPS)
     block = text_of(found, machine, size, command(args), time.perf_counter() - started)
     print(block)
-    if args.document:
+    if args.document and not failed:
         from benchmarks.table import write_into
 
         write_into(Path(args.document), block)
-    return 0
+    return int(failed)
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -70,12 +74,6 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     if args.document and not Path(args.document).is_file():
         raise UserError(f"no file {args.document}; --document takes one with the two comments, docs/performance.md")
     return args
-
-
-def in_process(function: Any, *values: Any) -> Any:
-    """function(*values) in a process of its own, which nothing else has warmed or filled."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(function, *values).result()
 
 
 def measure_machine(threads: int, size: str) -> Machine:
