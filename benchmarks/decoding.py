@@ -102,8 +102,8 @@ def small_rows(size: str, machine: Machine) -> list[Row]:
         f" completely the points cover the surface (squared distances x 1e4): ours {told['ours']}"
     )
     return [
-        Row(work, "the loop of NDF's paper, as evenly covered", each, seconds["even"] / min(count, MOST_EVEN), 20.0, "s",
-            least, POINT_NETWORK, f"{note}; the loop's, {EVEN * points:,} seeds a round, {told['even']}"),
+        Row(work, "the loop of NDF's paper, as evenly covered", each, seconds["even"] / min(count, MOST_EVEN), 20.0,
+            "s", least, POINT_NETWORK, f"{note}; the loop's, {EVEN * points:,} seeds a round, {told['even']}"),
         Row(work, "the same with its own number of seeds", each, seconds["many"], 20.0, "s", least, POINT_NETWORK,
             f"one car, {seeds:,} seeds a round: {told['many']}"),
         Row(work, "the same with few seeds, patchy", each, seconds["few"] / count, 1.0, "s", least, POINT_NETWORK,

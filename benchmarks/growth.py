@@ -4,7 +4,6 @@ Each point of a curve is measured in a process of its own; memory is its peak, l
 """
 
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +13,7 @@ import torch
 from benchmarks.cars import demo_cloud, mesh_files
 from benchmarks.decoding import SEED, options_of
 from benchmarks.flows import Sizes, function_of, our_flow
-from benchmarks.harness import Growth, Machine, alternate
+from benchmarks.harness import Clock, Growth, Machine, alternate
 from benchmarks.preprocessing import options_of as preprocessing_options
 from benchmarks.preprocessing import our_files
 from benchmarks.processes import in_process, peak
@@ -55,16 +54,21 @@ def measured(work: Callable[[int, int], tuple[float, float]], count: int, thread
     return seconds, max(peak() - before, 2.0**20)
 
 
+def clock_of(threads: int) -> Clock:
+    return Machine(threads, 1.0, 1.0).clock
+
+
 def preprocessing(shapes: int, threads: int) -> tuple[float, float]:
     """Cars at NDF's counts, one after the other in one process."""
     with tempfile.TemporaryDirectory() as name:
         root, cfg = Path(name), preprocessing_options(100_000, 256)
         files = mesh_files(root / "meshes", shapes, None)
         our_files(files[0], root / "warm", preprocessing_options(100, 16))
-        before, start = peak(), time.perf_counter()
+        clock = clock_of(threads)
+        before, start = peak(), clock()
         for n, path in enumerate(files):
             our_files(path, root / str(n), cfg)
-        return time.perf_counter() - start, before
+        return clock() - start, before
 
 
 def chamfer_of_sets(shapes: int, threads: int) -> tuple[float, float]:
@@ -77,9 +81,10 @@ def chamfer_of_points(points: int, threads: int) -> tuple[float, float]:
 
 def chamfer(shapes: int, points: int, threads: int) -> tuple[float, float]:
     a, b = ([demo_cloud(n, points) for n in range(first, first + shapes)] for first in (0, shapes))
-    before, start = peak(), time.perf_counter()
+    clock = clock_of(threads)
+    before, start = peak(), clock()
     pairwise("cd", CloudSet(a), CloudSet(b), threads)
-    return time.perf_counter() - start, before
+    return clock() - start, before
 
 
 def cloud(points: int, threads: int) -> tuple[float, float]:
@@ -88,10 +93,11 @@ def cloud(points: int, threads: int) -> tuple[float, float]:
     code = sampled(networks, 1, SEED).codes[0]
     for _ in decode_parts(networks, code, 1000, 0):
         pass
-    before, start = peak(), time.perf_counter()
+    clock = clock_of(threads)
+    before, start = peak(), clock()
     for _ in decode_parts(networks, code, points, 0):
         pass
-    return time.perf_counter() - start, before
+    return clock() - start, before
 
 
 @torch.no_grad()
@@ -101,9 +107,10 @@ def encoding(resolution: int, threads: int) -> tuple[float, float]:
     model.encode(torch.zeros(1, 16, 16, 16))
     before = peak()
     occupancy = (torch.rand(1, resolution, resolution, resolution) < 0.01).float()
-    start = time.perf_counter()
+    clock = clock_of(threads)
+    start = clock()
     model.encode(occupancy)
-    return time.perf_counter() - start, before
+    return clock() - start, before
 
 
 def flow_step(dim: int, threads: int) -> tuple[float, float]:
@@ -111,7 +118,7 @@ def flow_step(dim: int, threads: int) -> tuple[float, float]:
     torch.manual_seed(0)
     before = peak()
     step = function_of(our_flow(Sizes(dim, 8, 256, 256)), torch.randn(256, dim), "step")
-    return alternate({"step": step}, rounds=5)["step"], before
+    return alternate({"step": step}, rounds=5, clock=clock_of(threads))["step"], before
 
 
 CURVES = (
