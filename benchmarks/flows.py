@@ -2,7 +2,8 @@
 
 All have as many affine couplings on halves, ReLU nets of two hidden layers, and Adam. `full` is D = 256, 8 couplings,
 hidden 512 x 2, batch 256: 3.68 million parameters each. The demo's flow is ours as configs/demo_cars.txt says, with
-couplings on the leading directions and a tail; the others, which have no such thing, get as many couplings on all 64.
+couplings on the leading directions and a tail; the others, which have no such thing, get couplings on all 64, so many
+that they have about as many parameters.
 """
 
 from collections.abc import Callable, Mapping
@@ -107,8 +108,9 @@ def demo_flow() -> tuple[Sizes, Flow]:
     sizes = Sizes(cfg.latent_dim, cfg.flow_couplings, cfg.flow_hidden, cfg.flow_batch_size)
     flow = VectorFlow(sizes.dim, sizes.couplings, sizes.hidden, cfg.flow_blocks, cfg.flow_s_max, cfg.flow_dropout,
                       cfg.flow_dims, cfg.flow_tail_couplings)  # fmt: skip
-    theirs = sizes._replace(couplings=cfg.flow_couplings + cfg.flow_tail_couplings)
-    return theirs, Flow(flow, flow.log_prob, flow.sample)
+    ours, h = Flow(flow, flow.log_prob, flow.sample), sizes.hidden
+    of_a_coupling = (sizes.dim // 2 + 1) * h + (h + 1) * h + (h + 1) * sizes.dim
+    return sizes._replace(couplings=round(parameters(ours) / of_a_coupling)), ours
 
 
 def zuko_flow(sizes: Sizes) -> Flow:
