@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine: each makes .venv and installs the pinned requirements first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo results options test chaos slurm-check lint hostile full-disk
+.PHONY: help demo clean-demo results options test bench chaos slurm-check lint hostile full-disk
 
 PYTHON := .venv/bin/python
 CONFIG ?= configs/demo_cars.txt
@@ -26,6 +26,9 @@ options: .venv/.installed  ## write docs/options.md, the table of all options
 test: .venv/.installed-dev  ## run the tests; one of them: make test ARGS="-k coupling"
 	@$(PYTHON) configs/check_system.py
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
+
+bench: .venv/.installed-bench  ## our speed beside other libraries', into docs/performance.md (30 minutes); ARGS="--quick": a look
+	$(PYTHON) -m benchmarks $(or $(ARGS),--document docs/performance.md)
 
 chaos: .venv/.installed-dev  ## kill every step at random moments, 100 times, and compare; other numbers: make chaos ARGS="--kills 20"
 	$(PYTHON) tests/chaos.py $(ARGS)
@@ -59,6 +62,10 @@ lint: .venv/.installed-dev  ## check style, format and types
 .venv/.installed: requirements.txt pyproject.toml | .venv/bin/python
 	@echo "installing requirements.txt into .venv (about 1.7 GB, a few minutes)"
 	@$(PYTHON) -m pip install $(PIP_FLAGS) -r requirements.txt
+	@touch $@
+
+.venv/.installed-bench: requirements-bench.txt .venv/.installed
+	@$(PYTHON) -m pip install $(PIP_FLAGS) -r requirements-bench.txt
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.txt .venv/.installed

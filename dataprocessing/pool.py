@@ -53,7 +53,7 @@ def run_in_order(
 def _executor(workers: int) -> Iterator[ProcessPoolExecutor]:
     with _one_thread_each():
         # spawned, not forked: a fork of a process with threads (tqdm's, Open3D's) may hang
-        executor = _Executor(workers, get_context("spawn"), _start_worker)
+        executor = _Executor(workers, get_context("spawn"), start_worker)
         try:
             yield executor
         except BrokenProcessPool as error:
@@ -76,7 +76,7 @@ class _Executor(ProcessPoolExecutor):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Leave Ctrl-C to the parent, and do not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()

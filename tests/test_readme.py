@@ -23,8 +23,9 @@ STEPS = ("make_demo_cars", "preprocess", "create_split", "train_ndf", "train_rnv
 
 
 def known_options() -> set[str]:
-    """The options of the project's scripts, and those that the measurements in tests/ add."""
-    text = "".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
+    """The options of the project's scripts, and those that the measurements in tests/ and benchmarks/ add."""
+    files = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).glob("*.py")]
+    text = "".join(path.read_text() for path in files)
     of_measurements = set(re.findall(r'add_argument\("(--\w+)"', text))
     return of_measurements | {name for action in build_parser()._actions for name in action.option_strings}
 

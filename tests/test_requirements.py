@@ -36,8 +36,15 @@ def test_requirement_is_pinned_and_installed_as_pinned(requirement):
         assert requirement.specifier.contains(version(requirement.name))  # 2.13.0+cpu counts as 2.13.0
 
 
+def test_what_benchmarks_compare_with_is_pinned_and_no_other_version_than_the_tests_have():
+    compared = read_requirements("requirements-bench.txt")
+    assert all([clause.operator for clause in requirement.specifier] == ["=="] for requirement in compared)
+    tested = {requirement.name: requirement.specifier for requirement in RUNTIME + DEVELOPMENT}
+    assert [r.name for r in compared if tested.get(r.name, r.specifier) != r.specifier] == []
+
+
 def test_each_requirement_says_what_it_is_for():
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-bench.txt"):
         above = ""
         for line in (ROOT / name).read_text().splitlines():
             if not line.startswith("#") and not line.startswith("open3d==") and line not in INSTALL_LINES:
