@@ -32,7 +32,7 @@ for job in "$@"; do
   logs=(slurm_scripts/logs/*_"$job".out slurm_scripts/logs/*_"$job"_*.out)
   if [ ${#logs[@]} -eq 0 ]; then
     state=$(in_queue "$job")
-    echo "job $job: ${state:-never started: it has no log and is not queued (a job before it failed, or it was cancelled)}"
+    echo "job $job: ${state:-never started: no log, not queued (a job before it failed, or it was cancelled)}"
     [ -n "$state" ] || failed=1
   fi
   for log in "${logs[@]}"; do

@@ -247,7 +247,7 @@ def test_report_of_jobs_that_failed_says_why(repository):
     assert "job 5_4: 1_preprocess, task 4 of 4: done after 0:02" in lines
     (by_memory, never, by_oom, by_time, other) = [line for line in lines if re.match(r"job ([6-9]|10):", line)]
     assert "slurm killed it for lack of memory" in by_memory and "slurm killed it for lack of memory" in by_oom
-    assert never == "job 7: never started: it has no log and is not queued (a job before it failed, or it was cancelled)"
+    assert never == "job 7: never started: no log, not queued (a job before it failed, or it was cancelled)"
     assert "its time limit was reached" in by_time and "its last line: working" in other
     assert lines[-1] == "  error: no such option"
 
