@@ -94,7 +94,8 @@ class PlausibleCodes(Sequence[Code]):
 
     def remember(self, n: int, cloud: Path) -> None:
         """Note what the file of the cloud of shape n, of another run, says of its code."""
-        if facts := read_numbers(cloud, FACTS):
+        facts = read_numbers(cloud, FACTS)
+        if len(facts) == len(FACTS):
             self._note(n, facts)
 
     def options(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pytest
 import torch
 from tiny_experiment import ndf_trainer, write_shapes
 from torch import Tensor, nn
-from two_processes import collectives, config, flow, ndf, with_a_bad_shape
+from two_processes import collectives, config, flow, ndf, on_gpus, with_a_bad_shape
 
 from configs.errors import UserError
 from configs.layout import ROOT, Experiment
@@ -44,6 +44,18 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def by_two_processes(folder: Path, work: str) -> list[dict[str, Any]]:
+    """What each of two processes finds."""
+    command, port = [sys.executable, ROOT / "tests" / "two_processes.py", folder, work], free_port()
+    started = [subprocess.Popen(command, env=as_torchrun_would(rank, port)) for rank in range(2)]
+    try:
+        assert [process.wait(180) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
+    return [json.loads((folder / f"found_{rank}.json").read_text()) for rank in range(2)]
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[dict[str, Any]]]:
     """The folder, what one process found, before and after two of them, and what each of these found."""
@@ -56,18 +68,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
         "ndf stopped": ndf(folder, exp_name="from_one", stop_at=3),
         "flow stopped": flow(folder, exp_name="flow_from_one", stop_at=3),
     }
-    command, port = [sys.executable, ROOT / "tests" / "two_processes.py", folder], free_port()
-    started = [subprocess.Popen(command, env=as_torchrun_would(rank, port)) for rank in range(2)]
-    try:
-        assert [process.wait(180) for process in started] == [0, 0]
-    finally:
-        for process in started:
-            process.kill()
+    two = by_two_processes(folder, "everything")
     one |= {
         "ndf of two": ndf(folder, exp_name="from_two"),
         "flow of two": flow(folder, exp_name="flow_from_two"),
     }
-    return folder, one, [json.loads((folder / f"found_{rank}.json").read_text()) for rank in range(2)]
+    return folder, one, two
 
 
 def test_what_processes_tell_each_other(done: tuple):
@@ -177,6 +183,16 @@ def test_batch_norms_become_synchronised_on_a_gpu_under_the_same_names(monkeypat
     assert sum(isinstance(layer, nn.SyncBatchNorm) for layer in found.modules()) == 2
     with pytest.raises(UserError, match="batch norms.* on GPUs alone"):
         distributed.with_common_statistics(NDF((3, 4), 8), torch.device("cpu"))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="no two GPUs here")
+def test_two_gpus_train_as_one_does(tmp_path: Path):
+    """With batch norms. GPUs add in an order of their own, so the losses are less close."""
+    write_shapes(tmp_path, count=10)
+    one = on_gpus(tmp_path)
+    for two in by_two_processes(tmp_path, "on_gpus"):
+        for name, losses in one.items():
+            assert two[name] == pytest.approx(losses, rel=1e-3)
 
 
 def test_a_killed_process_ends_the_others_and_leaves_a_checkpoint(tmp_path: Path):

@@ -1,6 +1,6 @@
 """What the processes of test_distributed.py do: trainings of tiny networks, whose losses they write down.
 
-`python two_processes.py FOLDER`, with the variables that torchrun sets.
+`python two_processes.py FOLDER everything`, with the variables that torchrun sets.
 """
 
 import json
@@ -29,6 +29,8 @@ OPTIONS = TINY | {
     "flow_batch_size": 6, "flow_dropout": 0.3, "flow_steps": 8, "flow_val_every": 4, "flow_ema": 0.5,
     "extra_demo_cars": 3, "code_draws": 2, "num_pictures": 0, "device": "cpu", "min_input_points": 20,
 }  # fmt: skip
+
+ON_GPUS = {"device": "cuda", "precision": "float32", "code_encoder": "both", "pca_dims": 1}
 
 
 def config(folder: Path, **options: object) -> Namespace:
@@ -118,8 +120,17 @@ def everything(folder: Path) -> dict[str, object]:
     }
 
 
+def on_gpus(folder: Path) -> dict[str, object]:
+    """The same of a network with batch norms, and of a flow; by one process too."""
+    name = ("one", "two")[ranks().count - 1]
+    return {
+        "ndf": ndf(folder, exp_name=name, **ON_GPUS),
+        "flow": flow(folder, exp_name=f"flow_{name}", **ON_GPUS),
+    }
+
+
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    with all_processes(config(folder)):
-        found = everything(folder)
+    folder, work = Path(sys.argv[1]), {"everything": everything, "on_gpus": on_gpus}[sys.argv[2]]
+    with all_processes(config(folder, **(ON_GPUS if work is on_gpus else {}))):
+        found = work(folder)
         (folder / f"found_{ranks().rank}.json").write_text(json.dumps(found))

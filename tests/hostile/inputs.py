@@ -174,6 +174,32 @@ def of_indices() -> Iterator[Case]:
     file = f"{EXPERIMENT}/evaluation/reconstruction/index.json"
     words = (*CONFIG, "--tasks", "reconstruction", "--num_eval_points_dense", "60")
     yield from broken("index, evaluated", file, BROKEN | INDICES, evaluate, words, f"{EXPERIMENT}/evaluation")
+    yield from of_stopped_runs()
+
+
+def of_stopped_runs() -> Iterator[Case]:
+    """A cloud that a stopped run has left, of which the next one reads what became of its code."""
+    place = f"{EXPERIMENT}/evaluation/reconstruction"
+    words = (*CONFIG, "--mode", "reconstruct", "--num_shapes", "2", "--num_output_points", "70")
+    facts = {name: np.ones(1) for name in ("z_norm", "error_before", "error_after")}
+    gone = ("a folder", "a link to itself", "a link to /dev/zero", "a pipe")  # no file of a stopped run, then
+    damages = {f"{name}, stopped": damage for name, damage in BROKEN.items() if name not in gone}
+    own = {name: written(content) for name, content in hostile_npz("z_norm", facts).items()}
+    for found, statuses in ((damages, (2,)), (own, (0, 2))):
+        stopped = {name: after_a_stop(damage) for name, damage in found.items()}
+        yield from broken("cloud of a stopped run", f"{place}/sphere8/dense_point_cloud.npz", stopped, generate, words,
+                          place, statuses)  # fmt: skip
+
+
+def after_a_stop(damage: Damage) -> Damage:
+    """The damage, and the index as a run leaves it that was stopped."""
+
+    def stopped(cloud: Path) -> None:
+        folder = cloud.parent.parent
+        (folder / "index.json").rename(folder / "index_unfinished.json")
+        damage(cloud)
+
+    return stopped
 
 
 def of_caches() -> Iterator[Case]:
