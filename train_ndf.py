@@ -10,12 +10,14 @@ def main(argv: list[str] | None = None) -> int:
 
     from configs.layout import Experiment
     from generation.training_pictures import ValidationPictures
+    from training.distributed import all_processes, entered_by_first
     from training.ndf_trainer import NDFTrainer
     from training.run_lock import only_run
     from training.shape_samples import split_folders
 
     folders = split_folders(cfg, needed=("train", "val"))
-    with only_run(Experiment(cfg).lock("train_ndf"), "training its NDF"):
+    lock = only_run(Experiment(cfg).lock("train_ndf"), "training its NDF")
+    with all_processes(cfg), entered_by_first(lock):
         return NDFTrainer(cfg, folders, draw=ValidationPictures(cfg, folders["val"])).train()
 
 

@@ -17,6 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     from dataprocessing.extra_shapes import find_extras
     from generation.training_pictures import SamplePictures
     from training.checkpoints import ndf_checkpoint_path
+    from training.distributed import all_processes, entered_by_first
     from training.extra_codes import encode_extras
     from training.flow_trainer import FlowTrainer, check_extras_before_encoding
     from training.ndf_trainer import load_frozen_ndf
@@ -24,16 +25,18 @@ def main(argv: list[str] | None = None) -> int:
     from training.shape_samples import split_folders
     from training.stored_codes import encode_splits
 
-    device = pick_device(cfg)
-    checkpoint = ndf_checkpoint_path(cfg)
-    ndf = load_frozen_ndf(checkpoint, cfg, device)
-    folders = split_folders(cfg, needed=("train", "val"))
-    extras = find_extras(cfg, folders)
-    with only_run(Experiment(cfg).lock("train_rnvp"), "encoding its shapes or training its flow"):
-        check_extras_before_encoding(cfg, [source.facts for source in extras])
-        encode_splits(ndf, checkpoint, folders, cfg, device)
-        encode_extras(ndf, checkpoint, extras, cfg, device)
-        return FlowTrainer(cfg, draw=SamplePictures(cfg, ndf)).train()
+    with all_processes(cfg):
+        device = pick_device(cfg)
+        checkpoint = ndf_checkpoint_path(cfg)
+        ndf = load_frozen_ndf(checkpoint, cfg, device)
+        folders = split_folders(cfg, needed=("train", "val"))
+        extras = find_extras(cfg, folders)
+        lock = only_run(Experiment(cfg).lock("train_rnvp"), "encoding its shapes or training its flow")
+        with entered_by_first(lock):
+            check_extras_before_encoding(cfg, [source.facts for source in extras])
+            encode_splits(ndf, checkpoint, folders, cfg, device)
+            encode_extras(ndf, checkpoint, extras, cfg, device)
+            return FlowTrainer(cfg, draw=SamplePictures(cfg, ndf)).train()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from torch import nn
 
 from configs.cores import num_workers
 from configs.errors import UserError
+from configs.ranks import alone, ranks
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -33,18 +34,22 @@ def keep_freed_memory() -> None:
 def pick_device(cfg: Namespace) -> torch.device:
     """The device that `cfg.device` names; sets torch's threads and the precision of products too.
 
-    Raises UserError if it is not there.
+    Each of several processes gets a GPU of its own. Raises UserError if it is not there.
     """
     torch.set_num_threads(num_workers(cfg.num_cpus))
     torch.set_float32_matmul_precision("high" if cfg.precision == "tf32" else "highest")
     keep_freed_memory()
     has_accelerator = torch.cuda.is_available()
+    if not alone() and (cfg.device == "cuda" or (cfg.device == "auto" and has_accelerator)):
+        return _gpu_of_its_own()
     if cfg.device == "auto":
         return torch.device("cuda" if has_accelerator else "cpu")
     try:
         device = torch.device(cfg.device)
     except RuntimeError as error:
         raise UserError(f"device {cfg.device!r} found, auto, cpu, cuda or cuda:N expected") from error
+    if device.type == "cuda" and not alone():
+        raise UserError(f"device = {cfg.device} found, cuda expected: each of {ranks().count} processes takes a GPU")
     if device.type == "cuda":
         count = torch.cuda.device_count() if has_accelerator else 0
         if (device.index or 0) >= count:
@@ -53,6 +58,18 @@ def pick_device(cfg: Namespace) -> torch.device:
             )
     elif device.type != "cpu":
         raise UserError(f"device {cfg.device!r} found, auto, cpu, cuda or cuda:N expected")
+    return device
+
+
+def _gpu_of_its_own() -> torch.device:
+    count, needed = torch.cuda.device_count(), ranks().local_count
+    if count < needed:
+        raise UserError(
+            f"{needed} processes on this machine found, but torch sees {count} CUDA GPUs, one for each expected; give"
+            f" torchrun --nproc_per_node {max(1, count)}, or the training --device cpu"
+        )
+    device = torch.device("cuda", ranks().local_rank)
+    torch.cuda.set_device(device)
     return device
 
 

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
+from configs.ranks import let_the_first_tell
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EROFS, errno.EPERM)
 IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)  # a plain file where a folder is to be made
@@ -46,6 +48,7 @@ def run(main: Callable[[], int]) -> None:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115, python flushes it at exit
             status = 0
         elif isinstance(error, Exception) and (message := told(error)) is not None:
+            let_the_first_tell()
             status = fail(message)
         else:
             raise

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from configs.errors import UserError
+from models.batch_part import normal_like
 from models.distance_heads import soft_positive
 from models.feature_planes import PLANE_DECODERS, look_up_planes
 from models.ndf import NDF, NDF_CHANNELS, look_up
@@ -108,11 +109,11 @@ class BottleneckNDF(NDF):
         """
         if not self.learned_posterior:
             code = self.encode(x)
-            return code + self.code_noise * torch.randn_like(code), code.new_zeros(len(code))
+            return code + self.code_noise * normal_like(code), code.new_zeros(len(code))
         mean, log_variance = self.project(x).float().chunk(2, dim=1)
         log_variance = LOG_VARIANCE_BOUND * torch.tanh(log_variance / LOG_VARIANCE_BOUND)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
-        return mean + (0.5 * log_variance).exp() * torch.randn_like(mean), kl.flatten(1).sum(dim=1)
+        return mean + (0.5 * log_variance).exp() * normal_like(mean), kl.flatten(1).sum(dim=1)
 
     def upsampled(self, coarsest: Tensor) -> list[Tensor]:
         """The feature grids, coarse to fine: [(B, C_i, R_i, R_i, R_i)]."""

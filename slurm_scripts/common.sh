@@ -41,15 +41,35 @@ run() { # run SCRIPT [ARGUMENTS]: one step
   wait_for_step $!
 }
 
+# Sets `launcher`, what starts a trainer: Python, or torchrun on each node of the job, with a process for each GPU.
+set_launcher() {
+  local processes=${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} nodes=${SLURM_NNODES:-1}
+  launcher=("$python")
+  [ $((processes * nodes)) -gt 1 ] || return 0
+  # It hands USR1 on to the trainers, which get four minutes to save: less than the five that Slurm gives (--signal).
+  launcher+=(-m torch.distributed.run --nproc_per_node "$processes")
+  launcher+=(--signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1 --shutdown-timeout 240)
+  if [ "$nodes" -eq 1 ]; then
+    launcher+=(--standalone)
+  else
+    launcher+=(--nnodes "$nodes" --rdzv_backend c10d --rdzv_id "$SLURM_JOB_ID")
+    launcher+=(--rdzv_endpoint "$(hostname):$((20000 + SLURM_JOB_ID % 20000))") # a job script runs on the first node
+    launcher=(srun --nodes "$nodes" --ntasks-per-node 1 --cpus-per-task "${SLURM_CPUS_PER_TASK:-1}"
+      --kill-on-bad-exit=1 "${launcher[@]}")
+  fi
+}
+
 # Run a trainer that may need more time than one job gets. Slurm sends USR1 some time before the limit (--signal); the
 # trainer saves its checkpoint and exits with status 85; the job goes back to the queue and later on from there.
 run_until_done() { # run_until_done SCRIPT
-  local status=0 asked=no
-  echo "$(date '+%F %T') $(hostname): python $1 ${options[*]} (start ${SLURM_RESTART_COUNT:-0})"
-  "$python" "$1" "${options[@]}" &
+  local status=0 asked=no launcher stopped='85 138' # 138: USR1 came while it loaded
+  set_launcher
+  [ ${#launcher[@]} -eq 1 ] || stopped+=' 1' # torchrun's own, when its trainers exit with 85
+  echo "$(date '+%F %T') $(hostname): ${launcher[*]} $1 ${options[*]} (start ${SLURM_RESTART_COUNT:-0})"
+  "${launcher[@]}" "$1" "${options[@]}" &
   trap 'asked=yes; pass_on USR1' USR1
   wait_for_step $! || status=$?
-  if [ "$asked" = yes ] && { [ "$status" -eq 85 ] || [ "$status" -eq 138 ]; }; then # 138: USR1 came while it loaded
+  if [ "$asked" = yes ] && [[ " $stopped " = *" $status "* ]]; then
     requeue
   fi
   return "$status"

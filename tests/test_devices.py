@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from configs.cores import num_workers
 from configs.devices import autocast, exact_products, pick_device, place
 from configs.errors import UserError
+from configs.ranks import Ranks
 
 
 def options(device: str, precision: str = "auto") -> Namespace:
@@ -46,6 +48,31 @@ def test_a_gpu_that_is_not_there_is_told(no_gpu: None):
 def test_a_gpu_of_too_high_a_number_is_told(two_gpus: None):
     with pytest.raises(UserError, match="device = cuda:2 asked for, but torch sees 2 CUDA GPUs"):
         pick_device(options("cuda:2"))
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_each_of_several_processes_takes_a_gpu_of_its_own(two_gpus: None, monkeypatch: pytest.MonkeyPatch, name: str):
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    one_of(monkeypatch, Ranks(3, 4, 1, 2))
+    assert pick_device(options(name)) == torch.device("cuda", 1) == chosen[0]
+    one_of(monkeypatch, Ranks(3, 4, 3, 4))
+    with pytest.raises(UserError, match=r"4 processes on this machine found, but torch sees 2 CUDA GPUs.*_node 2, or"):
+        pick_device(options(name))
+    with pytest.raises(UserError, match="device = cuda:1 found, cuda expected: each of 4 processes takes a GPU"):
+        pick_device(options("cuda:1"))
+    assert pick_device(options("cpu")) == torch.device("cpu")
+
+
+def test_processes_share_the_cores_of_their_machine(monkeypatch: pytest.MonkeyPatch):
+    assert num_workers(8) == 8
+    one_of(monkeypatch, Ranks(1, 6, 1, 3))
+    assert (num_workers(8), num_workers(2)) == (2, 1)
+
+
+def one_of(monkeypatch: pytest.MonkeyPatch, several: Ranks) -> None:
+    """This process is one of several of a training."""
+    monkeypatch.setattr("configs.ranks._joined", [several])
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "meta"])

@@ -29,6 +29,14 @@ from slurm_stand_ins import (
 
 from configs.layout import ROOT
 
+BOTH_ARE_READY = """\
+import os, pathlib
+pathlib.Path("rank" + os.environ["RANK"]).touch()
+if len(list(pathlib.Path().glob("rank*"))) == 2:
+    open("ready", "w").close()
+"""
+FORWARDED = "--signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1 --shutdown-timeout 240"
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
@@ -104,18 +112,20 @@ def test_job_without_config_says_so_in_one_line(repository, job):
     assert status == 2 and err.startswith("error: no config given") and job.name in err and err.count("\n") == 1
 
 
-def run_trainer(repository: Path, job: str, body: str, number: signal.Signals | None) -> tuple[int, str]:
+def run_trainer(
+    repository: Path, job: str, body: str, number: signal.Signals | None, **variables: str
+) -> tuple[int, str]:
     """Run a training job whose trainer is `body`; send the job's shell a signal when the trainer is ready for it."""
     for step in ("train_ndf.py", "train_rnvp.py"):
         (repository / step).write_text(RECORD + body)
-    process = start(repository, f"slurm_scripts/{job}", "configs/cars.txt", SLURM_JOB_ID="77")
+    process = start(repository, f"slurm_scripts/{job}", "configs/cars.txt", SLURM_JOB_ID="77", **variables)
     if number is not None:
-        for _ in range(200):
+        for _ in range(1800):
             if (repository / "ready").exists():
                 break
             time.sleep(0.05)
         process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     requeued = repository / "requeued"
     return process.returncode, requeued.read_text() if requeued.exists() else ""
 
@@ -126,6 +136,34 @@ def test_training_job_goes_back_to_the_queue_before_its_time_ends(repository, jo
     status, requeued = run_trainer(repository, job, WAIT_FOR_SIGNAL, signal.SIGUSR1)
     assert (status, requeued) == (85, "requeue 77\n")
     assert time.monotonic() - started < 15  # the trainer stopped, it was not waited for to its end
+
+
+def test_training_job_with_two_gpus_starts_two_trainers_and_stops_both(repository):
+    """By torchrun itself, of the real Python: a link to it would not find torch."""
+    python = repository / ".venv" / "bin" / "python"
+    python.unlink()
+    python.write_text(f'#!/bin/bash\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    ready = WAIT_FOR_SIGNAL.replace('open("ready", "w").close()', BOTH_ARE_READY)
+    status, requeued = run_trainer(
+        repository, "3_train_ndf.sh", ready, signal.SIGUSR1, SLURM_GPUS_ON_NODE="2", OMP_NUM_THREADS="1"
+    )
+    assert (status, requeued) == (1, "requeue 77\n")
+    assert sorted(path.name for path in repository.glob("rank*")) == ["rank0", "rank1"]
+    assert [option(arguments, "--config") for arguments in calls(repository)] == ["configs/cars.txt"] * 2
+    assert run_trainer(repository, "3_train_ndf.sh", "sys.exit(2)", None, SLURM_GPUS_ON_NODE="2")[0] == 1
+    assert (repository / "requeued").read_text() == "requeue 77\n"  # a failure is not tried again
+
+
+def test_training_job_on_two_nodes_starts_torchrun_on_each(repository):
+    (repository / "bin" / "srun").write_text("#!/bin/bash\nprintf '%s\\n' \"$*\" > srun\nexit 85\n")
+    (repository / "bin" / "srun").chmod(0o755)
+    variables = {"SLURM_GPUS_ON_NODE": "4", "SLURM_NNODES": "2", "SLURM_CPUS_PER_TASK": "8"}
+    assert run_trainer(repository, "4_train_rnvp.sh", "", None, **variables) == (85, "")
+    line = (repository / "srun").read_text()
+    assert line.startswith("--nodes 2 --ntasks-per-node 1 --cpus-per-task 8 ")
+    assert f"--nproc_per_node 4 {FORWARDED} --nnodes 2 --rdzv_backend c10d --rdzv_id 77 --rdzv_endpoint " in line
+    assert line.endswith(":20077 train_rnvp.py --config configs/cars.txt --num_cpus 8\n")
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 85])

@@ -104,10 +104,14 @@ def save_random_ndf(cfg: Namespace, seed: int = 1) -> None:
 
 def train_flow(cfg: Namespace) -> None:
     """What train_rnvp.py does."""
+    encode(cfg)
+    FlowTrainer(cfg).train()
+
+
+def encode(cfg: Namespace) -> None:
     device, checkpoint = pick_device(cfg), ndf_checkpoint_path(cfg)
     ndf, folders = load_frozen_ndf(checkpoint, cfg, device), split_folders(cfg)
     extras = find_extras(cfg, folders)
     check_extras_before_encoding(cfg, [source.facts for source in extras])
     encode_splits(ndf, checkpoint, folders, cfg, device)
     encode_extras(ndf, checkpoint, extras, cfg, device)
-    FlowTrainer(cfg).train()

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from configs.errors import UserError
+from training.distributed import exchange
 
 MOST_IN_A_ROW = 10
 MOST_TOLD = 5  # bad steps with a line of their own
@@ -16,11 +17,16 @@ MOST_NAMES = 12  # shapes named in the last line
 
 
 def suspects(names: Sequence[str], tensors: Iterable[Tensor]) -> list[str]:
-    """The names of those shapes of a batch that have a number in `tensors` (B, ...) that is not finite; else all."""
+    """The names of those shapes of a batch that have a number in `tensors` (B, ...) that is not finite; else all.
+
+    names, tensors: of this process's part of the batch; the shapes of all parts are returned.
+    """
     finite = torch.ones(len(names), dtype=torch.bool)
     for tensor in tensors:
         finite &= torch.isfinite(tensor).reshape(len(names), -1).all(dim=1).cpu()
-    return [name for name, good in zip(names, finite.tolist(), strict=True) if not good] or list(names)
+    bad = [name for name, good in zip(names, finite.tolist(), strict=True) if not good]
+    parts = exchange([bad, list(names)])
+    return [name for bad, _ in parts for name in bad] or [name for _, names in parts for name in names]
 
 
 class BadSteps:

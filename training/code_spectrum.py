@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from configs.layout import Experiment
+from training.distributed import first_only
 from training.progress_log import replaced_run
 from training.stored_codes import StoredCodes, load_codes
 
@@ -27,6 +28,7 @@ def code_spectrum(stored: StoredCodes, seed: int) -> NDArray[np.float64]:
     return variances(stored.codes, plain)
 
 
+@first_only
 def record_spectrum(cfg: Namespace) -> None:
     """Log the spectrum of the training codes to `summary/codes`: curves over the number of a principal direction."""
     stored = load_codes(cfg, "train")

@@ -28,6 +28,7 @@ from dataprocessing.pool import run_in_order
 from dataprocessing.preprocess import print_failures
 from models.ndf import NDF
 from training.checkpoints import fingerprint
+from training.distributed import first_only, from_first, share, wait_for_all
 from training.stored_codes import EXTRA, are_written, encode_clouds, mirrors, turned, write_codes
 
 PART = 1000  # shapes
@@ -50,19 +51,22 @@ def encode_extras(
     """Write the codes of the shapes of all sources, except parts that are on disk already; without sources, none.
 
     Each shape has one code and, with code_mirror, that of its mirror image behind it. Broken meshes are reported and
-    left out. Raises UserError if no mesh can be used.
+    left out. Several processes make a part each at a time. Raises UserError if no mesh can be used.
     """
     folder = Experiment(cfg).codes
     common = common_index(model, checkpoint, cfg)
     index = common | {"sources": [source.facts for source in sources]}
-    if sources and are_written(folder, EXTRA, index):
+    done: bool = from_first(lambda: bool(sources) and are_written(folder, EXTRA, index))
+    if done:
         return
     for name in (f"{EXTRA}.json", f"{EXTRA}.npy"):  # of other shapes or of another network
         (folder / name).unlink(missing_ok=True)
     if not sources:
         return
     parts = [part for source in sources for part in parts_of(source, common, folder)]
-    make_parts(model, [part for part in parts if not is_written(part)], cfg, device, sum(len(p.shapes) for p in parts))
+    own = share(parts)
+    make_parts(model, [part for part in own if not is_written(part)], cfg, device, sum(len(p.shapes) for p in own))
+    wait_for_all()
     failures = {name: reason for part in parts for name, reason in read_failures(part).items()}
     used = [shape for part in parts for shape in part.shapes if identity(shape) not in failures]
     print(f"extra shapes: {describe(index['sources'])}; {len(used)} encoded, {len(failures)} could not be used")
@@ -71,7 +75,8 @@ def encode_extras(
         raise UserError("none of the extra meshes can be used, 1 or more expected; see the reasons above")
     rows = [{"name": shape.name, "mirrored": mirrored, "draw": 0} for shape in used for mirrored in mirrors(cfg)]
     index |= {"num_shapes": len(used), "failures": failures, "rows": rows}
-    write_codes(folder, EXTRA, (read_codes(part) for part in parts), index)
+    first_only(write_codes)(folder, EXTRA, (read_codes(part) for part in parts), index)
+    wait_for_all()
 
 
 def common_index(model: NDF, checkpoint: Path, cfg: Namespace) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from training.checkpoints import (
     ndf_checkpoint_path,
 )
 from training.code_spectrum import record_spectrum
+from training.distributed import first_only, from_first, over_all, own_part
 from training.hparams import record_hparams
 from training.progress_log import ProgressLog, picture_steps
 from training.stored_codes import EXTRA, has_extra, load_codes, load_flow_codes, read_index
@@ -56,6 +58,8 @@ class FlowTrainer:
         self.noise = cfg.flow_noise
         train, val = load_flow_codes(cfg), load_codes(cfg, "val").one_per_shape()
         self.train_codes, self.val_codes = train.tensor().to(self.device), val.tensor().to(self.device)
+        self.batch_size = min(cfg.flow_batch_size, len(self.train_codes))
+        self.part = own_part(self.batch_size, "flow_batch_size")
         self.names = [row["name"] for row in train.rows]
         plain = train.plain_indices()
         self.plain_codes = self.train_codes[plain[:: -(-len(plain) // MOST_TRAIN_CODES)]]
@@ -114,10 +118,11 @@ class FlowTrainer:
                 bar.update()
                 log.step("batch_nll_nats_per_dim", nll)
                 due = run.step % self.cfg.flow_val_every == 0 or run.step == self.cfg.flow_steps
-                if stop.requested or due:
+                stopping = stop.heard()
+                if stopping or due:
                     values = self.validate_and_save(log, gaussian, due)
                     bar.set_postfix({name: f"{value:.3f}" for name, value in values.items()})
-                if stop.requested and not self.finished:
+                if stopping and not self.finished:
                     print(f"asked to stop: saved step {run.step}; run the same command to go on")
                     return EXIT_STOPPED
             log.draw_last()
@@ -135,32 +140,34 @@ class FlowTrainer:
             self.run,
             "rnvp",
             every=LOG_EVERY,
-            batch_size=min(self.cfg.flow_batch_size, len(self.train_codes)),
+            batch_size=self.batch_size,
             unit="codes",
             lines=("train", "val", "gaussian"),
             draw=draw and (lambda log: draw(log, self.average.model)),
             drawn_at=picture_steps(self.cfg.flow_steps, self.cfg.num_pictures, before_the_first=True),
         )
 
+    @cached_property
+    def loss(self) -> Callable[[Tensor], Tensor]:
+        """The mean NLL, nats per dimension, of whitened codes."""
+        return over_all(self.flow, lambda flow, w: -flow.log_prob_whitened(w).mean() / flow.dim)
+
     def train_step(self) -> Tensor:
+        """Returns the NLL of the whole batch."""
         cfg, step = self.cfg, self.run.step
         torch.manual_seed(step_seed(cfg.seed, step))
-        chosen = torch.randint(len(self.train_codes), (min(cfg.flow_batch_size, len(self.train_codes)),))
+        chosen = torch.randint(len(self.train_codes), (self.batch_size,))
         codes = self.train_codes[chosen.to(self.device)]
-        w = self.flow.whiten_noised(codes, self.noise)
-        nll = -self.flow.log_prob_whitened(w).mean() / self.flow.dim  # nats per dimension
+        w = self.flow.whiten_noised(codes, self.noise)[self.part]  # noise is drawn for the whole batch
         rate = learning_rate(step, cfg.flow_steps, cfg.flow_lr, cfg.warmup_steps)
-        self.run.optimise(nll, rate, lambda: suspects([self.names[i] for i in chosen], [codes]))
+        names = [self.names[i] for i in chosen[self.part]]
+        nll = self.run.optimise(self.loss(w), rate, lambda: suspects(names, [codes[self.part]]))
         self.average.update(self.flow, step)
-        return nll.detach()
+        return nll
 
     def validate_and_save(self, log: ProgressLog, gaussian: float, due: bool) -> dict[str, float]:
         """due: whether a training that was not asked to stop would validate here too; else it cannot be the best."""
-        values = {
-            "train": noised_nll(self.average.model, self.plain_codes, self.noise, self.cfg),
-            "val": noised_nll(self.average.model, self.val_codes, self.noise, self.cfg),
-            "gaussian": gaussian,
-        }
+        values = from_first(lambda: self.nlls() | {"gaussian": gaussian})
         is_best = due and self.run.note_value(values["val"])
         log.chart("nll_nats_per_dim", values)
         log.scalars(
@@ -171,7 +178,7 @@ class FlowTrainer:
             is_best,
             ema_state_dict=self.average.model.state_dict(),
             nll_nats_per_dim=values,
-            quantiles=code_quantiles(self.average.model, self.plain_codes, self.noise, self.cfg),
+            quantiles=self.quantiles(),
             flow_noise=self.noise,
             ndf_sha256=self.ndf_sha256,
             trained_on=self.trained_on,
@@ -182,6 +189,15 @@ class FlowTrainer:
             + ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         )
         return values
+
+    def nlls(self) -> dict[str, float]:
+        """Those of training and validation codes by the averaged weights, nats per dimension."""
+        codes = {"train": self.plain_codes, "val": self.val_codes}
+        return {name: noised_nll(self.average.model, some, self.noise, self.cfg) for name, some in codes.items()}
+
+    @first_only
+    def quantiles(self) -> dict[str, dict[str, float]]:
+        return code_quantiles(self.average.model, self.plain_codes, self.noise, self.cfg)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from configs.layout import Experiment
 from training.checkpoints import FORMER_OPTIONS
+from training.distributed import first_only
 
 SUFFIX = ".hparams"  # of the event file in summary/ itself
 NDF_OPTIONS = (
@@ -38,6 +39,7 @@ METRICS = (
 )
 
 
+@first_only
 def record_hparams(cfg: Namespace, of_ndf: Mapping[str, Any] | None = None) -> None:
     """Write the row of this experiment, in place of the one that is there.
 

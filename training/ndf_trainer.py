@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from models.occupancy import to_grid_coords
 from models.shape_codes import ARCHITECTURE, build_ndf
 from training.bad_steps import suspects
 from training.checkpoints import build_checked, check_same_options, load_checkpoint
+from training.distributed import from_first, over_all, with_common_statistics
 from training.hparams import record_hparams
 from training.network_input import network_input
 from training.progress_log import ProgressLog, picture_steps
@@ -115,7 +117,7 @@ class NDFTrainer:
         self.device = pick_device(cfg)
         torch.backends.cudnn.benchmark = True  # every step has the same sizes: the fastest convolutions are found once
         torch.manual_seed(cfg.seed)
-        self.model = place(build_ndf(vars(cfg)), self.device)
+        self.model = with_common_statistics(place(build_ndf(vars(cfg)), self.device), self.device)
         optimizer = make_optimizer(cfg.optimizer, self.model, cfg.lr)
         self.run = TrainingRun(cfg, self.experiment.ndf_checkpoints, self.model, optimizer)
         self.run.resume(("code_kind", *ARCHITECTURE[cfg.code_kind]))
@@ -144,10 +146,10 @@ class NDFTrainer:
                 log.step("train_clamped_l1", loss)
                 if run.step % LOG_EVERY == 0:
                     bar.set_postfix(loss=f"{loss.item():.5f}", val=f"{run.best:.5f}")
-                due = run.step % self.cfg.val_every == 0 or run.step == num_steps
-                if stop.requested or due:
+                due, stopping = run.step % self.cfg.val_every == 0 or run.step == num_steps, stop.heard()
+                if stopping or due:
                     self.validate_and_save(log, due)
-                if stop.requested and run.step < num_steps:
+                if stopping and run.step < num_steps:
                     print(f"asked to stop: saved step {run.step} of {num_steps}; run the same command to go on")
                     return EXIT_STOPPED
         log.tell()
@@ -182,18 +184,22 @@ class NDFTrainer:
             if self.cfg.mirror:
                 yield x.flip(1)
 
+    @cached_property
+    def loss(self) -> Callable[[Batch], Tensor]:
+        """The loss of a batch; made at the first step, when the encoder is fitted."""
+        return over_all(self.model, partial(training_loss, cfg=self.cfg))
+
     def train_step(self, batch: Batch) -> Tensor:
+        """batch: this process's part of it. Returns the loss of the whole batch."""
         cfg, step = self.cfg, self.run.step
         torch.manual_seed(step_seed(cfg.seed, step))
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-        loss = training_loss(self.model, batch, cfg)
         rate = learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps)
-        self.run.optimise(loss, rate, lambda: suspects(self.steps.names(step), batch.values()))
-        return loss.detach()
+        return self.run.optimise(self.loss(batch), rate, lambda: suspects(self.steps.names(step), batch.values()))
 
     def validate_and_save(self, log: ProgressLog, due: bool) -> None:
         """due: whether a training that was not asked to stop would validate here too; else it cannot be the best."""
-        errors = validate(self.model, self.val_batches, self.cfg, self.device)
+        errors = from_first(lambda: validate(self.model, self.val_batches, self.cfg, self.device))
         is_best = due and self.run.note_value(errors["clamped_l1"])
         log.scalars({f"val_{name}": value for name, value in errors.items()} | {"best_val_clamped_l1": self.run.best})
         log.flush()

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from configs.files import SPARE_SUFFIX
+from configs.ranks import is_first
 from training.training_run import TrainingRun
 
 MOST_SHARE = 0.03  # of the time of a step, 3 or 4, that its pictures may take
@@ -31,6 +32,17 @@ def picture_steps(num_steps: int, count: int, before_the_first: bool = False) ->
     """
     found = {max(1, round(num_steps * (n / count) ** 2)) for n in range(1, count + 1)}
     return found | {0} if count and before_the_first else found
+
+
+class NoWriter:
+    """Takes what a SummaryWriter does, and writes nothing: of all processes of a training but the first."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
+
+
+def new_writer(folder: Path, first_step: int) -> SummaryWriter | NoWriter:
+    return SummaryWriter(folder, purge_step=first_step) if is_first() else NoWriter()
 
 
 class ProgressLog:
@@ -56,9 +68,9 @@ class ProgressLog:
     ):
         self.run, self.group, self.every, self.batch_size, self.unit = run, group, every, batch_size, unit
         first = run.step + 1 if run.step else 0
-        self.writer = SummaryWriter(folder, purge_step=first)
-        self.lines = {name: SummaryWriter(folder / name, purge_step=first) for name in lines}
-        self.draw, self.drawn_at = draw, drawn_at or set()
+        self.writer = new_writer(folder, first)
+        self.lines = {name: new_writer(folder / name, first) for name in lines}
+        self.draw, self.drawn_at = draw if is_first() else None, drawn_at or set()
         self.drawing_seconds = self._latest_seconds = 0.0
         self._drawn = -1
         self._first_step = run.step
@@ -163,7 +175,7 @@ class ProgressLog:
         self.drawing_seconds += seconds
         self.restart_clock()
 
-    def _writers(self) -> list[SummaryWriter]:
+    def _writers(self) -> list[SummaryWriter | NoWriter]:
         return [self.writer, *self.lines.values()]
 
 

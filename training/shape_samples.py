@@ -19,6 +19,7 @@ from dataprocessing.create_split import find_shapes
 from dataprocessing.pool import run_in_order
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import load_split
+from training.distributed import own_part
 from training.gpu_samples import GpuSamples, Samples, numbers_of_sets
 from training.training_run import step_seed
 
@@ -126,14 +127,16 @@ def draw_points(
 
 
 class ShapeSteps(Dataset):
-    """Item `step` is the whole batch of that training step, a function of (seed, step) alone.
+    """Item `step` is the batch of that training step, a function of (seed, step) alone.
 
     Every epoch visits each shape once, in a new random order; shapes that do not fill the last batch are left out.
+    Each of several processes draws the whole batch, so that no number depends on how many they are, and gives its part.
     """
 
     def __init__(self, folders: list[Path], cfg: Namespace):
         self.folders, self.cfg = folders, cfg
         self.batch_size = min(cfg.batch_size, len(folders))
+        self.part = own_part(self.batch_size, "batch_size")
         self.steps_per_epoch = len(folders) // self.batch_size
         self.shares = [share for _, share in sample_files(cfg)]
         far = far_files(cfg)
@@ -169,15 +172,18 @@ class ShapeSteps(Dataset):
         return int(self.steps_per_epoch * self.cfg.num_epochs)
 
     def chosen(self, step: int) -> np.ndarray:
-        """Numbers of the shapes of a step, (B,)."""
+        """Numbers of the shapes of the whole batch of a step, (B,)."""
         epoch, place = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng([self.cfg.seed, epoch]).permutation(len(self.folders))
         return order[place * self.batch_size : (place + 1) * self.batch_size]
 
     def names(self, step: int) -> list[str]:
-        return [shape_name(self.folders[index]) for index in self.chosen(step)]
+        return [shape_name(self.folders[index]) for index in self.chosen(step)[self.part]]
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
+        return {name: values[self.part] for name, values in self.whole(step).items()}
+
+    def whole(self, step: int) -> dict[str, Tensor]:
         chosen = self.chosen(step)
         rng = np.random.default_rng([self.cfg.seed, 1, step])
         mirrored = rng.random(len(chosen)) < 0.5 if self.cfg.mirror else np.zeros(len(chosen), bool)

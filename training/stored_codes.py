@@ -8,8 +8,10 @@ of shapes beyond the split's, if there are any, for the flow alone (`training/ex
 
 import math
 from argparse import Namespace
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -22,11 +24,13 @@ from configs.devices import autocast
 from configs.errors import UserError
 from configs.files import atomic_path, write_json
 from configs.layout import Experiment
+from configs.ranks import is_first
 from configs.reading import DamagedFile, damaged, read_json, read_npy, reading, require_file
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
 from models.ndf import NDF, Code
 from training.checkpoints import fingerprint
+from training.distributed import from_first, mapped, wait_for_all
 from training.network_input import network_input
 from training.shape_samples import read_input_cloud
 
@@ -126,16 +130,23 @@ def are_written(folder: Path, split: str, index: dict[str, Any]) -> bool:
 def encode_splits(
     model: NDF, checkpoint: Path, folders: dict[str, list[Path]], cfg: Namespace, device: torch.device
 ) -> None:
-    """Write the codes of all splits, except where those on disk match the checkpoint, shapes and options."""
+    """Write the codes of all splits, except where those on disk match the checkpoint, shapes and options.
+
+    Several processes encode a batch each, and the first writes them all.
+    """
     destination = Experiment(cfg).codes
     source = {"ndf_checkpoint": str(checkpoint), "sha256": fingerprint(checkpoint)}
     for split in SPLITS:
         rows = rows_of(split, folders[split], cfg)
         index = {**source, "code_kind": model.code_kind, "code_shape": list(model.code_shape), "rows": rows}
-        if are_written(destination, split, index):
+        if from_first(partial(are_written, destination, split, index)):
             continue
-        clouds = (input_cloud(row, cfg) for row in rows)
-        write_codes(destination, split, encode_batches(model, clouds, len(rows), cfg, device, split), index)
+        batches = encode_rows(model, rows, cfg, device, split)
+        if is_first():
+            write_codes(destination, split, batches, index)
+        else:
+            deque(batches, maxlen=0)
+    wait_for_all()
 
 
 def write_codes(folder: Path, split: str, batches: Iterable[np.ndarray], index: dict[str, Any]) -> None:
@@ -178,9 +189,27 @@ def encode_batches(
     clouds = iter(clouds)
     with tqdm(total=count, desc=f"encoding {name}", unit="shape", disable=None) as bar:
         while batch := list(islice(clouds, cfg.batch_size)):
-            codes = cast(torch.Tensor, encode_clouds(model, np.stack(batch), cfg, device))  # pyramids are never stored
-            yield codes.float().cpu().numpy()
+            yield encode_batch(model, batch, cfg, device)
             bar.update(len(batch))
+
+
+def encode_rows(
+    model: NDF, rows: list[dict[str, Any]], cfg: Namespace, device: torch.device, name: str
+) -> Iterator[np.ndarray]:
+    """The codes of rows, in batches (B, *code_shape) float32, on which several processes work together."""
+    batches = [rows[start : start + cfg.batch_size] for start in range(0, len(rows), cfg.batch_size)]
+    with tqdm(total=len(rows), desc=f"encoding {name}", unit="shape", disable=None) as bar:
+        for codes in mapped(
+            lambda batch: encode_batch(model, [input_cloud(row, cfg) for row in batch], cfg, device), batches
+        ):
+            yield codes
+            bar.update(len(codes))
+
+
+def encode_batch(model: NDF, clouds: list[np.ndarray], cfg: Namespace, device: torch.device) -> np.ndarray:
+    """The codes (B, *code_shape) float32 of clouds (n, 3)."""
+    codes = cast(torch.Tensor, encode_clouds(model, np.stack(clouds), cfg, device))  # pyramids are never stored
+    return codes.float().cpu().numpy()
 
 
 @torch.no_grad()

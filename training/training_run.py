@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from configs.config_loader import config_as_dict, config_as_text
 from configs.devices import Model
+from configs.errors import UserError
 from configs.files import write_text
 from configs.layout import Experiment
 from configs.reading import reading
@@ -31,6 +32,7 @@ from training.checkpoints import (
     load_weights,
     save_checkpoint,
 )
+from training.distributed import any_of, exchange, first_only, mean_of
 
 GRAD_CLIP = 1.0  # bound on the norm of the gradient
 EXIT_STOPPED = 85  # exit status of a training that was asked to stop and can be resumed; slurm scripts requeue on it
@@ -62,6 +64,10 @@ class StopRequest:
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._note)
+
+    def heard(self) -> bool:
+        """Whether this process, or another one of the training, was asked to stop: to be asked by all at each step."""
+        return any_of(self.requested)
 
     def _note(self, number: int, frame: object) -> None:
         self.requested = True
@@ -110,6 +116,7 @@ class TrainingRun:
         are checkpoints and none is whole.
         """
         path, state, damaged = latest_whole(self.folder)
+        self._check_seen_by_all(path)
         if path is None:
             return None
         self._damaged = [error.path for error in damaged]
@@ -126,6 +133,15 @@ class TrainingRun:
             delete_older(self.folder, self.cfg.keep_checkpoints)  # a killed run may have left one too many
         return state
 
+    def _check_seen_by_all(self, path: Path | None) -> None:
+        """Raise UserError if the processes of a training on several machines do not see the same files."""
+        names = exchange(path.name if path else "none")
+        if len(set(names)) > 1:
+            raise UserError(
+                f"the processes see different latest checkpoints in {self.folder}: {', '.join(names)}; the folder has"
+                " to be on a file system that all machines share (--exp_root)"
+            )
+
     @property
     def seconds(self) -> float:
         """Seconds of training, including those before a resume."""
@@ -138,6 +154,7 @@ class TrainingRun:
             self.best, self.best_step = value, self.step
         return is_best
 
+    @first_only
     def save(self, is_best: bool, **more: Any) -> Path:
         state = {
             "model_state_dict": self.model.state_dict(),
@@ -158,10 +175,11 @@ class TrainingRun:
         self._damaged = []
         return path
 
-    def optimise(self, loss: Tensor, rate: float, shapes: Callable[[], Sequence[str]]) -> None:
+    def optimise(self, loss: Tensor, rate: float, shapes: Callable[[], Sequence[str]]) -> Tensor:
         """One optimiser step at learning rate `rate`; it is left out if the loss or its gradient is not finite.
 
-        shapes: gives the names of the shapes that the loss is of. Raises UserError after many such steps in a row.
+        loss: of this process's part of the batch. Returns that of the whole batch.
+        shapes: gives the names of the shapes of the batch. Raises UserError after many such steps in a row.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -169,6 +187,7 @@ class TrainingRun:
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), GRAD_CLIP)
         self.gradient_norm = norm.item()
+        loss = mean_of(loss.detach())  # of all processes, and so is the gradient: they leave out the same steps
         self.step += 1
         if math.isfinite(self.gradient_norm) and bool(torch.isfinite(loss)):
             self.optimizer.step()
@@ -176,8 +195,10 @@ class TrainingRun:
         else:  # one bad batch must not corrupt the weights
             self.optimizer.zero_grad(set_to_none=True)
             self.bad_steps.bad(self.step, loss.item(), self.gradient_norm, shapes())
+        return loss
 
 
+@first_only
 def record_config(cfg: Namespace, step_name: str) -> None:
     """Write the merged configuration of a step to the experiment's folder, as a config file."""
     write_text(Experiment(cfg).root / f"config_{step_name}.txt", config_as_text(cfg))

@@ -24,7 +24,12 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         " factors of products on a GPU, which keep 10 bits of the mantissa (bf16: 7)",
     )
     group.add("--seed", type=not_negative(int, MOST_SEED), default=0, help="seed of everything random in this step")
-    group.add("--num_cpus", type=int, default=-1, help="worker processes and threads; -1: all cores of this job")
+    group.add(
+        "--num_cpus",
+        type=int,
+        default=-1,
+        help="worker processes and threads, of all processes on a machine together; -1: all cores of this job",
+    )
 
 
 def _check_run(cfg: Namespace) -> None:

@@ -138,7 +138,12 @@ def _add_training(group: argparse._ArgumentGroup) -> None:
     group.add(
         "--keep_checkpoints", type=positive(int), default=2, help="latest checkpoints that are kept, beside the best"
     )
-    group.add("--batch_size", type=positive(int), default=4, help="shapes per step of the NDF, and encoded at a time")
+    group.add(
+        "--batch_size",
+        type=positive(int),
+        default=4,
+        help="shapes per step of the NDF, of all processes together, and encoded at a time by each",
+    )
     group.add("--warmup_steps", type=not_negative(int), default=100, help="steps of linear warm-up, then cosine decay")
     group.add(
         "--num_pictures",
@@ -268,7 +273,7 @@ def _check_codes(cfg: Namespace) -> None:
 
 def _add_flow(group: argparse._ArgumentGroup) -> None:
     group.add("--flow_steps", type=positive(int), default=20_000, help="training steps")
-    group.add("--flow_batch_size", type=positive(int), default=128, help="codes per step")
+    group.add("--flow_batch_size", type=positive(int), default=128, help="codes per step, of all processes together")
     group.add("--flow_lr", type=positive(float), default=1e-3, help="peak learning rate, AdamW, warm-up then cosine")
     group.add("--flow_couplings", type=positive(int), default=8, help="coupling layers (per scale for 3-D codes)")
     group.add("--flow_hidden", type=positive(int), default=128, help="width of the nets that give s and t")

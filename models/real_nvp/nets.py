@@ -7,6 +7,8 @@ batch norm and unbounded scales is known to blow up on held-out data.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.batch_part import dropout
+
 
 class ResidualMLP(nn.Module):
     """(B, num_in) -> (B, num_out): an input layer, `blocks` - 1 residual layers of width `hidden`, the head."""
@@ -21,8 +23,8 @@ class ResidualMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu(self.first(x), inplace=True)
         for layer in self.residuals:
-            h = h + F.relu(layer(F.dropout(h, self.dropout, self.training)), inplace=True)
-        return self.head(F.dropout(h, self.dropout, self.training))
+            h = h + F.relu(layer(dropout(h, self.dropout, self.training)), inplace=True)
+        return self.head(dropout(h, self.dropout, self.training))
 
 
 class ResidualConv3d(nn.Module):
@@ -47,7 +49,7 @@ class ResidualConv3d(nn.Module):
         h = self.first(x) + self.position
         for neighbours, mixer in zip(self.neighbours, self.mixers, strict=True):
             inner = F.silu(neighbours(F.silu(h)))
-            h = h + mixer(F.dropout(inner, self.dropout, self.training))
+            h = h + mixer(dropout(inner, self.dropout, self.training))
         return self.head(F.silu(h))
 
 

@@ -1,0 +1,229 @@
+"""Two processes train as one does: losses, weights, codes, bad steps, stops, resumes with another number of them."""
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_experiment import ndf_trainer, write_shapes
+from torch import Tensor, nn
+from two_processes import collectives, config, flow, ndf, on_gpus, with_a_bad_shape
+
+from configs.errors import UserError
+from configs.layout import ROOT, Experiment
+from configs.ranks import Ranks
+from models import batch_part
+from models.ndf import NDF
+from training import distributed
+from training.checkpoints import latest_checkpoint, load_checkpoint
+from training.training_run import EXIT_STOPPED
+
+CLOSE = {"rel": 1e-5, "abs": 1e-7}  # float32 sums of other orders, after a few steps
+
+
+def as_torchrun_would(rank: int, port: int) -> dict[str, str]:
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
+    path = f"{ROOT}:{ROOT / 'tests'}"
+    return os.environ | {key: str(number) for key, number in numbers.items()} | {
+        "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1", "PYTHONPATH": path,
+    }  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def by_two_processes(folder: Path, work: str) -> list[dict[str, Any]]:
+    """What each of two processes finds."""
+    command, port = [sys.executable, ROOT / "tests" / "two_processes.py", folder, work], free_port()
+    started = [subprocess.Popen(command, env=as_torchrun_would(rank, port)) for rank in range(2)]
+    try:
+        assert [process.wait(180) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
+    return [json.loads((folder / f"found_{rank}.json").read_text()) for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[dict[str, Any]]]:
+    """The folder, what one process found, before and after two of them, and what each of these found."""
+    folder = tmp_path_factory.mktemp("together")
+    write_shapes(folder, count=10)
+    one = {
+        "ndf": ndf(folder, exp_name="one"),
+        "flow": flow(folder, exp_name="flow_one"),
+        "bad": with_a_bad_shape(folder, exp_name="bad_one"),
+        "ndf stopped": ndf(folder, exp_name="from_one", stop_at=3),
+        "flow stopped": flow(folder, exp_name="flow_from_one", stop_at=3),
+    }
+    two = by_two_processes(folder, "everything")
+    one |= {
+        "ndf of two": ndf(folder, exp_name="from_two"),
+        "flow of two": flow(folder, exp_name="flow_from_two"),
+    }
+    return folder, one, two
+
+
+def test_what_processes_tell_each_other(done: tuple):
+    """In one process they are plain calls."""
+    _, _, (first, second) = done
+    mapped = [[[10.0 * n] * 2] * n for n in (3, 1, 2)]
+    common = [[{"rank": 0}, {"rank": 1}], 0.1, True, False, 0.5, mapped]
+    assert first["collectives"] == [*common, [0, 2, 4]]
+    assert second["collectives"] == [*common, [1, 3]]
+    assert collectives() == [[{"rank": 0}], 0.1, False, False, 0.0, mapped, [0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize("name", ["ndf", "flow"])
+def test_two_processes_have_the_losses_of_one_and_end_with_its_weights(done: tuple, name: str):
+    folder, one, (first, second) = done
+    assert first[name] == second[name] and len(first[name]) == 9
+    assert first[name] == pytest.approx(one[name], **CLOSE)
+    prefix, kind = ("", "ndf") if name == "ndf" else ("flow_", "rnvp")
+    assert_close(*(folder / "experiments" / f"{prefix}{count}" / f"checkpoints_{kind}" for count in ("one", "two")))
+
+
+@pytest.mark.parametrize("name", ["ndf", "flow"])
+def test_a_training_goes_on_with_another_number_of_processes(done: tuple, name: str):
+    _, one, (first, second) = done
+    whole = one[name]
+    assert one[f"{name} stopped"] == [*whole[:3], EXIT_STOPPED]
+    assert first[f"{name} of one"] == second[f"{name} of one"] == pytest.approx(whole[3:], **CLOSE)
+    assert first[f"{name} stopped"] == second[f"{name} stopped"]  # one of them was asked to stop
+    assert first[f"{name} stopped"] == pytest.approx([*whole[:3], EXIT_STOPPED], **CLOSE)
+    assert one[f"{name} of two"] == pytest.approx(whole[3:], **CLOSE)
+
+
+def test_both_leave_out_the_steps_of_a_bad_shape(done: tuple):
+    folder, one, (first, second) = done
+    assert sum(map(math.isnan, first["bad"])) == 4  # one of the two steps of each of the epochs
+    assert first["bad"] == second["bad"] == pytest.approx(one["bad"], nan_ok=True, **CLOSE)
+    states = assert_close(*(folder / "experiments" / f"bad_{count}" / "checkpoints_ndf" for count in ("one", "two")))
+    assert [state["bad_steps"] for state in states] == [4, 4]
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test", "extra"])
+def test_two_processes_encode_what_one_does_bit_for_bit(done: tuple, split: str):
+    codes = [done[0] / "experiments" / f"flow_{count}" / "codes" for count in ("one", "two")]
+    one, two = ((folder / f"{split}.npy").read_bytes() for folder in codes)
+    assert one == two
+    one, two = (json.loads((folder / f"{split}.json").read_text()) for folder in codes)
+    assert one == two
+
+
+def test_what_cannot_be_split_is_refused(done: tuple):
+    for found in done[2]:
+        assert found["not divisible"].startswith("5 shapes or codes in a batch found, a multiple of the 2 processes")
+        assert found["batch norms"].startswith("this network has batch norms, which PyTorch computes over several")
+
+
+def assert_close(*folders: Path) -> list[dict[str, Any]]:
+    """Compares the weights, averaged ones too, and the moments of two latest checkpoints; gives both."""
+    one, two = (load_checkpoint(latest_checkpoint(folder)) for folder in folders)
+    for kind in {"model_state_dict", "ema_state_dict"} & one.keys():
+        for name, value in one[kind].items():
+            torch.testing.assert_close(value, two[kind][name], rtol=1e-4, atol=1e-5)
+    assert one["best"] == pytest.approx(two["best"], **CLOSE)
+    assert one["best_step"] == two["best_step"] and one["step"] == two["step"]
+    return [one, two]
+
+
+def in_parts(monkeypatch: pytest.MonkeyPatch, work: Callable[[Tensor], Tensor], batch: Tensor, count: int) -> Tensor:
+    """What `count` processes make of their parts of a batch, put together; each starts from the same generator."""
+    found = []
+    for rank, part in enumerate(batch.chunk(count)):
+        monkeypatch.setattr(batch_part, "ranks", lambda rank=rank: Ranks(rank, count))
+        monkeypatch.setattr(batch_part, "alone", lambda: count == 1)
+        torch.manual_seed(3)
+        found.append(work(part))
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_random_numbers_of_the_parts_are_those_of_the_whole_batch(monkeypatch: pytest.MonkeyPatch, layout):
+    batch = torch.rand(6, 5, 2, 3, 4).to(memory_format=layout)
+    noise = in_parts(monkeypatch, batch_part.normal_like, batch, 1)
+    kept = in_parts(monkeypatch, lambda part: batch_part.dropout(part, 0.3, True), batch, 1)
+    assert 0.1 < (kept == 0).float().mean() < 0.5
+    for count in (2, 3):
+        assert torch.equal(in_parts(monkeypatch, batch_part.normal_like, batch, count), noise)
+        found = in_parts(monkeypatch, lambda part: batch_part.dropout(part, 0.3, True), batch, count)
+        torch.testing.assert_close(found, kept)
+        calm = in_parts(monkeypatch, lambda part: batch_part.dropout(part, 0.3, False), batch, count)
+        assert torch.equal(calm, batch)
+
+
+@pytest.mark.parametrize("kind", [{"code_kind": kind} for kind in ("none", "fused", "grid", "vector")])
+def test_a_step_gives_every_weight_a_gradient(tmp_path: Path, kind: dict):
+    """DistributedDataParallel waits for all of them."""
+    write_shapes(tmp_path)
+    run = ndf_trainer(tmp_path, **{"out_resolution": 3, **kind})
+    run.loss(run.steps[0]).backward()
+    assert all(weight.grad is not None for weight in run.model.parameters())
+
+
+def test_batch_norms_become_synchronised_on_a_gpu_under_the_same_names(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(distributed, "alone", lambda: False)
+    model = NDF((3, 4), 8)
+    names = list(model.state_dict())
+    found = distributed.with_common_statistics(model, torch.device("cuda"))
+    assert list(found.state_dict()) == names
+    assert sum(isinstance(layer, nn.SyncBatchNorm) for layer in found.modules()) == 2
+    with pytest.raises(UserError, match="batch norms.* on GPUs alone"):
+        distributed.with_common_statistics(NDF((3, 4), 8), torch.device("cpu"))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="no two GPUs here")
+def test_two_gpus_train_as_one_does(tmp_path: Path):
+    """With batch norms. GPUs add in an order of their own, so the losses are less close."""
+    write_shapes(tmp_path, count=10)
+    one = on_gpus(tmp_path)
+    for two in by_two_processes(tmp_path, "on_gpus"):
+        for name, losses in one.items():
+            assert two[name] == pytest.approx(losses, rel=1e-3)
+
+
+def test_a_killed_process_ends_the_others_and_leaves_a_checkpoint(tmp_path: Path):
+    write_shapes(tmp_path, count=10)
+    cfg = config(tmp_path, num_epochs=50_000, val_every=5, exp_name="killed")
+    options = ["--standalone", "--nproc_per_node", "2", "train_ndf.py", "--config", cfg.config]
+    command = [sys.executable, "-m", "torch.distributed.run", *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+    try:
+        wait_for_checkpoint(process, Experiment(cfg).ndf_checkpoints)
+        first = json.loads(Experiment(cfg).lock("train_ndf").read_text())["pid"]
+        workers = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        assert first in workers
+        os.kill(next(pid for pid in workers if pid != first), signal.SIGKILL)
+        killed = time.monotonic()
+        out, err = process.communicate(timeout=120)
+        assert time.monotonic() - killed < 60
+    finally:
+        process.terminate()
+    assert process.returncode == 1
+    told = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1 and told[0].startswith("error: process 0 of 2: another process was killed, or tells its own")
+    assert out.count("NDF step 5/") == 1  # of the first process alone
+    assert load_checkpoint(latest_checkpoint(Experiment(cfg).ndf_checkpoints))["step"] % 5 == 0
+    assert not Experiment(cfg).lock("train_ndf").exists()
+
+
+def wait_for_checkpoint(process: subprocess.Popen, folder: Path) -> None:
+    until = time.monotonic() + 180
+    while not latest_checkpoint(folder):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.05)

@@ -1,0 +1,136 @@
+"""What the processes of test_distributed.py do: trainings of tiny networks, whose losses they write down.
+
+`python two_processes.py FOLDER everything`, with the variables that torchrun sets.
+"""
+
+import json
+import os
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from helpers import read_config
+from tiny_experiment import TINY, encode
+
+from configs.errors import UserError
+from configs.ranks import ranks
+from training import shape_samples
+from training.distributed import all_processes, any_of, exchange, from_first, mapped, mean_of, share
+from training.flow_trainer import FlowTrainer
+from training.ndf_trainer import NDFTrainer
+from training.shape_samples import split_folders
+
+OPTIONS = TINY | {
+    "code_encoder": "pca", "latent_dim": 3, "pca_resolution": 5, "batch_size": 4, "num_epochs": 4, "val_every": 4,
+    "flow_batch_size": 6, "flow_dropout": 0.3, "flow_steps": 8, "flow_val_every": 4, "flow_ema": 0.5,
+    "extra_demo_cars": 3, "code_draws": 2, "num_pictures": 0, "device": "cpu", "min_input_points": 20,
+}  # fmt: skip
+
+ON_GPUS = {"device": "cuda", "precision": "float32", "code_encoder": "both", "pca_dims": 1}
+
+
+def config(folder: Path, **options: object) -> Namespace:
+    """Each process writes a config file of its own, for what all of them share in the folder."""
+    own = folder / f"process{ranks().rank}"
+    own.mkdir(exist_ok=True)
+    places = {"exp_root": folder / "experiments", "data_dir": folder / "data", "split_file": folder / "split.npz"}
+    return read_config(own, **(OPTIONS | places | options))
+
+
+def losses_of(trainer: NDFTrainer | FlowTrainer, stop_at: int = 0) -> list[float]:
+    """Train; the last process asks itself to stop after step `stop_at`. Gives the losses, and the status at the end."""
+    losses, step = [], trainer.train_step
+
+    def recorded(*batch: object) -> torch.Tensor:
+        loss = step(*batch)
+        losses.append(loss.item())
+        if trainer.run.step == stop_at and ranks().rank == ranks().count - 1:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return loss
+
+    trainer.train_step = recorded
+    status = trainer.train()
+    return [*losses, status]
+
+
+def ndf(folder: Path, stop_at: int = 0, **options: object) -> list[float]:
+    cfg = config(folder, **options)
+    return losses_of(NDFTrainer(cfg, split_folders(cfg)), stop_at)
+
+
+def flow(folder: Path, stop_at: int = 0, **options: object) -> list[float]:
+    """Encodes the shapes first, unless that is done, by the NDF of the experiment `one`."""
+    cfg = config(folder, ndf_checkpoint=folder / "experiments" / "one" / "checkpoints_ndf", **options)
+    encode(cfg)
+    return losses_of(FlowTrainer(cfg), stop_at)
+
+
+def with_a_bad_shape(folder: Path, **options: object) -> list[float]:
+    """The distances of one of the shapes are no numbers."""
+    read, bad = shape_samples.read_samples, split_folders(config(folder))["train"][1]
+
+    def read_samples(place: Path, cfg: Namespace) -> dict:
+        samples = read(place, cfg)
+        if place == bad:
+            samples["sets"] = [(points, np.full_like(df, np.nan)) for points, df in samples["sets"]]
+        return samples
+
+    shape_samples.read_samples = read_samples
+    try:
+        return ndf(folder, **options)
+    finally:
+        shape_samples.read_samples = read
+
+
+def refusal(work: Callable[[], object]) -> str:
+    try:
+        work()
+    except UserError as error:
+        return str(error)
+    return "none"
+
+
+def collectives() -> list[object]:
+    """What they give on values that tell the processes apart."""
+    rank = ranks().rank
+    found = mapped(lambda n: np.full((n, 2), 10 * n, np.float32), [3, 1, 2])
+    return [
+        exchange({"rank": rank}), from_first(lambda: rank + 0.1), any_of(rank == 1), any_of(False),
+        mean_of(torch.tensor(float(rank))).item(), [part.tolist() for part in found], list(share(range(5))),
+    ]  # fmt: skip
+
+
+def everything(folder: Path) -> dict[str, object]:
+    """By name: losses of a training and its exit status, or other values that JSON has."""
+    return {
+        "collectives": collectives(),
+        "ndf": ndf(folder, exp_name="two"),
+        "ndf of one": ndf(folder, exp_name="from_one"),
+        "ndf stopped": ndf(folder, exp_name="from_two", stop_at=3),
+        "flow": flow(folder, exp_name="flow_two"),
+        "flow of one": flow(folder, exp_name="flow_from_one"),
+        "flow stopped": flow(folder, exp_name="flow_from_two", stop_at=3),
+        "bad": with_a_bad_shape(folder, exp_name="bad_two"),
+        "not divisible": refusal(lambda: ndf(folder, exp_name="no", batch_size=5)),
+        "batch norms": refusal(lambda: ndf(folder, exp_name="no", code_encoder="pyramid")),
+    }
+
+
+def on_gpus(folder: Path) -> dict[str, object]:
+    """The same of a network with batch norms, and of a flow; by one process too."""
+    name = ("one", "two")[ranks().count - 1]
+    return {
+        "ndf": ndf(folder, exp_name=name, **ON_GPUS),
+        "flow": flow(folder, exp_name=f"flow_{name}", **ON_GPUS),
+    }
+
+
+if __name__ == "__main__":
+    folder, work = Path(sys.argv[1]), {"everything": everything, "on_gpus": on_gpus}[sys.argv[2]]
+    with all_processes(config(folder, **(ON_GPUS if work is on_gpus else {}))):
+        found = work(folder)
+        (folder / f"found_{ranks().rank}.json").write_text(json.dumps(found))
