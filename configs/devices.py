@@ -37,7 +37,7 @@ def pick_device(cfg: Namespace) -> torch.device:
     Each of several processes gets a GPU of its own. Raises UserError if it is not there.
     """
     torch.set_num_threads(num_workers(cfg.num_cpus))
-    torch.set_float32_matmul_precision("high" if cfg.precision == "tf32" else "highest")
+    torch.backends.cuda.matmul.allow_tf32 = cfg.precision == "tf32"
     keep_freed_memory()
     has_accelerator = torch.cuda.is_available()
     if not alone() and (cfg.device == "cuda" or (cfg.device == "auto" and has_accelerator)):
@@ -91,10 +91,10 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 @contextmanager
 def exact_products(device: torch.device) -> Iterator[None]:
     """Products of matrices in whole float32, whatever `precision` says."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
     try:
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.backends.cuda.matmul.allow_tf32 = before

@@ -102,9 +102,9 @@ def test_weights_of_3d_convolutions_lie_channels_last_and_keep_their_values():
 
 def test_tf32_is_for_products_but_not_for_those_that_must_be_exact():
     pick_device(options("cpu", "tf32"))
-    assert torch.get_float32_matmul_precision() == "high"
+    assert torch.backends.cuda.matmul.allow_tf32
     with exact_products(torch.device("cpu")):
-        assert torch.get_float32_matmul_precision() == "highest"
-    assert torch.get_float32_matmul_precision() == "high"
+        assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.backends.cuda.matmul.allow_tf32
     pick_device(options("cpu"))
-    assert torch.get_float32_matmul_precision() == "highest"
+    assert not torch.backends.cuda.matmul.allow_tf32

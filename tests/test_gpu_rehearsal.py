@@ -75,11 +75,11 @@ def test_from_meshes_to_sampled_clouds_without_open3d_trimesh_or_a_renderer(tmp_
         assert file["df"].max() > 0.05
 
 
-@pytest.mark.parametrize("name", ["full_size", "miniature"])
-def test_configs_of_the_gpu_run_build_their_network(name):
+@pytest.mark.parametrize("config", [ROOT / "configs" / "demo_cars_pretrained.txt", GPU / "miniature.txt"])
+def test_configs_of_the_gpu_run_build_their_network(config: Path):
     from models.shape_codes import build_ndf
 
-    arguments = ["--config", str(GPU / f"{name}.txt"), "--data_dir", "data", "--split_file", "split.npz"]
+    arguments = ["--config", str(config), "--data_dir", "data", "--split_file", "split.npz"]
     model = build_ndf(vars(get_config(arguments)))
     numbers = sum(parameter.numel() for parameter in model.parameters())
     assert 2 * numbers < 16 * 2**20  # float16 weights come back from a machine in one file of at most 16 MiB
@@ -95,7 +95,7 @@ def test_plan_takes_the_smallest_of_the_fastest_batches(tmp_path, monkeypatch):
     fit = load(GPU / "fit_training.py")
     rates = {2: 50.0, 4: 97.0, 8: 100.0}
     rows = [{"batch_size": b, "shapes": 200, "shapes_per_second": rate} for b, rate in rates.items()]
-    monkeypatch.setattr(fit, "measured_batches", lambda cfg, largest: rows)
+    monkeypatch.setattr(fit, "measured_batches", lambda cfg, smallest, largest: rows)
     options = ["--config", str(GPU / "miniature.txt"), "--data_dir", "data", "--split_file", "split.npz"]
     assert fit.main(["--seconds", "100", *options, "--exp_root", str(tmp_path)]) == 0
     plan = (tmp_path / "gpu_cars_miniature" / "training_plan.json").read_text()

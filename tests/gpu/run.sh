@@ -4,7 +4,7 @@
 #   bash tests/gpu/run.sh [--miniature] [--out DIR] [--keep DIR] [--weights FILE] [--seconds N] [--train-seconds N]
 #                         [--test-cars N] [-- OPTIONS OF THE SCRIPTS]
 #
-# --miniature      the same within about a minute on a CPU (tests/gpu/miniature.txt instead of full_size.txt)
+# --miniature      the same within about a minute on a CPU (tests/gpu/miniature.txt instead of configs/demo_cars_pretrained.txt)
 # --out DIR        all state (default: build/gpu, or build/gpu_miniature); a finished stage is not done again
 # --keep DIR       copies of the few small files worth keeping: weights, report, pictures
 # --weights FILE   an EXP_NAME_ndf.tar from --keep: the NDF is not trained but taken from there, on a machine that is bare again
@@ -18,7 +18,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$root/tests/gpu
-config=$here/full_size.txt out='' keep='' weights='' seconds=1000000 train_seconds=300 test_cars=500 max_batch=64
+config=$root/configs/demo_cars_pretrained.txt out='' keep='' weights='' seconds=1000000 train_seconds=300 test_cars=500 max_batch=64
 codes=1000 dense=1000000
 slack=30 patience=1 started=$SECONDS # slack: seconds a training may need to start and to end
 while [ $# -gt 0 ]; do
@@ -46,7 +46,10 @@ wheels=("$root"/build/wheels/*.whl)
 wheels_path=$(IFS=: && echo "${wheels[*]}")
 export PYTHONPATH=$root${wheels_path:+:$wheels_path}${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 mkdir -p "$out/stages"
-options=(--config "$config" --data_dir "$out/cars" --split_file "$out/split.npz" --exp_root "$out" "$@")
+full=()
+[ "$config" = "$here/miniature.txt" ] || full=(--exp_name gpu_cars --num_demo_cars 10000 --num_eval_shapes 500
+  --num_sample_sets 1 --num_pictures 0 --ndf_checkpoint= --rnvp_checkpoint= --attributes_file=) # there may be no Pillow
+options=(--config "$config" "${full[@]}" --data_dir "$out/cars" --split_file "$out/split.npz" --exp_root "$out" "$@")
 experiment=$("$python" -c '
 from configs.config_loader import get_config
 from configs.errors import run
