@@ -212,4 +212,4 @@ def of_caches() -> Iterator[Case]:
         damages[name] = written(own[name])
     for reader, file in (("set of clouds", "sets/flow_0.npz"), ("distances", "cache/cd-test-flow_0.npz")):
         place = f"{EXPERIMENT}/evaluation/{file}"
-        yield from broken(reader, place, damages, evaluate, words, f"{EXPERIMENT}/evaluation", (0, 2))
+        yield from broken(reader, place, damages, evaluate, words, EXPERIMENT, (0, 2))  # results go to TensorBoard too
