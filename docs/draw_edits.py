@@ -5,8 +5,8 @@ Makes the edits with generate.py (finished ones are kept), and shows the ends an
 
 import json
 import sys
+import tempfile
 from argparse import Namespace
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # of generate.p
 import generate
 from configs.config_loader import get_config
 from configs.errors import run
-from configs.files import atomic_path
 from configs.layout import DENSE_POINT_CLOUD, ROOT, Experiment
+from docs.small_picture import write_small
 from generation.cloud_files import Cloud, read_cloud
 from visualization.contact_sheet import Row, draw_rows
 
@@ -31,7 +31,7 @@ ROWS = (  # (shape, attribute, what is asked for) side by side
 )
 CUT = {"furnished"}  # shown cut open
 OPTIONS = ["--mode", "edit", "--temperature", "0.8"]
-WIDTH, COLORS = 1300, 64
+WIDTH = 1300
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,14 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         clouds = [cloud for part in row for cloud in clouds_of(cfg, *part)]
         cut = row[0][1] in CUT
         rows.append((label, clouds, "amber" if cut else "blue", "lengthwise" if cut else "none"))
-    with atomic_path(PICTURE) as spare:
-        draw_rows(rows, spare, "Edits of sampled cars")
-        with Image.open(spare) as sheet:
-            small = sheet.resize((WIDTH, round(sheet.height * WIDTH / sheet.width)), Image.Resampling.LANCZOS)
-        content = BytesIO()
-        small.quantize(COLORS, dither=Image.Dither.NONE).save(content, format="PNG", optimize=True)
-        spare.write_bytes(content.getvalue())
-    print(f"{PICTURE}: {PICTURE.stat().st_size / 1e3:.0f} kB")
+    with tempfile.TemporaryDirectory() as scratch:
+        draw_rows(rows, sheet := Path(scratch) / "sheet.png", "Edits of sampled cars")
+        with Image.open(sheet) as picture:
+            write_small(picture, PICTURE, WIDTH)
     return 0
 
 

@@ -151,7 +151,7 @@ def milliseconds(work: Work, repeats: int, device: torch.device) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="configs/demo_cars_pretrained.txt", help="where the sizes come from")
+    parser.add_argument("--config", default="configs/demo_cars.txt", help="where the sizes come from")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch")
     parser.add_argument("--rounds", type=int, default=9, help="alternating rounds; medians are printed")
     parser.add_argument("--repeats", type=int, default=5, help="of each part in a round")

@@ -75,7 +75,7 @@ def one_round(count: int, options: list[str]) -> dict[str, float]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="configs/demo_cars_pretrained.txt", help="where the sizes come from")
+    parser.add_argument("--config", default="configs/demo_cars.txt", help="where the sizes come from")
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds; medians are printed")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     args, options = parser.parse_known_args()
