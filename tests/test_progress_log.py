@@ -14,6 +14,7 @@ import torch
 from helpers import read_config
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
+from tensorboard.summary.writer.event_file_writer import AtomicCounter
 from tensorboard.util.tensor_util import make_ndarray
 from tiny_experiment import SMALL, make_experiment, tiny_config, write_shapes
 
@@ -39,6 +40,9 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch, coarse_lattice: None) -> Non
     monkeypatch.setattr("generation.training_pictures.PICTURE_SIZE", (24, 15))
     monkeypatch.setattr("training.flow_trainer.LOG_EVERY", 5)
     monkeypatch.setattr("training.progress_log.MOST_SHARE", math.inf)
+    # Event files are read in the order of their names, which end in a number of this process: of two files of one
+    # second, 10 would be read before 9. Trainings that are resumed are other processes, at other times.
+    monkeypatch.setattr("tensorboard.summary.writer.event_file_writer._global_uid", AtomicCounter(1000))
 
 
 @pytest.fixture
