@@ -16,6 +16,7 @@ from configs.config_loader import get_config
 from configs.errors import run
 from configs.layout import DENSE_POINT_CLOUD, MESH, ROOT, Experiment, absolute
 from dataprocessing.mesh_io import load_mesh
+from dataprocessing.shapes import shape_name
 from dataprocessing.surface import sample_surface, surface_points
 from docs.small_picture import tiled, write_small
 from generation.cloud_files import Cloud, read_cloud
@@ -57,8 +58,7 @@ def drawn(cars: list[Cloud], cut: bool = False, tint: str = "blue") -> list[np.n
 
 def draw_reconstructions(seed: int, folders: list[Path], decoded: Path) -> None:
     true = [surface_points(folder, 100_000, seed).astype(np.float32) for folder in folders]
-    names = [folder.parent.name if folder.name == "models" else folder.name for folder in folders]
-    codes = [read_cloud(decoded / name / DENSE_POINT_CLOUD) for name in names]
+    codes = [read_cloud(decoded / shape_name(folder) / DENSE_POINT_CLOUD) for folder in folders]
     rows = [drawn(true, tint="grey"), drawn(codes)]
     write_small(tiled(rows), IMAGES / "reconstructions.png", 1700)
 

@@ -168,6 +168,7 @@ class VectorNDF(BottleneckNDF):
         self.components: PrincipalComponents | None = None
         if num_components:
             self.components = PrincipalComponents(num_components, pca_resolution, pca_view_weight)
+        self.to_code: nn.Linear | None = None
         if num_learned:
             coarsest = input_res // 2 ** (len(channels) - 1)
             if coarsest < 1:
@@ -183,12 +184,13 @@ class VectorNDF(BottleneckNDF):
         self.to_planes = decoder(decoder_hidden, plane_resolution, plane_channels) if plane_resolution else None
 
     def project(self, x: Tensor) -> Tensor:
+        assert self.to_code is not None
         return self.to_code(self.pyramid(x)[-1].flatten(1))
 
     def encode(self, x: Tensor) -> Tensor:
         """(B, D): the principal components, if any, then the learned numbers, if any."""
         parts = [self.components(x)] if self.components is not None else []
-        if hasattr(self, "to_code"):
+        if self.to_code is not None:
             parts.append(super().encode(x))
         return torch.cat(parts, dim=1)
 

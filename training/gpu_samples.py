@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Samples = dict[str, Any]  # as in shape_samples
+# cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
+Samples = dict[str, Any]
 
 
 class GpuSamples:

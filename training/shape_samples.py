@@ -25,7 +25,6 @@ from training.training_run import step_seed
 
 REMADE = "delete it and run preprocess.py again"
 NO_SPLIT = "none"  # as split_file
-# Samples: cloud (n, 3); sets: list of (points (S, 3), distances (S,)), float32, mesh units
 
 
 def split_folders(cfg: Namespace, needed: Sequence[str] = ()) -> dict[str, list[Path]]:
