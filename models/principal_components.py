@@ -88,7 +88,7 @@ class PrincipalComponents(nn.Module):
         if count <= wanted:
             raise UserError(
                 f"{count} shapes for {wanted} principal components, more shapes than components expected;"
-                " lower --latent_dim"
+                " lower --latent_dim, or with code_encoder both --pca_dims"
             )
         sd = basis[:wanted].norm(dim=1) / (count - 1) ** 0.5
         spread = sd.square().mean().sqrt()

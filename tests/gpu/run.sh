@@ -123,7 +123,7 @@ print("--batch_size", plan["batch_size"], "--num_epochs", plan["num_epochs"])' "
 fi
 stage train_ndf "$((train_seconds + slack))" "$python" "$root/train_ndf.py" "${options[@]}" "${planned[@]}"
 stage export_ndf 60 "${export_weights[@]}"
-stage train_rnvp 240 "$python" "$root/train_rnvp.py" "${options[@]}" "${encode[@]}"
+stage train_rnvp 600 "$python" "$root/train_rnvp.py" "${options[@]}" "${encode[@]}"
 stage export_rnvp 60 "${export_weights[@]}"
 stage reconstruct 120 "$python" "$root/generate.py" --mode reconstruct "${options[@]}" "${both[@]}"
 stage sample 120 "$python" "$root/generate.py" --mode sample "${options[@]}" "${both[@]}"
