@@ -37,7 +37,7 @@ def pick_device(cfg: Namespace) -> torch.device:
     Each of several processes gets a GPU of its own. Raises UserError if it is not there.
     """
     torch.set_num_threads(num_workers(cfg.num_cpus))
-    torch.backends.cuda.matmul.allow_tf32 = cfg.precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = cfg.precision in ("tf32", "mixed")
     keep_freed_memory()
     has_accelerator = torch.cuda.is_available()
     if not alone() and (cfg.device == "cuda" or (cfg.device == "auto" and has_accelerator)):
@@ -86,6 +86,11 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     if precision == "bf16" or (precision == "auto" and device.type != "cpu"):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+def encoder_autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """As `autocast`, but bf16 with `mixed` too: for an encoder in training, whose codes get far greater noise."""
+    return autocast(device, "bf16" if precision == "mixed" else precision)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from configs.errors import UserError
 from models.distance_heads import beyond_border, distance_to_sheet, first_bias, num_outputs
 from models.interpolation import nodes_around, sum_of_rows
-from models.occupancy import INPUT_CHANNELS
+from models.occupancy import INPUT_CHANNELS, folded
 
 Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
 
@@ -78,6 +78,7 @@ class NDF(nn.Module):
     num_places: 7 as in NDF, or 1: the point itself only.
     input_features: occupancy as in NDF, or offsets (`occupancy_and_offsets`), 4 channels.
     distance_head: value as in NDF, or sheet (`distance_heads.py`).
+    input_fold: blocks of so many nodes per axis are the channels that the first convolution sees; 1 as in NDF.
 
     The network runs in three stages, so that a shape is encoded, and its grids are computed, only once:
     `encode(x)` gives the code, `features(code)` the grids, `query(p, grids)` the distances. Here the code is the
@@ -96,12 +97,14 @@ class NDF(nn.Module):
         num_places: int = 7,
         input_features: str = "occupancy",
         distance_head: str = "value",
+        input_fold: int = 1,
     ):
         super().__init__()
+        self.input_fold = input_fold
         self.distance_head = distance_head
         self.num_levels = len(channels)
         input_channels = INPUT_CHANNELS[input_features]
-        self._add_pyramid(input_channels, channels)
+        self._add_pyramid(input_channels * input_fold**3, channels)
         self.pyramid_channels = input_channels + sum(channels)
         self.feature_channels = self.pyramid_channels if feature_channels is None else feature_channels
         self.register_buffer("offsets", place_offsets(num_places), persistent=False)
@@ -126,7 +129,7 @@ class NDF(nn.Module):
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """x: (B, R, R, R) or (B, 4, R, R, R), axes x y z. Returns f0 = x, f1, ...: [(B, C_i, R_i, R_i, R_i)]."""
-        x = x.unsqueeze(1) if x.dim() == 4 else x
+        x = folded(x.unsqueeze(1) if x.dim() == 4 else x, self.input_fold)
         levels = [x]
         x = self.conv_in_bn(F.relu(self.conv_in(x)))
         levels.append(x)

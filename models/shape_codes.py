@@ -80,9 +80,12 @@ class BottleneckNDF(NDF):
         input_features: str = "occupancy",
         plane_channels: Sequence[int] = (),
         distance_head: str = "value",
+        input_fold: int = 1,
     ):
         point_channels = sum(decoder_channels) + sum(plane_channels)
-        super().__init__(tuple(channels), hidden_dim, point_channels, num_places, input_features, distance_head)
+        super().__init__(
+            tuple(channels), hidden_dim, point_channels, num_places, input_features, distance_head, input_fold
+        )
         for coarse, fine in zip(decoder_resolution, decoder_resolution[1:], strict=False):
             if fine != 2 * coarse:
                 raise UserError(f"decoder_resolution {list(decoder_resolution)}: each must be twice the one before")
@@ -170,9 +173,11 @@ class VectorNDF(BottleneckNDF):
             self.components = PrincipalComponents(num_components, pca_resolution, pca_view_weight)
         self.to_code: nn.Linear | None = None
         if num_learned:
-            coarsest = input_res // 2 ** (len(channels) - 1)
+            coarsest = input_res // sizes["input_fold"] // 2 ** (len(channels) - 1)
             if coarsest < 1:
                 raise UserError(f"input_res {input_res} is too small for {len(channels)} levels of encoder_channels")
+            if input_res % sizes["input_fold"]:
+                raise UserError(f"input_res {input_res} found, a multiple of input_fold {sizes['input_fold']} expected")
             self.to_code = nn.Linear(channels[-1] * coarsest**3, (1 + self.learned_posterior) * num_learned)
         self.widen = nn.Sequential(
             nn.Linear(latent_dim, decoder_hidden), nn.SiLU(), nn.Linear(decoder_hidden, decoder_hidden), nn.SiLU()
@@ -246,7 +251,7 @@ _PLAIN = ("encoder_channels", "hidden_dim", "input_features", "distance_head")
 _BOTTLENECK = (*_PLAIN, "latent_dim", "decoder_resolution", "decoder_channels", "num_places", "code_posterior")
 _PLANES = ("plane_resolution", "plane_channels", "plane_decoder")
 _PCA = ("pca_dims", "pca_resolution", "pca_view_weight")
-_VECTOR = ("decoder_hidden", "input_res", *_PLANES, "code_encoder", *_PCA)
+_VECTOR = ("decoder_hidden", "input_res", "input_fold", *_PLANES, "code_encoder", *_PCA)
 ARCHITECTURE = {
     "none": _PLAIN,
     "fused": (*_PLAIN, "out_resolution"),

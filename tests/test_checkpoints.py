@@ -189,6 +189,7 @@ def test_an_option_that_older_checkpoints_lack_has_its_former_value(tmp_path: Pa
         "plane_decoder": "convolution",
         "distance_head": "value",
         "pca_view_weight": 0.0,
+        "input_fold": 1,
         "flow_tail_couplings": 1,
     }
     assert load_checkpoint(tmp_path / "old.tar")["config"] == {"lr": 1.0, **former}

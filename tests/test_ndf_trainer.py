@@ -47,7 +47,8 @@ PCA = {"latent_dim": 3, "pca_resolution": 5}
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"code_encoder": "pca", **PCA}, {"code_encoder": "both", "pca_dims": 1, **PCA}]
+    "options",
+    [{}, {"optimizer": "Muon"}, {"code_encoder": "pca", **PCA}, {"code_encoder": "both", "pca_dims": 1, **PCA}],
 )
 def test_four_steps_are_two_and_a_resume_and_two(shapes: Path, monkeypatch: pytest.MonkeyPatch, options: dict):
     assert trainer(shapes, exp_name="whole", **options).train() == 0

@@ -1,5 +1,7 @@
 """Codes of the three kinds: shapes, the fused code against its definition, noise in training only."""
 
+import itertools
+
 import pytest
 import torch
 from network_weights import random_weights
@@ -7,6 +9,7 @@ from torch.testing import assert_close
 
 from configs.errors import UserError
 from models.ndf import NDF, look_up
+from models.occupancy import folded
 from models.shape_codes import build_ndf
 
 OPTIONS = {
@@ -16,6 +19,7 @@ OPTIONS = {
     "latent_dim": 7,
     "out_resolution": 3,
     "input_res": 13,
+    "input_fold": 1,
     "decoder_hidden": 11,
     "decoder_resolution": [3, 6],
     "decoder_channels": [4, 2],
@@ -83,6 +87,30 @@ def test_with_both_encoders_components_come_first_and_the_pyramid_adds_the_rest(
     assert_close(model.query(p, model.features(scaled)), distances)
     with pytest.raises(UserError, match="pca_dims 7 found, less than latent_dim, 7, expected"):
         network("vector", code_encoder="both", pca_dims=7)
+
+
+def test_folded_blocks_are_channels_and_nothing_is_lost():
+    x = torch.rand(2, 3, 6, 6, 6, generator=torch.Generator().manual_seed(4))
+    blocks = folded(x, 2)
+    assert blocks.shape == (2, 24, 3, 3, 3)
+    assert blocks.is_contiguous(memory_format=torch.channels_last_3d)
+    for channel, (c, i, j, k) in enumerate(itertools.product(range(3), range(2), range(2), range(2))):
+        assert torch.equal(blocks[:, channel], x[:, c, i::2, j::2, k::2])
+
+
+def test_an_encoder_can_work_on_blocks_of_nodes():
+    model, (p, x) = network("vector", input_fold=2, input_res=12).train(), example()
+    x = x[:, :12, :12, :12]
+    assert model.conv_in.in_channels == 8
+    assert [tuple(level.shape[1:]) for level in model.pyramid(x)] == [
+        (8, 6, 6, 6),
+        (3, 6, 6, 6),
+        (5, 3, 3, 3),
+        (6, 1, 1, 1),
+    ]
+    assert model(p, x).shape == (3, 17)
+    with pytest.raises(UserError, match="input_res 13 found, a multiple of input_fold 2 expected"):
+        network("vector", input_fold=2)
 
 
 @pytest.mark.parametrize("kind", SHAPES)

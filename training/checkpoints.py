@@ -30,6 +30,7 @@ FORMER_OPTIONS = {
     "plane_decoder": "convolution",
     "distance_head": "value",
     "pca_view_weight": 0.0,
+    "input_fold": 1,
     "flow_tail_couplings": 1,
 }
 # Of the entries of a checkpoint, those that are there.

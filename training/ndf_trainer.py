@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from configs.devices import autocast, pick_device, place
+from configs.devices import autocast, encoder_autocast, pick_device, place
 from configs.layout import Experiment
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
@@ -18,6 +18,7 @@ from training.bad_steps import suspects
 from training.checkpoints import build_checked, check_same_options, load_checkpoint
 from training.distributed import from_first, over_all, with_common_statistics
 from training.hparams import record_hparams
+from training.muon import Muon
 from training.network_input import network_input
 from training.progress_log import ProgressLog, picture_steps
 from training.shape_samples import ShapeSteps, step_loader, validation_batches
@@ -31,9 +32,11 @@ LOG_EVERY = 20  # steps between points of the curves of the training itself
 
 
 def make_optimizer(name: str, model: NDF, rate: float) -> torch.optim.Optimizer:
-    """Adam or AdamW (both fused: one pass over the weights, several times faster on a CPU), or RMSprop."""
+    """Adam or AdamW (both fused: one pass over the weights, several times faster on a CPU), RMSprop, or Muon."""
     if name == "RMSprop":
         return torch.optim.RMSprop(model.parameters(), lr=rate)
+    if name == "Muon":
+        return Muon(model, rate)
     kind: type[torch.optim.Adam] = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}[name]
     return kind(model.parameters(), lr=rate, fused=True)
 
@@ -62,8 +65,9 @@ def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
     Plus kl_weight times the mean KL (nats) of the codes, if they have a learned posterior.
     """
     x = network_input(batch["cloud"], cfg)
-    with autocast(x.device, cfg.precision):
+    with encoder_autocast(x.device, cfg.precision):
         code, kl_nats = model.training_code(x)
+    with autocast(x.device, cfg.precision):
         grids = model.features(code)
     if cfg.num_hard_points:
         batch = with_hardest(model, grids, batch, cfg)

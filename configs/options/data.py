@@ -18,10 +18,11 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
     group.add("--device", default="auto", help="auto, cpu, cuda or cuda:N; auto takes a CUDA GPU where there is one")
     group.add(
         "--precision",
-        choices=["auto", "float32", "tf32", "bf16"],
+        choices=["auto", "float32", "tf32", "mixed", "bf16"],
         default="auto",
         help="arithmetic of the networks; auto is bf16 autocast on CUDA, float32 on a CPU; tf32: float32 but for the"
-        " factors of products on a GPU, which keep 10 bits of the mantissa (bf16: 7)",
+        " factors of products on a GPU, which keep 10 bits of the mantissa (bf16: 7); mixed: tf32, and bf16 for the"
+        " NDF's encoder in training",
     )
     group.add("--seed", type=not_negative(int, MOST_SEED), default=0, help="seed of everything random in this step")
     group.add(
