@@ -25,6 +25,18 @@ def test_orthogonalised_matrices_keep_their_singular_vectors_and_lose_their_size
     assert_close(orthogonalised(1e-6 * matrices), found)
 
 
+def test_iterations_on_the_small_side_are_those_of_the_paper():
+    x = torch.randn(4, 9, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    expected = x / x.norm()
+    a, b, c = 3.4445, -4.7750, 2.0315
+    for _ in range(5):
+        gram = expected @ expected.T
+        expected = a * expected + (b * gram + c * gram @ gram) @ expected
+    assert_close(orthogonalised(x), expected)
+    singular = torch.outer(x[0, :4], x[1]).float()  # of rank one: rounding must not be blown up
+    assert 0.6 < orthogonalised(singular).norm().item() < 1.25
+
+
 def test_a_gradient_of_zeros_changes_nothing():
     assert torch.equal(orthogonalised(torch.zeros(3, 4)), torch.zeros(3, 4))
 

@@ -52,7 +52,10 @@ def write_small(source: Path, target: Path) -> None:
 
 
 def halved(value: torch.Tensor) -> torch.Tensor:
-    return value.half() if value.dtype == torch.float32 else value
+    """float32 as float16, but for what is too large for it, as the variances of a batch norm may be."""
+    if value.dtype != torch.float32 or value.abs().max() > torch.finfo(torch.float16).max:
+        return value
+    return value.half()
 
 
 if __name__ == "__main__":
