@@ -127,7 +127,10 @@ class ConvolutionPlanes(PlaneDecoder):
 
 
 class Split(nn.Module):
-    """One node to 2 x 2 finer ones: (3, ..., C) -> (3, ..., 2, 2, C'), with weights for each view."""
+    """One node to 2 x 2 finer ones: (3, B, ..., C) -> (3, B, ..., 2, 2, C'), with weights for each view.
+
+    A product for each shape: the weights' gradient, a sum over up to a million nodes, is then many short sums.
+    """
 
     def __init__(self, c_in: int, c_out: int):
         super().__init__()
@@ -135,7 +138,9 @@ class Split(nn.Module):
         self.bias = nn.Parameter(torch.empty(3, 1, 4 * c_out).uniform_(-1, 1) / math.sqrt(c_in))
 
     def forward(self, nodes: Tensor) -> Tensor:
-        split = torch.baddbmm(self.bias, nodes.flatten(1, -2), self.weight)  # (3, nodes, 4 C')
+        batch = nodes.shape[1]
+        weight, bias = (w.repeat_interleave(batch, dim=0) for w in (self.weight, self.bias))
+        split = torch.baddbmm(bias, nodes.flatten(0, 1).flatten(1, -2), weight)  # (3 B, nodes, 4 C')
         return split.view(*nodes.shape[:-1], 2, 2, -1)
 
 
