@@ -18,7 +18,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$root/tests/gpu
-config=$root/configs/demo_cars_pretrained.txt out='' keep='' weights='' seconds=1000000 train_seconds=300 test_cars=500 max_batch=64
+config=$root/configs/demo_cars_pretrained.txt out='' keep='' weights='' seconds=1000000 train_seconds=300 test_cars=500 max_batch=32
 codes=1000 dense=1000000
 slack=30 patience=1 started=$SECONDS # slack: seconds a training may need to start and to end
 while [ $# -gt 0 ]; do
