@@ -8,7 +8,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,19 @@ def is_left_behind(spare: Path) -> bool:
     return machine_started + started > changed + 2  # seconds; a process that came later has got the writer's number
 
 
-def write_npz(path: Path | str, compressed: bool = False, durable: bool = False, **arrays: Any) -> None:
-    """`numpy.savez` under a spare name, then renamed."""
+def write_npz(
+    path: Path | str, compressed: bool | Collection[str] = False, durable: bool = False, **arrays: Any
+) -> None:
+    """What `numpy.savez` writes, under a spare name, then renamed. compressed: all arrays, none, or these."""
     import numpy as np
 
-    with atomic_path(path, durable) as spare, open(spare, "wb") as file:
-        (np.savez_compressed if compressed else np.savez)(file, **arrays)
+    packed = compressed if isinstance(compressed, Collection) else arrays if compressed else ()
+    with atomic_path(path, durable) as spare, zipfile.ZipFile(spare, "w") as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            entry.compress_type = zipfile.ZIP_DEFLATED if name in packed else zipfile.ZIP_STORED
+            with archive.open(entry, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def write_text(path: Path | str, text: str, durable: bool = False) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_TEXT = 2**27  # bytes of a json or text file: a million codes have an index of this size
 MOST_ARRAY = 2**32  # bytes of an array that is read into memory
 MOST_UNPACKED = 2**28  # bytes of packed content that may be any number of times as large as its file
+CHUNK = 2**18  # bytes of an array at a time, which stay in the cache while they are checked and copied
 MOST_TIMES = 20  # as large as its file, beyond that: points and weights do not shrink so far, zip bombs do
 
 
@@ -120,14 +121,11 @@ class Arrays(Mapping[str, "np.ndarray"]):
     def shape(self, name: str) -> tuple[int, ...]:
         """From its header alone."""
         with self._member(name) as member:
-            return _checked_header(member, self.archive.getinfo(f"{name}.npy").file_size)
+            return _checked_header(member, self.archive.getinfo(f"{name}.npy").file_size)[0]
 
     def __getitem__(self, name: str) -> "np.ndarray":
-        import numpy as np
-
-        self.shape(name)
         with self._member(name) as member:
-            return cast("np.ndarray", np.lib.format.read_array(member, allow_pickle=False))
+            return _content(member, *_checked_header(member, self.archive.getinfo(f"{name}.npy").file_size))
 
     def first(self, name: str, most: int) -> "np.ndarray":
         """The first `most` rows, or all if there are fewer."""
@@ -226,13 +224,33 @@ def _check_tensors(value: Any, seen: set[int]) -> None:
             _check_tensors(part, seen)
 
 
-def _checked_header(file: BinaryIO, size: int, most: float = MOST_ARRAY) -> tuple[int, ...]:
-    """The shape that the header of an .npy of `size` bytes announces. Raises ValueError unless it holds just that."""
+def _content(file: BinaryIO, shape: tuple[int, ...], by_columns: bool, kind: "np.dtype") -> "np.ndarray":
+    """The array behind a header that was checked; numpy's own reader would parse that again."""
+    import numpy as np
+
+    flat = np.empty(math.prod(shape), kind)
+    target = flat.view(np.uint8) if flat.nbytes else np.empty(0, np.uint8)
+    for start in range(0, len(target), CHUNK):
+        part = target[start : start + CHUNK]
+        data = file.read(len(part))
+        if len(data) != len(part):
+            raise ValueError("cut off")
+        part[:] = np.frombuffer(data, np.uint8)
+    return flat.reshape(shape[::-1]).T if by_columns else flat.reshape(shape)
+
+
+def _checked_header(file: BinaryIO, size: int, most: float = MOST_ARRAY) -> tuple[tuple[int, ...], bool, "np.dtype"]:
+    """Shape, whether by columns, and type that the header of an .npy of `size` bytes announces.
+
+    Raises ValueError unless the file holds just that.
+    """
     import numpy as np
 
     version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"an .npy of version {version}")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, kind = read(file)
+    shape, by_columns, kind = read(file)
     if kind.hasobject:
         raise ValueError("Python objects, which may run code; arrays of numbers or words expected")
     if not all(isinstance(length, int) and length >= 0 for length in shape):
@@ -242,4 +260,4 @@ def _checked_header(file: BinaryIO, size: int, most: float = MOST_ARRAY) -> tupl
         raise ValueError(f"its header says {announced:,} bytes (shape {shape}, {kind}), {there:,} are there")
     if announced > most:
         raise ValueError(f"an array of {announced / 1e9:,.1f} GB, at most {most / 1e9:.1f} GB expected")
-    return cast(tuple[int, ...], shape)
+    return shape, by_columns, kind

@@ -31,6 +31,10 @@ def to_grid_coords(points: np.ndarray, half_extent: float = 0.5) -> np.ndarray:
     return points[:, ::-1] / points.dtype.type(half_extent)
 
 
-def sample_arrays(points: np.ndarray, df: np.ndarray) -> dict[str, np.ndarray]:
-    """The contents of a samples file: points (S, 3), df (S,) their unsigned distances, grid_coords (S, 3); float32."""
-    return {"points": points, "df": df, "grid_coords": np.ascontiguousarray(to_grid_coords(points))}
+def sample_arrays(points: np.ndarray, df: np.ndarray, grid_coords: bool = True) -> dict[str, np.ndarray]:
+    """The contents of a samples file: points (S, 3), df (S,) their unsigned distances; float32.
+
+    grid_coords: also `points` as NDF's own loader wants them, (S, 3). Nothing here reads them.
+    """
+    arrays = {"points": points, "df": df}
+    return arrays | ({"grid_coords": np.ascontiguousarray(to_grid_coords(points))} if grid_coords else {})

@@ -11,6 +11,8 @@ from configs.errors import UserError, raise_if_interrupted
 
 THIN = 0.05  # height over longest side below which Embree's float32 arithmetic may place the nearest point wrongly
 BLOCK = 16_384  # points at a time in float64: their arrays stay in the processor's cache
+SEARCHED = 65_536  # points at a time that Open3D searches for: it returns 40 bytes of each
+CELLS = 40  # of an axis of `_by_cells`: the largest whose cube fits in 16 bits
 
 
 Distances = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of vertices, faces, points
@@ -70,16 +72,20 @@ def unsigned_distance(vertices: np.ndarray, faces: np.ndarray, points: np.ndarra
     vertices = vertices.astype(np.float32)
     sides, thin = _sides_of_thin(vertices, faces)
     scene.add_triangles(vertices, np.concatenate([faces, sides]).astype(np.uint32))
+    face = np.concatenate([np.arange(len(faces)), np.tile(thin, 3)])  # of each triangle of the scene
+    is_thin = np.isin(face, thin)
+    points = np.ascontiguousarray(points, dtype=np.float32)
     order = _by_cells(points)
-    points = np.ascontiguousarray(points[order], dtype=np.float32)
-    nearest = scene.compute_closest_points(points, nthreads=num_threads)
-    distances = np.linalg.norm(nearest["points"].numpy() - points, axis=1)
-    face = np.concatenate([np.arange(len(faces)), np.tile(thin, 3)])[nearest["primitive_ids"].numpy()]
-    again = np.flatnonzero(np.isin(face, thin))
-    for rows in np.split(again, range(BLOCK, len(again), BLOCK)):
-        distances[rows] = point_triangle_distance(points[rows], vertices[faces[face[rows]]])
-    df = np.empty_like(distances)
-    df[order] = distances
+    df = np.empty(len(points), dtype=np.float32)
+    for part in np.split(order, range(SEARCHED, len(order), SEARCHED)):
+        there = np.take(points, part, axis=0)  # several times faster than points[part]
+        nearest = scene.compute_closest_points(there, nthreads=num_threads)
+        triangle = nearest["primitive_ids"].numpy()
+        distances = _lengths(nearest["points"].numpy() - there)
+        again = np.flatnonzero(is_thin[triangle])
+        for rows in np.split(again, range(BLOCK, len(again), BLOCK)):
+            distances[rows] = point_triangle_distance(there[rows], vertices[faces[face[triangle[rows]]]])
+        df[part] = distances
     return df
 
 
@@ -108,13 +114,20 @@ def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", x, y)
 
 
-def _by_cells(points: np.ndarray, cells: int = 64) -> np.ndarray:
+def _lengths(vectors: np.ndarray) -> np.ndarray:
+    """(N, 3) to (N,): numpy's own sums along a short last axis take seven times as long."""
+    x, y, z = vectors.T
+    return np.sqrt(x * x + y * y + z * z)
+
+
+def _by_cells(points: np.ndarray) -> np.ndarray:
     """An order of points (N, 3) by cells of their box: neighbours in turn find in the cache what they need, which
-    makes a mesh of 76,000 faces three times faster."""
-    low, high = points.min(axis=0, initial=np.inf), points.max(axis=0, initial=-np.inf)
-    side = (high - low).max(initial=0)
-    x, y, z = ((points - low) * ((cells - 1) / max(side, 1e-30))).astype(np.int64).T
-    return np.argsort((x * cells + y) * cells + z)
+    makes a mesh of 76,000 faces three times faster. Keys of 16 bits are sorted without comparisons."""
+    columns = np.ascontiguousarray(points.T)
+    low = columns.min(axis=1, initial=np.inf, keepdims=True)
+    side = (columns.max(axis=1, initial=-np.inf, keepdims=True) - low).max(initial=0)
+    x, y, z = ((columns - low) * ((CELLS - 1) / max(side, 1e-30))).astype(np.uint16)
+    return np.argsort((x * CELLS + y) * CELLS + z, kind="stable")
 
 
 def _sides_of_thin(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

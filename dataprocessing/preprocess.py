@@ -24,8 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     failures = sorted((outcome.mesh, outcome.failure) for outcome in outcomes if outcome.failure)
     print(
         f"{len(outcomes) - len(failures)} shapes are ready in {processed_root(cfg)}:"
-        f" {sum(o.made for o in outcomes)} files made, {sum(o.made_again for o in outcomes)} made again for another"
-        f" number of samples, {sum(o.skipped for o in outcomes)} skipped; {len(failures)} meshes failed"
+        f" {sum(o.made for o in outcomes)} files made, {sum(o.made_again for o in outcomes)} made again for other"
+        f" options, {sum(o.skipped for o in outcomes)} skipped; {len(failures)} meshes failed"
     )
     print_failures(failures)
     return 1 if failures else 0

@@ -34,7 +34,7 @@ class Outcome:
 
 
 def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
-    """Make the files of one shape that are missing in `folder` or were made with other numbers of samples.
+    """Make the files of one shape that are missing in `folder` or were made with other options.
 
     What is written depends on the mesh, the options, cfg.seed and the shape's name only. A broken mesh, or whatever
     else goes wrong with this one, is told in the outcome. Raises OSError if writing fails: it would for all others too.
@@ -81,7 +81,7 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> N
         else:
             points = input_points(mesh, name_of_shape, cfg)
             arrays = voxelized_arrays(points, cfg.input_res, cfg.bb_min, cfg.bb_max)
-            write_npz(folder / name, compressed=True, **arrays)  # the occupancy of 256^3 is 2 MB of zeros else
+            write_npz(folder / name, compressed=["compressed_occupancies"], **arrays)  # of 256^3: 2 MB of zeros else
     if not clouds:
         return
     ends = np.cumsum([len(points) for points in clouds.values()])
@@ -90,13 +90,14 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], cfg: Namespace) -> N
         if name == layout.GAP_SAMPLES:
             kept = gap_indices(distances, wanted[name], generator(cfg.seed, name_of_shape, name, "kept"))
             points, distances = points[kept], distances[kept]
-        write_npz(folder / name, **sample_arrays(points, distances))
+        write_npz(folder / name, **sample_arrays(points, distances, cfg.grid_coords))
 
 
 def is_finished(path: Path, cfg: Namespace) -> bool:
     """Whether the file is there and whole, with as many samples (and the box) that `cfg` asks for.
 
-    Other settings leave no trace in the files: after a change of seed, for example, delete them.
+    Samples with grid_coords will do where none are asked for, not the other way round. Other settings leave no trace in
+    the files: after a change of seed, for example, delete them.
     """
     if not path.is_file():
         return False
@@ -105,7 +106,8 @@ def is_finished(path: Path, cfg: Namespace) -> bool:
     try:
         if path.name in (wanted := samples_per_file(cfg)):
             with open_npz(path) as file:
-                return file.shape("df")[:1] == (wanted[path.name],)
+                has_all = "grid_coords" in file or not cfg.grid_coords
+                return has_all and file.shape("df")[:1] == (wanted[path.name],)
         with open_npz(path) as file:
             return float(file["bb_min"]) == cfg.bb_min and float(file["bb_max"]) == cfg.bb_max
     except DamagedFile:

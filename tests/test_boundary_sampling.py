@@ -74,5 +74,6 @@ def test_sample_arrays_are_float32_and_in_c_order():
     points = uniform_points(7, np.random.default_rng(4))
     arrays = sample_arrays(points, points[:, 0])
     assert list(arrays) == ["points", "df", "grid_coords"]
+    assert list(sample_arrays(points, points[:, 0], grid_coords=False)) == ["points", "df"]
     assert all(array.dtype == np.float32 for array in arrays.values())
     assert arrays["grid_coords"].flags.c_contiguous

@@ -5,6 +5,7 @@ import pytest
 from helpers import brute_force_distance
 
 from configs.errors import UserError
+from dataprocessing import distances
 from dataprocessing.boundary_sampling import boundary_points
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.distances import point_triangle_distance, unsigned_distance
@@ -72,6 +73,22 @@ def test_no_side_of_an_open_sheet_is_inside():
     points = np.random.default_rng(0).uniform(-0.4, 0.4, (999, 3)).astype(np.float32)
     df = unsigned_distance(vertices, np.array([[0, 1, 2], [0, 2, 3]]), points, num_threads=1)
     np.testing.assert_allclose(df, np.abs(points[:, 1]), atol=1e-7)
+
+
+def test_neither_the_order_of_points_nor_the_parts_of_a_search_matter(monkeypatch):
+    rng = np.random.default_rng(4)
+    vertices, faces = rng.uniform(-0.5, 0.5, (30, 3)), rng.integers(0, 30, (40, 3))
+    points = rng.uniform(-0.6, 0.6, (1001, 3)).astype(np.float32)
+    order = distances._by_cells(points)
+    assert np.array_equal(np.sort(order), np.arange(1001))
+    x, y, z = ((points[order] - points.min(0)) / np.ptp(points, axis=0).max() * (distances.CELLS - 1)).T.astype(int)
+    assert (np.diff((x * distances.CELLS + y) * distances.CELLS + z) < 0).mean() < 0.01  # but for roundings
+    whole = unsigned_distance(vertices, faces, points)
+    monkeypatch.setattr(distances, "SEARCHED", 100)
+    monkeypatch.setattr(distances, "BLOCK", 7)
+    assert np.array_equal(unsigned_distance(vertices, faces, points), whole)
+    assert np.array_equal(unsigned_distance(vertices, faces, points[::-1])[::-1], whole)
+    np.testing.assert_allclose(whole, brute_force_distance(points, vertices, faces), atol=1e-7)
 
 
 def test_no_points_give_no_distances():

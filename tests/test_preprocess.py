@@ -19,6 +19,7 @@ from dataprocessing.mesh_io import load_mesh
 from dataprocessing.pool import run_tasks
 from dataprocessing.preprocess import main
 from dataprocessing.shapes import expected_files, find_meshes, shape_name
+from training.shape_samples import read_samples
 
 
 def preprocess(folder: Path, **options: object) -> int:
@@ -97,13 +98,32 @@ def test_finished_files_are_skipped_and_other_counts_made_again(meshes, tmp_path
     before = times(tmp_path / "data")
     assert preprocess(tmp_path) == 0
     assert times(tmp_path / "data") == before
-    assert "0 files made, 0 made again for another number of samples, 30 skipped" in capsys.readouterr().out
+    assert "0 files made, 0 made again for other options, 30 skipped" in capsys.readouterr().out
     assert preprocess(tmp_path, num_uniform_samples=99, sample_std_dev=[0.08, 0.02]) == 0
-    assert "5 files made, 5 made again for another number of samples, 20 skipped" in capsys.readouterr().out
+    assert "5 files made, 5 made again for other options, 20 skipped" in capsys.readouterr().out
     assert len(np.load(meshes[0].parent / "uniform_samples.npz")["df"]) == 99
     assert preprocess(tmp_path, num_uniform_samples=99, bb_max=0.6) == 0
     assert "5 made again" in capsys.readouterr().out
     assert float(np.load(meshes[0].parent / layout.voxelized_point_cloud(16, 53))["bb_max"]) == 0.6
+
+
+def test_grid_coords_are_left_out_on_request_and_made_where_they_are_wanted_and_missing(meshes, tmp_path, capsys):
+    assert preprocess(tmp_path) == 0
+    full = contents(tmp_path / "data")
+    assert preprocess(tmp_path, grid_coords="false") == 0
+    assert contents(tmp_path / "data") == full  # files that hold more will do
+    assert preprocess(tmp_path, grid_coords="false", processed_dir=tmp_path / "out") == 0
+    for path in (tmp_path / "out").rglob("*.npz"):
+        with np.load(path) as few, np.load(tmp_path / "data" / path.relative_to(tmp_path / "out")) as all_:
+            assert set(all_) - set(few) == ({"grid_coords"} if "samples" in path.name else set())
+            assert all(np.array_equal(few[name], all_[name]) for name in few)
+    few = read_samples(tmp_path / "out" / "car0" / "models", read_config(tmp_path))
+    assert few["cloud"].shape == (53, 3) and [len(df) for _, df in few["sets"]] == [301, 301, 101, 71]
+    capsys.readouterr()
+    assert preprocess(tmp_path, processed_dir=tmp_path / "out") == 0
+    assert "0 files made, 20 made again for other options, 10 skipped" in capsys.readouterr().out
+    source = {name: data for name, data in full.items() if not name.endswith(".obj")}
+    assert contents(tmp_path / "out") == source  # the same samples as before
 
 
 def test_no_uniform_and_no_gap_samples_on_request(meshes, tmp_path):

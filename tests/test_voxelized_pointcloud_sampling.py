@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs.files import write_npz
-from dataprocessing.voxelized_pointcloud_sampling import read_occupancy, voxelize, voxelized_arrays
+from dataprocessing.voxelized_pointcloud_sampling import packed_nodes, read_occupancy, voxelize, voxelized_arrays
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ def test_occupied_nodes_are_the_nearest_of_all_nodes(res, bb_min, bb_max):
     assert occupied.dtype == bool
     assert 1 < expected.sum() < expected.size
     assert np.array_equal(occupied, expected)
+    assert np.array_equal(packed_nodes(points, res, bb_min, bb_max), np.packbits(expected))
 
 
 def test_index_order_is_x_y_z():

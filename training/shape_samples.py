@@ -105,12 +105,15 @@ def draw(
     Returns cloud (n, 3), points (N, 3), distances (N,), all mirrored in x if `mirror`; likewise candidates (M, 3),
     candidate_distances (M,) for hard points, with shares of their own, if num_candidates is not 0.
     """
-    sign = np.array([-1, 1, 1] if mirror else [1, 1, 1], dtype=np.float32)
     points, distances = draw_points(samples["sets"], shares, num_points, rng)
-    example = {"cloud": samples["cloud"] * sign, "points": points * sign, "distances": distances}
+    example = {"cloud": samples["cloud"], "points": points, "distances": distances}
     if num_candidates:
         points, distances = draw_points(samples["sets"], candidate_shares, num_candidates, rng)
-        example |= {"candidates": points * sign, "candidate_distances": distances}
+        example |= {"candidates": points, "candidate_distances": distances}
+    if mirror:
+        example["cloud"] = samples["cloud"].copy()  # the samples may be kept for later steps
+        for name in example.keys() & {"cloud", "points", "candidates"}:
+            example[name][:, 0] *= -1
     return example
 
 
@@ -120,7 +123,10 @@ def draw_points(
     """Points (N, 3) and distances (N,) drawn with replacement from each set, according to its share."""
     counts = numbers_of_sets(shares, num_points)
     indices = [rng.integers(0, len(points), count) for (points, _), count in zip(sets, counts, strict=True)]
-    found = [(points[index], distances[index]) for (points, distances), index in zip(sets, indices, strict=True)]
+    found = [  # np.take: several times faster than points[index]
+        (np.take(points, index, axis=0), np.take(distances, index))
+        for (points, distances), index in zip(sets, indices, strict=True)
+    ]
     points, distances = zip(*found, strict=True)
     return np.concatenate(points), np.concatenate(distances)
 

@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from configs.errors import UserError
-from configs.options.types import MOST_SEED, Group, finite, not_negative, positive
+from configs.options.types import MOST_SEED, Group, boolean, finite, not_negative, positive
 
 ANY_LAYOUT = "any"  # as input_data_glob
 AXES = ("x", "y", "z", "-x", "-y", "-z")
@@ -140,6 +140,12 @@ def _add_preprocessing(group: argparse._ArgumentGroup) -> None:
         choices=["auto", "open3d", "torch"],
         default="auto",
         help="what measures distances; torch: on the device of --device, as exact; auto: open3d where it can be loaded",
+    )
+    group.add(
+        "--grid_coords",
+        type=boolean,
+        default=True,
+        help="store grid_coords in samples, 12 of 28 bytes each, for NDF's own loader; nothing here reads them",
     )
 
 

@@ -1,0 +1,59 @@
+"""Arrays of an .npz: what numpy reads, of any kind and order; cut off or of an unknown version: one line."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs import reading
+from configs.files import write_npz
+from configs.reading import DamagedFile, open_npz
+
+ARRAYS = {
+    "plain": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
+    "by_columns": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+    "number": np.float64(0.5),
+    "empty": np.zeros((0, 3), np.int64),
+    "words": np.array(["a", "longer"]),
+    "no_word": np.array(""),
+    "bits": np.array([True, False]),
+    "big_endian": np.arange(5, dtype=">i4"),
+}
+
+
+@pytest.mark.parametrize("compressed", [False, True, ["plain", "words"]])
+def test_arrays_are_those_that_numpy_wrote_and_reads(tmp_path: Path, monkeypatch, compressed):
+    monkeypatch.setattr(reading, "CHUNK", 7)
+    write_npz(tmp_path / "a.npz", compressed=compressed, **ARRAYS)
+    with np.load(tmp_path / "a.npz") as theirs, open_npz(tmp_path / "a.npz") as ours:
+        assert list(ours) == list(theirs) == list(ARRAYS)
+        for name in ARRAYS:
+            found = ours[name]
+            assert (found.dtype, found.shape) == (theirs[name].dtype, theirs[name].shape), name
+            assert np.array_equal(found, theirs[name]) and found.flags.writeable, name
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_written_bytes_are_those_of_numpy(tmp_path: Path, compressed: bool):
+    write_npz(tmp_path / "a.npz", compressed=compressed, **ARRAYS)
+    theirs = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(theirs, **ARRAYS)
+    assert (tmp_path / "a.npz").read_bytes() == theirs.getvalue()
+
+
+def test_a_flipped_bit_and_an_unknown_version_are_told(tmp_path: Path):
+    path = tmp_path / "a.npz"
+    write_npz(path, points=np.arange(9.0))
+    data = bytearray(path.read_bytes())
+    data[data.index(np.float64(8).tobytes())] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedFile, match="CRC"), open_npz(path) as file:
+        file["points"]
+    member = io.BytesIO()
+    np.lib.format.write_array(member, np.zeros(3))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("points.npy", member.getvalue().replace(b"NUMPY\x01", b"NUMPY\x07"))
+    with pytest.raises(DamagedFile, match="version"), open_npz(path) as file:
+        file["points"]
