@@ -14,6 +14,7 @@ from configs.errors import UserError
 from models.distance_heads import beyond_border, distance_to_sheet, first_bias, num_outputs
 from models.interpolation import nodes_around, sum_of_rows
 from models.occupancy import INPUT_CHANNELS, folded
+from models.products import linear
 
 Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
 
@@ -32,7 +33,7 @@ def place_offsets(num_places: int = 7, displacement: float = DISPLACEMENT) -> Te
 
 def pointwise(layer: nn.Conv1d, h: Tensor) -> Tensor:
     """A kernel-1 convolution with channels last, several times faster on a CPU: (B, N, C) -> (B, N, C')."""
-    return F.linear(h, layer.weight.squeeze(-1), layer.bias)
+    return linear(h, layer.weight.squeeze(-1), layer.bias)
 
 
 def look_up(grids: list[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
