@@ -32,7 +32,7 @@ def place_offsets(num_places: int = 7, displacement: float = DISPLACEMENT) -> Te
 
 
 def pointwise(layer: nn.Conv1d, h: Tensor) -> Tensor:
-    """A kernel-1 convolution with channels last, several times faster on a CPU: (B, N, C) -> (B, N, C')."""
+    """A kernel-1 convolution with channels last, several times faster on a CPU: (..., C) -> (..., C')."""
     return linear(h, layer.weight.squeeze(-1), layer.bias)
 
 
@@ -175,10 +175,10 @@ class NDF(nn.Module):
         return look_up(grids, p, self.offsets)
 
     def point_network(self, found: Tensor) -> Tensor:
-        h = F.relu_(pointwise(self.fc_0, found))  # (B, N, 512)
-        h = F.relu_(pointwise(self.fc_1, h))  # (B, N, 256)
-        h = F.relu_(pointwise(self.fc_2, h))  # (B, N, 256)
-        return pointwise(self.fc_out, h)
+        h = F.relu_(pointwise(self.fc_0, found.flatten(0, 1)))  # (B N, 512)
+        h = F.relu_(pointwise(self.fc_1, h))  # (B N, 256)
+        h = F.relu_(pointwise(self.fc_2, h))  # (B N, 256)
+        return pointwise(self.fc_out, h).unflatten(0, found.shape[:2])
 
     def activate(self, raw: Tensor) -> Tensor:
         """Map the last layer's number, of head value, to a distance."""

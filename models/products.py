@@ -23,8 +23,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return F.linear(x, weight, bias)
     if not torch.is_grad_enabled():
         return _onednn(x, weight, bias)
-    found: Tensor = _Linear.apply(x, weight, bias)
-    return found
+    found: Tensor = _Linear.apply(x.reshape(-1, x.shape[-1]), weight, bias)  # of rows, so that no view comes out of it
+    return found if x.dim() == 2 else found.view(*x.shape[:-1], -1)
 
 
 def by_onednn(x: Tensor, weight: Tensor) -> bool:
@@ -60,9 +60,8 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         to_x, to_weight, to_bias = ctx.needs_input_grad
-        rows = gradient.flatten(0, -2)
         return (
             linear(gradient, weight.t()) if to_x else None,
-            linear(rows.t(), x.flatten(0, -2).t()) if to_weight else None,
-            rows.sum(dim=0) if to_bias else None,
+            linear(gradient.t(), x.t()) if to_weight else None,
+            gradient.sum(dim=0) if to_bias else None,
         )

@@ -41,6 +41,14 @@ def test_parts_of_tensors_and_more_dimensions():
     assert_close(product(weight, weight.t()), weight @ weight.t(), rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("batch", [(256,), (4, 64)])
+def test_what_comes_out_may_be_changed_in_place(batch: tuple[int, ...]):
+    x, weight = normal(*batch, 128).float().requires_grad_(), normal(128, 128, seed=2).float().requires_grad_()
+    found = torch.autograd.grad(torch.relu_(linear(x, weight)).sum(), (x, weight))
+    right = torch.autograd.grad(torch.relu(F.linear(x, weight)).sum(), (x, weight))
+    assert all(torch.allclose(*pair, rtol=1e-4, atol=1e-3) for pair in zip(found, right, strict=True))
+
+
 def test_the_gradient_has_a_gradient():
     x, weight, bias = tensors(70, 131, 128)
 
