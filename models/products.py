@@ -46,8 +46,13 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(x), _dense(weight), bias, "none", [], "")
     return found
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """Without gaps between rows or columns: for transposed parts of larger ones oneDNN has only slow code (x 500)."""
+    return matrix if matrix.is_contiguous() or matrix.mT.is_contiguous() else matrix.contiguous()
 
 
 class _Linear(torch.autograd.Function):

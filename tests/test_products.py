@@ -1,5 +1,7 @@
 """Products by oneDNN: the same as torch's own, both ways, and only where they may be."""
 
+import time
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -58,6 +60,21 @@ def test_the_gradient_has_a_gradient():
 
     right = second(F.linear)
     assert_close(second(linear), right, rtol=1e-3, atol=float(1e-5 * right.abs().max()))
+
+
+@BY_ONEDNN
+def test_parts_of_larger_matrices_are_not_slow():
+    part, other = normal(256, 256).float()[:, :128], normal(256, 512, seed=2).float()
+    assert by_onednn(other.t(), part.t())
+
+    def seconds(b: torch.Tensor) -> float:
+        start = time.process_time()
+        for _ in range(3):
+            product(other.t(), b)
+        return time.process_time() - start
+
+    seconds(part)
+    assert seconds(part) < 20 * seconds(part.contiguous()) + 0.05
 
 
 @BY_ONEDNN
