@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from configs.errors import UserError
 from models.distance_heads import beyond_border, distance_to_sheet, first_bias, num_outputs
-from models.interpolation import nodes_around, sum_of_rows
+from models.interpolation import at_places, nodes_around, sum_of_rows
 from models.occupancy import INPUT_CHANNELS, folded
 from models.products import linear
 
 Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
 
 NDF_CHANNELS = (16, 32, 64, 128, 128, 128)
+PLACES_AT_A_TIME = 2**15  # looked up on a CPU: what this takes stays in its cache
 DISPLACEMENT = 0.0722  # offset of the neighbouring places from the point, in grid coordinates
 
 
@@ -44,6 +45,10 @@ def look_up(grids: list[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
     """
     if p.device.type == "cpu" and len(offsets) == 1:
         return torch.cat([_look_up_rows(grid.to(p.dtype), p + offsets) for grid in grids], dim=2)
+    if p.device.type == "cpu" and not any(grid.requires_grad for grid in grids):
+        places = p[:, :, None] + offsets  # (B, N, K, 3)
+        rows = [_look_up_rows(grid.to(p.dtype), places.flatten(1, 2)) for grid in grids]  # each (B, N K, C_i)
+        return torch.cat([found.view(*places.shape[:3], -1).mT for found in rows], dim=2).flatten(2)
     places = p[:, None] + offsets[:, None]  # (B, K, N, 3)
     found = [
         F.grid_sample(grid, places[:, :, None].to(grid.dtype), padding_mode="border", align_corners=True)[:, :, :, 0]
@@ -58,9 +63,14 @@ def _look_up_rows(grid: Tensor, p: Tensor) -> Tensor:
         grid = grid[:1]
     resolution = grid.shape[-1]
     axis = torch.arange(resolution, dtype=torch.int32)
-    rows, weights = nodes_around(p.permute(2, 0, 1).unbind(), [axis, resolution * axis, resolution**2 * axis])
+    # Of one shape, reshape would give a view with the channels far apart: ten times as slow to read.
+    table = grid.permute(0, 2, 3, 4, 1).reshape(-1, grid.shape[1]).contiguous()
+    starts = [axis, resolution * axis, resolution**2 * axis]
+    if len(grid) == 1 and not grid.requires_grad:
+        parts = [at_places(table, part.unbind(1), starts) for part in p.reshape(-1, 3).split(PLACES_AT_A_TIME)]
+        return torch.cat(parts).view(*p.shape[:2], -1)
+    rows, weights = nodes_around(p.permute(2, 0, 1).unbind(), starts)
     rows = rows + resolution**3 * torch.arange(len(grid), dtype=torch.int32)[:, None]  # (8, B, N)
-    table = grid.permute(0, 2, 3, 4, 1).reshape(-1, grid.shape[1])
     return sum_of_rows(table, rows.view(8, -1), weights.view(8, -1)).view(*p.shape[:2], -1)
 
 
