@@ -30,7 +30,9 @@ class FusedChain(Chain):
             return super().forward(x)
         parameters = [_parameters(layer) for layer in layers]
         if torch.is_grad_enabled():
-            z, log_det = _Fused.apply(x, layers, *(tensor for some in parameters for tensor in some))
+            z, log_det = _Fused.apply(
+                x, layers, list(map(len, parameters)), *(tensor for some in parameters for tensor in some)
+            )
             return z, log_det
         scales = []
         for layer, some in zip(layers, parameters, strict=True):
@@ -112,12 +114,13 @@ def _sum(scales: list[Tensor], x: Tensor) -> Tensor:
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, layers: list[Any], *parameters: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, x: Tensor, layers: list[Any], counts: list[int], *parameters: Tensor
+    ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(x, *parameters)  # that they are unchanged is checked before the gradient
         ctx.layers, ctx.memories, scales = layers, [], []
         z, used = x, 0
-        for layer in layers:
-            count = len(_parameters(layer))
+        for layer, count in zip(layers, counts, strict=True):
             z, s, memory = _through(layer, z, list(parameters[used : used + count]))
             scales += s
             used += count
@@ -128,7 +131,7 @@ class _Fused(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, to_z: Tensor, to_log_det: Tensor) -> tuple[Tensor | None, ...]:
         _, *parameters = ctx.saved_tensors
-        wanted = any(ctx.needs_input_grad[2:])
+        wanted = any(ctx.needs_input_grad[3:])
         gradients: list[list[Tensor | None]] = []
         gradient = to_z
         for layer, memory in zip(reversed(ctx.layers), reversed(ctx.memories), strict=True):
@@ -139,7 +142,7 @@ class _Fused(torch.autograd.Function):
             own, parameters = parameters[-count:], parameters[:-count]
             gradient, found = _back(layer, memory, own, gradient, to_log_det, wanted)
             gradients.append(found)
-        return gradient, None, *(each for found in reversed(gradients) for each in found)
+        return gradient, None, None, *(each for found in reversed(gradients) for each in found)
 
 
 def _back(
