@@ -64,8 +64,10 @@ class NetworkField(DistanceField):
     def __init__(self, model: NDF, grids: list[Tensor]):
         """grids: the feature grids and planes of one shape, [(1, ...)]."""
         self.model = model
-        self.grids = grids
         self.device = grids[0].device
+        if self.device.type == "cpu":  # as a look-up wants them, once for all calls
+            grids = model.channels_last(grids)
+        self.grids = grids
         # 5-D grid_sample uses one thread per batch entry: spread the points over as many entries as threads.
         self.slices = torch.get_num_threads() if self.device.type == "cpu" else 1
 

@@ -24,7 +24,7 @@ def nodes_around(coordinates: Sequence[Tensor], starts: Sequence[Tensor]) -> tup
     Returns rows, int32, and weights, both (2^D, ...).
     """
     rows: list[Tensor] = []
-    weights: list[Tensor] = []
+    shares = []
     for coordinate, start in zip(coordinates, starts, strict=True):
         place = (coordinate.clamp(-1, 1) + 1) * ((len(start) - 1) / 2)
         low = place.detach().int().clamp_(0, len(start) - 1)  # a row even where the coordinate is not a number
@@ -32,8 +32,54 @@ def nodes_around(coordinates: Sequence[Tensor], starts: Sequence[Tensor]) -> tup
         share = place - low
         pair = [start.index_select(0, node.flatten()).view(node.shape) for node in (low, high)]
         rows = [i + j for j in pair for i in rows] if rows else pair
-        weights = [u * v for v in (1 - share, share) for u in weights] if weights else [1 - share, share]
-    return torch.stack(rows), torch.stack(weights)
+        shares.append((1 - share, share))
+    return torch.stack(rows), _products(shares)
+
+
+def _products(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """One factor of each axis's pair (...), in the order of `nodes_around`: (2^D, ...)."""
+    weights = list(pairs[0])
+    for pair in pairs[1:]:
+        weights = [u * v for v in pair for u in weights]
+    return torch.stack(weights)
+
+
+def at_places(table: Tensor, coordinates: Sequence[Tensor], starts: Sequence[Tensor]) -> Tensor:
+    """Interpolation in a fixed table (V, C) at coordinates, (P,) for each axis as in `nodes_around`: (P, C), on a CPU.
+
+    Differentiable in the coordinates, once: the gradient is a sum of rows itself, with the slopes of the weights.
+    """
+    found: Tensor = _AtPlaces.apply(table, starts, *coordinates)
+    return found
+
+
+class _AtPlaces(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, starts: Sequence[Tensor], *coordinates: Tensor) -> Tensor:
+        rows, weights = nodes_around(coordinates, starts)
+        rows = rows.t().contiguous()
+        if any(ctx.needs_input_grad[2:]):
+            ctx.save_for_backward(table, rows, *coordinates)
+            ctx.ends = [len(start) - 1 for start in starts]
+        return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights.t().contiguous())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        table, rows, *coordinates = ctx.saved_tensors
+        shares, slopes = [], []
+        for coordinate, end in zip(coordinates, ctx.ends, strict=True):
+            place = (coordinate.clamp(-1, 1) + 1) * (end / 2)
+            share = place - place.int().clamp_(0, end)
+            shares.append((1 - share, share))
+            slope = (coordinate.abs() <= 1) * (end / 2)  # beyond the border nothing changes
+            slopes.append((-slope, slope))
+        to_coordinates = []
+        for axis in range(len(shares)):
+            weights = _products([*shares[:axis], slopes[axis], *shares[axis + 1 :]]).t().contiguous()
+            change = F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
+            to_coordinates.append(change.mul_(gradient).sum(dim=1))
+        return None, None, *to_coordinates
 
 
 def sum_of_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:

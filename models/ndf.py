@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from configs.errors import UserError
 from models.distance_heads import beyond_border, distance_to_sheet, first_bias, num_outputs
-from models.interpolation import nodes_around, sum_of_rows
+from models.interpolation import at_places, nodes_around, sum_of_rows
 from models.occupancy import INPUT_CHANNELS, folded
+from models.products import linear
 
 Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
 
 NDF_CHANNELS = (16, 32, 64, 128, 128, 128)
+PLACES_AT_A_TIME = 2**15  # looked up on a CPU: what this takes stays in its cache
 DISPLACEMENT = 0.0722  # offset of the neighbouring places from the point, in grid coordinates
 
 
@@ -31,8 +33,8 @@ def place_offsets(num_places: int = 7, displacement: float = DISPLACEMENT) -> Te
 
 
 def pointwise(layer: nn.Conv1d, h: Tensor) -> Tensor:
-    """A kernel-1 convolution with channels last, several times faster on a CPU: (B, N, C) -> (B, N, C')."""
-    return F.linear(h, layer.weight.squeeze(-1), layer.bias)
+    """A kernel-1 convolution with channels last, several times faster on a CPU: (..., C) -> (..., C')."""
+    return linear(h, layer.weight.squeeze(-1), layer.bias)
 
 
 def look_up(grids: list[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
@@ -43,6 +45,10 @@ def look_up(grids: list[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
     """
     if p.device.type == "cpu" and len(offsets) == 1:
         return torch.cat([_look_up_rows(grid.to(p.dtype), p + offsets) for grid in grids], dim=2)
+    if p.device.type == "cpu" and not any(grid.requires_grad for grid in grids):
+        places = p[:, :, None] + offsets  # (B, N, K, 3)
+        rows = [_look_up_rows(grid.to(p.dtype), places.flatten(1, 2)) for grid in grids]  # each (B, N K, C_i)
+        return torch.cat([found.view(*places.shape[:3], -1).mT for found in rows], dim=2).flatten(2)
     places = p[:, None] + offsets[:, None]  # (B, K, N, 3)
     found = [
         F.grid_sample(grid, places[:, :, None].to(grid.dtype), padding_mode="border", align_corners=True)[:, :, :, 0]
@@ -57,9 +63,14 @@ def _look_up_rows(grid: Tensor, p: Tensor) -> Tensor:
         grid = grid[:1]
     resolution = grid.shape[-1]
     axis = torch.arange(resolution, dtype=torch.int32)
-    rows, weights = nodes_around(p.permute(2, 0, 1).unbind(), [axis, resolution * axis, resolution**2 * axis])
+    # Of one shape, reshape would give a view with the channels far apart: ten times as slow to read.
+    table = grid.permute(0, 2, 3, 4, 1).reshape(-1, grid.shape[1]).contiguous()
+    starts = [axis, resolution * axis, resolution**2 * axis]
+    if len(grid) == 1 and not grid.requires_grad:
+        parts = [at_places(table, part.unbind(1), starts) for part in p.reshape(-1, 3).split(PLACES_AT_A_TIME)]
+        return torch.cat(parts).view(*p.shape[:2], -1)
+    rows, weights = nodes_around(p.permute(2, 0, 1).unbind(), starts)
     rows = rows + resolution**3 * torch.arange(len(grid), dtype=torch.int32)[:, None]  # (8, B, N)
-    table = grid.permute(0, 2, 3, 4, 1).reshape(-1, grid.shape[1])
     return sum_of_rows(table, rows.view(8, -1), weights.view(8, -1)).view(*p.shape[:2], -1)
 
 
@@ -169,15 +180,19 @@ class NDF(nn.Module):
         """The last layer's numbers, (B, N, 1), or (B, N, 2) of a sheet."""
         return self.point_network(torch.cat([self.look_up(p, grids), p], dim=2))  # of (B, N, K C + 3)
 
+    def channels_last(self, grids: list[Tensor]) -> list[Tensor]:
+        """The same grids (and planes), the grids in the layout in which a CPU looks them up fastest."""
+        return [grid.contiguous(memory_format=torch.channels_last_3d) for grid in grids]
+
     def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         """The features sampled for each point, (B, N, K C)."""
         return look_up(grids, p, self.offsets)
 
     def point_network(self, found: Tensor) -> Tensor:
-        h = F.relu_(pointwise(self.fc_0, found))  # (B, N, 512)
-        h = F.relu_(pointwise(self.fc_1, h))  # (B, N, 256)
-        h = F.relu_(pointwise(self.fc_2, h))  # (B, N, 256)
-        return pointwise(self.fc_out, h)
+        h = F.relu_(pointwise(self.fc_0, found.flatten(0, 1)))  # (B N, 512)
+        h = F.relu_(pointwise(self.fc_1, h))  # (B N, 256)
+        h = F.relu_(pointwise(self.fc_2, h))  # (B N, 256)
+        return pointwise(self.fc_out, h).unflatten(0, found.shape[:2])
 
     def activate(self, raw: Tensor) -> Tensor:
         """Map the last layer's number, of head value, to a distance."""

@@ -207,6 +207,9 @@ class VectorNDF(BottleneckNDF):
         grids = self.upsampled(self.to_grid(numbers).unflatten(1, self.grid_shape))
         return grids + (self.to_planes(numbers) if self.to_planes else [])
 
+    def channels_last(self, grids: list[Tensor]) -> list[Tensor]:
+        return super().channels_last(grids[: self.num_grids]) + grids[self.num_grids :]
+
     def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         found = look_up(grids[: self.num_grids], p, self.offsets)
         planes = grids[self.num_grids :]

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from models.interpolation import nodes_around, sum_of_rows
+from models.ndf import look_up, place_offsets
 
 
 def example(dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,3 +69,20 @@ def test_what_is_not_a_number_stays_so():
     found = interpolated(grid, p)
     assert found[3].isnan().all()
     assert not found[:3].isnan().any()
+
+
+@pytest.mark.parametrize("places", [1, 7])
+def test_features_of_a_fixed_grid_and_their_gradient_are_those_of_grid_sample(places: int):
+    generator = torch.Generator().manual_seed(0)
+    grids = [torch.randn(1, c, r, r, r, generator=generator).double() for c, r in ((3, 5), (2, 8))]
+    p = (2.4 * torch.rand(1, 50, 3, generator=generator) - 1.2).double()  # some beyond the border
+    offsets = place_offsets(places).double()
+    both = []
+    for with_grids in (False, True):  # grids with a gradient take the other way, but for one place
+        own = [grid.clone().requires_grad_(with_grids) for grid in grids]
+        q = p.clone().requires_grad_()
+        found = look_up(own, q, offsets)
+        (gradient,) = torch.autograd.grad(found.sin().sum(), q)
+        both.append((found, gradient))
+    for mine, other in zip(*both, strict=True):
+        assert_close(mine, other, rtol=1e-10, atol=1e-12)

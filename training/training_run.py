@@ -88,11 +88,17 @@ class AveragedWeights(Generic[Model]):
     @torch.no_grad()
     def update(self, model: Model, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))  # early on the average forgets its random start quickly
-        for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mine.dtype.is_floating_point:
-                mine.lerp_(theirs, 1 - decay)
-            else:
-                mine.copy_(theirs)
+        pairs = list(zip(tensors_of(self.model), tensors_of(model), strict=True))  # state_dict takes far longer
+        numbers = [pair for pair in pairs if pair[0].dtype.is_floating_point]
+        mine, theirs = (list(column) for column in zip(*numbers, strict=True))
+        torch._foreach_lerp_(mine, theirs, 1 - decay)  # in one call, with the numbers of one lerp_ each
+        for kept, new in pairs:
+            if not kept.dtype.is_floating_point:
+                kept.copy_(new)
+
+
+def tensors_of(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]
 
 
 class TrainingRun:

@@ -4,10 +4,14 @@ Both end in a zero-initialised head, so that a new flow is the identity, and nei
 batch norm and unbounded scales is known to blow up on held-out data.
 """
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.batch_part import dropout
+from models.products import linear
 
 
 class ResidualMLP(nn.Module):
@@ -21,10 +25,11 @@ class ResidualMLP(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.relu(self.first(x), inplace=True)
-        for layer in self.residuals:
-            h = h + F.relu(layer(dropout(h, self.dropout, self.training)), inplace=True)
-        return self.head(dropout(h, self.dropout, self.training))
+        h = F.relu(linear(x, self.first.weight, self.first.bias), inplace=True)
+        for layer in cast(Iterable[nn.Linear], self.residuals):  # to type checkers it holds plain Modules
+            added = linear(dropout(h, self.dropout, self.training), layer.weight, layer.bias)
+            h = h + F.relu(added, inplace=True)
+        return linear(dropout(h, self.dropout, self.training), self.head.weight, self.head.bias)
 
 
 class ResidualConv3d(nn.Module):

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from models.real_nvp.couplings import AffineCoupling, Bijection, Chain, Permutation
+from models.real_nvp.couplings import AffineCoupling, Bijection, Permutation
+from models.real_nvp.fused import FusedChain
 from models.real_nvp.nets import ResidualMLP
 from models.real_nvp.normal_flow import NormalFlow
 
@@ -45,7 +46,7 @@ class VectorFlow(NormalFlow):
         if leading < dim and (tail_couplings == 1 or leading == dim - 1):
             self.tail = AffineCoupling(ResidualMLP(leading, 2 * (dim - leading), hidden, 1, dropout), leading, s_max)
         elif leading < dim:
-            self.tail = Chain(self._tail_layers(tail_couplings, hidden, blocks, s_max, dropout))
+            self.tail = FusedChain(self._tail_layers(tail_couplings, hidden, blocks, s_max, dropout))
         layers: list[Bijection] = []
         for i in range(couplings):
             keep_last = i % 2 == 1
@@ -54,7 +55,7 @@ class VectorFlow(NormalFlow):
                 layers.append(Permutation(leading, seed=i))
             net = ResidualMLP(num_kept, 2 * (leading - num_kept), hidden, blocks, dropout)
             layers.append(AffineCoupling(net, num_kept, s_max, keep_last))
-        self.chain = Chain(layers)
+        self.chain = FusedChain(layers)
 
     def _tail_layers(self, couplings: int, hidden: int, blocks: int, s_max: float, dropout: float) -> list[Bijection]:
         """Couplings that change a random half of the last D - K entries, given all others."""
