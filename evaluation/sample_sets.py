@@ -24,7 +24,7 @@ from generation.decode import decode_each
 from generation.latents import likelihoods
 from generation.networks import Networks
 from generation.random_streams import MAX_SETS, SET_STRIDE
-from generation.shapes import sampled_codes
+from generation.shapes import sampled_codes, sampling_facts
 from training.checkpoints import fingerprint
 from training.stored_codes import flow_codes_sha256, load_codes
 
@@ -61,7 +61,7 @@ def sampled_recipes(networks: Networks, num: int) -> dict[str, list[SetRecipe]]:
         raise UserError(f"num_sample_sets is {cfg.num_sample_sets}, at most {MAX_SETS} expected; lower it")
     training_codes = flow_codes_sha256(cfg)
     own_facts = {
-        "flow": {"temperature": cfg.temperature},
+        "flow": sampling_facts(cfg),
         "gaussian": {},
         "neighbours": {"codes": training_codes, "num_neighbours": NUM_NEIGHBOURS, "shares": SHARES},
     }

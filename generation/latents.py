@@ -16,14 +16,20 @@ MOST_CODES_AT_A_TIME = 256
 Codes = Tensor | NDArray[np.float32]  # (S, *code_shape)
 
 
-def draw_latents(networks: Networks, num: int, seed: int, first: int = 0) -> Tensor:
+def draw_latents(networks: Networks, num: int, seed: int, first: int = 0, draw: int = 0) -> Tensor:
     """`standard_latents` of the networks' flow, on their device."""
-    return standard_latents(networks.flow.dim, num, seed, first).to(networks.device)
+    return standard_latents(networks.flow.dim, num, seed, first, draw).to(networks.device)
 
 
-def standard_latents(dim: int, num: int, seed: int, first: int = 0) -> Tensor:
-    """Standard normal z (num, D), row n from its own random stream, number first + n."""
-    return torch.stack([torch.randn(dim, generator=random_stream(seed, first + n)) for n in range(num)])
+def standard_latents(dim: int, num: int, seed: int, first: int = 0, draw: int = 0) -> Tensor:
+    """Standard normal z (num, D), row n from its own random stream, number first + n: its draw number `draw`."""
+    return torch.stack([_draw(dim, random_stream(seed, first + n), draw) for n in range(num)])
+
+
+def _draw(dim: int, stream: torch.Generator, draw: int) -> Tensor:
+    for _ in range(draw):
+        torch.randn(dim, generator=stream)
+    return torch.randn(dim, generator=stream)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from configs.errors import UserError
 from dataprocessing.frames import Frame
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes
 from dataprocessing.shapes import shape_name
-from generation.latents import codes_of, draw_latents
+from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
 from models.ndf import Code
@@ -72,13 +72,27 @@ class InputCodes(Sequence[Code]):
 
 def sampled(networks: Networks, num: int, seed: int) -> Shapes:
     """New shapes, numbers 0, 1, ... of a seed. Each is independent of the others, of `num` and of the device."""
-    facts = [{"seed": seed, "number": n, "temperature": networks.cfg.temperature} for n in range(num)]
+    facts = [{"seed": seed, "number": n, **sampling_facts(networks.cfg)} for n in range(num)]
     return Shapes([str(n) for n in range(num)], sampled_codes(networks, num, seed).split(1), facts)
 
 
 def sampled_codes(networks: Networks, num: int, seed: int, first: int = 0) -> Tensor:
-    """The codes (num, *code_shape) of shapes number first, first + 1, ... of a seed."""
-    return codes_of(networks, networks.cfg.temperature * draw_latents(networks, num, seed, first))
+    """The codes (num, *code_shape) of shapes number first, first + 1, ... of a seed.
+
+    Of `best_of` codes drawn for each shape the likeliest.
+    """
+    cfg = networks.cfg
+    draws = [draw_latents(networks, num, seed, first, draw) for draw in range(cfg.best_of)]
+    codes = torch.stack([codes_of(networks, cfg.temperature * z) for z in draws])
+    if cfg.best_of == 1:
+        return codes[0]
+    likely = torch.stack([likelihoods(networks, of_a_draw)[0] for of_a_draw in codes])  # (best_of, num)
+    return codes[likely.argmax(dim=0), torch.arange(num, device=codes.device)]
+
+
+def sampling_facts(cfg: Namespace) -> dict[str, Any]:
+    """What decides a sample beside its seed and number."""
+    return {"temperature": cfg.temperature} | ({"best_of": cfg.best_of} if cfg.best_of > 1 else {})
 
 
 def reconstructed(networks: Networks, split: str, num: int | None = None) -> Shapes:

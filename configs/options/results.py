@@ -42,6 +42,12 @@ def _add_generation(group: argparse._ArgumentGroup) -> None:
 
 def _add_decoding(group: argparse._ArgumentGroup) -> None:
     group.add("--temperature", type=positive(float), default=1.0, help="scale of z before the flow's inverse")
+    group.add(
+        "--best_of",
+        type=positive(int),
+        default=1,
+        help="codes drawn for each sample, of which the likeliest is taken: fewer odd shapes, less variety",
+    )
     group.add("--num_steps", type=positive(int), default=2, help="projection steps of a point (NDF 7)")
     group.add(
         "--filter_val",

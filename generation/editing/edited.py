@@ -14,7 +14,7 @@ from generation.editing.moves import moved
 from generation.latents import codes_of, latents_of
 from generation.networks import Networks
 from generation.plausible_codes import largest_norm
-from generation.shapes import Shapes, find_shape, reconstructed, sampled_codes
+from generation.shapes import Shapes, find_shape, reconstructed, sampled_codes, sampling_facts
 from training.checkpoints import fingerprint
 
 LARGEST_STEP = 2.0  # standard deviations, of the default steps
@@ -127,7 +127,7 @@ def start_code(networks: Networks, shape: str) -> tuple[Tensor, dict[str, Any]]:
     """The code (1, D) of a sample by its number, or of a test shape by its name, and what decides it."""
     cfg = networks.cfg
     if shape.isdecimal():
-        return sampled_codes(networks, 1, cfg.seed, int(shape)), {"temperature": cfg.temperature}
+        return sampled_codes(networks, 1, cfg.seed, int(shape)), sampling_facts(cfg)
     found = reconstructed(networks, "test")
     code = found.codes[find_shape(found.names, shape, default=0)]
     assert isinstance(code, Tensor)  # of a vector
