@@ -32,7 +32,7 @@ SHOWN = 0, 4, 8, 14  # of the samples, in docs/images/meshes.png
 def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     cfg = get_config(words, "generate")
-    generate.main([*words, "--temperature", "0.8", "--num_shapes", "16", "--mesh"])
+    generate.main([*words, "--temperature", "0.8", "--best_of", "4", "--num_shapes", "16", "--mesh"])
     folder = Experiment(cfg).generation
     meshes = [points_of_mesh(folder / str(n)) for n in range(16)]
     clouds = [read_cloud(folder / str(n) / DENSE_POINT_CLOUD) for n in range(16)]
