@@ -23,7 +23,7 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 WIDTH = 120
 FLOOR = "floor: training shapes"
 SETS = {  # rows of the small table, in their order: label in results.json -> words for a reader
-    "flow": "**our flow**",
+    "flow": "our flow",
     "Gaussian on whitened codes": "Gaussian on whitened codes",
     "interpolated neighbours": "interpolated neighbours",
     FLOOR: "floor: real training cars",
