@@ -73,9 +73,18 @@ class NetworkField(DistanceField):
 
     def distance(self, points: Tensor) -> Tensor:
         per_slice = -(-len(points) // self.slices)
+        if self.device.type == "cpu":
+            per_slice = round_size(per_slice)
         padded = torch.nn.functional.pad(points, (0, 0, 0, per_slice * self.slices - len(points)))
         grids = [grid.expand(self.slices, *grid.shape[1:]) for grid in self.grids]
         return self.model.query(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids).flatten()[: len(points)]
+
+
+def round_size(num: int) -> int:
+    """The next of eight sizes an octave. oneDNN keeps what it prepares for each size of a product (1 MB and more), and
+    nearly every call has a size of its own: 10 million points would take gigabytes."""
+    step = 1 << max(0, num.bit_length() - 4)
+    return -(-num // step) * step
 
 
 def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: float) -> tuple[Tensor, Tensor]:

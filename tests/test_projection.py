@@ -8,7 +8,14 @@ from network_weights import random_weights
 from torch import Tensor
 
 from configs.errors import UserError
-from generation.projection import DistanceField, NetworkField, cells_near_surface, dense_point_cloud, project
+from generation.projection import (
+    DistanceField,
+    NetworkField,
+    cells_near_surface,
+    dense_point_cloud,
+    project,
+    round_size,
+)
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
 
@@ -166,3 +173,10 @@ def test_few_seeds_are_wasted_and_the_last_look_needs_no_gradient():
     assert (cloud[:, 0] <= 1e-6).all()
     rounds = [count for count, gradient in asked if gradient]
     assert len(rounds) <= 3 and sum(rounds) < 1.2 * 4000
+
+
+def test_sizes_of_queries_are_few_and_hardly_larger():
+    sizes = [round_size(num) for num in range(1, 5000)]
+    assert all(num <= size <= num * 9 / 8 for num, size in enumerate(sizes, 1))
+    assert len({size for size in sizes if 512 < size <= 1024}) == 8
+    assert sizes[:15] == list(range(1, 16))
