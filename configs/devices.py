@@ -89,8 +89,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 
 
 def encoder_autocast(device: torch.device, precision: str) -> AbstractContextManager:
-    """As `autocast`, but bf16 with `mixed` too: for an encoder in training, whose codes get far greater noise."""
-    return autocast(device, "bf16" if precision == "mixed" else precision)
+    """As `autocast`, but bf16 on a GPU with `mixed` too: for an encoder in training, whose codes get more noise."""
+    return autocast(device, "auto" if precision == "mixed" else precision)
 
 
 @contextmanager

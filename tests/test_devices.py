@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from configs.cores import num_workers
-from configs.devices import autocast, exact_products, pick_device, place
+from configs.devices import autocast, encoder_autocast, exact_products, pick_device, place
 from configs.errors import UserError
 from configs.ranks import Ranks
 
@@ -108,3 +108,13 @@ def test_tf32_is_for_products_but_not_for_those_that_must_be_exact():
     assert torch.backends.cuda.matmul.allow_tf32
     pick_device(options("cpu"))
     assert not torch.backends.cuda.matmul.allow_tf32
+
+
+def test_mixed_is_bf16_for_the_encoder_alone_and_on_a_gpu_alone():
+    with encoder_autocast(torch.device("cpu"), "mixed"):
+        assert not torch.is_autocast_enabled("cpu")
+    with encoder_autocast(torch.device("cpu"), "bf16"):
+        assert torch.is_autocast_enabled("cpu")
+    for make, enabled in ((encoder_autocast, True), (autocast, False)):
+        context = make(torch.device("cuda"), "mixed")
+        assert isinstance(context, torch.autocast) == enabled

@@ -6,7 +6,7 @@ Sources: Jordan et al. 2024 ("Muon: An optimizer for hidden layers in neural net
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -61,9 +61,10 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        for parameter in self._with_gradient(self.param_groups[0]["params"]):
+        for parameter in self.param_groups[0]["params"]:
             gradient, state = parameter.grad, self.state[parameter]
-            assert gradient is not None
+            if gradient is None:
+                continue
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(parameter)
             mean = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
@@ -71,10 +72,6 @@ class Muon(torch.optim.Optimizer):
             parameter.add_(change.reshape(parameter.shape), alpha=-self.param_groups[0]["lr"] * RMS * _side(change))
         self.adam.param_groups[0]["lr"] = self.param_groups[1]["lr"]
         self.adam.step()
-
-    @staticmethod
-    def _with_gradient(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-        return [parameter for parameter in parameters if parameter.grad is not None]
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"adam": self.adam.state_dict()}

@@ -22,7 +22,7 @@ def _add_run(group: argparse._ArgumentGroup) -> None:
         default="auto",
         help="arithmetic of the networks; auto is bf16 autocast on CUDA, float32 on a CPU; tf32: float32 but for the"
         " factors of products on a GPU, which keep 10 bits of the mantissa (bf16: 7); mixed: tf32, and bf16 for the"
-        " NDF's encoder in training",
+        " NDF's encoder in training, on a GPU",
     )
     group.add("--seed", type=not_negative(int, MOST_SEED), default=0, help="seed of everything random in this step")
     group.add(
