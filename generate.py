@@ -18,7 +18,8 @@ def main(argv: list[str] | None = None) -> int:
     from generation.movies import write_movies
     from generation.networks import Networks
     from generation.plausible_codes import told
-    from generation.shapes import interpolated, reconstructed, reconstructed_meshes, sampled
+    from generation.sampling import sampled
+    from generation.shapes import interpolated, reconstructed, reconstructed_meshes
     from generation.showcase import write_contact_sheet
 
     networks = Networks(cfg, alone=cfg.mode == "reconstruct")

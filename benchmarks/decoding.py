@@ -17,7 +17,7 @@ from dataprocessing.surface import sample_surface
 from generation.decode import decode, decode_each, field_of
 from generation.networks import Networks
 from generation.projection import NetworkField
-from generation.shapes import sampled
+from generation.sampling import sampled
 from models.ndf import Code
 from training.stored_codes import encode_clouds
 

@@ -21,7 +21,7 @@ from configs.devices import keep_freed_memory
 from evaluation.metrics import CloudSet, pairwise
 from generation.decode import decode_parts
 from generation.networks import Networks
-from generation.shapes import sampled
+from generation.sampling import sampled
 from models.local_model import NDF
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from configs.errors import UserError
-from generation.latents import MOST_CODES_AT_A_TIME, draw_latents, whitened
+from generation.latents import MOST_CODES_AT_A_TIME, standard_latents, whitened
 from generation.networks import Networks
 from generation.random_streams import GAUSSIAN_STREAMS, NEIGHBOUR_STREAMS, random_stream
 from training.stored_codes import StoredCodes, load_flow_codes
@@ -31,7 +31,8 @@ def gaussian_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
     first: number of the first shape; shape n depends only on its number and the seed.
     Returns (num, *code_shape).
     """
-    w = draw_latents(networks, num, networks.cfg.seed, GAUSSIAN_STREAMS + first).view(num, *networks.flow.code_shape)
+    w = standard_latents(networks.flow.dim, num, networks.cfg.seed, GAUSSIAN_STREAMS + first).to(networks.device)
+    w = w.view(num, *networks.flow.code_shape)
     return torch.cat([networks.flow.unwhiten(one) for one in w.split(1)])
 
 

@@ -8,7 +8,7 @@ from evaluation.baselines import gaussian_codes
 from evaluation.metrics.sets import one_nna
 from generation.latents import Codes, whitened
 from generation.networks import Networks
-from generation.shapes import sampled_codes
+from generation.sampling import sampled_codes
 from training.stored_codes import load_codes
 
 MAX_CODES = 300  # of each set

@@ -24,7 +24,7 @@ from generation.decode import decode_each
 from generation.latents import likelihoods
 from generation.networks import Networks
 from generation.random_streams import MAX_SETS, SET_STRIDE
-from generation.shapes import sampled_codes, sampling_facts
+from generation.sampling import sampled_codes, sampling_facts
 from training.checkpoints import fingerprint
 from training.stored_codes import flow_codes_sha256, load_codes
 

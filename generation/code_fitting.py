@@ -1,6 +1,6 @@
 """Fitting a code to the input points of its shape, under the flow's prior.
 
-The z of greatest posterior density: it minimises mean |f(p) - d(p)| + PRIOR_WEIGHT |z|^2 / 2 within a ball, where f is
+The z of greatest posterior density: it minimises mean |f(p) - d(p)| - PRIOR_WEIGHT log p(z) within a ball, where f is
 the field decoded from the code of z, and d the distance to the input points, both clamped. DeepSDF (Park et al. 2019,
 sec. 4.2) fits codes so, with a Gaussian for the flow. Half of the points p are input points, where d is 0. The others
 lie away from them: without these a field that is 0 everywhere, whose cloud fills the box, would fit best.
@@ -75,7 +75,7 @@ class CodeFit:
 
     def objective(self, z: Tensor) -> Tensor:
         """`error` of the code of z (1, D), and what the flow's prior adds."""
-        return self.error(self.networks.flow.inverse(z)) + PRIOR_WEIGHT * z.square().sum() / 2
+        return self.error(self.networks.flow.inverse(z)) + PRIOR_WEIGHT * self.networks.flow.base.energy(z).sum()
 
     @torch.no_grad()
     def start(self, z: Tensor, radius: float) -> Tensor:
@@ -84,16 +84,18 @@ class CodeFit:
         A code that is far off still knows more of its shape than its error tells: started from it, the fit ends nearer
         to the true surface than from a sample that fits a little better. A z that is not finite never wins.
         """
-        own = into_ball(z, radius)
-        drawn = draw_latents(self.networks, NUM_CANDIDATES, self.networks.cfg.seed, CANDIDATE_STREAMS)
-        samples = into_ball(drawn, radius).split(1)
+        base = self.networks.flow.base
+        own = base.into_ball(z, radius)
+        drawn = draw_latents(self.networks.flow, NUM_CANDIDATES, self.networks.cfg.seed, CANDIDATE_STREAMS)
+        samples = base.into_ball(drawn, radius).split(1)
         errors = [self.error(self.networks.flow.inverse(sample)).item() for sample in samples]
         own_error = self.error(self.networks.flow.inverse(own)).item()
         return own if min(errors) > MUCH_BETTER * own_error else samples[errors.index(min(errors))]
 
     def fitted(self, z: Tensor, radius: float, num_steps: int) -> Tensor:
         """The best z (1, D) that Adam finds from `z` within the ball; `z` itself, in the ball, without steps."""
-        z = into_ball(z, radius).detach().requires_grad_()
+        base = self.networks.flow.base
+        z = base.into_ball(z, radius).detach().requires_grad_()
         optimizer = torch.optim.Adam([z], lr=RATE)
         least, best = torch.inf, z.detach().clone()
         for step in range(num_steps + 1):
@@ -105,11 +107,5 @@ class CodeFit:
             optimizer.param_groups[0]["lr"] = RATE * (1 - step / (num_steps + 1))
             optimizer.step()
             with torch.no_grad():
-                z.copy_(into_ball(z, radius))
+                z.copy_(base.into_ball(z, radius))
         return best
-
-
-def into_ball(z: Tensor, radius: float) -> Tensor:
-    """Latents (B, D), those longer than the radius shortened to it along their rays."""
-    norm = z.norm(dim=1, keepdim=True)
-    return torch.where(norm > radius, z * (radius / norm), z)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from generation.networks import Networks
 from generation.random_streams import random_stream
+from models.real_nvp import CodeFlow
 
 NUMBERS_AT_A_TIME = 2**23  # in one batch of codes through the flow; a fused code has a quarter of a million
 MOST_CODES_AT_A_TIME = 256
@@ -16,20 +17,40 @@ MOST_CODES_AT_A_TIME = 256
 Codes = Tensor | NDArray[np.float32]  # (S, *code_shape)
 
 
-def draw_latents(networks: Networks, num: int, seed: int, first: int = 0, draw: int = 0) -> Tensor:
-    """`standard_latents` of the networks' flow, on their device."""
-    return standard_latents(networks.flow.dim, num, seed, first, draw).to(networks.device)
+def draw_latents(
+    flow: CodeFlow, num: int, seed: int, first: int = 0, draw: int = 0, temperature: float = 1.0
+) -> Tensor:
+    """Draws z (num, D) from the flow's base, on its device, row n from its own random stream, number first + n.
+
+    draw: number of the draw from that stream; all draws of a stream are of one component of the base, so that taking
+    the best of some loses no kind of shape. temperature: as in `NormalBase.place`.
+    """
+    base, device = flow.base, flow.base.origin.device
+    numbers = [
+        normal_numbers(base.noise_dim, base.num_choosing, random_stream(seed, first + n), draw) for n in range(num)
+    ]
+    return torch.cat([base.place(row[None].to(device), temperature) for row in numbers])
 
 
-def standard_latents(dim: int, num: int, seed: int, first: int = 0, draw: int = 0) -> Tensor:
-    """Standard normal z (num, D), row n from its own random stream, number first + n: its draw number `draw`."""
-    return torch.stack([_draw(dim, random_stream(seed, first + n), draw) for n in range(num)])
+def normal_numbers(dim: int, num_kept: int, stream: torch.Generator, draw: int) -> Tensor:
+    """Draw number `draw` of (dim,) standard normal numbers from a stream, the first `num_kept` those of draw 0."""
+    draws = [torch.randn(dim, generator=stream) for _ in range(draw + 1)]
+    return torch.cat([draws[0][:num_kept], draws[-1][num_kept:]])
 
 
-def _draw(dim: int, stream: torch.Generator, draw: int) -> Tensor:
-    for _ in range(draw):
-        torch.randn(dim, generator=stream)
-    return torch.randn(dim, generator=stream)
+def standard_latents(dim: int, num: int, seed: int, first: int = 0) -> Tensor:
+    """Standard normal numbers (num, dim), row n from its own random stream, number first + n."""
+    return torch.stack([torch.randn(dim, generator=random_stream(seed, first + n)) for n in range(num)])
+
+
+@torch.no_grad()
+def path_between(flow: CodeFlow, start: Tensor, stop: Tensor, share: Tensor) -> Tensor:
+    """Latents on the way from start to stop (N or 1, D), at shares (N, 1) of it: on the straight line, but never
+    farther from the base than its ends are, in proportion. With one Gaussian that is the line; with many, whose kinds
+    of shape have nothing between them, the path leaves one for the next."""
+    line = (1 - share) * start + share * stop
+    ends = flow.base.distance(start)[:, None], flow.base.distance(stop)[:, None]
+    return flow.base.into_ball(line, ((1 - share) * ends[0] + share * ends[1])[:, 0])
 
 
 @torch.no_grad()

@@ -2,9 +2,10 @@
 
 A decoder is smooth only near the codes that it was trained on. The code of a shape unlike those, a car with a wing
 perhaps, may decode to points all over the box. The flow tells: it maps the codes of its training, with their noise, to
-standard normal z, so a z that is longer than nearly all of theirs belongs to a code off the data. That z is shortened
-along its ray, which keeps what is particular about the shape but makes it less extreme, and then fitted to the shape's
-input points under the flow's prior. All other codes stay as they are, bit for bit.
+z within its base, one Gaussian or many, so a z that is farther from the nearest of these, in its standard deviations,
+than nearly all of theirs belongs to a code off the data. (Of one standard normal that is |z|.) That z is brought nearer
+along a straight line, which keeps what is particular about the shape but makes it less extreme, and then fitted to the
+shape's input points under the flow's prior. All other codes stay as they are, bit for bit.
 """
 
 import math
@@ -19,13 +20,13 @@ from torch import Tensor
 
 from configs.reading import reading
 from generation.cloud_files import read_index, read_numbers
-from generation.code_fitting import CodeFit, into_ball
+from generation.code_fitting import CodeFit
 from generation.networks import Networks
 from generation.random_streams import FIT_STREAMS, random_stream
 from models.ndf import Code
 from training.checkpoints import load_checkpoint
 
-QUANTILE = 0.999  # of |z| over the training codes; longer z are off the data
+QUANTILE = 0.999  # of the distance of z from its base, over the training codes; farther z are off the data
 BROUGHT_BACK = "brought_back"  # key of index.json: what was found, unlike its other keys, which decide the files
 FACTS = ("z_norm", "error_before", "error_after")  # of a code that was brought back; also in the file of its cloud
 
@@ -36,7 +37,7 @@ def applies(networks: Networks) -> bool:
 
 
 def largest_norm(networks: Networks) -> float:
-    """The length of z beyond which a code is off the data: `QUANTILE` of |z| over the training codes.
+    """The distance of z from its base beyond which a code is off the data: `QUANTILE` of it over the training codes.
 
     At least that of the flow's own samples, which few training codes may fall short of, and which stands alone for
     checkpoints of an earlier version.
@@ -69,7 +70,7 @@ class PlausibleCodes(Sequence[Code]):
         code = self.codes[n]
         with torch.no_grad():
             z, _ = self.networks.flow(code)
-        norm = z.norm().item()
+        norm = self.networks.flow.base.distance(z).item()
         return code if norm <= self.radius else self._bring_back(n, code, z, norm)
 
     def _bring_back(self, n: int, code: Tensor, z: Tensor, norm: float) -> Tensor:
@@ -79,7 +80,7 @@ class PlausibleCodes(Sequence[Code]):
         if cfg.fit_steps:
             z = fit.fitted(fit.start(z, self.radius), self.radius, cfg.fit_steps)
         with torch.no_grad():
-            plausible = flow.inverse(into_ball(z, self.radius))
+            plausible = flow.inverse(flow.base.into_ball(z, self.radius))
             errors = fit.error(code).item(), fit.error(plausible).item()
         self._note(n, dict(zip(FACTS, (norm, *errors), strict=True)))
         return plausible

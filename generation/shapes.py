@@ -1,4 +1,4 @@
-"""What to decode: samples of the flow, shapes from their input points, and paths between two test shapes."""
+"""What to decode: shapes from their input points, and paths between two of them. Samples: generation/sampling.py."""
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from configs.errors import UserError
 from dataprocessing.frames import Frame
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes
 from dataprocessing.shapes import shape_name
-from generation.latents import codes_of, draw_latents, likelihoods
+from generation.latents import path_between
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
 from models.ndf import Code
@@ -70,31 +70,6 @@ class InputCodes(Sequence[Code]):
         return list(codes.float().split(1)) if isinstance(codes, Tensor) else [codes]
 
 
-def sampled(networks: Networks, num: int, seed: int) -> Shapes:
-    """New shapes, numbers 0, 1, ... of a seed. Each is independent of the others, of `num` and of the device."""
-    facts = [{"seed": seed, "number": n, **sampling_facts(networks.cfg)} for n in range(num)]
-    return Shapes([str(n) for n in range(num)], sampled_codes(networks, num, seed).split(1), facts)
-
-
-def sampled_codes(networks: Networks, num: int, seed: int, first: int = 0) -> Tensor:
-    """The codes (num, *code_shape) of shapes number first, first + 1, ... of a seed.
-
-    Of `best_of` codes drawn for each shape the likeliest.
-    """
-    cfg = networks.cfg
-    draws = [draw_latents(networks, num, seed, first, draw) for draw in range(cfg.best_of)]
-    codes = torch.stack([codes_of(networks, cfg.temperature * z) for z in draws])
-    if cfg.best_of == 1:
-        return codes[0]
-    likely = torch.stack([likelihoods(networks, of_a_draw)[0] for of_a_draw in codes])  # (best_of, num)
-    return codes[likely.argmax(dim=0), torch.arange(num, device=codes.device)]
-
-
-def sampling_facts(cfg: Namespace) -> dict[str, Any]:
-    """What decides a sample beside its seed and number."""
-    return {"temperature": cfg.temperature} | ({"best_of": cfg.best_of} if cfg.best_of > 1 else {})
-
-
 def reconstructed(networks: Networks, split: str, num: int | None = None) -> Shapes:
     """The first shapes of a split, encoded from their input points: needs neither a flow nor stored codes.
 
@@ -133,7 +108,7 @@ def stored_clouds(folders: Sequence[Path], cfg: Namespace) -> CloudOf:
 
 
 def interpolated(networks: Networks, num: int) -> Shapes:
-    """A straight path between the latents z of two test shapes: every point on it is a likely shape.
+    """The path between the latents z of two test shapes: every point on it is a likely shape.
 
     Raises UserError if no test shape has the name that `interpolate_from` or `interpolate_to` gives.
     """
@@ -143,7 +118,7 @@ def interpolated(networks: Networks, num: int) -> Shapes:
     codes = InputCodes(networks, stored_clouds(folders, cfg), len(folders))
     z, _ = networks.flow(torch.cat([codes[end] for end in ends]))
     share = torch.linspace(0, 1, num, device=networks.device)[:, None]
-    path = networks.flow.inverse((1 - share) * z[0] + share * z[1])
+    path = networks.flow.inverse(path_between(networks.flow, z[:1], z[1:], share))
     facts = [{"between": [names[end] for end in ends], "share": n / max(1, num - 1)} for n in range(num)]
     return Shapes([f"{n:03d}" for n in range(num)], path.split(1), facts)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from configs.devices import autocast
 from configs.errors import UserError
 from generation.cloud_files import Cloud
-from generation.latents import standard_latents
+from generation.latents import draw_latents
 from generation.projection import NetworkField, dense_point_cloud
 from generation.random_streams import POINT_STREAMS, random_stream
 from models.ndf import NDF, Code
@@ -66,9 +66,8 @@ class SamplePictures:
     @torch.no_grad()
     def __call__(self, log: ProgressLog, flow: CodeFlow) -> None:
         """flow: in eval mode."""
-        z = self.cfg.temperature * standard_latents(flow.dim, NUM_SHAPES, self.cfg.seed)
-        device = next(flow.parameters()).device
-        codes = [flow.inverse(one.to(device)) for one in z.split(1)]
+        z = draw_latents(flow, NUM_SHAPES, self.cfg.seed, temperature=self.cfg.temperature)
+        codes = [flow.inverse(one) for one in z.split(1)]
         clouds = [small_cloud(self.ndf, code, self.cfg, number) for number, code in enumerate(codes)]
         show(log, "samples", [Shown(cloud, TINTS["blue"]) for cloud in clouds])
 

@@ -31,7 +31,7 @@ from evaluation.metrics import chamfer_l2_sq
 from evaluation.tables import spread
 from generation.latents import latents_of
 from generation.networks import Networks
-from generation.shapes import sampled_codes
+from generation.sampling import sampled_codes
 from training.checkpoints import fingerprint
 from training.stored_codes import load_codes
 

@@ -27,6 +27,7 @@ from generation.completion.results import MODE, RESULTS, SHEET, log_posterior, w
 from generation.latents import codes_of
 from generation.networks import Networks
 from generation.projection import NetworkField
+from models.real_nvp.base import NormalBase
 
 RADIUS, SD = 0.3, 0.01
 SMALL = {"num_chains": 3, "num_starts": 5, "map_steps": 4, "warmup": 3, "draws": 4, "leapfrog": 2}
@@ -59,7 +60,9 @@ class Balls:
 
 def exact_networks() -> SimpleNamespace:
     """Networks whose code of z (B, 2) is the radius 0.2 + z / 20, and z / 8 of what fills the space."""
-    flow = SimpleNamespace(dim=2, inverse=lambda z: torch.stack([0.2 + z[:, 0] / 20, z[:, 1] / 8], dim=1))
+    flow = SimpleNamespace(
+        dim=2, base=NormalBase(2), inverse=lambda z: torch.stack([0.2 + z[:, 0] / 20, z[:, 1] / 8], dim=1)
+    )
     cfg = SimpleNamespace(seed=0, num_starts=50, num_chains=4)
     return SimpleNamespace(ndf=Balls(), flow=flow, device=torch.device("cpu"), cfg=cfg)
 
@@ -130,8 +133,9 @@ def test_the_curvature_is_that_of_autograd():
     assert_close(found, exact, rtol=0.05, atol=1e-3)
     square = mean_square(posterior, torch.stack([z, z]))
     assert_close(square.float(), exact.T @ exact, rtol=0.1, atol=1e-2)
-    factor = factor_of(square)
-    hessian = torch.eye(2) + square.float()
+    precision = torch.tensor([1.0, 4.0])
+    factor = factor_of(square, precision)
+    hessian = precision.diag() + square.float()
     assert_close(factor.T @ hessian @ factor, torch.eye(2), rtol=1e-3, atol=1e-3)
 
 

@@ -21,7 +21,7 @@ from generation.editing.attributes import Attribute, Attributes, load_attributes
 from generation.editing.edited import asked
 from generation.editing.moves import PULL, damped_step, moved
 from generation.networks import Networks
-from generation.shapes import sampled_codes
+from generation.sampling import sampled_codes
 from models.real_nvp import build_flow
 from training.stored_codes import load_codes
 

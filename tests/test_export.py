@@ -7,7 +7,7 @@ from tiny_experiment import make_experiment
 
 from configs import layout
 from generation.networks import Networks
-from generation.shapes import sampled_codes
+from generation.sampling import sampled_codes
 from training import export
 from training.checkpoints import best_checkpoint, load_checkpoint
 from training.flow_trainer import FlowTrainer

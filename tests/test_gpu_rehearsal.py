@@ -34,7 +34,8 @@ from configs.files import write_npz
 from dataprocessing import create_split, preprocess
 from generation.decode import decode_each
 from generation.networks import Networks
-from generation.shapes import reconstructed, sampled
+from generation.sampling import sampled
+from generation.shapes import reconstructed
 from training.stored_codes import load_codes
 import train_ndf, train_rnvp
 

@@ -25,7 +25,7 @@ from evaluation.sample_sets import (
 from generation.decode import decode_each
 from generation.latents import draw_latents
 from generation.networks import Networks
-from generation.shapes import sampled, sampled_codes
+from generation.sampling import sampled, sampled_codes
 from models.occupancy import occupancy_from_points, to_grid_coords
 from training.checkpoints import load_checkpoint
 from training.flow_trainer import noised_nll
@@ -51,7 +51,7 @@ def test_gaussian_codes_are_standard_normal_when_whitened(networks: Networks):
     assert w.mean(dim=0).abs().max() < 0.2
     assert_close(torch.cov(w.T), torch.eye(5), atol=0.2, rtol=0)
     assert_close(gaussian_codes(networks, 3), codes[:3], atol=0, rtol=0)
-    flow_z = draw_latents(networks, 3, networks.cfg.seed)
+    flow_z = draw_latents(networks.flow, 3, networks.cfg.seed)
     assert (w[:3] - flow_z).abs().max() > 0.1  # not the numbers that the flow's shapes come from
 
 

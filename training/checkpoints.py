@@ -32,6 +32,8 @@ FORMER_OPTIONS = {
     "pca_view_weight": 0.0,
     "input_fold": 1,
     "flow_tail_couplings": 1,
+    "flow_base": "normal",
+    "flow_components": 256,
 }
 # Of the entries of a checkpoint, those that are there.
 KINDS: dict[str, type | tuple[type, ...]] = {

@@ -15,7 +15,6 @@ from configs.errors import UserError
 from configs.layout import Experiment
 from dataprocessing.extra_shapes import describe
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
-from models.real_nvp.couplings import standard_normal_log_prob
 from training.bad_steps import suspects
 from training.checkpoints import (
     build_checked,
@@ -70,9 +69,12 @@ class FlowTrainer:
         self.flow = flow.to(self.device)
         optimizer = torch.optim.AdamW(self.flow.parameters(), lr=cfg.flow_lr, weight_decay=WEIGHT_DECAY, fused=True)
         self.run = TrainingRun(cfg, self.experiment.rnvp_checkpoints, self.flow, optimizer)
-        self.average = AveragedWeights(self.flow, cfg.flow_ema)
         self.ndf_sha256 = read_index(self.experiment.codes, "train")["sha256"]
-        if state := self.run.resume(("code_kind", *FLOW_OPTIONS)):
+        state = self.run.resume(("code_kind", *FLOW_OPTIONS))
+        if not state:
+            self.flow.fit_base(self.train_codes, self.noise, cfg.seed)
+        self.average = AveragedWeights(self.flow, cfg.flow_ema)
+        if state:
             check_same_ndf(state["ndf_sha256"], self.ndf_sha256, f"the flow in {self.run.folder}")
             check_same_extras(state, self.trained_on["sources"], self.run.folder)
             self.average.model.load_state_dict(state["ema_state_dict"])
@@ -216,7 +218,8 @@ def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> f
 
 @torch.no_grad()
 def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> dict[str, dict[str, float]]:
-    """Quantiles of |z| ("z_norm") and of the NLL over codes (S, *code_shape), noised as in training and whitened.
+    """Quantiles of the base's `distance` of z ("z_norm") and of the NLL over codes (S, *code_shape), noised as in
+    training and whitened.
 
     With the noise: a flow's samples resemble noised codes, and so do codes that its decoder can be trusted with. Clean
     ones are far shorter in z (99.9 % of the demo cars of the weights that come along below 5.0, with noise 13.2).
@@ -227,7 +230,7 @@ def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) 
     for batch in codes.split(cfg.flow_batch_size):
         w = flow.whiten_noised(batch, noise)
         z, log_det = flow.whitened_to_z(w)
-        found.append((z.norm(dim=1), -(standard_normal_log_prob(z) + log_det) / flow.dim))
+        found.append((flow.base.distance(z), -(flow.base.log_prob(z) + log_det) / flow.dim))
     z_norm, nll = (torch.cat(column).cpu().double() for column in zip(*found, strict=True))
     measures = {"z_norm": z_norm, "nll_nats_per_dim": nll}
     return {name: {str(q): values.quantile(q).item() for q in QUANTILES} for name, values in measures.items()}

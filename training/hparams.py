@@ -22,8 +22,8 @@ NDF_OPTIONS = (
 )  # fmt: skip
 FLOW_OPTIONS = (
     "flow_steps", "flow_batch_size", "flow_lr", "flow_couplings", "flow_hidden", "flow_blocks", "flow_dims",
-    "flow_tail_couplings", "flow_scales", "flow_s_max", "flow_dropout", "flow_noise", "code_draws", "code_mirror",
-    "extra_demo_cars", "extra_data_dir", "seed",
+    "flow_tail_couplings", "flow_scales", "flow_s_max", "flow_dropout", "flow_noise", "flow_base",
+    "flow_components", "code_draws", "code_mirror", "extra_demo_cars", "extra_data_dir", "seed",
 )  # fmt: skip
 FIRST = ("latent_dim", "num_epochs", "extra_demo_cars", "flow_dims", "flow_steps")  # the columns shown at first
 # (folder below summary/, tag, name of the column): the last value of each curve is shown.

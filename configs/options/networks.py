@@ -307,6 +307,13 @@ def _add_flow(group: argparse._ArgumentGroup) -> None:
     )
     group.add("--flow_scales", type=positive(int), default=2, help="scales of the 3-D flow, each halves the resolution")
     group.add("--flow_s_max", type=positive(float), default=1.0, help="bound on |s|, nats per code dimension")
+    group.add(
+        "--flow_base",
+        choices=("normal", "mixture"),
+        default="normal",
+        help="density of the flow's z: one Gaussian, or a mixture, which keeps kinds of shape apart",
+    )
+    group.add("--flow_components", type=positive(int), default=256, help="Gaussians of the mixture")
     group.add("--flow_dropout", type=not_negative(float), default=0.0, help="dropout in the nets that give s and t")
     group.add(
         "--flow_noise",

@@ -46,7 +46,13 @@ def _add_decoding(group: argparse._ArgumentGroup) -> None:
         "--best_of",
         type=positive(int),
         default=1,
-        help="codes drawn for each sample, of which the likeliest is taken: fewer odd shapes, less variety",
+        help="codes drawn for each sample at most, all of one kind of shape, of which the best is taken",
+    )
+    group.add(
+        "--best_by",
+        choices=("settled", "likely"),
+        default="settled",
+        help="settled: the first draw whose surface is whole, else the least torn; likely: the likeliest of all draws",
     )
     group.add("--num_steps", type=positive(int), default=2, help="projection steps of a point (NDF 7)")
     group.add(

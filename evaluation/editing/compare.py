@@ -19,7 +19,7 @@ from generation.editing.attributes import LEAST_R2, Array, Attribute, Attributes
 from generation.editing.report import others_moved
 from generation.latents import latents_of, likelihoods
 from generation.networks import Networks
-from generation.shapes import sampled_codes
+from generation.sampling import sampled_codes
 from training.stored_codes import encode_batches
 
 NUMBERS = ("length", "height", "wheel_radius", "screen_rake")  # each by -STEP and STEP

@@ -6,13 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generation.code_fitting import into_ball
 from generation.editing.attributes import Array, Attribute, Attributes
 from generation.editing.moves import moved
 from generation.latents import codes_of, latents_of, whitened
 from generation.networks import Networks
 from generation.plausible_codes import largest_norm
-from generation.shapes import sampled_codes
+from generation.sampling import drawn_codes
 from models.real_nvp.whitening import PCAWhitening
 
 NUM_SAMPLES = 4000  # of the flow, among which neighbours are looked for
@@ -45,7 +44,8 @@ class LatentWay:
     def __call__(self, code: Tensor, attribute: Attribute, aim: Array) -> Tensor:
         z = latents_of(self.networks, code)
         found = moved(self.networks.flow, z, self.attributes, attribute, aim, self.hold)
-        return codes_of(self.networks, into_ball(found, max(self.radius, z.norm().item())))
+        base = self.networks.flow.base
+        return codes_of(self.networks, base.into_ball(found, max(self.radius, base.distance(z).item())))
 
 
 class CodeWay:
@@ -74,7 +74,7 @@ class NeighbourWay:
 
     def __init__(self, networks: Networks, attributes: Attributes):
         self.networks, self.attributes = networks, attributes
-        self.codes = sampled_codes(networks, NUM_SAMPLES, networks.cfg.seed, FIRST_SAMPLE)
+        self.codes = drawn_codes(networks, NUM_SAMPLES, networks.cfg.seed, FIRST_SAMPLE)
         self.whitened = whitened(networks, self.codes)
         self.read = attributes.read(self.codes.cpu().numpy())
 

@@ -22,7 +22,7 @@ from evaluation.latent_space.ridge import (
 )
 from generation.networks import Networks
 from generation.random_streams import NOISE_STREAMS
-from generation.shapes import sampled_codes
+from generation.sampling import drawn_codes
 from training.stored_codes import load_codes
 
 RESOLUTIONS = (32, 64)  # of the input occupancies, the bar for codes
@@ -107,7 +107,7 @@ def read_attributes(networks: Networks, targets: Targets, train: DemoCars, test:
     again = codes_of_decoded(networks, test.codes[: networks.cfg.num_attribute_shapes])
     samples = test.codes[:0]
     if networks.has_flow:
-        samples = sampled_codes(networks, NUM_SAMPLES, networks.cfg.seed).cpu().numpy()
+        samples = drawn_codes(networks, NUM_SAMPLES, networks.cfg.seed).cpu().numpy()
     coordinates = principal_coordinates(*map(flat, (train.codes, test.codes, again, samples)))
     linear = linear_reading(coordinates, targets.values, targets.groups)
     quadratic = quadratic_reading(coordinates, targets.values, targets.groups, linear)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evaluation.latent_space.parameters import demo_parameters
 from generation.latents import latents_of
 from generation.networks import Networks
-from generation.shapes import sampled_codes
+from generation.sampling import drawn_codes
 from training.code_spectrum import PrincipalAxes
 from training.stored_codes import SPLITS, load_codes
 from visualization.latent_space_plots import NO_STYLE, Panel
@@ -57,7 +57,7 @@ def map_panels(networks: Networks, shown: ShownShapes) -> list[Panel]:
     The directions are computed from the shapes shown.
     """
     codes = torch.from_numpy(shown.codes)
-    sampled = sampled_codes(networks, NUM_SAMPLES, networks.cfg.seed)
+    sampled = drawn_codes(networks, NUM_SAMPLES, networks.cfg.seed)
     pairs = {
         "Codes": (codes.flatten(1).numpy(), sampled.flatten(1).cpu().numpy()),
         "The flow's z of the codes": tuple(latents_of(networks, some).cpu().numpy() for some in (codes, sampled)),

@@ -14,7 +14,7 @@ from evaluation.metrics import CloudSet, pairwise
 from evaluation.reconstruction import at_most
 from evaluation.tables import Column
 from generation.networks import Networks
-from generation.shapes import sampled_codes
+from generation.sampling import drawn_codes
 from training.shape_samples import read_input_cloud
 from training.stored_codes import load_codes
 from visualization.contact_sheet import contact_sheet
@@ -41,7 +41,7 @@ def neighbour_rows(networks: Networks, sheet: Path) -> list[dict]:
     cfg, stored = networks.cfg, load_codes(networks.cfg, "train")
     folders = [Path(stored.rows[i]["folder"]) for i in stored.plain_indices()]
     names = [stored.rows[i]["name"] for i in stored.plain_indices()]
-    codes = sampled_codes(networks, cfg.num_neighbour_samples, cfg.seed)
+    codes = drawn_codes(networks, cfg.num_neighbour_samples, cfg.seed)
     count = max(PICTURE_POINTS, cfg.num_analysis_points)
     dense = decoded_clouds(networks, codes, count, "neighbour_samples", "samples")
     which, values = nearest_shapes(

@@ -14,7 +14,7 @@ from configs.errors import UserError
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.metrics import chamfer_l2_sq
 from evaluation.tables import Column
-from generation.latents import codes_of, latents_of, likelihoods
+from generation.latents import codes_of, latents_of, likelihoods, path_between
 from generation.networks import Networks
 from generation.projection import HALF_EXTENT
 from models.occupancy import to_grid_coords
@@ -105,12 +105,14 @@ def path_codes(networks: Networks, starts: Tensor, stops: Tensor, space: str) ->
     """Codes (K, T + 1, *code_shape) from starts to stops (K, *code_shape), in path_steps = T equal steps of `space`."""
     ends = torch.stack([starts, stops]).to(networks.device)  # (2, K, *code_shape)
     steps = networks.cfg.path_steps
+    share = torch.linspace(0, 1, steps + 1, device=networks.device).repeat(len(starts))[:, None]
     x = ends.flatten(2) if space == "code" else latents_of(networks, ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
-    share = torch.linspace(0, 1, steps + 1, device=networks.device)[None, :, None]
-    path = (1 - share) * x[0][:, None] + share * x[1][:, None]  # (K, T + 1, D)
-    codes = path.flatten(0, 1)
-    codes = codes.unflatten(1, starts.shape[1:]) if space == "code" else codes_of(networks, codes)
-    return codes.unflatten(0, path.shape[:2])
+    start, stop = (end.repeat_interleave(steps + 1, dim=0) for end in x)  # (K (T + 1), D)
+    if space == "code":
+        codes = ((1 - share) * start + share * stop).unflatten(1, starts.shape[1:])
+    else:
+        codes = codes_of(networks, path_between(networks.flow, start, stop, share))
+    return codes.unflatten(0, (len(starts), steps + 1))
 
 
 def _measure(networks: Networks, codes: Tensor, space: str) -> Paths:

@@ -32,7 +32,7 @@ COLUMNS = [
 def note(num_shapes: int) -> str:
     chance = 100 * np.sqrt(0.25 / (2 * num_shapes))
     return (
-        "The same z at every temperature, times it. 1-NNA: 50 % is best; by chance it deviates by"
+        "The same draws at every temperature. 1-NNA: 50 % is best; by chance it deviates by"
         f" {chance:.1f} points at {num_shapes} + {num_shapes} shapes. One set each: evaluate.py gives deviations."
     )
 
@@ -60,11 +60,11 @@ def temperature_rows(networks: Networks) -> list[dict[str, Any]]:
     decoded = decoded_clouds(networks, codes["test"], points, "curve_test", "test shapes", REFERENCE_STREAMS)
     references = CloudSet(list(decoded))
     rr = _matrix(networks, references)
-    z = draw_latents(networks, count, cfg.seed)
     rows = []
     for temperature in sorted(set(cfg.temperatures)):
         label = f"T = {temperature:g}"
-        clouds = decoded_clouds(networks, codes_of(networks, temperature * z), points, f"curve_{temperature:g}", label)
+        z = draw_latents(networks.flow, count, cfg.seed, temperature=temperature)
+        clouds = decoded_clouds(networks, codes_of(networks, z), points, f"curve_{temperature:g}", label)
         rows.append({"set": label, "temperature": temperature, **_measures(networks, references, rr, clouds)})
     floor = decoded_clouds(networks, codes["train"], points, "curve_train", "training shapes", FLOOR_STREAMS)
     return [*rows, {"set": FLOOR, "temperature": None, **_measures(networks, references, rr, floor)}]

@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from configs.errors import UserError
-from generation.code_fitting import RATE, into_ball
+from generation.code_fitting import RATE
 from generation.completion.curvature import standardising_factor
 from generation.completion.evidence import Evidence
 from generation.completion.hmc import Chains, sample
@@ -58,7 +58,7 @@ def complete(networks: Networks, evidence: Evidence, progress: bool = True) -> C
 @torch.no_grad()
 def starts(posterior: Posterior, cfg: Namespace) -> Tensor:
     """The samples of the flow that fit best, z (B, D), out of cfg.num_starts."""
-    drawn = draw_latents(posterior.networks, max(cfg.num_starts, cfg.num_chains), cfg.seed, COMPLETION_STREAMS)
+    drawn = draw_latents(posterior.networks.flow, max(cfg.num_starts, cfg.num_chains), cfg.seed, COMPLETION_STREAMS)
     misfit = torch.cat([posterior.misfit(part) for part in drawn.split(AT_A_TIME)])
     return drawn[misfit.argsort()[: cfg.num_chains]]
 
@@ -67,7 +67,8 @@ def search(
     posterior: Posterior, z: Tensor, radius: float, num_steps: int, tick: Callable[[], object] = lambda: None
 ) -> Tensor:
     """The z (B, D) of least energy that Adam finds from each z, within the ball of the training codes."""
-    z = into_ball(z, radius).detach().clone()
+    base = posterior.networks.flow.base
+    z = base.into_ball(z, radius).detach().clone()
     optimizer = torch.optim.Adam([z], lr=RATE)
     least, best = torch.full_like(z[:, 0], torch.inf), z.clone()
     for step in range(num_steps + 1):
@@ -78,7 +79,7 @@ def search(
             break
         optimizer.param_groups[0]["lr"] = RATE * (1 - step / num_steps)
         optimizer.step()
-        z.copy_(into_ball(z, radius))
+        z.copy_(base.into_ball(z, radius))
         tick()
     return best
 

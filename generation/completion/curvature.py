@@ -1,8 +1,8 @@
 """The Gauss-Newton curvature of a posterior: how sharply a scan fixes each direction of z.
 
-With H = I + J^T J, J the Jacobian of the residuals, the posterior near z is about N(z, H^-1). In the coordinates u of
-z = F u, F F^T = H^-1, it is about isotropic: there one step size suits all directions, where in z the best known
-direction may be thirty times narrower than the others.
+With H = P + J^T J, J the Jacobian of the residuals and P the precision of the base's Gaussian at z (I, if it has one
+alone), the posterior near z is about N(z, H^-1). In the coordinates u of z = F u, F F^T = H^-1, it is about isotropic:
+there one step size suits all directions, where in z the best known direction may be thirty times narrower than others.
 """
 
 import torch
@@ -28,10 +28,10 @@ def mean_square(posterior: Posterior, z: Tensor) -> Tensor:
     return torch.stack([j.T @ j for j in found]).mean(dim=0)
 
 
-def factor_of(square: Tensor) -> Tensor:
-    """F (D, D) float32, F F^T = (I + J^T J)^-1, from J^T J (D, D)."""
+def factor_of(square: Tensor, precision: Tensor) -> Tensor:
+    """F (D, D) float32, F F^T = (P + J^T J)^-1, from J^T J (D, D) and the diagonal of P (D,)."""
     eye = torch.eye(len(square), device=square.device, dtype=square.dtype)
-    lower = torch.linalg.cholesky(eye + square)
+    lower = torch.linalg.cholesky(precision.to(square).diag() + square)
     factor: Tensor = torch.linalg.solve_triangular(lower, eye, upper=False).T.float()
     return factor
 
@@ -43,6 +43,8 @@ def standardising_factor(posterior: Posterior, modes: Tensor, generator: torch.G
     alone step sizes were half as large. generator: a CPU generator.
     """
     at_modes = mean_square(posterior, modes)
+    _, sd = posterior.networks.flow.base.nearest(modes)
+    precision = sd.double().pow(-2).mean(dim=0)
     noise = torch.randn(modes.shape, generator=generator).to(modes.device)
-    around = modes + noise @ factor_of(at_modes).T
-    return factor_of((at_modes + mean_square(posterior, around)) / 2)
+    around = modes + noise @ factor_of(at_modes, precision).T
+    return factor_of((at_modes + mean_square(posterior, around)) / 2, precision)

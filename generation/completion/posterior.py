@@ -1,4 +1,4 @@
-"""The density of the flow's z given a scan: N(0, I) times exp(-sum d^2 / (2 sd^2)).
+"""The density of the flow's z given a scan: that of its base times exp(-sum d^2 / (2 sd^2)).
 
 d is the decoder's unsigned distance at a place on the surface, or by how much it falls short of an empty place's bound.
 Nothing is decoded to points. A field with more surface than the scan shows is as likely, by the scan alone: what is not
@@ -46,7 +46,7 @@ class Posterior:
         return self.residuals(z).square().sum(dim=1) / 2
 
     def energy(self, z: Tensor) -> Tensor:
-        return self.misfit(z) + self.prior * z.square().sum(dim=1) / 2
+        return self.misfit(z) + self.prior * self.networks.flow.base.energy(z)
 
     def energy_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) and (B, D)."""

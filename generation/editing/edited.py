@@ -8,13 +8,13 @@ import numpy as np
 from torch import Tensor
 
 from configs.errors import UserError
-from generation.code_fitting import into_ball
 from generation.editing.attributes import Array, Attribute, Attributes, attributes_path, load_attributes
 from generation.editing.moves import moved
 from generation.latents import codes_of, latents_of
 from generation.networks import Networks
 from generation.plausible_codes import largest_norm
-from generation.shapes import Shapes, find_shape, reconstructed, sampled_codes, sampling_facts
+from generation.sampling import sampled_codes, sampling_facts
+from generation.shapes import Shapes, find_shape, reconstructed
 from training.checkpoints import fingerprint
 
 LARGEST_STEP = 2.0  # standard deviations, of the default steps
@@ -68,7 +68,8 @@ class EditedCodes(Sequence[Tensor]):
         networks = self.networks
         z = latents_of(networks, code)
         found = moved(networks.flow, z, self.attributes, self.attribute, reading, networks.cfg.hold)
-        return codes_of(networks, into_ball(found, max(self.radius, z.norm().item())))
+        base = networks.flow.base
+        return codes_of(networks, base.into_ball(found, max(self.radius, base.distance(z).item())))
 
 
 def edited(networks: Networks) -> Shapes:

@@ -3,25 +3,36 @@
 import torch
 from torch import Tensor, nn
 
-from models.real_nvp.couplings import Rescale, standard_normal_log_prob
+from models.real_nvp.base import NormalBase
+from models.real_nvp.couplings import Rescale
 from models.real_nvp.gaussian import ShrunkGaussian
 from models.real_nvp.normal_flow import NormalFlow
 from models.real_nvp.whitening import LogitStandardise, Whitening, dequantize
 
 AnyWhitening = Whitening | LogitStandardise
+AT_A_TIME = 1024  # codes through the new flow
 
 
 class CodeFlow(nn.Module):
-    """codes (B, *code_shape) <-> whitened codes w (B, *code_shape) <-> z (B, D), z standard normal.
+    """codes (B, *code_shape) <-> whitened codes w (B, *code_shape) <-> z (B, D), z by the density of the base.
 
     The whitening is fitted once (`fit_whitening`); the body is trained on noisy w (`whiten_noised`) by maximising
     `log_prob_whitened`. A fixed scale between the two brings noisy w to variance 1, so that training starts from a
-    Gaussian fitted to the codes. The inverse needs eval mode: dropout cannot be inverted.
+    Gaussian fitted to the codes, or from a mixture (`fit_base`). The inverse needs eval mode: dropout cannot be
+    inverted.
 
-    Attributes: code_kind, code_shape, dim (D, the product of code_shape), whitening, rescale, body.
+    Attributes: code_kind, code_shape, dim (D, the product of code_shape), whitening, rescale, body, base.
     """
 
-    def __init__(self, code_kind: str, code_shape: tuple[int, ...], whitening: AnyWhitening, body: NormalFlow):
+    def __init__(
+        self,
+        code_kind: str,
+        code_shape: tuple[int, ...],
+        whitening: AnyWhitening,
+        body: NormalFlow,
+        base: NormalBase | None = None,
+    ):
+        """base: of D dimensions; default: standard normal."""
         super().__init__()
         self.code_kind = code_kind
         self.code_shape = code_shape
@@ -29,6 +40,7 @@ class CodeFlow(nn.Module):
         self.whitening = whitening
         self.rescale = Rescale(code_shape)
         self.body = body
+        self.base = base or NormalBase(self.dim)
 
     def fit_whitening(self, codes: Tensor, noise: float = 0.0) -> None:
         """Fit the untrained layers to the training codes (N, *code_shape); a few hundred fused codes are enough.
@@ -38,6 +50,13 @@ class CodeFlow(nn.Module):
         self.whitening.fit(codes)
         w = self.whiten_noised(codes, 0.0, torch.Generator().manual_seed(0))
         self.rescale.fit(w, self.whitening.noise_sd(noise))
+
+    @torch.no_grad()
+    def fit_base(self, codes: Tensor, noise: float, seed: int) -> None:
+        """Start the base from the training codes (N, *code_shape) with the noise of training, before the training."""
+        generator = torch.Generator().manual_seed(seed)
+        parts = [self.whitened_to_z(self.whiten_noised(part, noise, generator))[0] for part in codes.split(AT_A_TIME)]
+        self.base.fit(torch.cat(parts), generator)
 
     def whiten(self, codes: Tensor) -> Tensor:
         """w, same shape as codes (B, *code_shape)."""
@@ -84,12 +103,12 @@ class CodeFlow(nn.Module):
     def log_prob(self, codes: Tensor) -> Tensor:
         """log p(codes) in the units of the codes, nats: (B, *code_shape) -> (B,)."""
         z, log_det = self(codes)
-        return standard_normal_log_prob(z) + log_det
+        return self.base.log_prob(z) + log_det
 
     def log_prob_whitened(self, w: Tensor) -> Tensor:
         """log p(w) of whitened codes, nats: (B, *code_shape) -> (B,)."""
         z, log_det = self.whitened_to_z(w)
-        return standard_normal_log_prob(z) + log_det
+        return self.base.log_prob(z) + log_det
 
     def nats_per_dim(self, codes: Tensor) -> Tensor:
         """-log p(w) / D of whitened codes without noise: (B, *code_shape) -> (B,)."""

@@ -21,7 +21,7 @@ from configs.files import write_json
 from configs.layout import Experiment
 from generation.decode import decode_each
 from generation.networks import Networks
-from generation.shapes import sampled
+from generation.sampling import sampled
 from models.occupancy import to_grid_coords
 from training.flow_trainer import FlowTrainer
 from training.ndf_trainer import NDFTrainer

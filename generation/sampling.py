@@ -1,0 +1,67 @@
+"""New shapes from the flow, each drawn again until it is whole, or taken as it comes."""
+
+from argparse import Namespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from generation.decode import field_of
+from generation.latents import codes_of, draw_latents, likelihoods
+from generation.networks import Networks
+from generation.random_streams import SELECTION_STREAMS, random_stream
+from generation.settledness import WHOLE, unsettled_share
+from generation.shapes import Shapes
+
+
+def sampled(networks: Networks, num: int, seed: int) -> Shapes:
+    """New shapes, numbers 0, 1, ... of a seed. Each is independent of the others, of `num` and of the device."""
+    facts = [{"seed": seed, "number": n, **sampling_facts(networks.cfg)} for n in range(num)]
+    return Shapes([str(n) for n in range(num)], sampled_codes(networks, num, seed).split(1), facts)
+
+
+def sampled_codes(networks: Networks, num: int, seed: int, first: int = 0) -> Tensor:
+    """The codes (num, *code_shape) of shapes number first, first + 1, ... of a seed, as `generate.py` samples them.
+
+    Each is the best of at most `best_of` draws, all from one component of the flow's base, by the option `best_by`.
+    """
+    cfg = networks.cfg
+    if cfg.best_of == 1:
+        return drawn_codes(networks, num, seed, first)
+    best = likeliest_code if cfg.best_by == "likely" else settled_code
+    return torch.cat([best(networks, seed, first + n) for n in range(num)])
+
+
+def drawn_codes(networks: Networks, num: int, seed: int, first: int = 0, draw: int = 0) -> Tensor:
+    """The codes (num, *code_shape) of draw number `draw` of each shape, unselected: what the flow itself gives."""
+    return codes_of(networks, draw_latents(networks.flow, num, seed, first, draw, networks.cfg.temperature))
+
+
+def likeliest_code(networks: Networks, seed: int, number: int) -> Tensor:
+    """(1, *code_shape): of the draws of a shape the one that the flow finds likeliest."""
+    codes = torch.cat([drawn_codes(networks, 1, seed, number, draw) for draw in range(networks.cfg.best_of)])
+    likely = torch.cat([likelihoods(networks, code)[0] for code in codes.split(1)])
+    return codes[likely.argmax()][None]
+
+
+def settled_code(networks: Networks, seed: int, number: int) -> Tensor:
+    """(1, *code_shape): the first draw of a shape whose surface is whole; if none is, the most settled one.
+
+    The first, not the best of all: so the draws are the flow's own, less the torn ones, and not the plainest.
+    """
+    least, best = float("inf"), None
+    for draw in range(networks.cfg.best_of):
+        code = drawn_codes(networks, 1, seed, number, draw)
+        share = unsettled_share(field_of(networks, code), random_stream(seed, SELECTION_STREAMS + number))
+        if best is None or share < least:
+            least, best = share, code
+        if share <= WHOLE:
+            break
+    assert best is not None  # best_of is at least 1
+    return best
+
+
+def sampling_facts(cfg: Namespace) -> dict[str, Any]:
+    """What decides a sample beside its seed and number."""
+    best = {"best_of": cfg.best_of, "best_by": cfg.best_by} if cfg.best_of > 1 else {}
+    return {"temperature": cfg.temperature} | best
