@@ -181,5 +181,5 @@ def test_codes_that_no_flow_fits(code_kind, code_shape):
 
 
 def test_the_flows_options_are_picked_out_of_a_configuration():
-    config = {**SMALL, "flow_scales": 1, "lr": 1.0}
+    config = {**SMALL, "flow_scales": 1, "flow_base": "mixture", "flow_components": 3, "lr": 1.0}
     assert build_flow("vector", (4,), **flow_options(config)).code_shape == (4,)
