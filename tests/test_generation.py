@@ -17,7 +17,6 @@ from configs.layout import DENSE_POINT_CLOUD, Experiment
 from evaluation.reconstruction import reconstruction_rows
 from generation.cloud_files import read_cloud
 from generation.decode import check_room, decode_each, write_shapes
-from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
 from generation.sampling import sampled, sampled_codes
 from generation.shapes import interpolated, reconstructed
@@ -111,18 +110,6 @@ def test_files_hold_what_the_flow_says_of_their_code(root: Path):
     assert index["shapes"] == ["0", "1", "2"]
     assert index["num_points"] == 90
     assert index["facts"][1] == {"seed": 5, "number": 1, "temperature": 1.0}
-
-
-def test_the_likeliest_of_several_draws_is_taken(root: Path):
-    made = load(root)
-    draws = [codes_of(made, draw_latents(made.flow, 6, 3, 0, draw)) for draw in range(3)]
-    likely = torch.stack([likelihoods(made, codes)[0] for codes in draws])
-    best = likely.argmax(dim=0)
-    assert len(best.unique()) > 1
-    found = sampled_codes(load(root, best_of=3, best_by="likely"), 6, seed=3)
-    assert torch.equal(found, torch.stack([draws[k][n] for n, k in enumerate(best.tolist())]))
-    assert torch.equal(sampled_codes(load(root, best_of=1), 6, seed=3), draws[0])
-    assert torch.equal(sampled_codes(load(root, best_of=3, best_by="likely"), 2, seed=3, first=4), found[4:])
 
 
 def test_contact_sheet_shows_training_shapes_new_ones_and_these_cut_open(
