@@ -30,30 +30,38 @@ def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int
 
 
 def run_in_order(
-    function: Callable[..., Any], tasks: Iterable[tuple], workers: int, ahead: int = 256
+    function: Callable[..., Any], tasks: Iterable[tuple], workers: int, ahead: int = 256, shared: tuple = ()
 ) -> Generator[Any, None, None]:
-    """Yield function(*task) for each task, in the order of the tasks; otherwise as `run_tasks`.
+    """Yield function(*shared, *task) for each task, in the order of the tasks; otherwise as `run_tasks`.
 
     At most `ahead` tasks are begun before their results are asked for, so that many large results never are in memory.
+    shared: what all tasks need, sent to each worker once.
     """
     if workers <= 1:
-        yield from (function(*task) for task in tasks)
+        yield from (function(*shared, *task) for task in tasks)
         return
-    with _executor(workers) as executor:
+    with _executor(workers, shared) as executor:
         begun: deque[Future] = deque()
         for task in tasks:
-            begun.append(executor.submit(function, *task))
+            begun.append(executor.submit(_with_shared, function, *task))
             if len(begun) >= ahead:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
 
 
+_shared: list[tuple] = [()]  # of a worker
+
+
+def _with_shared(function: Callable[..., Any], *task: Any) -> Any:
+    return function(*_shared[-1], *task)
+
+
 @contextmanager
-def _executor(workers: int) -> Iterator[ProcessPoolExecutor]:
+def _executor(workers: int, shared: tuple = ()) -> Iterator[ProcessPoolExecutor]:
     with _one_thread_each():
         # spawned, not forked: a fork of a process with threads (tqdm's, Open3D's) may hang
-        executor = _Executor(workers, get_context("spawn"), start_worker)
+        executor = _Executor(workers, get_context("spawn"), start_worker, (shared,))
         try:
             yield executor
         except BrokenProcessPool as error:
@@ -76,8 +84,9 @@ class _Executor(ProcessPoolExecutor):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start_worker() -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it."""
+def start_worker(shared: tuple = ()) -> None:
+    """Leave Ctrl-C to the parent, and do not outlive it. shared: see `run_in_order`."""
+    _shared.append(shared)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 

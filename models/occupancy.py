@@ -28,8 +28,9 @@ def occupancy_and_offsets(clouds: Tensor, resolution: int, bb_min: float, bb_max
     numbers = torch.cat([torch.ones_like(offsets[..., :1]), offsets], dim=2).transpose(1, 2)  # (B, 4, n)
     sums.scatter_add_(2, flat[:, None].expand(-1, 4, -1), numbers)
     count = sums[:, :1]
-    grid = torch.cat([count.clamp(max=1), sums[:, 1:] / count.clamp(min=1)], dim=1)
-    return grid.view(len(clouds), 4, resolution, resolution, resolution)
+    sums[:, 1:] /= count.clamp(min=1)
+    count.clamp_(max=1)
+    return sums.view(len(clouds), 4, resolution, resolution, resolution)
 
 
 def input_grid(clouds: Tensor, resolution: int, bb_min: float, bb_max: float, features: str) -> Tensor:

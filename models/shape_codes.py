@@ -190,7 +190,7 @@ class VectorNDF(BottleneckNDF):
 
     def project(self, x: Tensor) -> Tensor:
         assert self.to_code is not None
-        return self.to_code(self.pyramid(x)[-1].flatten(1))
+        return self.to_code(self.coarsest(x).flatten(1))
 
     def encode(self, x: Tensor) -> Tensor:
         """(B, D): the principal components, if any, then the learned numbers, if any."""

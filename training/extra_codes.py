@@ -1,5 +1,7 @@
-"""Codes of shapes beyond the split's, for the flow alone, encoded as fast as worker processes make their clouds.
+"""Codes of shapes beyond the split's, for the flow alone.
 
+On a CPU each worker process makes the clouds of a few shapes and encodes them, so that only codes cross to the main
+process; a GPU encodes the clouds that the workers make.
 `codes/extra_parts` holds the codes of `PART` shapes in each file, written whole or not at all: a killed run loses one
 part at most, and more shapes of the same source are added to those that are there. `codes/extra.npy` and `extra.json`
 are all parts in one, in the format of the split's codes (`training/stored_codes.py`).
@@ -7,18 +9,19 @@ are all parts in one, in the format of the split's codes (`training/stored_codes
 
 import json
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from configs.cores import num_workers
+from configs.devices import keep_freed_memory
 from configs.errors import UserError
 from configs.files import write_npz
 from configs.layout import Experiment
@@ -32,8 +35,17 @@ from training.distributed import first_only, from_first, share, wait_for_all
 from training.stored_codes import EXTRA, are_written, encode_clouds, mirrors, turned, write_codes
 
 PART = 1000  # shapes
-SMALL_INPUT = 32  # nodes per axis
+CPU_BATCH = 8  # shapes that a worker encodes at a time
+CLOUDS_AHEAD = 256  # made before a GPU has asked for them
 Cloud = np.ndarray | str  # or why there is none
+
+
+class Encoded(NamedTuple):
+    """Of a few shapes: the codes of those that can be used, and why the others cannot, by `identity`."""
+
+    codes: np.ndarray
+    failures: dict[str, str]
+    num_shapes: int  # both
 
 
 @dataclass(frozen=True)
@@ -99,45 +111,81 @@ def identity(shape: ExtraShape) -> str:
 
 def make_parts(model: NDF, parts: list[Part], cfg: Namespace, device: torch.device, num_shapes: int) -> None:
     """Encode parts and write each as soon as it is complete. num_shapes: with those of parts that are there."""
-    tasks = [(shape, cfg) for part in parts for shape in part.shapes]
-    workers = min(num_workers(cfg.num_cpus), len(tasks))
-    bar = tqdm(
-        total=num_shapes, initial=num_shapes - len(tasks), desc="encoding extra shapes", unit="shape", disable=None
+    size = CPU_BATCH if device.type == "cpu" else cfg.batch_size
+    batches = [batch for part in parts for batch in chunks(part.shapes, size)]
+    missing = sum(len(batch) for batch in batches)
+    workers = min(num_workers(cfg.num_cpus), len(batches))
+    bar = tqdm(total=num_shapes, initial=num_shapes - missing, desc="encoding extra shapes", unit="shape", disable=None)
+    encoded = (
+        in_workers(model, batches, cfg, workers)
+        if device.type == "cpu"
+        else on_gpu(model, batches, cfg, workers, device)
     )
-    clouds = run_in_order(extra_cloud, tasks, workers)
-    with bar, encoding_threads(cfg), closing(clouds):  # closed: Ctrl-C ends the workers
+    with bar, one_thread(device), closing(encoded):  # closed: Ctrl-C ends the workers
         for part in parts:
-            write_part(model, part, islice(clouds, len(part.shapes)), cfg, device, bar)
+            write_part(model, part, islice(encoded, len(list(chunks(part.shapes, size)))), bar)
+
+
+def chunks(shapes: list[ExtraShape], size: int) -> Iterator[list[ExtraShape]]:
+    for start in range(0, len(shapes), size):
+        yield shapes[start : start + size]
+
+
+def in_workers(
+    model: NDF, batches: list[list[ExtraShape]], cfg: Namespace, workers: int
+) -> Generator[Encoded, None, None]:
+    tasks = ((batch, cfg) for batch in batches)
+    return run_in_order(encode_in_worker, tasks, workers, shared=(model,))
+
+
+def on_gpu(
+    model: NDF, batches: list[list[ExtraShape]], cfg: Namespace, workers: int, device: torch.device
+) -> Generator[Encoded, None, None]:
+    tasks = ((batch, cfg) for batch in batches)
+    clouds = run_in_order(extra_clouds, tasks, workers, ahead=CLOUDS_AHEAD // cfg.batch_size + 1)
+    with closing(clouds):
+        for batch in batches:
+            yield encode_usable(model, batch, next(clouds), cfg, device)
+
+
+def encode_in_worker(model: NDF, shapes: list[ExtraShape], cfg: Namespace) -> Encoded:
+    """The codes of a few shapes, all on a CPU."""
+    keep_freed_memory()
+    return encode_usable(model, shapes, extra_clouds(shapes, cfg), cfg, torch.device("cpu"))
+
+
+def extra_clouds(shapes: list[ExtraShape], cfg: Namespace) -> list[Cloud]:
+    return [extra_cloud(shape, cfg) for shape in shapes]
+
+
+def encode_usable(
+    model: NDF, shapes: list[ExtraShape], clouds: list[Cloud], cfg: Namespace, device: torch.device
+) -> Encoded:
+    """The codes of the shapes that have clouds, and why the others have none."""
+    failures = {identity(shape): cloud for shape, cloud in zip(shapes, clouds, strict=True) if isinstance(cloud, str)}
+    usable = [cloud for cloud in clouds if not isinstance(cloud, str)]
+    if not usable:
+        return Encoded(np.zeros((0, *model.code_shape), np.float32), failures, len(shapes))
+    return Encoded(encode_mirrored(model, np.stack(usable), cfg, device), failures, len(shapes))
 
 
 @contextmanager
-def encoding_threads(cfg: Namespace) -> Iterator[None]:
-    """One thread for a small encoder, whose threads would wait for each other on the cores that the workers use."""
+def one_thread(device: torch.device) -> Iterator[None]:
+    """On a CPU, where every core has a worker; and so codes do not depend on the number of cores."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if cfg.input_res <= SMALL_INPUT else before)
+    torch.set_num_threads(1 if device.type == "cpu" else before)
     try:
         yield
     finally:
         torch.set_num_threads(before)
 
 
-def write_part(
-    model: NDF, part: Part, clouds: Iterable[Cloud], cfg: Namespace, device: torch.device, bar: tqdm
-) -> None:
-    failures = {}
-
-    def usable() -> Iterator[np.ndarray]:
-        for shape, cloud in zip(part.shapes, clouds, strict=True):
-            if isinstance(cloud, str):
-                failures[identity(shape)] = cloud
-            else:
-                yield cloud
-            bar.update()
-
-    whole = usable()
-    codes = [np.zeros((0, *model.code_shape), np.float32)]
-    while batch := list(islice(whole, cfg.batch_size)):
-        codes.append(encode_mirrored(model, np.stack(batch), cfg, device))
+def write_part(model: NDF, part: Part, batches: Iterable[Encoded], bar: tqdm) -> None:
+    failures, codes = {}, [np.zeros((0, *model.code_shape), np.float32)]
+    for batch in batches:
+        codes.append(batch.codes)
+        failures.update(batch.failures)
+        bar.update(batch.num_shapes)
     index, reasons = (np.array(json.dumps(value)) for value in (part.index, failures))
     write_npz(part.path, codes=np.concatenate(codes), index=index, failures=reasons)
 

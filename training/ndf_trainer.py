@@ -226,4 +226,4 @@ def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
     check_same_options(options, vars(cfg), ("code_kind", "input_res", "input_features"), path)
     sizes = {name: options[name] for name in ARCHITECTURE[cfg.code_kind]}
     model = build_checked(lambda: build_ndf(options), sizes, state["model_state_dict"], path)
-    return place(model, device).eval().requires_grad_(False)
+    return place(model, device).freeze()

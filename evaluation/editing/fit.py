@@ -24,7 +24,7 @@ from evaluation.latent_space.ridge import Array, Ridge, principal_coordinates
 from generation.editing.attributes import LEAST_R2, Attribute, Attributes, attributes_path
 from generation.networks import Networks
 from generation.random_streams import EDIT_NOISE_STREAM
-from training.extra_codes import encoding_threads
+from training.extra_codes import one_thread
 from training.stored_codes import encode_batches
 
 LEAST_CARS = 3
@@ -65,7 +65,7 @@ def demo_codes(networks: Networks, count: int, seed: int) -> tuple[list[Car], Co
         raise UserError(f"num_attribute_cars is {count}, {LEAST_CARS} or more expected")
     shapes = demo_source(count, seed, set()).shapes
     clouds = run_in_order(extra_cloud, [(shape, cfg) for shape in shapes], min(num_workers(cfg.num_cpus), count))
-    with encoding_threads(cfg), closing(clouds):
+    with one_thread(networks.device), closing(clouds):
         batches = list(encode_batches(networks.ndf, clouds, count, cfg, networks.device, "demo cars"))
     return [visible_attributes(draw_parameters(seed, n)) for n in range(count)], np.concatenate(batches)
 
