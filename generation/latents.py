@@ -66,6 +66,12 @@ def latents_of(networks: Networks, codes: Codes) -> Tensor:
 
 
 @torch.no_grad()
+def distances_from_base(networks: Networks, codes: Codes) -> Tensor:
+    """How far the z of codes are from the flow's base, in sds of its nearest Gaussian, (S,): |z|, if it has one."""
+    return networks.flow.base.distance(latents_of(networks, codes))
+
+
+@torch.no_grad()
 def whitened(networks: Networks, codes: Codes) -> Tensor:
     """Whitened codes, flattened: (S, D) on the device."""
     return torch.cat([networks.flow.whiten(part).flatten(1) for part in in_parts(networks, codes)])

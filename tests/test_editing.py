@@ -91,10 +91,15 @@ def test_held_readings_move_less(gaussian_flow: torch.nn.Module) -> None:
 def test_a_damped_step_solves_its_least_squares() -> None:
     rng = np.random.default_rng(4)
     towards, slopes, terms, damping = rng.normal(size=5), rng.normal(size=(3, 5)), rng.normal(size=3), 0.7
-    stacked = np.concatenate([np.eye(5), slopes, np.sqrt(damping) * np.eye(5)])
-    right = np.concatenate([towards, -terms, np.zeros(5)])
-    expected = np.linalg.lstsq(stacked, right, rcond=None)[0]
-    np.testing.assert_allclose(damped_step(towards, slopes, terms, damping), expected)
+    for sd in (np.ones(5), np.exp(rng.normal(size=5))):
+        metric = np.diag(1 / sd)
+        stacked = np.concatenate([metric, slopes, np.sqrt(damping) * metric])
+        right = np.concatenate([towards / sd, -terms, np.zeros(5)])
+        expected = np.linalg.lstsq(stacked, right, rcond=None)[0]
+        np.testing.assert_allclose(damped_step(towards, slopes, terms, damping, sd), expected)
+    np.testing.assert_array_equal(
+        damped_step(towards, slopes, terms, damping), damped_step(towards, slopes, terms, damping, np.ones(5))
+    )
 
 
 def test_the_fit_finds_linear_attributes_and_what_share_of_them_codes_know() -> None:

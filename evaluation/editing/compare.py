@@ -17,7 +17,7 @@ from evaluation.tables import Column, Table
 from generation.decode import decode_each
 from generation.editing.attributes import LEAST_R2, Array, Attribute, Attributes, load_attributes
 from generation.editing.report import others_moved
-from generation.latents import latents_of, likelihoods
+from generation.latents import distances_from_base, likelihoods
 from generation.networks import Networks
 from generation.sampling import sampled_codes
 from training.stored_codes import encode_batches
@@ -96,7 +96,7 @@ class Study:
         scaled = (twice - self.again) / attributes.scales
         self.floor = float(np.sqrt(np.mean(scaled[:, known_columns(attributes)] ** 2)))
         self.log_likelihood = likelihoods(networks, self.codes)[0]
-        self.z_norm = latents_of(networks, self.codes).norm(dim=1).mean().item()
+        self.z_norm = distances_from_base(networks, self.codes).mean().item()
         self.width = sum(2 if one.is_number else 1 for one in known)
 
     def decoded(self, codes: torch.Tensor, description: str, first: int = 0) -> Array:
@@ -116,7 +116,7 @@ class Study:
                     found.append(edit | {"code": way(code, attribute, aim)})
         codes = torch.cat([edit["code"] for edit in found])
         read, again = self.attributes.read(codes.cpu().numpy()), self.decoded(codes, name)
-        values = likelihoods(self.networks, codes)[0], latents_of(self.networks, codes).norm(dim=1)
+        values = likelihoods(self.networks, codes)[0], distances_from_base(self.networks, codes)
         for k, edit in enumerate(found):
             start = edit["start"]
             edit["read"], edit["again"] = read[k], again[k]

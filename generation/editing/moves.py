@@ -1,9 +1,10 @@
 """The edit of a latent z: the least change that moves one reading as asked, and others as little as possible.
 
-It minimises |z - z_0|^2 + PULL (edited reading - aim)^2 + hold (changes of the held readings)^2, readings in their
-scales, by Levenberg-Marquardt. The readings are linear in the code, and the code a smooth function of z. The flow maps
-codes to standard normal z, so a small |z - z_0| keeps the shape likely: that is why the step is taken there, and not in
-code space. Where the flow is linear, this is the conditioning of a Gaussian, in closed form.
+It minimises |(z - z_0) / sd|^2 + PULL (edited reading - aim)^2 + hold (changes of the held readings)^2, readings in
+their scales, by Levenberg-Marquardt. The readings are linear in the code, and the code a smooth function of z. Where
+z_0 is, the flow's base is a Gaussian of these sds (1, if it has one alone), so a small step in them keeps the shape
+likely: that is why it is taken there, and not in code space. Where the flow is linear, this is the conditioning of a
+Gaussian, in closed form.
 """
 
 import numpy as np
@@ -57,14 +58,15 @@ def moved(flow: CodeFlow, z: Tensor, attributes: Attributes, edited: Attribute, 
     edit = Edit(flow, z, attributes, edited, aim, hold)
     start = z[0].double().cpu().numpy()
     here: Array = start
+    sd = flow.base.nearest(z)[1][0].double().cpu().numpy()
     terms = edit.terms(z)
     least, damping = float(terms @ terms), DAMPING
     slopes = edit.slopes(z)
     for _ in range(MAX_STEPS):
-        step = damped_step(start - here, slopes, terms, damping)
+        step = damped_step(start - here, slopes, terms, damping, sd)
         tried = torch.from_numpy(here + step).to(z)[None]
         found = edit.terms(tried)
-        cost = float(np.sum((here + step - start) ** 2) + found @ found)
+        cost = float(np.sum(((here + step - start) / sd) ** 2) + found @ found)
         if not cost < least:
             damping *= MORE
             continue
@@ -76,7 +78,11 @@ def moved(flow: CodeFlow, z: Tensor, attributes: Attributes, edited: Attribute, 
     return torch.from_numpy(here).to(z)[None]
 
 
-def damped_step(towards: Array, slopes: Array, terms: Array, damping: float) -> Array:
-    """The x (D,) that minimises |x - towards|^2 + |terms + slopes x|^2 + damping |x|^2; slopes (m, D), terms (m,)."""
-    matrix = (1 + damping) * np.eye(len(towards)) + slopes.T @ slopes
-    return np.asarray(np.linalg.solve(matrix, towards - slopes.T @ terms))
+def damped_step(towards: Array, slopes: Array, terms: Array, damping: float, sd: Array | float = 1.0) -> Array:
+    """The x (D,) that minimises |(x - towards) / sd|^2 + |terms + slopes x|^2 + damping |x / sd|^2.
+
+    slopes (m, D), terms (m,), sd (D,).
+    """
+    precision = np.broadcast_to(1 / np.square(sd), towards.shape)
+    matrix = np.diag((1 + damping) * precision) + slopes.T @ slopes
+    return np.asarray(np.linalg.solve(matrix, precision * towards - slopes.T @ terms))

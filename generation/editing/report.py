@@ -12,7 +12,7 @@ from configs.reading import open_npz
 from generation.cloud_files import read_cloud
 from generation.editing.attributes import Array, Attribute, Attributes
 from generation.editing.edited import EditedCodes
-from generation.latents import latents_of, likelihoods
+from generation.latents import distances_from_base, likelihoods
 from generation.shapes import Shapes
 from training.stored_codes import encode_batches
 
@@ -42,7 +42,7 @@ def edit_rows(shapes: Shapes, codes: EditedCodes, folder: Path) -> list[dict[str
     again = codes.attributes.read(np.concatenate(list(found)))
     stored = torch.cat([torch.from_numpy(read_code(folder / name)) for name in shapes.names]).to(networks.device)
     before = [n - n % len(codes.aims) + first_unchanged(codes) for n in range(len(codes))]
-    read, norms = codes.attributes.read(stored.cpu().numpy()), latents_of(networks, stored).norm(dim=1)
+    read, norms = codes.attributes.read(stored.cpu().numpy()), distances_from_base(networks, stored)
     log_likelihoods = likelihoods(networks, stored)[0]
     rows = []
     for n, (fact, start) in enumerate(zip(shapes.facts, before, strict=True)):
