@@ -56,8 +56,8 @@ def grid_faces(rows: int, columns: int, closed: bool = False) -> Array:
 def compact(vertices: Array, faces: Array) -> tuple[Array, Array]:
     """Drop the rows of `vertices` that no face uses, and renumber the faces."""
     used = np.zeros(len(vertices), dtype=bool)
-    used[faces] = True
-    return vertices[used], (np.cumsum(used) - 1)[faces]
+    used[faces.ravel()] = True
+    return vertices.take(np.flatnonzero(used), axis=0), (np.cumsum(used) - 1).take(faces)
 
 
 def cut(sheet: Sheet, field: Array) -> tuple[Sheet, Sheet]:
@@ -67,7 +67,7 @@ def cut(sheet: Sheet, field: Array) -> tuple[Sheet, Sheet]:
     inside = below[sheet.faces.T]  # (3, F)
     count = inside[0] + inside[1] + inside[2]
     mixed = np.flatnonzero((count == 1) | (count == 2))
-    lower, upper = sheet.faces[count == 3], sheet.faces[count == 0]
+    lower, upper = (sheet.faces.take(np.flatnonzero(count == number), axis=0) for number in (3, 0))
     if not len(mixed):
         return Sheet(*compact(sheet.data, lower)), Sheet(*compact(sheet.data, upper))
     odd_below = count[mixed] == 1
@@ -147,7 +147,7 @@ def tube(path: Array, radius: float, sides: int = 6) -> Sheet:
     u /= np.sqrt((u**2).sum(axis=1, keepdims=True))
     v = np.cross(along, u)
     angle = np.arange(sides) * (2 * np.pi / sides)
-    ring = np.cos(angle)[None, :, None] * u[:, None] + np.sin(angle)[None, :, None] * v[:, None]
+    ring = np.cos(angle)[:, None] * u[:, None] + np.sin(angle)[:, None] * v[:, None]
     return sheet_grid(path[:, None] + radius * ring, closed=True)
 
 
