@@ -42,7 +42,7 @@ def build_car(parameters: Parameters) -> Car:
     starts = np.cumsum([0, *[len(sheet.points) for sheet in parts.sheets[:-1]]])
     faces = np.concatenate([sheet.faces + start for sheet, start in zip(parts.sheets, starts, strict=True)])
     points, faces = compact(points, faces)
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = points.T.copy().min(axis=1), points.T.copy().max(axis=1)
     points = (points - 0.5 * (low + high)) / (high - low).max()
     points = np.round(points, DECIMALS) + 0.0  # + 0.0 turns -0.0 into 0.0
     keep = triangle_areas(points, faces) > MIN_AREA

@@ -3,6 +3,7 @@
 Frame of all demo-car modules: x right, y up from the ground, z backwards from the front end of the unbent body.
 """
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,11 +81,19 @@ class Lines:
 
     def top_at(self, z: Array, x: Array) -> Array:
         """Height of the upper surface at (x, z): the silhouette, bent backwards (windscreen) or forwards, crowned."""
+        return self.top_along(z)(x)
+
+    def top_along(self, z: Array) -> Callable[[Array], Array]:
+        """`top_at` for a fixed z, as a function of x."""
         p = self.p
-        side = (x / self.half_width_max) ** 2
         front = p.screen_bow * smooth_step(z, 0.3 * self.cowl_z, self.cowl_z) * (z < self.header_z + 0.3)
         back = p.rear_bow * (z > self.rear_header_z - 0.3) * (1 - smooth_step(z, self.deck_z, p.length))
-        return self.top(z - front * side + back * side) - p.roof_crown * side
+
+        def at(x: Array) -> Array:
+            side = (x / self.half_width_max) ** 2
+            return self.top(z - front * side + back * side) - p.roof_crown * side
+
+        return at
 
     def belt(self, z: Array | float) -> Array:
         """Height of the belt line: lower edge of the side windows."""
@@ -112,15 +121,25 @@ class Lines:
 
     def half_width(self, y: Array, z: Array, flared: bool = True) -> Array:
         """Half width of the body's side at height y: tucked sill, widest at mid-height, leaning in above the belt."""
-        p, belt, bottom = self.p, self.belt(z), self.bottom(z)
-        eta = np.clip((y - bottom) / (belt - bottom), 0, 1)
-        above = np.maximum(y - belt, 0.0)
-        width = self.plan(z) * (1 - p.barrel * (1 - eta) ** 2.5 - p.shoulder * eta**4)
-        width = width - above * np.tan(np.radians(p.tumblehome - 4.0)) - 0.12 * above**2
-        width = width + p.crease * np.exp(-(((eta - 0.72) / 0.07) ** 2))
+        width = self.side_along(z)(y)
         if flared:
-            width = width + p.flare * np.exp(-(((self.arch_distance(y, z) - self.arch_radius) / 0.06) ** 2))
+            flare = np.exp(-(((self.arch_distance(y, z) - self.arch_radius) / 0.06) ** 2))
+            width = width + self.p.flare * flare
         return width
+
+    def side_along(self, z: Array) -> Callable[[Array], Array]:
+        """`half_width` for a fixed z, as a function of y, without the flared arches."""
+        p, belt, bottom, plan = self.p, self.belt(z), self.bottom(z), self.plan(z)
+        lean = np.tan(np.radians(p.tumblehome - 4.0))
+
+        def at(y: Array) -> Array:
+            eta = np.clip((y - bottom) / (belt - bottom), 0, 1)
+            above = np.maximum(y - belt, 0.0)
+            width = plan * (1 - p.barrel * (1 - eta) ** 2.5 - p.shoulder * eta**4)
+            width = width - above * lean - 0.12 * above**2
+            return width + p.crease * np.exp(-(((eta - 0.72) / 0.07) ** 2))
+
+        return at
 
     def bend(self, points: Array) -> Array:
         """Round the front and the rear end in plan and lean them; leaves everything between the axles alone."""

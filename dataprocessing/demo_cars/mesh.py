@@ -1,6 +1,7 @@
 """Small mesh tools: sheets that can be cut along a level set, simple solids, and the list of a car's parts."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -30,52 +31,59 @@ class Sheet:
 
 
 def triangle_areas(points: Array, faces: Array) -> Array:
-    a, b, c = (points[faces[:, k]] for k in range(3))
-    return 0.5 * np.sqrt((np.cross(b - a, c - a) ** 2).sum(axis=1))
+    x, y, z = np.ascontiguousarray(points.T)  # axis by axis: many times as fast as np.cross of rows
+    a, b, c = np.ascontiguousarray(faces.T)
+    ux, uy, uz = x[b] - x[a], y[b] - y[a], z[b] - z[a]
+    vx, vy, vz = x[c] - x[a], y[c] - y[a], z[c] - z[a]
+    return 0.5 * np.sqrt((uy * vz - uz * vy) ** 2 + (uz * vx - ux * vz) ** 2 + (ux * vy - uy * vx) ** 2)
 
 
+@lru_cache(maxsize=256)  # cars have the same grids
 def grid_faces(rows: int, columns: int, closed: bool = False) -> Array:
-    """Two triangles a cell for points laid out as (rows, columns); `closed` joins the last column to the first."""
+    """Two triangles a cell for points laid out as (rows, columns); `closed` joins the last column to the first.
+
+    They may not be written to.
+    """
     r, c = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij")
     right = (c + 1) % columns
     a, b = (r * columns + c).ravel(), (r * columns + right).ravel()
     d, e = a + columns, b + columns
-    return np.concatenate([np.stack([a, b, e], 1), np.stack([a, e, d], 1)])
+    faces = np.concatenate([np.stack([a, b, e], 1), np.stack([a, e, d], 1)])
+    faces.flags.writeable = False
+    return faces
 
 
 def compact(vertices: Array, faces: Array) -> tuple[Array, Array]:
     """Drop the rows of `vertices` that no face uses, and renumber the faces."""
     used = np.zeros(len(vertices), dtype=bool)
-    used[faces] = True
-    return vertices[used], (np.cumsum(used) - 1)[faces]
+    used[faces.ravel()] = True
+    return vertices.take(np.flatnonzero(used), axis=0), (np.cumsum(used) - 1).take(faces)
 
 
 def cut(sheet: Sheet, field: Array) -> tuple[Sheet, Sheet]:
     """Cut a sheet where `field` (V,) is zero; returns the part below and the part above."""
     field = np.where(np.abs(field) < SNAP, 0.0, field)
-    below = field <= 0
-    inside = below[sheet.faces]  # (F, 3)
-    count = inside.sum(axis=1)
-    mixed = (count == 1) | (count == 2)
-    faces, odd_below = sheet.faces[mixed], count[mixed] == 1
-    if not len(faces):
-        return Sheet(*compact(sheet.data, sheet.faces[count == 3])), Sheet(
-            *compact(sheet.data, sheet.faces[count == 0])
-        )
-    first = np.argmax(inside[mixed] == odd_below[:, None], axis=1)  # the corner that is alone on its side
-    turned = faces[np.arange(len(faces))[:, None], (first[:, None] + np.arange(3)) % 3]
-    a, b, c = turned.T
-    ends = np.sort(np.stack([np.concatenate([a, a]), np.concatenate([b, c])], 1), axis=1)
-    keys, new = np.unique(ends[:, 0] * len(field) + ends[:, 1], return_inverse=True)
+    below = (field <= 0).astype(np.int8)
+    inside = below[sheet.faces.T]  # (3, F)
+    count = inside[0] + inside[1] + inside[2]
+    mixed = np.flatnonzero((count == 1) | (count == 2))
+    lower, upper = (sheet.faces.take(np.flatnonzero(count == number), axis=0) for number in (3, 0))
+    if not len(mixed):
+        return Sheet(*compact(sheet.data, lower)), Sheet(*compact(sheet.data, upper))
+    odd_below = count[mixed] == 1
+    first = np.argmax(inside[:, mixed] == odd_below, axis=0)  # the corner that is alone on its side
+    corners, number = sheet.faces[mixed].T, np.arange(len(mixed))
+    a, b, c = (corners[(first + k) % 3, number] for k in range(3))
+    low, high = np.concatenate([np.minimum(a, b), np.minimum(a, c)]), np.concatenate([np.maximum(a, b), np.maximum(a, c)])
+    keys, new = np.unique(low * len(field) + high, return_inverse=True)
     low, high = keys // len(field), keys % len(field)
     t = (field[low] / (field[low] - field[high]))[:, None]
     data = np.concatenate([sheet.data, sheet.data[low] * (1 - t) + sheet.data[high] * t])
     ab, ac = len(field) + new[: len(a)], len(field) + new[len(a) :]
-    tip = np.stack([a, ab, ac], 1)
-    rest = np.concatenate([np.stack([ab, b, c], 1), np.stack([ab, c, ac], 1)])
+    tip, rest = np.array([a, ab, ac]), np.array([[ab, ab], [b, c], [c, ac]]).reshape(3, -1)
     rest_below = np.concatenate([~odd_below, ~odd_below])
-    lower = np.concatenate([sheet.faces[count == 3], tip[odd_below], rest[rest_below]])
-    upper = np.concatenate([sheet.faces[count == 0], tip[~odd_below], rest[~rest_below]])
+    lower = np.concatenate([lower, tip[:, odd_below].T, rest[:, rest_below].T])
+    upper = np.concatenate([upper, tip[:, ~odd_below].T, rest[:, ~rest_below].T])
     return Sheet(*compact(data, lower)), Sheet(*compact(data, upper))
 
 
@@ -139,7 +147,7 @@ def tube(path: Array, radius: float, sides: int = 6) -> Sheet:
     u /= np.sqrt((u**2).sum(axis=1, keepdims=True))
     v = np.cross(along, u)
     angle = np.arange(sides) * (2 * np.pi / sides)
-    ring = np.cos(angle)[None, :, None] * u[:, None] + np.sin(angle)[None, :, None] * v[:, None]
+    ring = np.cos(angle)[:, None] * u[:, None] + np.sin(angle)[:, None] * v[:, None]
     return sheet_grid(path[:, None] + radius * ring, closed=True)
 
 

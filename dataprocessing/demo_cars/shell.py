@@ -50,14 +50,15 @@ def sections(lines: Lines, z: Array) -> tuple[Array, Array, Array]:
     """
     z = z[:, None]
     x_edge = np.full_like(z, lines.half_width_max)
+    top, side, least = lines.top_along(z), lines.side_along(z), lines.bottom(z) + 0.12
     for _ in range(12):  # the top meets the side: a contraction, both lean little
-        y_edge = np.maximum(lines.top_at(z, x_edge), lines.bottom(z) + 0.12)
-        x_edge = lines.half_width(y_edge, z, flared=False)
+        y_edge = np.maximum(top(x_edge), least)
+        x_edge = side(y_edge)
     t = np.linspace(0, 1, 48)
     y_side = lines.bottom(z) + (y_edge - lines.bottom(z)) * t
     x_top = x_edge * (1 - t[1:])
     x = np.concatenate([lines.half_width(y_side, z), x_top], axis=1)
-    y = np.concatenate([y_side, np.maximum(lines.top_at(z, x_top), lines.bottom(z) + 0.12)], axis=1)
+    y = np.concatenate([y_side, np.maximum(top(x_top), least)], axis=1)
     arc = _arc_length(x, y)
     even = np.linspace(0, 1, FINE_POINTS)
     target = arc[:, -1:] * even

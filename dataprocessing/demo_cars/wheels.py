@@ -11,14 +11,14 @@ TYRE_SEGMENTS = 20  # a multiple of 4, so that a vertex touches the ground
 
 def add_wheels(parts: Parts, lines: Lines) -> None:
     """Four wheels on the ground plane y = 0 inside their arches, and the liners above them."""
-    p = lines.p
+    p, wheel = lines.p, _wheel(lines)
     for name, z in zip(("front", "rear", "third"), lines.axles, strict=False):
         offset = (wheel_x(lines, z), p.wheel_radius, z)
-        for part, sheet in _wheel(lines).items():
+        for part, sheet in wheel.items():
             parts.add_pair(f"{name}_{part}", sheet.moved(offset))
         parts.add_pair(f"{name}_wheel_house", _wheel_house(lines, z))
     if p.spare_wheel:
-        for part, sheet in _wheel(lines).items():
+        for part, sheet in wheel.items():
             turned = sheet.points[:, [2, 1, 0]] * [-1.0, 1.0, 1.0]
             offset = (0.0, lines.belt(p.length) - 0.95 * p.wheel_radius, p.length + 0.5 * p.tyre_width)
             parts.add(f"spare_{part}", Sheet(turned, sheet.faces).moved(offset))
