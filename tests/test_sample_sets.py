@@ -185,7 +185,7 @@ def test_one_nna_of_codes_tells_far_samples_and_not_those_of_the_same_shapes(
     for noise in (0.1, 1e6):  # every direction below the noise: all count
         found = code_one_nna(networks, noise)
         assert found["flow"] == 1 and found["Gaussian"] == 0  # a twin of the other set beside each
-        assert 0 <= found["training"] <= 1
+        assert 0 <= found["training"] <= 1 and 0 <= found["neighbours"] <= 1
 
 
 def test_noised_nll_is_the_mean_over_draws_of_noise(networks: Networks):
