@@ -31,11 +31,8 @@ def log_results(cfg: Namespace, tables: Sequence[Table]) -> None:
     """
     found = {table.name: {"rows": table.rows} for table in tables}
     facts = reconstruction_facts(found, cfg.exp_name) | generation_facts(found) | code_facts(found)
-    facts |= {
-        "unsettled": row["unsettled_mean"]
-        for row in found.get("wholeness", {}).get("rows", ())
-        if row["set"] == LABELS["flow"]
-    }
+    flow = [row for row in found.get("wholeness", {}).get("rows", ()) if row["set"] == LABELS["flow"]]
+    facts["unsettled"] = flow[0]["unsettled_mean"] if flow else None
     values = {TAGS[key]: facts[key] for key in TAGS if facts.get(key) is not None}
     if not values:
         return
