@@ -20,6 +20,14 @@ MEASURES = {
     "nearest_training": "CD of each cloud to the nearest of all training clouds: median and least over a set. The ten"
     " likeliest, by some of the points, are compared with all points.",
     "spread": "mean and sd (of a sample, n - 1) over the sample sets, values: each set's; sd is null for one set.",
+    "unsettled": "Share of seeds, drawn evenly within 0.02 mesh units of the decoded surface, whose distance stays"
+    " above 0.005 in 8 steps down the field: they found no surface. Less is better; compare with test shapes.",
+    "pieces": "Components of a mesh of 64 cells per axis beyond the largest, those of less than 0.002 square mesh units"
+    " left out. loose_area: their share of the mesh's area.",
+    "border_length": "Length of all open borders of that mesh, mesh units. border_ratio: its mean over that of test"
+    " shapes.",
+    "nna_codes": "1-NNA of codes against test codes, by Euclidean distances of codes; leading: on the principal"
+    " directions on which the flow has couplings alone.",
     "chamfer_udf": "Half of CD: the mean of accuracy and completeness. CAP-UDF (Zhou et al. 2022).",
     "accuracy": "Mean squared distance from the points of a reconstruction to the nearest true point.",
     "completeness": "Mean squared distance from the true points to the nearest point of a reconstruction.",

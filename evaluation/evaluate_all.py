@@ -16,6 +16,7 @@ from evaluation.network_table import COLUMNS, NOTE, network_rows
 from evaluation.report import write_results
 from evaluation.results_log import log_results
 from evaluation.tables import Table
+from evaluation.wholeness_table import wholeness_tables
 from generation.networks import Networks
 from generation.plausible_codes import told
 from training.checkpoints import load_checkpoint
@@ -38,6 +39,8 @@ def evaluate_experiment(cfg: Namespace) -> tuple[str, Path]:
         sets = ExperimentSets(cfg, networks)
         found, errors = generation(sets.comparison(), sets.training_set(), folder)
         tables += found
+        if cfg.num_whole_shapes:
+            tables += wholeness_tables(networks, sets.whole_recipes(), sets.whole_labels())
         facts |= {"protocol": sets.protocol.facts(), "sets": SETS, "error_of_approximate_emd": errors}
     if networks is not None and "likelihood" in cfg.tasks:
         tables += likelihood_tables(cfg, networks, folder)

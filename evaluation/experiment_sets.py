@@ -16,6 +16,7 @@ from dataprocessing.surface import surface_points
 from evaluation.generation_table import Comparison, Competitor, NamedSet
 from evaluation.protocols import Clouds, Protocol, make_protocol
 from evaluation.sample_sets import (
+    UNSELECTED,
     SetRecipe,
     decoded_recipe,
     read_set,
@@ -27,7 +28,12 @@ from generation.cloud_files import read_cloud
 from generation.networks import Networks
 from training.shape_samples import split_folders
 
-LABELS = {"flow": "flow", "gaussian": "Gaussian on whitened codes", "neighbours": "interpolated neighbours"}
+LABELS = {
+    "flow": "flow",
+    UNSELECTED: "flow, unselected",
+    "gaussian": "Gaussian on whitened codes",
+    "neighbours": "interpolated neighbours",
+}
 REFERENCE_LABELS = {"test": "test shapes", "val": "validation shapes"}
 TRAINING = "training shapes"
 
@@ -73,6 +79,26 @@ class ExperimentSets:
             decoded_parts.append(decoded_recipe(self.networks, f"train_decoded_{k}", "train", part))
         decoded = decoded_recipe(self.networks, f"{split}_decoded", split, names)
         return Recipes(decoded, sampled_recipes(self.networks, self.num), decoded_parts)
+
+    def whole_recipes(self) -> dict[str, SetRecipe]:
+        """The shapes whose wholeness is measured: the first of the references and of each generator, and random ones of
+        training, by keys of `whole_labels`."""
+        num, train = (
+            min(self.cfg.num_whole_shapes, len(self.references), len(self.folders["train"])),
+            self.folders["train"],
+        )
+        split = self.protocol.split
+        names = {
+            split: [shape_name(folder) for folder in self.references[:num]],
+            "train": [shape_name(train[i]) for i in self._order_of_training(0)[:num]],
+        }
+        test, training = (decoded_recipe(self.networks, part, part, found) for part, found in names.items())
+        sampled = {kind: sets[0] for kind, sets in sampled_recipes(self.networks, num).items()}
+        return {"test": test, "training": training} | {key: sampled[key] for key in reversed(sampled)}
+
+    def whole_labels(self) -> dict[str, str]:
+        """The labels of the sets of `whole_recipes`."""
+        return {"test": REFERENCE_LABELS[self.protocol.split], "training": TRAINING, **LABELS}
 
     def write_chunk(self) -> str:
         """Decode chunk `current_chunk` of the sets, and compare nothing. Returns what was done, in one line."""
@@ -125,8 +151,11 @@ class ExperimentSets:
 
     def _training_part(self, k: int) -> list[int]:
         """Indices of a random subset of the training shapes, since the split may be ordered."""
+        return self._order_of_training(k)[: self.num]
+
+    def _order_of_training(self, k: int) -> list[int]:
         order = np.random.default_rng((self.cfg.seed, k)).permutation(len(self.folders["train"]))
-        return [int(i) for i in order[: self.num]]
+        return [int(i) for i in order]
 
     def _training(self, indices: Sequence[int]) -> Clouds:
         clouds = [

@@ -18,8 +18,8 @@ from training.stored_codes import load_codes
 COLUMNS = [Column("measure", "measure"), Column("value", "value", ".5f"), Column("unit", "unit")]
 NOTE = (
     "|UDF error|: of points nearer than max_dist. NLL: of whitened codes with the noise of the flow's training. 1-NNA"
-    " of codes (vectors only): the flow's samples, a Gaussian's and training codes against test codes, by the distance"
-    " between codes on the directions that vary by more than this noise; 50 % is best."
+    " of codes (vectors only): the flow's samples, a Gaussian's, mixed neighbours and training codes against test"
+    " codes, by the distance between codes on the directions that vary by more than this noise; 50 % is best."
 )
 
 

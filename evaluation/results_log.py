@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from configs.layout import Experiment
+from evaluation.experiment_sets import LABELS
 from evaluation.latent_space.code_table import code_facts, generation_facts, reconstruction_facts
 from evaluation.tables import Table
 from training.progress_log import replaced_run
@@ -17,6 +18,7 @@ TAGS = {  # key of the facts -> tag, scale
     "cov_decoded": ("flow_coverage_decoded_percent", 100),
     "mmd_true": ("flow_mmd_true_x1e4", 1e4),
     "mmd_decoded": ("flow_mmd_decoded_x1e4", 1e4),
+    "unsettled": ("flow_unsettled_percent", 100),
     "nna_codes": ("flow_1nna_codes_percent", 1),
 }
 
@@ -29,6 +31,8 @@ def log_results(cfg: Namespace, tables: Sequence[Table]) -> None:
     """
     found = {table.name: {"rows": table.rows} for table in tables}
     facts = reconstruction_facts(found, cfg.exp_name) | generation_facts(found) | code_facts(found)
+    flow = [row for row in found.get("wholeness", {}).get("rows", ()) if row["set"] == LABELS["flow"]]
+    facts["unsettled"] = flow[0]["unsettled_mean"] if flow else None
     values = {TAGS[key]: facts[key] for key in TAGS if facts.get(key) is not None}
     if not values:
         return

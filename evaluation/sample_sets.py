@@ -24,7 +24,7 @@ from generation.decode import decode_each
 from generation.latents import likelihoods
 from generation.networks import Networks
 from generation.random_streams import MAX_SETS, SET_STRIDE
-from generation.sampling import sampled_codes, sampling_facts
+from generation.sampling import drawn_codes, sampled_codes, sampling_facts
 from training.checkpoints import fingerprint
 from training.stored_codes import flow_codes_sha256, load_codes
 
@@ -46,13 +46,20 @@ def flow_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
     return sampled_codes(networks, num, networks.cfg.seed, first)
 
 
-MAKERS = {"flow": flow_codes, "gaussian": gaussian_codes, "neighbours": neighbour_codes}
+def first_draws(networks: Networks, num: int, first: int = 0) -> Tensor:
+    """The same shapes, but of each its first draw: what the flow gives without selection."""
+    return drawn_codes(networks, num, networks.cfg.seed, first)
+
+
+UNSELECTED = "flow_unselected"
+MAKERS = {"flow": flow_codes, UNSELECTED: first_draws, "gaussian": gaussian_codes, "neighbours": neighbour_codes}
 
 
 def sampled_recipes(networks: Networks, num: int) -> dict[str, list[SetRecipe]]:
     """num_sample_sets sets of `num` shapes each, of the flow and of both baselines, by the names of `MAKERS`.
 
-    The flow's set 0 has the shapes that generate.py makes with the same seed and temperature.
+    The flow's set 0 has the shapes that generate.py makes with the same seed and options. Where it selects (`best_of`),
+    there are the first draws too.
 
     Raises UserError for more sets than there are random streams.
     """
@@ -62,11 +69,13 @@ def sampled_recipes(networks: Networks, num: int) -> dict[str, list[SetRecipe]]:
     training_codes = flow_codes_sha256(cfg)
     own_facts = {
         "flow": sampling_facts(cfg),
+        UNSELECTED: {"temperature": cfg.temperature},
         "gaussian": {},
         "neighbours": {"codes": training_codes, "num_neighbours": NUM_NEIGHBOURS, "shares": SHARES},
     }
-    recipes: dict[str, list[SetRecipe]] = {kind: [] for kind in MAKERS}
-    for kind, make in MAKERS.items():
+    makers = {kind: make for kind, make in MAKERS.items() if kind != UNSELECTED or cfg.best_of > 1}
+    recipes: dict[str, list[SetRecipe]] = {kind: [] for kind in makers}
+    for kind, make in makers.items():
         for k in range(cfg.num_sample_sets):
             first = k * SET_STRIDE
             facts = {"kind": kind, "first": first, "num": num, **own_facts[kind]}

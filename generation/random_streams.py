@@ -20,6 +20,7 @@ CANDIDATE_STREAMS = 600_000_000  # for samples from which a code's fit may start
 FIT_STREAMS = 700_000_000  # plus a shape's number: for the points that its code is fitted to
 COMPLETION_STREAMS = 800_000_000  # for the starts and the moves of the chains that complete a scan
 SELECTION_STREAMS = 900_000_000  # plus a shape's number: for the seeds by which its draws are judged
+WHOLENESS_STREAMS = 920_000_000  # plus a shape's number: for the seeds of its unsettled surface
 POINT_STREAMS = 1_000_000_000  # plus a shape's number: for the points of its cloud
 
 

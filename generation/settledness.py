@@ -21,19 +21,21 @@ MOST_ROUNDS = 64  # of drawing seeds, for fields with hardly any surface
 def unsettled_share(field: DistanceField, generator: torch.Generator, num_seeds: int = NUM_SEEDS) -> float:
     """The share of seeds, in [0, 1], drawn evenly within `NEAR` of the surface, that end above `SETTLED`.
 
-    Each moves `NUM_STEPS` times by its distance, against the gradient; its least distance on the way counts. 1 for a
-    field without surface. generator: a CPU generator, which draws the seeds.
+    Each moves `NUM_STEPS` times by its distance, against the gradient; its least distance on the way counts, so one
+    that has come below stays where it is. 1 for a field without surface. generator: a CPU generator, which draws the
+    seeds.
     """
-    points = seeds_near_surface(field, generator, num_seeds)
-    if not len(points):
+    seeds = points = seeds_near_surface(field, generator, num_seeds)
+    if not len(seeds):
         return 1.0
-    least = torch.full_like(points[:, 0], torch.inf)
     for _ in range(NUM_STEPS):
+        if not len(points):
+            return 0.0
         distance, direction = field(points)
-        least = torch.minimum(least, distance)
-        points = (points - distance[:, None] * direction).clamp(-HALF_EXTENT, HALF_EXTENT)
-    least = torch.minimum(least, field.plain_distance(points))
-    return (least > SETTLED).double().mean().item()
+        above = distance > SETTLED
+        points = points[above] - distance[above, None] * direction[above]
+        points = points.clamp(-HALF_EXTENT, HALF_EXTENT)
+    return (field.plain_distance(points) > SETTLED).sum().item() / len(seeds) if len(points) else 0.0
 
 
 def seeds_near_surface(field: DistanceField, generator: torch.Generator, num_seeds: int) -> torch.Tensor:

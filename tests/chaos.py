@@ -49,6 +49,7 @@ SMALL = {  # than configs/miniature.txt
     **{"num_gap_samples": 50, "num_points": 300, "num_epochs": 12, "batch_size": 2, "val_every": 5, "num_pictures": 2},
     **{"flow_steps": 30, "flow_val_every": 6, "extra_demo_cars": 5, "num_shapes": 2, "num_output_points": 500},
     **{"num_eval_shapes": 2, "num_eval_points": 64, "num_eval_points_dense": 200, "num_map_shapes": 4},
+    **{"num_whole_shapes": 2},
 }
 CHANGES = {"open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.utime"}  # audit events
 MOST_KILLS_A_ROUND = 4

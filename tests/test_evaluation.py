@@ -24,7 +24,7 @@ from training.checkpoints import best_checkpoint, fingerprint
 from training.shape_samples import split_folders
 
 SYSTEMS = ["flow", "Gaussian on whitened codes", "interpolated neighbours"]
-SMALL = {"num_sample_sets": 2, "num_eval_shapes": 3}
+SMALL = {"num_sample_sets": 2, "num_eval_shapes": 3, "num_whole_shapes": 2}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,8 @@ def root(root: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """64 times fewer cells to look for surfaces in, and plain pictures of the least likely shapes."""
+    """64 times fewer cells to look for surfaces in, coarse meshes, and plain pictures of the least likely shapes."""
+    monkeypatch.setattr("evaluation.wholeness.RESOLUTION", 24)
     monkeypatch.setattr("generation.projection.LATTICE", 12)
     monkeypatch.setattr(
         "visualization.contact_sheet.render_cloud", lambda cloud, color, **_: np.full((40, 60, 3), color, np.uint8)
@@ -70,7 +71,8 @@ def test_all_tasks_and_a_second_run_with_the_same_bytes(root: Path, capsys: pyte
     tables = report["tables"]
     assert list(tables) == [
         "networks", "reconstruction", "reconstruction_per_shape", "generation_cd", "generation_emd",
-        "generation_emd_sq", "nearest_training", "likelihood", "likelihood_per_shape",
+        "generation_emd_sq", "nearest_training", "wholeness", "wholeness_per_shape", "likelihood",
+        "likelihood_per_shape",
     ]  # fmt: skip
     for distance in ("cd", "emd", "emd_sq"):
         rows = tables[f"generation_{distance}"]["rows"]
@@ -120,8 +122,10 @@ def test_tasks_choose_the_parts(root: Path):
     assert list(run(root, "--tasks", "networks")["tables"]) == ["networks"]
     assert list(run(root, "--tasks", "reconstruction")["tables"]) == ["reconstruction", "reconstruction_per_shape"]
     report = run(root, "--tasks", "generation", "--emd", "none")
-    assert list(report["tables"]) == ["generation_cd", "nearest_training"]
+    assert list(report["tables"]) == ["generation_cd", "nearest_training", "wholeness", "wholeness_per_shape"]
     assert report["error_of_approximate_emd"] == {}
+    report = run(root, "--tasks", "generation", "--emd", "none", "--num_whole_shapes", "0")
+    assert list(report["tables"]) == ["generation_cd", "nearest_training"]
 
 
 def test_box_compares_every_cloud_in_its_own_box(root: Path):

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
 from tiny_experiment import make_experiment, save_random_ndf, tiny_config, train_flow
 
 import train_rnvp
 from configs.errors import UserError
 from configs.layout import Experiment
 from training.checkpoints import best_checkpoint, latest_checkpoint, load_checkpoint
+from training.code_nna import nna_while_training
 from training.flow_trainer import FlowTrainer, code_quantiles, load_flow, noised_nll
 from training.stored_codes import load_codes, read_index
 from training.training_run import EXIT_STOPPED
@@ -107,6 +110,21 @@ def test_stops_when_validation_no_longer_improves(codes_only: Path, capsys: pyte
     capsys.readouterr()
     assert FlowTrainer(cfg).train() == 0
     assert f"already trained: {trainer.run.step} steps" in capsys.readouterr().out
+
+
+def test_one_nna_of_codes_is_a_curve_beside_the_nll(codes_only: Path):
+    cfg = config(codes_only)
+    trainer = FlowTrainer(cfg)
+    trainer.val_codes = trainer.train_codes[:6]
+    trainer.train()
+    events = EventAccumulator(str(Experiment(cfg).summary / "rnvp"))
+    events.Reload()
+    expected = nna_while_training(trainer.average.model, trainer.val_codes, cfg)
+    assert set(expected) == {"nna_codes_percent", "nna_codes_leading_percent"}
+    for name, value in expected.items():
+        points = events.Tensors(f"rnvp/{name}")
+        assert [one.step for one in points][-2:] == [3, 4]  # at every validation
+        assert float(make_ndarray(points[-1].tensor_proto)) == pytest.approx(value)
 
 
 def test_codes_hold_mirror_images_and_draws_for_training_only(codes_only: Path):

@@ -36,6 +36,12 @@ def tables(nna: float = 0.6) -> list[Table]:
         Table("generation_cd", "", (), generation),
         Table("reconstruction", "", (), reconstruction),
         Table("networks", "", (), networks),
+        Table(
+            "wholeness",
+            "",
+            (),
+            [{"set": "test shapes", "unsettled_mean": 0.1}, {"set": "flow", "unsettled_mean": 0.02}],
+        ),
     ]
 
 
@@ -61,6 +67,7 @@ def test_the_results_of_this_experiment_are_logged_in_the_units_of_the_tables(tm
             "evaluation/flow_mmd_true_x1e4": 10,
             "evaluation/flow_mmd_decoded_x1e4": 10,
             "evaluation/flow_1nna_codes_percent": 52,
+            "evaluation/flow_unsettled_percent": 2,
         }
     )
     log_results(cfg, tables(nna=0.7))

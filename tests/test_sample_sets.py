@@ -180,12 +180,12 @@ def test_one_nna_of_codes_tells_far_samples_and_not_those_of_the_same_shapes(
     networks: Networks, monkeypatch: pytest.MonkeyPatch
 ):
     test = load_codes(networks.cfg, "test").one_per_shape().tensor()
-    monkeypatch.setattr("evaluation.code_nna.sampled_codes", lambda *args, **kwargs: test + 50 * torch.eye(5)[0])
+    monkeypatch.setattr("evaluation.code_nna.drawn_codes", lambda *args, **kwargs: test + 50 * torch.eye(5)[0])
     monkeypatch.setattr("evaluation.code_nna.gaussian_codes", lambda *args, **kwargs: test)
     for noise in (0.1, 1e6):  # every direction below the noise: all count
         found = code_one_nna(networks, noise)
         assert found["flow"] == 1 and found["Gaussian"] == 0  # a twin of the other set beside each
-        assert 0 <= found["training"] <= 1
+        assert 0 <= found["training"] <= 1 and 0 <= found["neighbours"] <= 1
 
 
 def test_noised_nll_is_the_mean_over_draws_of_noise(networks: Networks):

@@ -40,7 +40,7 @@ SMALL = {
 TINY = SMALL | {
     "flow_steps": 20, "flow_val_every": 10, "flow_couplings": 2, "flow_hidden": 8, "warmup_steps": 1,
     "num_output_points": 90, "num_shapes": 3, "num_eval_shapes": 4, "num_eval_points": 60,
-    "num_eval_points_dense": 80,
+    "num_eval_points_dense": 80, "num_whole_shapes": 0,
 }  # fmt: skip
 
 

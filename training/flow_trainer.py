@@ -23,6 +23,7 @@ from training.checkpoints import (
     load_checkpoint,
     ndf_checkpoint_path,
 )
+from training.code_nna import nna_while_training
 from training.code_spectrum import record_spectrum
 from training.distributed import first_only, from_first, over_all, own_part
 from training.hparams import record_hparams
@@ -174,6 +175,7 @@ class FlowTrainer:
         log.chart("nll_nats_per_dim", values)
         log.scalars(
             {"nll_gap_val_minus_train": values["val"] - values["train"], "best_val_nll_nats_per_dim": self.run.best}
+            | from_first(lambda: nna_while_training(self.average.model, self.val_codes, self.cfg))
         )
         log.flush()
         self.run.save(

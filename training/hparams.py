@@ -34,6 +34,7 @@ METRICS = (
     ("evaluation", "evaluation/chamfer_udf_x1e4", "reconstruction: chamfer_udf x1e4"),
     ("evaluation", "evaluation/flow_1nna_true_percent", "flow: 1-NNA %, true"),
     ("evaluation", "evaluation/flow_1nna_decoded_percent", "flow: 1-NNA %, decoded"),
+    ("evaluation", "evaluation/flow_unsettled_percent", "flow: unsettled surface %"),
     ("evaluation", "evaluation/flow_coverage_true_percent", "flow: COV %, true"),
     ("evaluation", "evaluation/flow_mmd_true_x1e4", "flow: MMD x1e4, true"),
 )

@@ -120,6 +120,12 @@ def _add_evaluation(group: argparse._ArgumentGroup) -> None:
         help="sample sets that are compared by them, which takes longest; default: all",
     )
     group.add(
+        "--num_whole_shapes",
+        type=not_negative(int),
+        default=24,
+        help="shapes of each set whose wholeness is measured, about a second each; 0: none",
+    )
+    group.add(
         "--num_eval_points_dense",
         type=positive(int),
         default=100_000,

@@ -74,7 +74,10 @@ def cut(sheet: Sheet, field: Array) -> tuple[Sheet, Sheet]:
     first = np.argmax(inside[:, mixed] == odd_below, axis=0)  # the corner that is alone on its side
     corners, number = sheet.faces[mixed].T, np.arange(len(mixed))
     a, b, c = (corners[(first + k) % 3, number] for k in range(3))
-    low, high = np.concatenate([np.minimum(a, b), np.minimum(a, c)]), np.concatenate([np.maximum(a, b), np.maximum(a, c)])
+    low, high = (
+        np.concatenate([np.minimum(a, b), np.minimum(a, c)]),
+        np.concatenate([np.maximum(a, b), np.maximum(a, c)]),
+    )
     keys, new = np.unique(low * len(field) + high, return_inverse=True)
     low, high = keys // len(field), keys % len(field)
     t = (field[low] / (field[low] - field[high]))[:, None]

@@ -8,7 +8,14 @@ import numpy as np
 from generation.meshing.contour import mended, quads_of
 from generation.meshing.crossings import Crossings, crossings_of_unsigned, ends
 from generation.meshing.lattice import Array, Lattice, distances_at, lattice_of
-from generation.meshing.refine import centred, compact, triangles_of, with_borders_at_the_end, without_specks
+from generation.meshing.refine import (
+    SMALLEST_PIECE,
+    centred,
+    compact,
+    triangles_of,
+    with_borders_at_the_end,
+    without_specks,
+)
 from generation.meshing.topology import Ints, oriented, vertex_normals
 from generation.projection import DistanceField
 
@@ -33,12 +40,14 @@ def mesh_of(
     resolution: int,
     chunk: int = 50_000,
     find_crossings: Callable[[Lattice], Crossings] = crossings_of_unsigned,
+    smallest_piece: float | None = None,
 ) -> OpenMesh:
     """The mesh of the field's surface in the box, on a lattice of `resolution` cells per axis.
 
     Sheets that are closer than 2 cells to each other may grow together, and holes of less than a cell are closed.
     chunk: points asked of the field at a time. find_crossings: which edges of the lattice the surface crosses; another
-    one serves fields that know signs.
+    one serves fields that know signs. smallest_piece: pieces of less area, square mesh units, are left out; default:
+    `SMALLEST_PIECE` faces of a cell.
     """
 
     def distance(points: Array) -> Array:
@@ -50,7 +59,8 @@ def mesh_of(
     allowed = [np.mean(ends(lattice.values, axis), axis=0) < floor + MAY_CROSS * side for axis in range(3)]
     vertices, quads = quads_of(crossings._replace(crosses=mended(crossings.crosses, allowed)))
     vertices = lattice.places(vertices)
-    vertices, quads = compact(vertices, without_specks(vertices, quads, side))
+    smallest = SMALLEST_PIECE * side**2 if smallest_piece is None else smallest_piece
+    vertices, quads = compact(vertices, without_specks(vertices, quads, smallest))
     if not len(quads):
         return OpenMesh(vertices, np.zeros((0, 3), np.int64), np.zeros_like(vertices))
     quads = oriented(vertices, quads)

@@ -14,11 +14,11 @@ BORDER_ROUNDS = 2
 SMALLEST_PIECE = 24  # faces of a cell: pieces of less area are specks
 
 
-def without_specks(vertices: Array, faces: Ints, side: float) -> Ints:
-    """The faces of the pieces with an area of at least `SMALLEST_PIECE` squares of the cell's side."""
+def without_specks(vertices: Array, faces: Ints, smallest: float) -> Ints:
+    """The faces of the pieces with an area of at least `smallest`, square mesh units."""
     piece = pieces_of(faces)
     area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1) / 2)
-    return faces[(area >= SMALLEST_PIECE * side**2)[piece]]
+    return faces[(area >= smallest)[piece]]
 
 
 def centred(distance: Distance, vertices: Array, faces: Ints, side: float) -> Array:

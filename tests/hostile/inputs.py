@@ -206,10 +206,13 @@ def of_caches() -> Iterator[Case]:
     words = (*CONFIG, *EVALUATE)
     chosen = ("empty", "first half", "random bytes", "a pickle that runs code", "a folder", "a link to /dev/zero")
     damages = {name: BROKEN[name] for name in chosen} | dict(list(FLIPS.items())[:2])
-    clouds = {"point_cloud": np.zeros((3, 60, 3), np.float32), "index": np.array("x")}
-    own = hostile_npz("point_cloud", clouds)
-    for name in ("objects that run code", "a zip bomb of 3 GB", "a trillion rows", "without its key"):
-        damages[name] = written(own[name])
-    for reader, file in (("set of clouds", "sets/flow_0.npz"), ("distances", "cache/cd-test-flow_0.npz")):
+    for reader, file, key in (
+        ("set of clouds", "sets/flow_0.npz", "point_cloud"),
+        ("distances", "cache/cd-test-flow_0.npz", "point_cloud"),
+        ("wholeness", "cache/wholeness-flow_0.npz", "values"),
+    ):
+        own = hostile_npz(key, {key: np.zeros((3, 60, 3), np.float32), "index": np.array("x")})
+        for name in ("objects that run code", "a zip bomb of 3 GB", "a trillion rows", "without its key"):
+            damages[name] = written(own[name])
         place = f"{EXPERIMENT}/evaluation/{file}"
         yield from broken(reader, place, damages, evaluate, words, EXPERIMENT, (0, 2))  # results go to TensorBoard too

@@ -10,6 +10,7 @@ from helpers import open_box, write_obj
 from tiny_experiment import TINY, make_experiment, tiny_config
 
 import evaluate
+import evaluation.wholeness
 import generate
 import generation.projection
 import visualization.contact_sheet
@@ -18,13 +19,15 @@ from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.mesh_io import Mesh
 
 MESHES = ("obj", "off", "ply", "stl", "glb", "gltf")
-EVALUATE = ("--tasks", "generation", "--num_sample_sets", "2", "--emd", "none", "--num_eval_shapes", "3")
+EVALUATE = ("--tasks", "generation", "--num_sample_sets", "2", "--emd", "none", "--num_eval_shapes", "3",
+            "--num_whole_shapes", "2")  # fmt: skip
 
 
 def cheap_pictures() -> None:
     """Decode from few cells, and draw grey pictures: what is tried here is reading."""
     torch.set_num_threads(1)
     generation.projection.LATTICE = 12
+    evaluation.wholeness.RESOLUTION = 24
     visualization.contact_sheet.render_cloud = lambda *_, **__: np.full((4, 6, 3), 128, np.uint8)
 
 
