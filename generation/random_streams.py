@@ -19,6 +19,7 @@ EDIT_NOISE_STREAM = NOISE_STREAMS + 10  # the same for the attributes that can b
 CANDIDATE_STREAMS = 600_000_000  # for samples from which a code's fit may start
 FIT_STREAMS = 700_000_000  # plus a shape's number: for the points that its code is fitted to
 COMPLETION_STREAMS = 800_000_000  # for the starts and the moves of the chains that complete a scan
+UNSETTLED_STREAMS = 900_000_000  # plus a shape's number: for the seeds that tell how much of its surface is torn
 POINT_STREAMS = 1_000_000_000  # plus a shape's number: for the points of its cloud
 
 
