@@ -21,6 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     from generation.sampling import sampled
     from generation.shapes import interpolated, reconstructed, reconstructed_meshes
     from generation.showcase import write_contact_sheet
+    from generation.torn_surfaces import told_torn
 
     networks = Networks(cfg, alone=cfg.mode == "reconstruct")
     experiment = networks.experiment
@@ -46,8 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     if own:
         where = "where the meshes lie, in their axes and units" if cfg.keep_frame else "in the unit box"
         print(f"they lie {where} (--keep_frame {str(cfg.keep_frame).lower()})")
-    if sentence := told(folder / "index.json"):
-        print(sentence)
+    for sentence in (told(folder / "index.json"), told_torn(folder)):
+        if sentence:
+            print(sentence)
     if cfg.mesh:
         from generation.shape_meshes import write_meshes
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from configs.errors import UserError
 from configs.files import atomic_path
-from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE
+from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE
 from configs.reading import open_npz, read_json, read_npy, read_text, reading
 from dataprocessing.frames import Frame, frame_of_matrix
 from dataprocessing.mesh_io import MOST_BYTES
@@ -247,6 +247,6 @@ def _read_off(path: Path) -> NDArray[Any]:
 
 def remove_views(folder: Path) -> None:
     """Delete the contact sheet, the page and the movies of a folder of shapes, which show other clouds than follow."""
-    for pattern in ("contact_sheet.png", HTML_PAGE, "walk*.gif", "walk*.webp", "*/turntable.gif", "*/turntable.webp"):
+    for pattern in (CONTACT_SHEET, HTML_PAGE, "walk*.gif", "walk*.webp", "*/turntable.gif", "*/turntable.webp"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)  # by another chunk of the same shapes

@@ -22,8 +22,10 @@ from generation.mesh_files import MESHES, remove_meshes
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, PlausibleCodes
 from generation.projection import NetworkField, cloud_parts
-from generation.random_streams import POINT_STREAMS, random_stream
+from generation.random_streams import POINT_STREAMS, UNSETTLED_STREAMS, random_stream
+from generation.settledness import unsettled_share
 from generation.shapes import Shapes
+from generation.torn_surfaces import UNSETTLED
 from models.ndf import Code
 
 UNFINISHED = "index_unfinished.json"  # what a run is making; it stays where the run is stopped, which then goes on
@@ -65,9 +67,10 @@ def decode_each(
 def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: int, description: str) -> bool:
     """Decode shapes into `folder/<name>/dense_point_cloud.{npz,ply}`, unless up to date. True if they were.
 
-    Each file holds point_cloud (num_points, 3) float32 mesh units, seed, and `arrays_of` its code; `index.json`
-    records what made them, and which codes were brought back (`PlausibleCodes`). A chunk (`chunk_of`) makes its own
-    clouds, and no index: that is left to the run without chunks, which takes the clouds that are there.
+    Each file holds point_cloud (num_points, 3) float32 mesh units, seed, `arrays_of` its code, and how much of its
+    surface is torn (`unsettled_share`); `index.json` records what made them, and which codes were brought back
+    (`PlausibleCodes`). A chunk (`chunk_of`) makes its own clouds, and no index: that is left to the run without chunks,
+    which takes the clouds that are there.
     """
     index, index_path = index_of(networks, shapes, num_points), folder / "index.json"
     files = [folder / name / DENSE_POINT_CLOUD for name in shapes.names]
@@ -86,7 +89,9 @@ def write_shapes(networks: Networks, shapes: Shapes, folder: Path, num_points: i
         code = shapes.codes[n]
         placed, frame = in_frame(shapes, n)
         parts = map(placed, decode_parts(networks, code, num_points, n))
-        arrays = {"seed": networks.cfg.seed, **frame, **arrays_of(networks, code), **facts_of(shapes, n)}
+        torn = unsettled_share(field_of(networks, code), random_stream(networks.cfg.seed, UNSETTLED_STREAMS + n))
+        facts = {UNSETTLED: torn, **facts_of(shapes, n)}
+        arrays = {"seed": networks.cfg.seed, **frame, **arrays_of(networks, code), **facts}
         write_cloud_parts(folder / shapes.names[n], parts, num_points, **arrays)
     if networks.cfg.num_chunks > 1:
         return False

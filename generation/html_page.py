@@ -11,17 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from configs.config_loader import get_config
 from configs.errors import UserError, run
-from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, MESH_FORMATS, given_path
+from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, given_path
 from configs.reading import open_npz
-from dataprocessing.mesh_io import MeshError, load_mesh
-from generation.cloud_files import natural, own_frame, read_index, read_unit_cloud
+from generation.cloud_files import natural, read_index, read_unit_cloud
+from generation.mesh_files import mesh_beside
 from generation.nearest_training import TrainingClouds, training_in
+from generation.torn_surfaces import UNSETTLED
 from visualization.html_page import PageShape, write_page
 
 SUFFIXES = (".npz", ".npy", ".ply", ".off")  # of a.npz and a.ply, only the first is read
@@ -29,6 +28,7 @@ MOST_SHAPES = 64  # in one page; each takes 2 seconds to prepare
 FACTS = (  # key in the file of a cloud, and how the page says it
     ("log_likelihood", "log-likelihood", "{:,.1f} nats"),
     ("nll_nats_per_dim", "NLL", "{:.3f} nats/dim"),
+    (UNSETTLED, "torn surface", "{:.1%}"),
     ("seed", "seed", "{:.0f}"),
 )
 
@@ -100,23 +100,9 @@ def name_of(path: Path) -> str:
 
 def page_shape(path: Path, training: TrainingClouds | None) -> PageShape:
     points = read_unit_cloud(path)
-    mesh = _mesh_beside(path) if path.name == DENSE_POINT_CLOUD else None
+    mesh = mesh_beside(path) if path.name == DENSE_POINT_CLOUD else None
     nearest = training.nearest(points) if training else None
     return PageShape(name_of(path), points, _facts(path), mesh, nearest)
-
-
-def _mesh_beside(path: Path) -> tuple[NDArray[np.floating], NDArray[np.integer]] | None:
-    """Vertices (V, 3) and faces (F, 3) of the mesh in the folder of a cloud, in the unit box; None if there is none."""
-    files = [path.with_name(f"{MESH}.{ending}") for ending in MESH_FORMATS]
-    file = next((file for file in files if file.is_file()), None)
-    if file is None:
-        return None
-    try:
-        mesh = load_mesh(file)
-    except MeshError as error:
-        raise UserError(f"{file}: {error}; make it again, or delete it to show points alone") from error
-    frame = own_frame(path)
-    return mesh.vertices if frame is None else frame.to_unit(mesh.vertices), mesh.faces
 
 
 def _facts(path: Path) -> Sequence[tuple[str, str]]:

@@ -1,12 +1,17 @@
-"""Writing open triangle meshes for other programs: binary PLY, text OBJ, and GLB (binary glTF 2.0)."""
+"""Writing open triangle meshes for other programs: binary PLY, text OBJ, and GLB (binary glTF 2.0); reading them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from configs.errors import UserError
 from configs.files import atomic_path
 from configs.layout import MESH, MESH_FORMATS
+from dataprocessing.mesh_io import MeshError, load_mesh
+from generation.cloud_files import own_frame
 from generation.meshing import OpenMesh
 
 MESHES = "meshes"  # key of index.json: what made the meshes beside the clouds, and how large they are
@@ -52,3 +57,20 @@ def remove_meshes(folder: Path, names: Sequence[str]) -> None:
             path = folder / name / f"{MESH}.{ending}"
             if path.is_file():
                 path.unlink(missing_ok=True)  # by another chunk of the same shapes
+
+
+def mesh_beside(cloud: Path) -> tuple[NDArray[np.floating], NDArray[np.integer]] | None:
+    """Vertices (V, 3) and faces (F, 3) of the mesh in the folder of a cloud, in the unit box; None if there is none.
+
+    Raises UserError if it is damaged.
+    """
+    files = [cloud.with_name(f"{MESH}.{ending}") for ending in MESH_FORMATS]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return None
+    try:
+        mesh = load_mesh(file)
+    except MeshError as error:
+        raise UserError(f"{file}: {error}; make it again, or delete it to show points alone") from error
+    frame = own_frame(cloud)
+    return mesh.vertices if frame is None else frame.to_unit(mesh.vertices), mesh.faces

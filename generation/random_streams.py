@@ -21,6 +21,7 @@ FIT_STREAMS = 700_000_000  # plus a shape's number: for the points that its code
 COMPLETION_STREAMS = 800_000_000  # for the starts and the moves of the chains that complete a scan
 SELECTION_STREAMS = 900_000_000  # plus a shape's number: for the seeds by which its draws are judged
 WHOLENESS_STREAMS = 920_000_000  # plus a shape's number: for the seeds of its unsettled surface
+UNSETTLED_STREAMS = 940_000_000  # plus a shape's number: for the seeds that tell how much of its surface is torn
 POINT_STREAMS = 1_000_000_000  # plus a shape's number: for the points of its cloud
 
 

@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from configs.files import write_json
-from configs.layout import DENSE_POINT_CLOUD, MESH
+from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, MESH
 from configs.reading import open_npz
 from generation.cloud_files import read_index
 from generation.decode import field_of
@@ -36,6 +36,8 @@ def write_meshes(networks: Networks, shapes: Shapes, folder: Path) -> tuple[int,
         made = {}
     missing = [name for name in shapes.names if not _is_there(folder / name, name, made, cfg.mesh_formats)]
     remove_meshes(folder, missing)
+    if missing:
+        (folder / CONTACT_SHEET).unlink(missing_ok=True)  # it shows the meshes that were there
     for name in tqdm(missing, desc="meshes", unit="shape", disable=None):
         start = time.perf_counter()
         code = _code_of(folder / name, shapes, shapes.names.index(name), networks)

@@ -112,20 +112,23 @@ def test_files_hold_what_the_flow_says_of_their_code(root: Path):
     assert index["facts"][1] == {"seed": 5, "number": 1, "temperature": 1.0}
 
 
-def test_contact_sheet_shows_training_shapes_new_ones_and_these_cut_open(
+FRONT, REAR, CUT = ("three_quarter", "none"), ("rear_three_quarter", "none"), ("cutaway", "lengthwise")
+
+
+def test_contact_sheet_shows_training_shapes_and_new_ones_from_both_sides_and_cut_open(
     root: Path, rendered: list[tuple[str, str]], capsys: pytest.CaptureFixture
 ):
     run_generate(root, "--seed", "6", "--num_shapes", "9")
-    whole, open_ = ("three_quarter", "none"), ("cutaway", "lengthwise")
-    assert rendered == [whole] * 7 + [whole] * 7 + [whole] * 9 + [open_] * 8  # 7 training shapes, true and decoded
+    five, four = ([FRONT] * n + [REAR] * n + [CUT] * n for n in (5, 4))
+    assert rendered == [FRONT] * 5 + [FRONT] * 5 + five + four  # 5 training shapes, true and decoded
     sheet = Experiment(tiny_config(root)).generation / "contact_sheet.png"
     before = sheet.stat().st_mtime_ns
     run_generate(root, "--seed", "6", "--num_shapes", "9")  # all is there
-    assert len(rendered) == 31
+    assert len(rendered) == 37
     assert sheet.stat().st_mtime_ns == before
     assert "9 clouds of 90 points were there already" in capsys.readouterr().out
     run_generate(root, "--mode", "interpolate", "--num_shapes", "4")
-    assert rendered[31:] == [whole] * 4 + [open_] * 4
+    assert rendered[37:] == [FRONT] * 4 + [REAR] * 4 + [CUT] * 4
 
 
 def test_weights_that_come_alone_sample_without_any_data(
@@ -137,7 +140,7 @@ def test_weights_that_come_alone_sample_without_any_data(
     cfg = tiny_config(tmp_path, **weights, num_shapes=2)  # no folder of it is there
     assert generate.main(["--config", cfg.config]) == 0
     assert "2 clouds of 90 points" in capsys.readouterr().out
-    assert rendered == [("three_quarter", "none")] * 2 + [("cutaway", "lengthwise")] * 2
+    assert rendered == [FRONT] * 2 + [REAR] * 2 + [CUT] * 2
 
 
 def test_weights_that_come_alone_reconstruct_own_shapes_without_stored_codes(
@@ -150,7 +153,7 @@ def test_weights_that_come_alone_reconstruct_own_shapes_without_stored_codes(
     assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0
     assert "1 clouds of 90 points" in capsys.readouterr().out
     found = arrays(Experiment(cfg).reconstruction, "sphere2")
-    assert set(found) == {"point_cloud", "code", "seed", "log_likelihood", "nll_nats_per_dim"}
+    assert set(found) == {"point_cloud", "code", "seed", "unsettled_share", "log_likelihood", "nll_nats_per_dim"}
     assert not Experiment(cfg).codes.exists()
 
 
@@ -272,7 +275,7 @@ def test_without_a_flow_the_test_shapes_are_decoded_from_their_input_points(root
     assert generate.main(["--config", cfg.config, "--mode", "reconstruct", "--exp_name", "flowless", "--ndf_checkpoint",
                           str(best_ndf(root))]) == 0  # fmt: skip
     found = arrays(Experiment(cfg).reconstruction, "sphere9")
-    assert set(found) == {"point_cloud", "code", "seed"}
+    assert set(found) == {"point_cloud", "code", "seed", "unsettled_share"}
     assert set(with_flow) == {*found, "log_likelihood", "nll_nats_per_dim"}
     assert all(np.array_equal(found[name], with_flow[name]) for name in found)
     index = json.loads((Experiment(cfg).reconstruction / "index.json").read_text())
@@ -286,10 +289,10 @@ def test_a_plain_ndf_reconstructs_and_has_its_row_but_cannot_sample(root: Path, 
     cfg = tiny_config(root, **options)
     save_random_ndf(cfg)
     assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0
-    assert len(rendered) == 3 * 3  # true, decoded, cut open
+    assert rendered == ([FRONT] * 3 + [REAR] * 3) * 2 + [CUT] * 3  # true, decoded
     folder = Experiment(cfg).reconstruction
     found = arrays(folder, "sphere10")
-    assert set(found) == {"point_cloud", "seed"}
+    assert set(found) == {"point_cloud", "seed", "unsettled_share"}
     made = load(root, **options)
     cloud = torch.from_numpy(input_points(split_folders(cfg)["test"][2], cfg))[None]
     grids = made.ndf.encode(occupancy_from_points(cloud, cfg.input_res, cfg.bb_min, cfg.bb_max))

@@ -255,7 +255,7 @@ def test_generate_writes_it_with_distances_where_training_shapes_are(
     facts = Blocks((made / HTML_PAGE).read_text()).facts
     assert facts["title"] == "test: generation" and facts["largestDistance"] > 0
     assert all(about["nearest"].startswith("sphere") for about in facts["shapes"])
-    assert [label for label, _ in facts["shapes"][0]["facts"]] == ["log-likelihood", "NLL", "seed"]
+    assert [label for label, _ in facts["shapes"][0]["facts"]] == ["log-likelihood", "NLL", "torn surface", "seed"]
     Path(cfg.split_file).rename(root / "away.npz")  # as with weights that came alone
     try:
         assert training_of(cfg) is None

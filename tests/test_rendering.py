@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visualization.contact_sheet import contact_sheet
+from visualization.contact_sheet import GAP, MARK_COLOR, NAME_COLOR, contact_sheet
 from visualization.rendering import TINTS, VIEWS, Camera, _without_pinholes, render_cloud
 
 SIZE = (151, 97)  # odd: width, height
@@ -169,6 +169,29 @@ def test_contact_sheet_writes_its_labels(tmp_path) -> None:
         contact_sheet([(label, [picture])], tmp_path / "sheet.png", "")
         inks.append(int((np.asarray(Image.open(tmp_path / "sheet.png")) < 200).sum()))
     assert inks[0] < inks[1] < inks[2]
+
+
+def test_contact_sheet_writes_a_caption_above_each_picture_within_its_width(tmp_path) -> None:
+    pictures = [np.full((40, 300, 3), 200, np.uint8)] * 2
+    captions = [[("7", NAME_COLOR), ("torn 3.1 %", MARK_COLOR)], [("a" * 90, NAME_COLOR), ("torn 3.1 %", MARK_COLOR)]]
+    contact_sheet([("", pictures, captions)], tmp_path / "sheet.png", "")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png")).astype(int)
+    top, left = np.argwhere((sheet == 200).all(axis=2))[0]
+    red = sheet[..., 0] - sheet[..., 1] > 100
+    dark = (sheet < 100).all(axis=2)
+    for start in (left, left + 300 + GAP):
+        assert red[:top, start : start + 300].any() and dark[:top, start : start + 300].any()
+    assert not red[top:].any()
+    assert not red[:top, left + 300 : left + 300 + GAP].any() and not dark[:, left + 2 * 300 + GAP :].any()
+
+
+def test_contact_sheet_breaks_long_notes(tmp_path) -> None:
+    picture = np.full((20, 300, 3), 255, np.uint8)
+    sizes = []
+    for note in ("short", "a few words " * 60):
+        contact_sheet([("", [picture])], tmp_path / "sheet.png", "", [note])
+        sizes.append(Image.open(tmp_path / "sheet.png").size)
+    assert sizes[0][0] == sizes[1][0] and sizes[1][1] > sizes[0][1]
 
 
 def test_contact_sheet_refuses_what_is_no_picture(tmp_path) -> None:

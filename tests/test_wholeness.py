@@ -21,7 +21,7 @@ from generation.decode import field_of
 from generation.networks import Networks
 from generation.projection import DistanceField
 from generation.random_streams import WHOLENESS_STREAMS, random_stream
-from generation.shapes import sampled_codes
+from generation.sampling import sampled_codes
 from models.real_nvp import build_flow
 from training.code_nna import code_coordinates, drawn_samples, nna_while_training, num_leading, one_nna_of_points
 from training.stored_codes import load_codes
@@ -193,7 +193,7 @@ def test_one_nna_of_codes_looks_at_the_directions_that_it_is_told(networks: Netw
     test = load_codes(networks.cfg, "test").one_per_shape().tensor()
     w = flow.whiten(test)
     w[:, 3:] += 50
-    monkeypatch.setattr("evaluation.code_nna.sampled_codes", lambda *args, **more: flow.unwhiten(w))
+    monkeypatch.setattr("evaluation.code_nna.drawn_codes", lambda *args, **more: flow.unwhiten(w))
     number = torch.arange(5)
     found = code_shares(networks, {"all": number >= 0, "leading": number < 3, "other": number >= 3})
     assert set(found) == {"flow", "Gaussian", "neighbours", "training"}

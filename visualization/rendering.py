@@ -27,7 +27,8 @@ Angles = tuple[float, float]  # azimuth and elevation of the camera, degrees
 # Azimuth 0 looks at the front (camera at -z), 90 at the car's left
 # side (camera at -x), 180 at the tail, 270 at the right side (camera at +x).
 VIEWS: dict[str, Angles] = {
-    "three_quarter": (52.0, 20.0),
+    "three_quarter": (52.0, 20.0),  # from the front left
+    "rear_three_quarter": (232.0, 20.0),  # from the rear right, the opposite of it
     "side": (90.0, 4.0),
     "front": (0.0, 6.0),
     "rear": (180.0, 6.0),
@@ -128,24 +129,46 @@ def render_cloud(
     seen, normals, radius, noise = _local_planes(seen, camera.axes, radius)  # normals (V, 3) in camera axes
     depth, surface_normals = _splat(camera(seen), normals, radius, noise, (width, height))  # (H, W), (H, W, 3)
     depth, surface_normals = _without_pinholes(depth, surface_normals, radius, radius * projection.scale)
-    picture = _shade(depth, surface_normals, color, camera.distance / CAMERA_DISTANCE)
-    ground = _shadow(kept, camera, (width, height)) if shadow else np.ones_like(depth)
+    return finished(depth, surface_normals, kept, camera, color, shadow)
+
+
+def finished(
+    depth: Array, normals: Array, points: Array, camera: Camera, color: Color, shadow: bool
+) -> NDArray[np.uint8]:
+    """The picture (height, width, 3) of a surface with depth (H, W), inf where empty, and normals (H, W, 3).
+
+    H and W are `SUPERSAMPLING` times the picture's height and width. Normals are unit vectors in camera axes. points:
+    (N, 3) of the surface, evenly spread, which cast the shadow.
+    """
+    width, height = camera.size
+    picture = _shade(depth, normals, color, camera.distance / CAMERA_DISTANCE)
+    ground = _shadow(points, camera, (width, height)) if shadow else np.ones_like(depth)
     picture = np.where(np.isfinite(depth)[..., None], picture, 255 * ground[..., None])
-    small = picture.reshape(size[1], SUPERSAMPLING, size[0], SUPERSAMPLING, 3).mean((1, 3))
-    return (small + 0.5).clip(0, 255).astype(np.uint8)
+    small = picture.reshape(height // SUPERSAMPLING, SUPERSAMPLING, width // SUPERSAMPLING, SUPERSAMPLING, 3)
+    return (small.mean((1, 3)) + 0.5).clip(0, 255).astype(np.uint8)
 
 
 def _checked(points: NDArray[np.floating], view: str | Angles, cut: str) -> tuple[Array, Angles]:
+    if cut not in ("none", "lengthwise"):
+        raise ValueError(f"cut {cut!r} is not one of none, lengthwise")
+    return checked_points(points), angles_of(view)
+
+
+def checked_points(points: NDArray[np.floating]) -> Array:
+    """The points (N, 3) as float32. Raises ValueError for another shape, none, or NaN or infinite ones."""
     points = np.asarray(points, dtype=np.float32)
     if points.ndim != 2 or points.shape[1] != 3 or not len(points):
         raise ValueError(f"points must have shape (N, 3) with N > 0, got {points.shape}")
     if not np.isfinite(points).all():
         raise ValueError("points hold NaN or infinite coordinates")
+    return points
+
+
+def angles_of(view: str | Angles) -> Angles:
+    """Azimuth and elevation, degrees, of a view by its name in VIEWS. Raises ValueError for another name."""
     if isinstance(view, str) and view not in VIEWS:
         raise ValueError(f"view {view!r} is not one of {', '.join(VIEWS)}")
-    if cut not in ("none", "lengthwise"):
-        raise ValueError(f"cut {cut!r} is not one of none, lengthwise")
-    return points, VIEWS[view] if isinstance(view, str) else view
+    return VIEWS[view] if isinstance(view, str) else view
 
 
 def _camera_side(angles: Angles) -> float:

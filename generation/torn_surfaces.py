@@ -1,0 +1,52 @@
+"""Which shapes of a folder have torn surfaces, as the files of their clouds tell: for pictures and for the summary."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from configs.layout import DENSE_POINT_CLOUD
+from generation.cloud_files import read_index, read_numbers
+
+UNSETTLED, LOG_LIKELIHOOD = "unsettled_share", "log_likelihood"  # keys in the file of a cloud
+TORN = 0.01  # a larger share of unsettled surface is called torn: docs/formats.md says why
+MOST_NAMES = 12  # in a sentence
+
+
+class Told(NamedTuple):
+    """What the file of a cloud tells of its shape; None where it tells nothing, as files of earlier versions."""
+
+    log_likelihood: float | None = None  # of its code, nats
+    unsettled: float | None = None  # share of its surface, in [0, 1]
+
+    @property
+    def torn(self) -> bool:
+        return self.unsettled is not None and self.unsettled > TORN
+
+
+def told_of(cloud: Path) -> Told:
+    """Raises UserError if the file is damaged."""
+    found = read_numbers(cloud, [UNSETTLED, LOG_LIKELIHOOD])
+    usable = {key: value for key, value in found.items() if math.isfinite(value)}
+    return Told(usable.get(LOG_LIKELIHOOD), usable.get(UNSETTLED))
+
+
+def told_torn(folder: Path) -> str:
+    """`torn_sentence` of the shapes of a folder."""
+    names = read_index(folder / "index.json")["shapes"]
+    return torn_sentence({name: told_of(folder / name / DENSE_POINT_CLOUD) for name in names})
+
+
+def torn_sentence(told: dict[str, Told]) -> str:
+    """Which of these shapes, by name, have torn surfaces; empty if none of their files tells."""
+    known = [one for one in told.values() if one.unsettled is not None]
+    if not known:
+        return ""
+    names = [name for name, one in told.items() if one.torn]
+    of_all = f"of {len(known)} shape{'s' * (len(known) != 1)}"
+    if len(known) < len(told):
+        of_all += f" ({len(told) - len(known)} more are of an earlier version, which did not measure it)"
+    if not names:
+        return f"none {of_all} has a torn surface"
+    more = len(names) - MOST_NAMES
+    listed = ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return f"{len(names)} {of_all} {'has a torn surface' if len(names) == 1 else 'have torn surfaces'}: {listed}"

@@ -1,0 +1,112 @@
+"""Torn surfaces: what files tell of them, the summary, captions, notes; clouds that keep their bytes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_experiment import tiny_config
+from torch import Tensor
+
+import generate
+from configs.files import write_json
+from configs.layout import DENSE_POINT_CLOUD, Experiment
+from generation import decode
+from generation.captions import caption, notes
+from generation.cloud_files import write_cloud
+from generation.networks import Networks
+from generation.projection import DistanceField
+from generation.random_streams import UNSETTLED_STREAMS, random_stream
+from generation.settledness import unsettled_share
+from generation.torn_surfaces import TORN, Told, told_of, told_torn, torn_sentence
+from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR
+
+POINTS = np.random.default_rng(0).uniform(-0.4, 0.4, (30, 3))
+
+
+class HalfPlate(DistanceField):
+    """A level plate y = 0; where x > start the field stays `least` above 0, as between two kinds of car."""
+
+    def __init__(self, start: float, least: float):
+        self.start, self.least = start, least
+
+    def distance(self, points: Tensor) -> Tensor:
+        return points[:, 1].abs().clamp_min(1e-9) + self.least * (points[:, 0] > self.start)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Shapes 0 (whole), 1 (torn) and 2 (of an earlier version, whose file does not tell)."""
+    for name, told in (("0", {"unsettled_share": 0.004}), ("1", {"unsettled_share": 0.031}), ("2", {})):
+        write_cloud(tmp_path / name, POINTS, log_likelihood=-12.34, **told)
+    write_json(tmp_path / "index.json", {"shapes": ["0", "1", "2"]})
+    return tmp_path
+
+
+def test_a_field_that_does_not_reach_0_is_marked_by_the_share_that_it_takes():
+    torn, whole = (unsettled_share(HalfPlate(0.275, least), random_stream(0, 5)) for least in (0.008, 0.0))
+    # Beyond x = 0.275, a quarter of the plate, only |y| < 0.012 counts as near, of 0.02.
+    assert torn == pytest.approx(0.25 * 0.6 / (0.75 + 0.25 * 0.6), abs=0.04)
+    assert whole == 0
+    assert [text for text, _ in caption("7", Told(None, torn))] == ["7", f"torn {100 * torn:.1f} %"]
+    assert [text for text, _ in caption("7", Told(None, whole))] == ["7", "0.0 %"]
+
+
+def test_captions_say_name_likelihood_and_share_and_mark_torn_shapes():
+    assert caption("7", Told(-1312.44, 0.0312)) == [
+        ("7", NAME_COLOR), ("-1,312.4 nats", PLAIN_COLOR), ("torn 3.1 %", MARK_COLOR),
+    ]  # fmt: skip
+    assert caption("7", Told(5.0, TORN))[1:] == [("5.0 nats", PLAIN_COLOR), ("1.0 %", PLAIN_COLOR)]
+    assert caption("7", Told()) == caption("7") == [("7", NAME_COLOR)]
+
+
+def test_old_files_are_read_without_a_mark(folder: Path):
+    assert told_of(folder / "1" / DENSE_POINT_CLOUD) == (pytest.approx(-12.34), 0.031)
+    old = told_of(folder / "2" / DENSE_POINT_CLOUD)
+    assert old == (pytest.approx(-12.34), None) and not old.torn
+    assert told_torn(folder) == (
+        "1 of 2 shapes (1 more are of an earlier version, which did not measure it) has a torn surface: 1"
+    )
+    write_json(folder / "index.json", {"shapes": ["2"]})
+    assert told_torn(folder) == ""
+    write_cloud(folder / "2", POINTS, log_likelihood=np.nan, unsettled_share=np.nan)
+    assert told_of(folder / "2" / DENSE_POINT_CLOUD) == (None, None)
+
+
+def test_the_summary_names_torn_shapes():
+    told = {str(n): Told(None, 0.03 if n in (3, 7) else 0.0) for n in range(12)}
+    assert torn_sentence(told) == "2 of 12 shapes have torn surfaces: 3, 7"
+    assert torn_sentence({"0": Told(None, 0.0)}) == "none of 1 shape has a torn surface"
+    many = torn_sentence({str(n): Told(None, 0.5) for n in range(100)})
+    assert many.endswith("100 of 100 shapes have torn surfaces: " + ", ".join(map(str, range(12))) + " and 88 more")
+
+
+def test_notes_say_what_is_left_out_and_how_captions_are_read():
+    told = {str(n): Told(1.0, 0.0) for n in range(100)}
+    first, second, third = notes(told, 16)
+    assert first == "The first 16 of 100 shapes are shown."
+    assert second == "None of 100 shapes has a torn surface."
+    assert "log-likelihood" in third and "red above 1 %" in third
+    assert notes({"a": Told()}, 16) == []
+
+
+def test_a_run_tells_of_torn_shapes_and_its_clouds_do_not_depend_on_the_measurement(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.setattr("generation.projection.LATTICE", 12)
+    monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
+    words = ["--config", tiny_config(root).config, "--exp_root", str(tiny_config(root).exp_root)]
+    shares = iter([0.02, 0.0, 0.5])
+    monkeypatch.setattr("generation.decode.unsettled_share", lambda field, stream: next(shares))
+    generate.main(words)
+    assert "2 of 3 shapes have torn surfaces: 0, 2" in capsys.readouterr().out
+    made = Networks(tiny_config(root))
+    with np.load(Experiment(made.cfg).generation / "1" / DENSE_POINT_CLOUD) as found:
+        assert found["unsettled_share"] == 0 and found["unsettled_share"].shape == ()
+        code = torch.from_numpy(found["code"])[None]
+        assert np.array_equal(found["point_cloud"], decode.decode(made, code, 90, 1))
+    monkeypatch.undo()
+    monkeypatch.setattr("generation.projection.LATTICE", 12)
+    found = unsettled_share(decode.field_of(made, code), random_stream(made.cfg.seed, UNSETTLED_STREAMS + 1))
+    assert 0 <= found <= 1
+    assert found == unsettled_share(decode.field_of(made, code), random_stream(made.cfg.seed, UNSETTLED_STREAMS + 1))
