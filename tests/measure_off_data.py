@@ -3,7 +3,7 @@
 For the first num_shapes test shapes of any config and data folder, preprocessed and split as docs/own_data.md says:
 the share of decoded points farther than 0.05 mesh units from the true surface, and chamfer_udf x1e4, as encoded
 (`--plausible false`) and with codes off the training data brought back (`--plausible true`), whichever of both the
-options say. Of those brought back it prints |z|, and the error of their codes before and after (x1e4 mesh units, of
+options say. Of those brought back it prints the distance from the base, and the error of their codes before and after (x1e4 mesh units, of
 the clamped distances that the codes are fitted to). --num_output_points 10000 is enough, and takes 2 seconds a shape
 and, if it is brought back, 6 more on one core.
 """
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     if not isinstance(shapes.codes, PlausibleCodes):
         raise UserError(f"code_kind {cfg.code_kind} without a flow found, vector codes and their flow expected")
     folders = split_folders(cfg, needed=["test"])["test"]
-    print(f"{'shape':40} {'|z|':>6} {'error':>6} {'after':>6} " + " ".join(f"{name:>21}" for name in COLUMNS))
+    print(f"{'shape':40} {'far':>6} {'error':>6} {'after':>6} " + " ".join(f"{name:>21}" for name in COLUMNS))
     rows = []
     for n, name in enumerate(shapes.names):
         rows.append(measured(networks, shapes, n, surface_points(folders[n], cfg.num_output_points, cfg.seed)))
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     for label, chosen in (("all", rows), ("brought back", back)):
         if chosen:
             print(f"{f'mean of {len(chosen)} {label}':40} {'':20} {as_text(np.mean(chosen, axis=0))}")
-    print(f"{len(back)} of {len(rows)} codes have |z| above {shapes.codes.radius:.2f}")
+    print(f"{len(back)} of {len(rows)} codes are farther from the base than {shapes.codes.radius:.2f}")
     return 0
 
 

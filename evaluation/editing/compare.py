@@ -36,13 +36,13 @@ WAY_COLUMNS = [
     Column("switched_again", "decoded", ".0f", 100),
     Column("nats", "nats", ".1f"),
     Column("nats_worst", "worst", ".1f"),
-    Column("z_norm", "|z|", ".1f"),
+    Column("z_norm", "distance", ".1f"),
 ]
 WAY_NOTE = (
     "Achieved: change of the edited number, as a share of the {step:g} standard deviation that was asked for, read from"
     " the code and from the code of the decoded cloud. Others: rms change of all other known attributes, in standard"
     " deviations (the shape decoded again with other points: {floor:.2f}). Switched: share of the switches that are"
-    " read as asked. Nats: change of the log-likelihood, mean and worst. |z|: mean; of the unedited codes {norm:.1f}."
+    " read as asked. Nats: change of the log-likelihood, mean and worst. Distance from the flow's base: mean; of the unedited codes {norm:.1f}."
     " {count} samples, {edits} edits for each way."
 )
 LEAK_COLUMNS = [
