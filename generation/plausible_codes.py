@@ -51,8 +51,9 @@ def largest_norm(networks: Networks) -> float:
 class PlausibleCodes(Sequence[Code]):
     """Codes, each a batch of one; those off the data are brought back on access.
 
-    Attributes: radius, the largest distance from the base of a code on the data; brought_back: shape -> its own and, in mesh units, the
-    `CodeFit.error` of its code and of the one in its place, of those accessed so far. None stands for not finite.
+    Attributes: radius, the largest distance from the base of a code on the data; brought_back: shape -> its own and, in
+    mesh units, the `CodeFit.error` of its code and of the one in its place, of those accessed so far. None stands for
+    not finite.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ def told(index_path: Path) -> str:
         how = "fitting plausible codes to their input points" if index["plausible"]["fit_steps"] else "shortening z"
         return (
             f"{len(found)} of {len(index['shapes'])} shapes have codes unlike those of the training shapes"
-            f" (distance from the flow's base {' or '.join(sizes)}, at most {index['plausible']['largest_z_norm']:.1f} expected); they were"
-            f" brought back by {how} (--plausible false turns this off)"
+            f" (distance from the flow's base {' or '.join(sizes)}, at most"
+            f" {index['plausible']['largest_z_norm']:.1f} expected); they were brought back by {how}"
+            " (--plausible false turns this off)"
         )

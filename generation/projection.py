@@ -122,10 +122,13 @@ def cells_near_surface(
     centres = near_surface(distance, torch.cartesian_prod(axis, axis, axis), side, chunk)
     if not fine or not len(centres):
         return centres, side
-    side /= 2
-    corner = torch.tensor([-side / 2, side / 2], device=device)
-    parts = (centres[:, None] + torch.cartesian_prod(corner, corner, corner)).flatten(0, 1)  # (8 M, 3)
-    return near_surface(distance, parts, side, chunk), side
+    return near_surface(distance, subdivided(centres, side), side / 2, chunk), side / 2
+
+
+def subdivided(centres: Tensor, side: float) -> Tensor:
+    """The centres (8 M, 3) of the eighths of cells (M, 3)."""
+    corner = torch.tensor([-side / 4, side / 4], device=centres.device)
+    return (centres[:, None] + torch.cartesian_prod(corner, corner, corner)).flatten(0, 1)
 
 
 def near_surface(distance: Callable[[Tensor], Tensor], centres: Tensor, side: float, chunk: int) -> Tensor:

@@ -13,6 +13,8 @@ from generation.random_streams import SELECTION_STREAMS, random_stream
 from generation.settledness import WHOLE, unsettled_share
 from generation.shapes import Shapes
 
+NUM_SEEDS = 1024  # by which a draw is judged; what is told of it afterwards comes from others
+
 
 def sampled(networks: Networks, num: int, seed: int) -> Shapes:
     """New shapes, numbers 0, 1, ... of a seed. Each is independent of the others, of `num` and of the device."""
@@ -52,7 +54,8 @@ def settled_code(networks: Networks, seed: int, number: int) -> Tensor:
     least, best = float("inf"), None
     for draw in range(networks.cfg.best_of):
         code = drawn_codes(networks, 1, seed, number, draw)
-        share = unsettled_share(field_of(networks, code), random_stream(seed, SELECTION_STREAMS + number))
+        stream = random_stream(seed, SELECTION_STREAMS + number)
+        share = unsettled_share(field_of(networks, code), stream, NUM_SEEDS)
         if best is None or share < least:
             least, best = share, code
         if share <= WHOLE:

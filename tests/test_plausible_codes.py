@@ -187,8 +187,8 @@ def test_generate_tells_in_one_line_and_the_index_keeps_the_facts(
     longest = max(facts["z_norm"] for facts in index["brought_back"].values())
     radius = largest_norm(load(root))
     line = (
-        f"2 of 3 shapes have codes unlike those of the training shapes (distance from the flow's base up to {longest:.1f}, at most {radius:.1f}"
-        " expected); they were brought back by fitting plausible codes to their input points (--plausible false turns"
+        "2 of 3 shapes have codes unlike those of the training shapes (distance from the flow's base up to"
+        f" {longest:.1f}, at most {radius:.1f} expected); they were brought back by fitting plausible codes to their input points (--plausible false turns"
         " this off)"
     )
     assert line in text.splitlines()
@@ -252,7 +252,8 @@ def test_what_is_told_of_codes_that_are_not_finite(tmp_path: Path):
         (tmp_path / "index.json").write_text(json.dumps(index))
         return told(tmp_path / "index.json")
 
-    assert "2 of 3 shapes" in sentence(20.0, 31.04) and "(distance from the flow's base up to 31.0, at most 13.5 expected)" in sentence(20, 31.04)
+    far = sentence(20.0, 31.04)
+    assert "2 of 3 shapes" in far and "(distance from the flow's base up to 31.0, at most 13.5 expected)" in far
     assert "(distance from the flow's base up to 20.0 or not finite, at most" in sentence(20.0, None)
     assert "(distance from the flow's base not finite, at most" in sentence(None)
     assert sentence() == told(tmp_path / "nothing.json") == ""

@@ -34,7 +34,7 @@ def judged(draws: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> torch.
     shares[:, 3] = torch.tensor([0.3, 0.1, 0.2])
     table = torch.stack(draws).flatten(0, 1)
 
-    def share_of(code: torch.Tensor, _: torch.Generator) -> float:
+    def share_of(code: torch.Tensor, *_: object) -> float:
         return float(shares.flatten()[torch.cdist(code, table).argmin()])
 
     monkeypatch.setattr(sampling, "field_of", lambda networks, code: code)

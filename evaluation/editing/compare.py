@@ -42,7 +42,8 @@ WAY_NOTE = (
     "Achieved: change of the edited number, as a share of the {step:g} standard deviation that was asked for, read from"
     " the code and from the code of the decoded cloud. Others: rms change of all other known attributes, in standard"
     " deviations (the shape decoded again with other points: {floor:.2f}). Switched: share of the switches that are"
-    " read as asked. Nats: change of the log-likelihood, mean and worst. Distance from the flow's base: mean; of the unedited codes {norm:.1f}."
+    " read as asked. Nats: change of the log-likelihood, mean and worst. Distance from the"
+    " flow's base: mean; of the unedited codes {norm:.1f}."
     " {count} samples, {edits} edits for each way."
 )
 LEAK_COLUMNS = [
