@@ -188,8 +188,8 @@ def test_generate_tells_in_one_line_and_the_index_keeps_the_facts(
     radius = largest_norm(load(root))
     line = (
         "2 of 3 shapes have codes unlike those of the training shapes (distance from the flow's base up to"
-        f" {longest:.1f}, at most {radius:.1f} expected); they were brought back by fitting plausible codes to their input points (--plausible false turns"
-        " this off)"
+        f" {longest:.1f}, at most {radius:.1f} expected); they were brought back by fitting plausible codes to their"
+        " input points (--plausible false turns this off)"
     )
     assert line in text.splitlines()
     assert index["plausible"] == {"largest_z_norm": radius, "fit_steps": 4}
