@@ -4,8 +4,8 @@ For the first num_shapes test shapes of any config and data folder, preprocessed
 the share of decoded points farther than 0.05 mesh units from the true surface, and chamfer_udf x1e4, as encoded
 (`--plausible false`) and with codes off the training data brought back (`--plausible true`), whichever of both the
 options say. Of those brought back it prints the distance from the base, and the error of their codes before and after
-(x1e4 mesh units, of the clamped distances that the codes are fitted to). --num_output_points 10000 is enough, and takes 2 seconds a
-shape and, if it is brought back, 6 more on one core.
+(x1e4 mesh units, of the clamped distances that the codes are fitted to). --num_output_points 10000 is enough, and takes
+2 seconds a shape and, if it is brought back, 6 more on one core.
 """
 
 from argparse import Namespace
