@@ -5,6 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from dataprocessing import mesh_io
+
 Array = np.ndarray
 SNAP = 0.002  # metres: a vertex this near to a cut lies on it, which avoids slivers
 
@@ -31,11 +33,7 @@ class Sheet:
 
 
 def triangle_areas(points: Array, faces: Array) -> Array:
-    x, y, z = np.ascontiguousarray(points.T)  # axis by axis: many times as fast as np.cross of rows
-    a, b, c = np.ascontiguousarray(faces.T)
-    ux, uy, uz = x[b] - x[a], y[b] - y[a], z[b] - z[a]
-    vx, vy, vz = x[c] - x[a], y[c] - y[a], z[c] - z[a]
-    return 0.5 * np.sqrt((uy * vz - uz * vy) ** 2 + (uz * vx - ux * vz) ** 2 + (ux * vy - uy * vx) ** 2)
+    return mesh_io.triangle_areas(mesh_io.Mesh(points, faces))
 
 
 @lru_cache(maxsize=256)  # cars have the same grids
@@ -74,7 +72,10 @@ def cut(sheet: Sheet, field: Array) -> tuple[Sheet, Sheet]:
     first = np.argmax(inside[:, mixed] == odd_below, axis=0)  # the corner that is alone on its side
     corners, number = sheet.faces[mixed].T, np.arange(len(mixed))
     a, b, c = (corners[(first + k) % 3, number] for k in range(3))
-    low, high = np.concatenate([np.minimum(a, b), np.minimum(a, c)]), np.concatenate([np.maximum(a, b), np.maximum(a, c)])
+    low, high = (
+        np.concatenate([np.minimum(a, b), np.minimum(a, c)]),
+        np.concatenate([np.maximum(a, b), np.maximum(a, c)]),
+    )
     keys, new = np.unique(low * len(field) + high, return_inverse=True)
     low, high = keys // len(field), keys % len(field)
     t = (field[low] / (field[low] - field[high]))[:, None]
