@@ -51,8 +51,11 @@ def load_mesh(path: Path | str) -> Mesh:
 
 def triangle_areas(mesh: Mesh) -> np.ndarray:
     """Area of each face, (F,) float64, in squared units of the vertices."""
-    a, b, c = (mesh.vertices[mesh.faces[:, i]] for i in range(3))
-    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    x, y, z = np.ascontiguousarray(mesh.vertices.T)  # axis by axis: several times as fast as np.cross of rows
+    a, b, c = np.ascontiguousarray(mesh.faces.T)
+    ux, uy, uz = x[b] - x[a], y[b] - y[a], z[b] - z[a]
+    vx, vy, vz = x[c] - x[a], y[c] - y[a], z[c] - z[a]
+    return np.sqrt((uy * vz - uz * vy) ** 2 + (uz * vx - ux * vz) ** 2 + (ux * vy - uy * vx) ** 2) / 2
 
 
 def _checked(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
