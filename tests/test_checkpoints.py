@@ -191,6 +191,8 @@ def test_an_option_that_older_checkpoints_lack_has_its_former_value(tmp_path: Pa
         "pca_view_weight": 0.0,
         "input_fold": 1,
         "flow_tail_couplings": 1,
+        "flow_base": "normal",
+        "flow_components": 256,
     }
     assert load_checkpoint(tmp_path / "old.tar")["config"] == {"lr": 1.0, **former}
     assert load_checkpoint(tmp_path / "new.tar")["config"] == {**former, "plane_decoder": "quadtree"}
