@@ -1,21 +1,24 @@
-"""The pyramid of a frozen network on a CPU, computed only where a shape is: several times as fast, for the same result.
+"""The pyramid of a frozen network on a CPU: several times as fast, for the same result but for rounding.
 
-A shape's surface fills few nodes of the grid. Away from them every convolution gives what it gives for an empty input,
-which is computed once. Near them it is linear: a node whose value differs from the empty input's adds the difference,
-times the kernel, to its 27 neighbours. So a convolution is one product of the active nodes' differences with all 27
-matrices of the kernel, whose rows are added up where they belong. Coarser levels are filled more densely: where many
-nodes are active, the usual convolutions are faster, and take over.
+A shape's surface fills few nodes of the finest level. Away from them a convolution gives what it gives for an empty
+input, which is computed once. Near them it is linear: a node whose value differs from the empty input's adds the
+difference, times the kernel, to its 27 neighbours. So a convolution is one product of the active nodes' differences
+with all 27 matrices of the kernel, whose rows are added up where they belong. The coarser levels, of which more nodes
+are active, are computed whole, with fewer multiplications (`winograd.py`).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.occupancy import folded
+from models.winograd import WinogradConvolution, pays
 
-MOST_ACTIVE = 0.5  # share of a level's nodes up to which it is computed sparsely
+MOST_ACTIVE = 0.3  # share of a level's nodes up to which it is computed sparsely
 ROWS_AT_A_TIME = 256  # their products stay in the cache
 
 
@@ -23,24 +26,23 @@ ROWS_AT_A_TIME = 256  # their products stay in the cache
 class Level:
     """Convolutions of one resolution, each followed by ReLU, and the batch norm behind the last one."""
 
-    convolutions: list[nn.Conv3d]
+    convolutions: Sequence[nn.Conv3d]
     norm: nn.BatchNorm3d
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, C, R, R, R) -> (B, C', R, R, R)."""
-        for convolution in self.convolutions:
-            x = F.relu(convolution(x))
-        return self.norm(x)
+        return self.by(self.convolutions, x)
 
-    def normed(self, rows: Tensor) -> Tensor:
-        """The batch norm, in eval mode, of rows (n, C)."""
-        norm = self.norm
-        return F.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    def by(self, convolutions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+        """The same by other functions than the convolutions themselves."""
+        for convolution in convolutions:
+            x = F.relu(convolution(x))
+        return cast(Tensor, self.norm(x))
 
 
 @dataclass(frozen=True)
 class Active:
-    """Nodes whose values may differ from the empty input's.
+    """Nodes whose values may differ from those of an empty input.
 
     places: (n,) flat numbers in the batch's grids (B, R + 2, R + 2, R + 2) with a border; values: (n, C).
     """
@@ -49,82 +51,89 @@ class Active:
     values: Tensor
 
 
-@dataclass(frozen=True)
-class Empty:
-    """What an empty input gives at one level, whose input is (1, C, R, R, R).
-
-    before, sums: each convolution's input and output, with its bias, as rows of the grid with a border.
-    """
-
-    level: Tensor
-    before: list[Tensor]
-    sums: list[Tensor]
-
-
 class SparsePyramid:
-    """The coarsest level of a network's pyramid for inputs on a CPU, without gradients.
+    """The coarsest level of a pyramid, for inputs on a CPU, without gradients.
 
-    The network must be in eval mode, and its weights must not change.
+    The network must be in eval mode, and its weights must not change. What an empty input gives, and what is made of
+    the weights, is kept from the first use on, for each shape of inputs.
     """
 
-    def __init__(self, levels: list[Level], input_fold: int):
+    def __init__(self, levels: Sequence[Level], input_fold: int):
         self.levels, self.input_fold = levels, input_fold
-        self.kernels = [[kernel_rows(convolution) for convolution in level.convolutions] for level in levels]
-        self.empty: dict[tuple[int, ...], list[Empty]] = {}  # by the shape of one input
+        self.empty: dict[torch.Size, list[Tensor]] = {}  # the input of each level, (1, C, R, R, R)
+        self.sparse: dict[tuple[torch.Size, int], SparseLevel] = {}
+        self.fast: dict[tuple[torch.Size, int], Sequence[Callable[[Tensor], Tensor]]] = {}
 
     @torch.no_grad()
     def coarsest(self, x: Tensor) -> Tensor:
         """x: (B, 1 or 4, R, R, R), at empty nodes 0 in all channels. Returns (B, C, r, r, r)."""
-        size = x.shape[-1] // self.input_fold
-        empty = self.empty_levels(x)
+        empty, depth = self._empty_inputs(x), 0
         active = active_blocks(x, self.input_fold)
-        depth = 0
-        while depth + 1 < len(self.levels) and len(active.places) <= MOST_ACTIVE * len(x) * size**3:
-            active = self.next_level(active, depth, empty, len(x), size)
-            size, depth = size // 2, depth + 1
-        dense = folded(x, self.input_fold) if depth == 0 else filled(active, empty[depth].level, len(x))
-        for level in self.levels[depth:-1]:
-            dense = F.max_pool3d(level(dense), 2)
-        return self.levels[-1](dense)
+        while depth + 1 < len(self.levels) and len(active.places) <= MOST_ACTIVE * len(x) * empty[depth][0, 0].numel():
+            active = self._sparse_level(empty[depth], depth)(active, len(x))
+            depth += 1
+        x = filled(active, empty[depth], len(x)) if depth else folded(x, self.input_fold)
+        for coarser in range(depth, len(self.levels) - 1):
+            x = F.max_pool3d(self._dense_level(x, coarser), 2)
+        return self._dense_level(x, len(self.levels) - 1)
 
-    def next_level(self, active: Active, depth: int, empty: list[Empty], batch: int, size: int) -> Active:
-        """From the nodes that are active before a level to those after it and the pooling behind it."""
-        level, here = self.levels[depth], empty[depth]
-        for k, kernel in enumerate(self.kernels[depth]):
-            last = k + 1 == len(level.convolutions)
+    def _empty_inputs(self, x: Tensor) -> list[Tensor]:
+        if x.shape[1:] not in self.empty:
+            inputs = [folded(torch.zeros_like(x[:1]), self.input_fold)]
+            for level in self.levels[:-1]:
+                inputs.append(F.max_pool3d(level(inputs[-1]), 2))
+            self.empty[x.shape[1:]] = inputs
+        return self.empty[x.shape[1:]]
+
+    def _sparse_level(self, empty: Tensor, depth: int) -> "SparseLevel":
+        key = empty.shape, depth
+        if key not in self.sparse:
+            self.sparse[key] = SparseLevel(self.levels[depth], empty)
+        return self.sparse[key]
+
+    def _dense_level(self, x: Tensor, depth: int) -> Tensor:
+        key, level = (x.shape[1:], depth), self.levels[depth]
+        if key not in self.fast:
+            self.fast[key] = [
+                WinogradConvolution(each) if pays(each, x.shape[-1]) else each for each in level.convolutions
+            ]
+        return level.by(self.fast[key], x)
+
+
+class SparseLevel:
+    """A level and the pooling behind it, where inputs differ from an empty one."""
+
+    def __init__(self, level: Level, empty: Tensor):
+        """empty: what an empty input gives before the level, (1, C, R, R, R)."""
+        self.norm, self.size = level.norm, empty.shape[-1]
+        self.kernels = [kernel_rows(convolution) for convolution in level.convolutions]
+        self.before, self.sums = [], []  # of an empty input each convolution's input, and output, ((R + 2)^3, C)
+        for convolution in level.convolutions:
+            self.before.append(bordered_rows(empty))
+            self.sums.append(bordered_rows(convolution(empty)))
+            empty = F.relu(convolution(empty))
+
+    def __call__(self, active: Active, batch: int) -> Active:
+        """From the nodes that are active before the level to those after its pooling."""
+        size, nodes = self.size, (self.size + 2) ** 3
+        for kernel, before, empty_sums in zip(self.kernels, self.before, self.sums, strict=True):
             targets = active.places[:, None] + neighbours(size)
-            places = touched_blocks(targets, batch, size) if last else touched(targets, batch, size)
-            number = torch.full((batch * (size + 2) ** 3,), len(places))
+            places = (touched_blocks if kernel is self.kernels[-1] else touched)(targets, batch, size)
+            number = torch.full((batch * nodes,), len(places))  # what falls outside: the last row
             number[places] = torch.arange(len(places))
-            at = places % (size + 2) ** 3
-            sums = torch.cat([here.sums[k][at], here.sums[k][:1]])  # the last row takes what falls outside
-            differences = active.values - here.before[k][active.places % (size + 2) ** 3]
+            sums = F.pad(empty_sums[places % nodes], (0, 0, 0, 1))
+            differences = active.values - before[active.places % nodes]
             for rows, to in zip(differences.split(ROWS_AT_A_TIME), number[targets].split(ROWS_AT_A_TIME), strict=True):
                 sums.index_add_(0, to.flatten(), (rows @ kernel).view(-1, sums.shape[1]))
             active = Active(places, F.relu_(sums[:-1]))
-        pooled = level.normed(active.values).unflatten(0, (-1, 8)).amax(dim=1)
+        norm = self.norm
+        normed = F.batch_norm(
+            active.values, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+        )  # in eval mode
         sample, *node = torch.unravel_index(active.places[::8], (batch, *(size + 2,) * 3))
         half = size // 2 + 2
         x, y, z = ((axis - 1) // 2 + 1 for axis in node)
-        return Active(((sample * half + x) * half + y) * half + z, pooled)
-
-    def empty_levels(self, x: Tensor) -> list[Empty]:
-        """Those of inputs of this size, up to the last level that may be sparse, and the input of the one behind it."""
-        shape = tuple(x.shape[1:])
-        if shape not in self.empty:
-            level_input, found = folded(x.new_zeros(1, *shape), self.input_fold), []
-            for level in self.levels:
-                before, sums, y = [], [], level_input
-                for convolution in level.convolutions:
-                    before.append(bordered_rows(y))
-                    y = convolution(y)
-                    sums.append(bordered_rows(y))
-                    y = F.relu(y)
-                found.append(Empty(level_input, before, sums))
-                if level is not self.levels[-1]:
-                    level_input = F.max_pool3d(level.norm(y), 2)
-            self.empty[shape] = found
-        return self.empty[shape]
+        return Active(((sample * half + x) * half + y) * half + z, normed.unflatten(0, (-1, 8)).amax(dim=1))
 
 
 def kernel_rows(convolution: nn.Conv3d) -> Tensor:
