@@ -9,7 +9,6 @@ are active, are computed whole, with fewer multiplications (`winograd.py`).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -18,26 +17,29 @@ from torch import Tensor, nn
 from models.occupancy import folded
 from models.winograd import WinogradConvolution, pays
 
-MOST_ACTIVE = 0.3  # share of a level's nodes up to which it is computed sparsely
+MOST_ACTIVE = 0.3  # share of the nodes before a convolution up to which it is computed sparsely
 ROWS_AT_A_TIME = 256  # their products stay in the cache
 
 
 @dataclass(frozen=True)
-class Level:
-    """Convolutions of one resolution, each followed by ReLU, and the batch norm behind the last one."""
+class Layer:
+    """A convolution and ReLU, behind the last one of a resolution a batch norm, and before the next resolution pooling.
 
-    convolutions: Sequence[nn.Conv3d]
-    norm: nn.BatchNorm3d
+    (B, C, R, R, R) -> (B, C', R, R, R), or with pooling R / 2.
+    """
+
+    convolution: nn.Conv3d
+    norm: nn.BatchNorm3d | None
+    pooled: bool
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(B, C, R, R, R) -> (B, C', R, R, R)."""
-        return self.by(self.convolutions, x)
+        return self.by(self.convolution, x)
 
-    def by(self, convolutions: Sequence[Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
-        """The same by other functions than the convolutions themselves."""
-        for convolution in convolutions:
-            x = F.relu(convolution(x))
-        return cast(Tensor, self.norm(x))
+    def by(self, convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """The same by another function than the convolution itself."""
+        x = F.relu(convolution(x))
+        x = self.norm(x) if self.norm is not None else x
+        return F.max_pool3d(x, 2) if self.pooled else x
 
 
 @dataclass(frozen=True)
@@ -58,78 +60,75 @@ class SparsePyramid:
     the weights, is kept from the first use on, for each shape of inputs.
     """
 
-    def __init__(self, levels: Sequence[Level], input_fold: int):
-        self.levels, self.input_fold = levels, input_fold
-        self.empty: dict[torch.Size, list[Tensor]] = {}  # the input of each level, (1, C, R, R, R)
-        self.sparse: dict[tuple[torch.Size, int], SparseLevel] = {}
-        self.fast: dict[tuple[torch.Size, int], Sequence[Callable[[Tensor], Tensor]]] = {}
+    def __init__(self, layers: Sequence[Layer], input_fold: int):
+        self.layers, self.input_fold = layers, input_fold
+        self.empty: dict[torch.Size, list[Tensor]] = {}  # the input of each layer, (1, C, R, R, R)
+        self.sparse: dict[tuple[torch.Size, int], SparseLayer] = {}
+        self.fast: dict[tuple[torch.Size, int], Callable[[Tensor], Tensor]] = {}
 
     @torch.no_grad()
     def coarsest(self, x: Tensor) -> Tensor:
         """x: (B, 1 or 4, R, R, R), at empty nodes 0 in all channels. Returns (B, C, r, r, r)."""
-        empty, depth = self._empty_inputs(x), 0
+        empty, batch, depth = self._empty_inputs(x), len(x), 0
         active = active_blocks(x, self.input_fold)
-        while depth + 1 < len(self.levels) and len(active.places) <= MOST_ACTIVE * len(x) * empty[depth][0, 0].numel():
-            active = self._sparse_level(empty[depth], depth)(active, len(x))
+        while depth + 1 < len(self.layers) and len(active.places) <= MOST_ACTIVE * batch * empty[depth][0, 0].numel():
+            active = self._sparse_layer(empty[depth], depth)(active, batch)
             depth += 1
-        x = filled(active, empty[depth], len(x)) if depth else folded(x, self.input_fold)
-        for coarser in range(depth, len(self.levels) - 1):
-            x = F.max_pool3d(self._dense_level(x, coarser), 2)
-        return self._dense_level(x, len(self.levels) - 1)
+        x = filled(active, empty[depth], batch) if depth else folded(x, self.input_fold)
+        for number in range(depth, len(self.layers)):
+            x = self.layers[number].by(self._fast(x, number), x)
+        return x
 
     def _empty_inputs(self, x: Tensor) -> list[Tensor]:
         if x.shape[1:] not in self.empty:
             inputs = [folded(torch.zeros_like(x[:1]), self.input_fold)]
-            for level in self.levels[:-1]:
-                inputs.append(F.max_pool3d(level(inputs[-1]), 2))
+            for layer in self.layers[:-1]:
+                inputs.append(layer(inputs[-1]))
             self.empty[x.shape[1:]] = inputs
         return self.empty[x.shape[1:]]
 
-    def _sparse_level(self, empty: Tensor, depth: int) -> "SparseLevel":
+    def _sparse_layer(self, empty: Tensor, depth: int) -> "SparseLayer":
         key = empty.shape, depth
         if key not in self.sparse:
-            self.sparse[key] = SparseLevel(self.levels[depth], empty)
+            self.sparse[key] = SparseLayer(self.layers[depth], empty)
         return self.sparse[key]
 
-    def _dense_level(self, x: Tensor, depth: int) -> Tensor:
-        key, level = (x.shape[1:], depth), self.levels[depth]
+    def _fast(self, x: Tensor, depth: int) -> Callable[[Tensor], Tensor]:
+        key, convolution = (x.shape[1:], depth), self.layers[depth].convolution
         if key not in self.fast:
-            self.fast[key] = [
-                WinogradConvolution(each) if pays(each, x.shape[-1]) else each for each in level.convolutions
-            ]
-        return level.by(self.fast[key], x)
+            self.fast[key] = WinogradConvolution(convolution) if pays(convolution, x.shape[-1]) else convolution
+        return self.fast[key]
 
 
-class SparseLevel:
-    """A level and the pooling behind it, where inputs differ from an empty one."""
+class SparseLayer:
+    """A layer where its inputs differ from an empty one. It has a batch norm and pooling, or neither."""
 
-    def __init__(self, level: Level, empty: Tensor):
-        """empty: what an empty input gives before the level, (1, C, R, R, R)."""
-        self.norm, self.size = level.norm, empty.shape[-1]
-        self.kernels = [kernel_rows(convolution) for convolution in level.convolutions]
-        self.before, self.sums = [], []  # of an empty input each convolution's input, and output, ((R + 2)^3, C)
-        for convolution in level.convolutions:
-            self.before.append(bordered_rows(empty))
-            self.sums.append(bordered_rows(convolution(empty)))
-            empty = F.relu(convolution(empty))
+    def __init__(self, layer: Layer, empty: Tensor):
+        """empty: what an empty input gives before the layer, (1, C, R, R, R)."""
+        self.norm, self.pooled, self.size = layer.norm, layer.pooled, empty.shape[-1]
+        self.kernel = kernel_rows(layer.convolution)
+        self.before, self.sums = bordered_rows(empty), bordered_rows(layer.convolution(empty))
 
     def __call__(self, active: Active, batch: int) -> Active:
-        """From the nodes that are active before the level to those after its pooling."""
+        """From the nodes that are active before the layer to those behind it."""
         size, nodes = self.size, (self.size + 2) ** 3
-        for kernel, before, empty_sums in zip(self.kernels, self.before, self.sums, strict=True):
-            targets = active.places[:, None] + neighbours(size)
-            places = (touched_blocks if kernel is self.kernels[-1] else touched)(targets, batch, size)
-            number = torch.full((batch * nodes,), len(places))  # what falls outside: the last row
-            number[places] = torch.arange(len(places))
-            sums = F.pad(empty_sums[places % nodes], (0, 0, 0, 1))
-            differences = active.values - before[active.places % nodes]
-            for rows, to in zip(differences.split(ROWS_AT_A_TIME), number[targets].split(ROWS_AT_A_TIME), strict=True):
-                sums.index_add_(0, to.flatten(), (rows @ kernel).view(-1, sums.shape[1]))
-            active = Active(places, F.relu_(sums[:-1]))
-        norm = self.norm
+        targets = active.places[:, None] + neighbours(size)
+        places = (touched_blocks if self.pooled else touched)(targets, batch, size)
+        number = torch.full((batch * nodes,), len(places))  # what falls outside: the last row
+        number[places] = torch.arange(len(places))
+        sums = F.pad(self.sums[places % nodes], (0, 0, 0, 1))
+        differences = active.values - self.before[active.places % nodes]
+        for rows, to in zip(differences.split(ROWS_AT_A_TIME), number[targets].split(ROWS_AT_A_TIME), strict=True):
+            sums.index_add_(0, to.flatten(), (rows @ self.kernel).view(-1, sums.shape[1]))
+        found = Active(places, F.relu_(sums[:-1]))
+        return self._pool(found, batch) if self.pooled else found
+
+    def _pool(self, active: Active, batch: int) -> Active:
+        norm, size = self.norm, self.size
+        assert norm is not None
         normed = F.batch_norm(
             active.values, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-        )  # in eval mode
+        )  # as in eval mode
         sample, *node = torch.unravel_index(active.places[::8], (batch, *(size + 2,) * 3))
         half = size // 2 + 2
         x, y, z = ((axis - 1) // 2 + 1 for axis in node)
