@@ -15,7 +15,7 @@ from models.distance_heads import beyond_border, distance_to_sheet, first_bias, 
 from models.interpolation import at_places, nodes_around, sum_of_rows
 from models.occupancy import INPUT_CHANNELS, folded
 from models.products import linear
-from models.sparse_pyramid import Level, SparsePyramid
+from models.sparse_pyramid import Layer, SparsePyramid
 
 Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
 
@@ -143,23 +143,26 @@ class NDF(nn.Module):
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """x: (B, R, R, R) or (B, 4, R, R, R), axes x y z. Returns f0 = x, f1, ...: [(B, C_i, R_i, R_i, R_i)]."""
         x = folded(x.unsqueeze(1) if x.dim() == 4 else x, self.input_fold)
-        found = [x]
-        for i, level in enumerate(self.levels()):
-            found.append(level(F.max_pool3d(found[-1], 2) if i else x))
+        levels = [x]
+        x = self.conv_in_bn(F.relu(self.conv_in(x)))
+        levels.append(x)
+        for i in range(self.num_levels - 1):
+            x = F.max_pool3d(x, 2)
+            x = F.relu(self.get_submodule(f"conv_{i}")(x))
+            x = F.relu(self.get_submodule(f"conv_{i}_1")(x))
+            x = self.get_submodule(f"conv{i}_1_bn")(x)
+            levels.append(x)
+        return levels
+
+    def layers(self) -> list[Layer]:
+        """The pyramid's layers, of which each continues the one before."""
+        modules: dict[str, Any] = dict(self.named_children())
+        last = self.num_levels - 2
+        found = [Layer(modules["conv_in"], modules["conv_in_bn"], pooled=last >= 0)]
+        for i in range(last + 1):
+            found.append(Layer(modules[f"conv_{i}"], None, pooled=False))
+            found.append(Layer(modules[f"conv_{i}_1"], modules[f"conv{i}_1_bn"], pooled=i < last))
         return found
-
-    def levels(self) -> list[Level]:
-        """The layers between the pyramid's poolings."""
-        if not self.num_levels:
-            return []
-        coarser = [
-            Level([self._layer(f"conv_{i}"), self._layer(f"conv_{i}_1")], self._layer(f"conv{i}_1_bn"))
-            for i in range(self.num_levels - 1)
-        ]
-        return [Level([self.conv_in], self.conv_in_bn), *coarser]
-
-    def _layer(self, name: str) -> Any:
-        return self.get_submodule(name)
 
     def coarsest(self, x: Tensor) -> Tensor:
         """The pyramid's last level alone, (B, C, r, r, r): on a CPU, of a frozen network, only where the shape is."""
@@ -170,7 +173,7 @@ class NDF(nn.Module):
     def freeze(self) -> "NDF":
         """Eval mode, with weights that stay: encoding on a CPU then computes what an empty input gives once for all."""
         self.eval().requires_grad_(False)
-        self.sparse = SparsePyramid(self.levels(), self.input_fold) if self.num_levels else None
+        self.sparse = SparsePyramid(self.layers(), self.input_fold) if self.num_levels else None
         return self
 
     def train(self, mode: bool = True) -> "NDF":

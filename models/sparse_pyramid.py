@@ -1,12 +1,13 @@
-"""The pyramid of a frozen network on a CPU, computed only where a shape is: several times as fast, for the same result.
+"""The pyramid of a frozen network on a CPU: several times as fast, for the same result but for rounding.
 
-A shape's surface fills few nodes of the grid. Away from them every convolution gives what it gives for an empty input,
-which is computed once. Near them it is linear: a node whose value differs from the empty input's adds the difference,
-times the kernel, to its 27 neighbours. So a convolution is one product of the active nodes' differences with all 27
-matrices of the kernel, whose rows are added up where they belong. Coarser levels are filled more densely: where many
-nodes are active, the usual convolutions are faster, and take over.
+A shape's surface fills few nodes of the finest level. Away from them a convolution gives what it gives for an empty
+input, which is computed once. Near them it is linear: a node whose value differs from the empty input's adds the
+difference, times the kernel, to its 27 neighbours. So a convolution is one product of the active nodes' differences
+with all 27 matrices of the kernel, whose rows are added up where they belong. The coarser levels, of which more nodes
+are active, are computed whole, with fewer multiplications (`winograd.py`).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,33 +15,36 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.occupancy import folded
+from models.winograd import WinogradConvolution, pays
 
-MOST_ACTIVE = 0.5  # share of a level's nodes up to which it is computed sparsely
+MOST_ACTIVE = 0.3  # share of the nodes before a convolution up to which it is computed sparsely
 ROWS_AT_A_TIME = 256  # their products stay in the cache
 
 
 @dataclass(frozen=True)
-class Level:
-    """Convolutions of one resolution, each followed by ReLU, and the batch norm behind the last one."""
+class Layer:
+    """A convolution and ReLU, behind the last one of a resolution a batch norm, and before the next resolution pooling.
 
-    convolutions: list[nn.Conv3d]
-    norm: nn.BatchNorm3d
+    (B, C, R, R, R) -> (B, C', R, R, R), or with pooling R / 2.
+    """
+
+    convolution: nn.Conv3d
+    norm: nn.BatchNorm3d | None
+    pooled: bool
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(B, C, R, R, R) -> (B, C', R, R, R)."""
-        for convolution in self.convolutions:
-            x = F.relu(convolution(x))
-        return self.norm(x)
+        return self.by(self.convolution, x)
 
-    def normed(self, rows: Tensor) -> Tensor:
-        """The batch norm, in eval mode, of rows (n, C)."""
-        norm = self.norm
-        return F.batch_norm(rows, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    def by(self, convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """The same by another function than the convolution itself."""
+        x = F.relu(convolution(x))
+        x = self.norm(x) if self.norm is not None else x
+        return F.max_pool3d(x, 2) if self.pooled else x
 
 
 @dataclass(frozen=True)
 class Active:
-    """Nodes whose values may differ from the empty input's.
+    """Nodes whose values may differ from those of an empty input.
 
     places: (n,) flat numbers in the batch's grids (B, R + 2, R + 2, R + 2) with a border; values: (n, C).
     """
@@ -49,82 +53,86 @@ class Active:
     values: Tensor
 
 
-@dataclass(frozen=True)
-class Empty:
-    """What an empty input gives at one level, whose input is (1, C, R, R, R).
-
-    before, sums: each convolution's input and output, with its bias, as rows of the grid with a border.
-    """
-
-    level: Tensor
-    before: list[Tensor]
-    sums: list[Tensor]
-
-
 class SparsePyramid:
-    """The coarsest level of a network's pyramid for inputs on a CPU, without gradients.
+    """The coarsest level of a pyramid, for inputs on a CPU, without gradients.
 
-    The network must be in eval mode, and its weights must not change.
+    The network must be in eval mode, and its weights must not change. What an empty input gives, and what is made of
+    the weights, is kept from the first use on, for each shape of inputs.
     """
 
-    def __init__(self, levels: list[Level], input_fold: int):
-        self.levels, self.input_fold = levels, input_fold
-        self.kernels = [[kernel_rows(convolution) for convolution in level.convolutions] for level in levels]
-        self.empty: dict[tuple[int, ...], list[Empty]] = {}  # by the shape of one input
+    def __init__(self, layers: Sequence[Layer], input_fold: int):
+        self.layers, self.input_fold = layers, input_fold
+        self.empty: dict[torch.Size, list[Tensor]] = {}  # the input of each layer, (1, C, R, R, R)
+        self.sparse: dict[tuple[torch.Size, int], SparseLayer] = {}
+        self.fast: dict[tuple[torch.Size, int], Callable[[Tensor], Tensor]] = {}
 
     @torch.no_grad()
     def coarsest(self, x: Tensor) -> Tensor:
         """x: (B, 1 or 4, R, R, R), at empty nodes 0 in all channels. Returns (B, C, r, r, r)."""
-        size = x.shape[-1] // self.input_fold
-        empty = self.empty_levels(x)
+        empty, batch, depth = self._empty_inputs(x), len(x), 0
         active = active_blocks(x, self.input_fold)
-        depth = 0
-        while depth + 1 < len(self.levels) and len(active.places) <= MOST_ACTIVE * len(x) * size**3:
-            active = self.next_level(active, depth, empty, len(x), size)
-            size, depth = size // 2, depth + 1
-        dense = folded(x, self.input_fold) if depth == 0 else filled(active, empty[depth].level, len(x))
-        for level in self.levels[depth:-1]:
-            dense = F.max_pool3d(level(dense), 2)
-        return self.levels[-1](dense)
+        while depth + 1 < len(self.layers) and len(active.places) <= MOST_ACTIVE * batch * empty[depth][0, 0].numel():
+            active = self._sparse_layer(empty[depth], depth)(active, batch)
+            depth += 1
+        x = filled(active, empty[depth], batch) if depth else folded(x, self.input_fold)
+        for number in range(depth, len(self.layers)):
+            x = self.layers[number].by(self._fast(x, number), x)
+        return x
 
-    def next_level(self, active: Active, depth: int, empty: list[Empty], batch: int, size: int) -> Active:
-        """From the nodes that are active before a level to those after it and the pooling behind it."""
-        level, here = self.levels[depth], empty[depth]
-        for k, kernel in enumerate(self.kernels[depth]):
-            last = k + 1 == len(level.convolutions)
-            targets = active.places[:, None] + neighbours(size)
-            places = touched_blocks(targets, batch, size) if last else touched(targets, batch, size)
-            number = torch.full((batch * (size + 2) ** 3,), len(places))
-            number[places] = torch.arange(len(places))
-            at = places % (size + 2) ** 3
-            sums = torch.cat([here.sums[k][at], here.sums[k][:1]])  # the last row takes what falls outside
-            differences = active.values - here.before[k][active.places % (size + 2) ** 3]
-            for rows, to in zip(differences.split(ROWS_AT_A_TIME), number[targets].split(ROWS_AT_A_TIME), strict=True):
-                sums.index_add_(0, to.flatten(), (rows @ kernel).view(-1, sums.shape[1]))
-            active = Active(places, F.relu_(sums[:-1]))
-        pooled = level.normed(active.values).unflatten(0, (-1, 8)).amax(dim=1)
+    def _empty_inputs(self, x: Tensor) -> list[Tensor]:
+        if x.shape[1:] not in self.empty:
+            inputs = [folded(torch.zeros_like(x[:1]), self.input_fold)]
+            for layer in self.layers[:-1]:
+                inputs.append(layer(inputs[-1]))
+            self.empty[x.shape[1:]] = inputs
+        return self.empty[x.shape[1:]]
+
+    def _sparse_layer(self, empty: Tensor, depth: int) -> "SparseLayer":
+        key = empty.shape, depth
+        if key not in self.sparse:
+            self.sparse[key] = SparseLayer(self.layers[depth], empty)
+        return self.sparse[key]
+
+    def _fast(self, x: Tensor, depth: int) -> Callable[[Tensor], Tensor]:
+        key, convolution = (x.shape[1:], depth), self.layers[depth].convolution
+        if key not in self.fast:
+            self.fast[key] = WinogradConvolution(convolution) if pays(convolution, x.shape[-1]) else convolution
+        return self.fast[key]
+
+
+class SparseLayer:
+    """A layer where its inputs differ from an empty one. It has a batch norm and pooling, or neither."""
+
+    def __init__(self, layer: Layer, empty: Tensor):
+        """empty: what an empty input gives before the layer, (1, C, R, R, R)."""
+        self.norm, self.pooled, self.size = layer.norm, layer.pooled, empty.shape[-1]
+        self.kernel = kernel_rows(layer.convolution)
+        self.before, self.sums = bordered_rows(empty), bordered_rows(layer.convolution(empty))
+
+    def __call__(self, active: Active, batch: int) -> Active:
+        """From the nodes that are active before the layer to those behind it."""
+        size, nodes = self.size, (self.size + 2) ** 3
+        targets = active.places[:, None] + neighbours(size)
+        places = (touched_blocks if self.pooled else touched)(targets, batch, size)
+        number = torch.full((batch * nodes,), len(places))  # what falls outside: the last row
+        number[places] = torch.arange(len(places))
+        sums = F.pad(self.sums[places % nodes], (0, 0, 0, 1))
+        differences = active.values - self.before[active.places % nodes]
+        for rows, to in zip(differences.split(ROWS_AT_A_TIME), number[targets].split(ROWS_AT_A_TIME), strict=True):
+            sums.index_add_(0, to.flatten(), (rows @ self.kernel).view(-1, sums.shape[1]))
+        found = Active(places, F.relu_(sums[:-1]))
+        return self._pool(found, batch) if self.pooled else found
+
+    def _pool(self, active: Active, batch: int) -> Active:
+        norm, size = self.norm, self.size
+        assert norm is not None
+        normed = F.batch_norm(
+            active.values, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+        )  # as in eval mode
         sample, *node = torch.unravel_index(active.places[::8], (batch, *(size + 2,) * 3))
         half = size // 2 + 2
         x, y, z = ((axis - 1) // 2 + 1 for axis in node)
-        return Active(((sample * half + x) * half + y) * half + z, pooled)
-
-    def empty_levels(self, x: Tensor) -> list[Empty]:
-        """Those of inputs of this size, up to the last level that may be sparse, and the input of the one behind it."""
-        shape = tuple(x.shape[1:])
-        if shape not in self.empty:
-            level_input, found = folded(x.new_zeros(1, *shape), self.input_fold), []
-            for level in self.levels:
-                before, sums, y = [], [], level_input
-                for convolution in level.convolutions:
-                    before.append(bordered_rows(y))
-                    y = convolution(y)
-                    sums.append(bordered_rows(y))
-                    y = F.relu(y)
-                found.append(Empty(level_input, before, sums))
-                if level is not self.levels[-1]:
-                    level_input = F.max_pool3d(level.norm(y), 2)
-            self.empty[shape] = found
-        return self.empty[shape]
+        return Active(((sample * half + x) * half + y) * half + z, normed.unflatten(0, (-1, 8)).amax(dim=1))
 
 
 def kernel_rows(convolution: nn.Conv3d) -> Tensor:

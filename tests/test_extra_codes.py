@@ -15,7 +15,7 @@ from configs.errors import UserError
 from configs.layout import Experiment, voxelized_point_cloud
 from dataprocessing import make_demo_cars
 from dataprocessing.convert_to_scaled_off import scale_mesh
-from dataprocessing.extra_shapes import find_extras
+from dataprocessing.extra_shapes import ExtraShape, find_extras
 from dataprocessing.mesh_io import NO_FACES, load_mesh
 from dataprocessing.shape_files import write_files
 from evaluation.baselines import draw_mixtures, neighbour_codes
@@ -113,6 +113,21 @@ def test_neither_order_nor_codes_depend_on_the_number_of_workers(own: Path):
     assert torch.get_num_threads() == threads
     assert_array_equal(together.codes, alone.codes)
     assert together.rows == alone.rows
+
+
+def test_clouds_that_workers_make_for_a_gpu_give_the_same_codes(own: Path):
+    cfg = cars(own, 5)
+    path = ndf_checkpoint_path(cfg)
+    model, shapes = load_frozen_ndf(path, cfg, CPU), find_extras(cfg, split_folders(cfg))[0].shapes
+    broken = ExtraShape("broken", str(own / "none.obj"))
+    batches = [shapes[:2], [broken, shapes[2]], [broken]]
+    clouds = (extra_codes.extra_clouds(batch, cfg) for batch in batches)
+    for_gpu = list(extra_codes.on_gpu(model, batches, clouds, cfg, CPU))
+    with extra_codes.encoding(model, batches, cfg, CPU) as encoded:
+        for one, same in zip(encoded, for_gpu, strict=True):
+            assert_array_equal(one.codes, same.codes)
+            assert one.failures == same.failures and one.num_shapes == same.num_shapes
+    assert [len(one.codes) for one in for_gpu] == [4, 2, 0] and list(for_gpu[2].failures) == [broken.mesh]
 
 
 def test_a_killed_run_loses_one_part_and_ends_with_the_same_codes(own: Path, monkeypatch: pytest.MonkeyPatch):

@@ -19,8 +19,9 @@ def frozen(features: str = "offsets", fold: int = 1, channels: tuple[int, ...] =
     """Random weights, biases, and statistics and factors of the batch norms, of both signs."""
     network = random_weights(NDF(channels, 8, input_features=features, input_fold=fold), 3)
     with torch.no_grad():
-        for level in network.levels():
-            level.norm.weight.sign_()  # large enough that the coarsest level sees a small shape
+        for layer in network.layers():
+            if layer.norm is not None:
+                layer.norm.weight.sign_()  # large enough that the coarsest level sees a small shape
     return network.freeze()
 
 
@@ -33,9 +34,9 @@ def small_cloud(seed: int, centre: tuple[float, float, float], spread: float = 0
     return torch.tensor(centre) + spread * draw
 
 
-@pytest.fixture(params=[0.0, 0.3, 1.0], autouse=True)
+@pytest.fixture(params=[0.0, 0.1, 0.3, 1.0], autouse=True)
 def most_active(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None, some and all of the levels sparse."""
+    """None, some and all of the layers sparse."""
     monkeypatch.setattr(sparse_pyramid, "MOST_ACTIVE", request.param)
     monkeypatch.setattr(sparse_pyramid, "ROWS_AT_A_TIME", 7)
 

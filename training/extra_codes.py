@@ -111,38 +111,50 @@ def identity(shape: ExtraShape) -> str:
 
 def make_parts(model: NDF, parts: list[Part], cfg: Namespace, device: torch.device, num_shapes: int) -> None:
     """Encode parts and write each as soon as it is complete. num_shapes: with those of parts that are there."""
-    size = CPU_BATCH if device.type == "cpu" else cfg.batch_size
-    batches = [batch for part in parts for batch in chunks(part.shapes, size)]
-    missing = sum(len(batch) for batch in batches)
-    workers = min(num_workers(cfg.num_cpus), len(batches))
+    batches = [in_batches(part.shapes, cfg, device) for part in parts]
+    missing = sum(len(part.shapes) for part in parts)
     bar = tqdm(total=num_shapes, initial=num_shapes - missing, desc="encoding extra shapes", unit="shape", disable=None)
-    encoded = (
-        in_workers(model, batches, cfg, workers)
-        if device.type == "cpu"
-        else on_gpu(model, batches, cfg, workers, device)
-    )
-    with bar, one_thread(device), closing(encoded):  # closed: Ctrl-C ends the workers
-        for part in parts:
-            write_part(model, part, islice(encoded, len(list(chunks(part.shapes, size)))), bar)
+    with bar, encoding(model, [batch for of_part in batches for batch in of_part], cfg, device) as encoded:
+        for part, of_part in zip(parts, batches, strict=True):
+            write_part(model, part, islice(encoded, len(of_part)), bar)
 
 
-def chunks(shapes: list[ExtraShape], size: int) -> Iterator[list[ExtraShape]]:
-    for start in range(0, len(shapes), size):
-        yield shapes[start : start + size]
+def in_batches(shapes: list[ExtraShape], cfg: Namespace, device: torch.device) -> list[list[ExtraShape]]:
+    """What is encoded at a time."""
+    size = CPU_BATCH if device.type == "cpu" else cfg.batch_size
+    return [shapes[start : start + size] for start in range(0, len(shapes), size)]
 
 
-def in_workers(
-    model: NDF, batches: list[list[ExtraShape]], cfg: Namespace, workers: int
-) -> Generator[Encoded, None, None]:
+@contextmanager
+def encoding(
+    model: NDF, batches: list[list[ExtraShape]], cfg: Namespace, device: torch.device
+) -> Iterator[Iterator[Encoded]]:
+    """Batches of shapes, encoded one after the other; worker processes end with the context.
+
+    On a CPU with one thread each, so that codes do not depend on the number of cores.
+    """
+    workers, before = min(num_workers(cfg.num_cpus), len(batches)), torch.get_num_threads()
     tasks = ((batch, cfg) for batch in batches)
-    return run_in_order(encode_in_worker, tasks, workers, shared=(model,))
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+        encoded = run_in_order(encode_in_worker, tasks, workers, shared=(model,))
+    else:
+        ahead = CLOUDS_AHEAD // cfg.batch_size + 1
+        encoded = on_gpu(model, batches, run_in_order(extra_clouds, tasks, workers, ahead), cfg, device)
+    try:
+        with closing(encoded):  # Ctrl-C ends the workers
+            yield encoded
+    finally:
+        torch.set_num_threads(before)
 
 
 def on_gpu(
-    model: NDF, batches: list[list[ExtraShape]], cfg: Namespace, workers: int, device: torch.device
+    model: NDF,
+    batches: list[list[ExtraShape]],
+    clouds: Generator[list[Cloud], None, None],
+    cfg: Namespace,
+    device: torch.device,
 ) -> Generator[Encoded, None, None]:
-    tasks = ((batch, cfg) for batch in batches)
-    clouds = run_in_order(extra_clouds, tasks, workers, ahead=CLOUDS_AHEAD // cfg.batch_size + 1)
     with closing(clouds):
         for batch in batches:
             yield encode_usable(model, batch, next(clouds), cfg, device)
@@ -167,17 +179,6 @@ def encode_usable(
     if not usable:
         return Encoded(np.zeros((0, *model.code_shape), np.float32), failures, len(shapes))
     return Encoded(encode_mirrored(model, np.stack(usable), cfg, device), failures, len(shapes))
-
-
-@contextmanager
-def one_thread(device: torch.device) -> Iterator[None]:
-    """On a CPU, where every core has a worker; and so codes do not depend on the number of cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if device.type == "cpu" else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def write_part(model: NDF, part: Part, batches: Iterable[Encoded], bar: tqdm) -> None:

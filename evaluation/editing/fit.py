@@ -5,18 +5,16 @@ generator. Writes `attributes_file` for `generate.py --mode edit`.
 """
 
 from argparse import Namespace
-from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from configs.config_loader import get_config
-from configs.cores import num_workers
 from configs.errors import UserError, run
 from dataprocessing.demo_cars.parameters import draw_parameters
 from dataprocessing.demo_cars.windows import visible_attributes
-from dataprocessing.extra_shapes import demo_source, extra_cloud
-from dataprocessing.pool import run_in_order
+from dataprocessing.extra_shapes import demo_source
 from evaluation.latent_space.attributes import Targets
 from evaluation.latent_space.code_features import Codes, flat, noise_of, noised_codes, spread_of
 from evaluation.latent_space.parameters import Car, Parameter
@@ -24,8 +22,7 @@ from evaluation.latent_space.ridge import Array, Ridge, principal_coordinates
 from generation.editing.attributes import LEAST_R2, Attribute, Attributes, attributes_path
 from generation.networks import Networks
 from generation.random_streams import EDIT_NOISE_STREAM
-from training.extra_codes import one_thread
-from training.stored_codes import encode_batches
+from training.extra_codes import encoding, in_batches
 
 LEAST_CARS = 3
 
@@ -60,14 +57,18 @@ def demo_codes(networks: Networks, count: int, seed: int) -> tuple[list[Car], Co
 
     Raises UserError for fewer than `LEAST_CARS`.
     """
-    cfg: Namespace = networks.cfg
+    cfg = Namespace(**vars(networks.cfg))
     if count < LEAST_CARS:
         raise UserError(f"num_attribute_cars is {count}, {LEAST_CARS} or more expected")
-    shapes = demo_source(count, seed, set()).shapes
-    clouds = run_in_order(extra_cloud, [(shape, cfg) for shape in shapes], min(num_workers(cfg.num_cpus), count))
-    with one_thread(networks.device), closing(clouds):
-        batches = list(encode_batches(networks.ndf, clouds, count, cfg, networks.device, "demo cars"))
-    return [visible_attributes(draw_parameters(seed, n)) for n in range(count)], np.concatenate(batches)
+    cfg.code_mirror = False
+    batches = in_batches(demo_source(count, seed, set()).shapes, cfg, networks.device)
+    bar = tqdm(total=count, desc="encoding demo cars", unit="shape", disable=None)
+    codes = []
+    with bar, encoding(networks.ndf, batches, cfg, networks.device) as encoded:
+        for batch in encoded:
+            codes.append(batch.codes)
+            bar.update(batch.num_shapes)
+    return [visible_attributes(draw_parameters(seed, n)) for n in range(count)], np.concatenate(codes)
 
 
 def fit_attributes(codes: Codes, cars: list[Car]) -> Attributes:
