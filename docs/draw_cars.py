@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     generate.main([*words, "--num_shapes", str(NUM_CARS), "--mesh"])
     folder = Experiment(cfg).generation
     meshes = [mesh_of(folder / str(n)) for n in range(NUM_CARS)]
-    write_small(tiled(from_both_sides(meshes)), IMAGES / "demo_cars.png", 1600)
+    write_small(tiled(from_both_sides(meshes)), IMAGES / "demo_cars.png", 1200)
     cut = drawn([points_of(mesh) for mesh in meshes[:8]], cut=True)
     write_small(tiled([cut[:4], cut[4:]]), IMAGES / "demo_cars_cut.png", 1500)
     clouds = [read_cloud(folder / str(n) / DENSE_POINT_CLOUD) for n in SHOWN]

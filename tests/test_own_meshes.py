@@ -97,7 +97,7 @@ def test_every_kind_of_weights_reconstructs_without_data_codes_or_split(kind: st
 
 def test_clouds_come_back_into_the_frame_of_their_meshes(root: Path, mine: Path, tmp_path: Path, drawn: list):
     _, kept = run(tmp_path, mine, *weights(root), "--up", "z", name="kept")
-    assert all(np.abs(cloud).max() < 0.6 for cloud in drawn) and len(drawn) == 9  # pictures are of the unit box
+    assert all(np.abs(cloud).max() < 0.6 for cloud in drawn) and len(drawn) == 15  # pictures are of the unit box
     _, unit = run(tmp_path, mine, *weights(root), "--up", "z", "--keep_frame", "false", name="unit")
     for facts, name in zip(index_of(kept)["facts"], index_of(kept)["shapes"], strict=True):
         vertices = np.array([line.split()[1:] for line in (mine / facts["mesh"]).open() if line[0] == "v"], float)
