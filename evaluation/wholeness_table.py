@@ -1,13 +1,13 @@
 """The table of wholeness: how torn the shapes of each generator are, beside test and training shapes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.code_nna import FLOW, GAUSSIAN, NEIGHBOURS, NUM_SETS, TRAINING, one_nna_by_directions
-from evaluation.sample_sets import SetRecipe
+from evaluation.sample_sets import UNSELECTED, SetRecipe
 from evaluation.tables import Column, Table, spread
 from evaluation.wholeness import RESOLUTION, SMALLEST_PIECE, Wholeness, wholeness_of_sets
 from generation.networks import Networks
@@ -60,13 +60,20 @@ def wholeness_tables(networks: Networks, recipes: Mapping[str, SetRecipe], label
     for key, recipe in recipes.items():
         row: dict[str, Any] = {"set": labels[key], "shapes": recipe.num, **summary(values[key])}
         row["border_ratio"] = values[key][:, BORDER].mean().item() / border_of_test if border_of_test else None
-        for directions, found in shares.get(KINDS.get(key, ""), {}).items():
+        for directions, found in shares.get(kind_of(key, recipes), {}).items():
             row[f"nna_codes_{directions}"] = spread(found)
         rows.append(row)
         per_shape += shape_rows(labels[key], recipe, values[key])
     note = NOTE + (NNA_NOTE if shares else "")
     columns = COLUMNS if shares else [column for column in COLUMNS if not column.key.startswith("nna")]
     return [Table(NAME, TITLE, columns, rows, note), Table(f"{NAME}_per_shape", f"{TITLE}, each", (), per_shape)]
+
+
+def kind_of(key: str, recipes: Iterable[str]) -> str:
+    """Whose codes are compared in the row of a key: those of the flow are not selected."""
+    if UNSELECTED in recipes:
+        return {UNSELECTED: FLOW, "flow": ""}.get(key, KINDS.get(key, ""))
+    return KINDS.get(key, "")
 
 
 def summary(values: NDArray[np.float64]) -> dict[str, float | None]:
