@@ -24,10 +24,13 @@ WIDTH = 120
 FLOOR = "floor: training shapes"
 SETS = {  # rows of the small table, in their order: label in results.json -> words for a reader
     "flow": "our flow",
+    "flow, unselected": "its first draws",
     "Gaussian on whitened codes": "Gaussian on whitened codes",
     "interpolated neighbours": "interpolated neighbours",
     FLOOR: "floor: real training cars",
+    "test shapes": "real test cars",
 }
+WHOLENESS = {"unsettled_mean": "torn surface %, mean", "unsettled_median": "median"}
 MEASURES = {"nna_acc": ("1-NNA %", ".1f", 100), "cov": ("COV %", ".1f", 100), "mmd": ("MMD x1e4", ".3f", 1e4)}
 HOW_TO_READ = """\
 - **True and decoded test cars.** Against *true* test cars (points on the surface of the mesh) a score judges the whole
@@ -42,6 +45,9 @@ HOW_TO_READ = """\
   best (indistinguishable), 100 % worst; below 50 %, samples sit on top of test cars.
 - **COV** (coverage, more is better): share of test cars that are the nearest one of some sample. **MMD** (minimum
   matching distance, less is better): mean distance from a test car to the nearest sample.
+- **Torn surface.** Share of the decoded surface on which the field comes close to 0 and does not reach it, as on a roof
+  that is half there, over the first cars of each kind. The decoder tears a little of real test cars too.
+- **First draws.** What the flow samples before selection: `best_of` draws a car again until its surface is whole.
 - **CD.** Chamfer distance: mean squared distance to the nearest point of the other cloud, both directions summed, in
   mesh units (the longest side of a car is 1). chamfer_udf is half of it.
 - **±.** Standard deviation over the sample sets of one trained network. It does not include the spread between two
@@ -93,14 +99,16 @@ def page(report: Mapping[str, Any], tables: str) -> str:
 
 def small_block(report: Mapping[str, Any]) -> str:
     """The small table for README.md, between its two comments."""
-    rows = report["tables"]["generation_cd"]["rows"]
-    merged = [small_row(rows, label, title) for label, title in SETS.items()]
+    tables = report["tables"]
+    rows, whole = (tables.get(name, {}).get("rows", []) for name in ("generation_cd", "wholeness"))
+    known = {row["set"] for row in [*rows, *whole]}
+    merged = [small_row(rows, label, title) | torn(whole, label) for label, title in SETS.items() if label in known]
     _, _, table = Table("small", "", small_columns(), merged).markdown().partition("\n\n")  # without its empty title
     return f"{BEGIN}\n{table}{END}"
 
 
 def small_columns() -> list[Column]:
-    found = [Column("set", "cars")]
+    found = [Column("set", "cars"), *(Column(key, title, ".2f", 100) for key, title in WHOLENESS.items())]
     for key, (title, spec, scale) in MEASURES.items():
         found += [Column(f"{key}_{against}", f"{title}, {against}", spec, scale) for against in ("true", "decoded")]
     return found
@@ -114,6 +122,12 @@ def small_row(rows: Sequence[Mapping[str, Any]], label: str, title: str) -> dict
         if row["set"] in (label, f"{label}, decoded"):
             found |= {f"{key}_{against}": row[key] for key in MEASURES}
     return found
+
+
+def torn(rows: Sequence[Mapping[str, Any]], label: str) -> dict[str, Any]:
+    """The measures of wholeness of the shapes of a row."""
+    names = (label, label.removeprefix("floor: "))
+    return {key: row[key] for row in rows if row["set"] in names for key in WHOLENESS}
 
 
 def with_block(text: str, block: str) -> str:
