@@ -38,7 +38,7 @@ def test_neighbours_differ_by_what_goes_along_with_an_attribute(
 ) -> None:
     networks = SimpleNamespace(flow=gaussian_flow, device=torch.device("cpu"), cfg=SimpleNamespace(seed=0))
     samples = torch.from_numpy(gaussian_codes(4000, seed=3)).double()
-    monkeypatch.setattr(ways, "sampled_codes", lambda *_: samples)
+    monkeypatch.setattr(ways, "drawn_codes", lambda *_: samples)
     attributes = linear_attributes()
     way = NeighbourWay(networks, attributes)
     code = samples.mean(dim=0, keepdim=True)
