@@ -146,10 +146,15 @@ def measures_of_shapes(values: Matrix) -> dict[str, float]:
 def spread_by_chance(
     measure: Callable[[NDArray[np.int64]], dict[str, float]], pool: int, size: int
 ) -> dict[str, float]:
-    """Standard deviation of measures over 40 random sets of `size` of `pool` good shapes; measure: of such a set."""
+    """Standard deviation of measures from one set of `size` good shapes to the next; measure: of such a set.
+
+    From 40 random sets out of a pool of good shapes. These share shapes, and so scatter less than independent ones: as
+    means do that are drawn without replacement.
+    """
     rng = np.random.default_rng(0)
     found = [measure(rng.permutation(pool)[:size]) for _ in range(40)]
-    return {name: float(np.std([one[name] for one in found], ddof=1)) for name in found[0]}
+    shared = (1 - size / pool) ** 0.5
+    return {name: float(np.std([one[name] for one in found], ddof=1)) / shared for name in found[0]}
 
 
 def is_seen(name: str, without: float, found: float, by_chance: float) -> bool:

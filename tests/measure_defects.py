@@ -55,6 +55,7 @@ TITLES = {
     "nna_codes": ("1-NNA codes %", 100), "nna_cd": ("1-NNA CD %", 100), "cov": ("COV %", 100), "mmd": ("MMD x1e4", 1e4),
     "nna_density": ("1-NNA density-aware CD %", 100), "nna_normals": ("1-NNA normals %", 100),
 }  # fmt: skip
+DIGITS = {key: 0 if title.startswith(("1-NNA", "COV")) else 2 for key, (title, _) in TITLES.items()}
 
 
 class Cars:
@@ -95,21 +96,20 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     networks = Networks(cfg)
     study = Study(Cars(networks, 4 * cfg.num_eval_shapes), cfg)
-    rows = {"none": study.good}
-    for name, row in study.defects():
-        rows[name] = row()
     print("| defect | " + " | ".join(title for title, _ in TITLES.values()) + " |")
     print("| --- |" + " ---: |" * len(TITLES))
-    for name, row in rows.items():
-        print(f"| {name} | " + " | ".join(cell(key, row, study) for key in TITLES) + " |")
-    print("| by chance | " + " | ".join(f"± {TITLES[key][1] * study.by_chance[key]:.2f}" for key in TITLES) + " |")
+    chance = " | ".join(f"± {TITLES[key][1] * study.by_chance[key]:.{DIGITS[key]}f}" for key in TITLES)
+    print(f"| good cars: standard deviation by chance | {chance} |")
+    for name, row in (("none", lambda: study.good), *study.defects()):
+        found = row()
+        print(f"| {name} | " + " | ".join(cell(key, found, study) for key in TITLES) + " |", flush=True)
     return 0
 
 
 def cell(key: str, row: dict[str, float], study: "Study") -> str:
     if key not in row:
         return "-"
-    text = f"{TITLES[key][1] * row[key]:.2f}"
+    text = f"{TITLES[key][1] * row[key]:.{DIGITS[key]}f}"
     return f"**{text}**" if is_seen(key, study.good[key], row[key], study.by_chance[key]) else text
 
 

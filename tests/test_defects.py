@@ -148,6 +148,12 @@ def test_noise_on_points_is_seen_by_mmd_and_a_missing_kind_by_sets_alone(seen: C
     assert not found & set(OF_SHAPES)
 
 
+def test_spread_by_chance_is_that_of_independent_sets():
+    values = np.random.default_rng(5).normal(size=400)
+    found = spread_by_chance(lambda some: {"mean": values[some].mean()}, 400, 200)
+    assert found["mean"] == pytest.approx(1 / 200**0.5, rel=0.35)  # of 40 sets: known to 11 %
+
+
 def test_a_hole_is_where_it_should_be():
     field, points = Box(torch.tensor(LOW)), torch.tensor([[0.0, 0.12, 0.0], [0.2, 0.12, 0.0], [0.0, -0.12, 0.0]])
     found = with_hole(field, (0.0, 0.12, 0.0)).distance(points)
