@@ -11,7 +11,7 @@ from generation.projection import HALF_EXTENT, DistanceField, near_surface, subd
 
 NEAR = 0.02  # mesh units: seeds start closer than this to the surface, by the field
 SETTLED = 0.005  # mesh units: a seed whose least distance is more has found no surface
-WHOLE = 0.001  # a shape with no larger share of unsettled surface is called whole: nearly all decoded test cars are
+WHOLE = 0.001  # a shape with no larger share of unsettled surface is called whole; the mean of the test cars is 0.0008
 NUM_SEEDS = 2048  # per shape; a share of 1 % has a standard error of 0.2 %
 NUM_STEPS = 8  # of a seed; fewer leave it on its way: 4 on demo cars find twice the share that 8 find
 LATTICE = 12  # cells per axis in which surface is looked for, and then in halves of them

@@ -58,7 +58,10 @@ class ValidationPictures:
 
 
 class SamplePictures:
-    """Of step 4: the shapes that `generate.py` would make first, had the flow's training ended here."""
+    """Of step 4: the first draws of the shapes that `generate.py` would make first, had the flow's training ended here.
+
+    Unselected, whatever `best_of` says: they show the flow.
+    """
 
     def __init__(self, cfg: Namespace, ndf: NDF):
         self.cfg, self.ndf = cfg, ndf
