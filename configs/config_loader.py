@@ -17,7 +17,7 @@ from configs.errors import UserError, note
 from configs.layout import ROOT
 from configs.options import ALL_GROUPS, COMPARED, READ_BY, RETIRED
 from configs.options.data import DATA
-from configs.options.types import Group
+from configs.options.types import Group, Options
 from configs.reading import DamagedFile, read_text
 
 EXPERIMENT_OPTIONS = ("config", "exp_name", "data_dir", "split_file")  # without default; every experiment needs them
@@ -82,10 +82,10 @@ def build_parser(script: str | None = None) -> configargparse.ArgumentParser:
     shown = ALL_GROUPS if script is None else READ_BY[script]
     for group in dict.fromkeys([*shown, *ALL_GROUPS]):
         if group in shown:
-            group.add(parser.add_argument_group(group.title, group.description))
+            group.add(Options(parser.add_argument_group(group.title, group.description)))
         else:
             hidden = parser.add_argument_group()
-            group.add(hidden)
+            group.add(Options(hidden))
             for action in hidden._group_actions:
                 action.help = argparse.SUPPRESS
     return parser
@@ -110,8 +110,9 @@ def get_config(argv: list[str] | None = None, script: str | None = None, instead
         needs_no_data = script is not None and DATA not in READ_BY[script]
         wanted = [f"--{instead}"] if instead and needs_no_data else missing
         raise UserError(f"the following arguments are required: {', '.join(wanted)}; see --help")
-    for group in ALL_GROUPS:
-        group.check(cfg)
+    given = {word.split("=")[0].lstrip("-") for word in (sys.argv[1:] if argv is None else argv)}
+    for group in ALL_GROUPS if script is None else READ_BY[script]:
+        group.check(cfg, given)
     if script and SHARED not in os.environ:
         _tell_unused(sys.argv[1:] if argv is None else argv, script)
     return cfg
@@ -201,9 +202,9 @@ def _tell_unused(words: list[str], script: str) -> None:
 
 def option_names(group: Group) -> list[str]:
     """The options of a group as they are typed: --exp_name and so on."""
-    parser = configargparse.ArgumentParser(add_help=False)
-    group.add(parser)
-    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+    options = Options()
+    group.add(options)
+    return [f"--{name}" for name in options.decides]
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:

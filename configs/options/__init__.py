@@ -21,7 +21,7 @@ from configs.options.results import (
     PLAUSIBLE,
     WEIGHTS,
 )
-from configs.options.types import Group
+from configs.options.types import Group, Options
 
 READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads, as its --help shows them
     "make_demo_cars": (RUN, DATA, DEMO_CARS),
@@ -47,3 +47,11 @@ ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group 
 COMPARED = (SAMPLES, NETWORK, TRAINING)
 # Options of earlier versions that nobody set, with the value that they always have now. A file may still name them.
 RETIRED = {"grad_clip": 1.0, "flow_weight_decay": 1e-2}
+
+
+def declared() -> dict[str, tuple[str, ...]]:
+    """Every option by name, with the artefacts that it decides."""
+    options = Options()
+    for group in ALL_GROUPS:
+        group.add(options)
+    return options.decides

@@ -1,11 +1,9 @@
 """Options of complete.py, and of the tool that makes partial scans."""
 
-import argparse
-
-from configs.options.types import Group, boolean, finite, not_negative, positive
+from configs.options.types import Group, Options, boolean, finite, not_negative, positive
 
 
-def _add_scan_tool(group: argparse._ArgumentGroup) -> None:
+def _add_scan_tool(group: Options) -> None:
     group.add("--scanned_mesh", default=None, help="the mesh that is scanned; any format, brought to mesh units first")
     group.add(
         "--kind",
@@ -18,7 +16,7 @@ def _add_scan_tool(group: argparse._ArgumentGroup) -> None:
     group.add("--scan_noise", type=not_negative(float), default=0.0, help="sd of the points' errors, mesh units")
 
 
-def _add_completion(group: argparse._ArgumentGroup) -> None:
+def _add_completion(group: Options) -> None:
     group.add("--scan", default=None, help="the partial scan: .ply .npz .npy .xyz .obj .off .stl .glb, in mesh units")
     group.add("--truth", default=None, help="the whole shape, a cloud or a mesh, for the picture and the distances")
     group.add(
@@ -28,6 +26,7 @@ def _add_completion(group: argparse._ArgumentGroup) -> None:
         const=True,
         default=False,
         help="centre the scan's own box and make its longest side 1; wrong if the scan lacks an end of the car",
+        decides="chains",
     )
     group.add(
         "--camera",
@@ -36,6 +35,7 @@ def _add_completion(group: argparse._ArgumentGroup) -> None:
         default=None,
         metavar=("X", "Y", "Z"),
         help="where a depth view was taken from, in the scan's units: its rays tell what is empty",
+        decides="chains",
     )
     group.add(
         "--covered",
@@ -44,27 +44,64 @@ def _add_completion(group: argparse._ArgumentGroup) -> None:
         default=None,
         metavar=("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
         help="a box, in the scan's units, in which the scan covers the whole surface: what is far from it is empty",
+        decides="chains",
     )
-    group.add("--num_chains", type=positive(int), default=6, help="chains, each of which gives one completion")
-    group.add("--num_completion_points", type=positive(int), default=50_000, help="points of each completion")
-    group.add("--scan_points", type=positive(int), default=512, help="points of the scan that are used, spread evenly")
+    group.add(
+        "--num_chains",
+        type=positive(int),
+        default=6,
+        help="chains, each of which gives one completion",
+        decides="chains",
+    )
+    group.add(
+        "--num_completion_points", type=positive(int), default=50_000, help="points of each completion", decides="cloud"
+    )
+    group.add(
+        "--scan_points",
+        type=positive(int),
+        default=512,
+        help="points of the scan that are used, spread evenly",
+        decides="chains",
+    )
     group.add(
         "--scan_sd",
         type=positive(float),
         default=0.005,
         help="sd of the decoder's distance at a point of the true surface, and of the scan, mesh units",
+        decides="chains",
     )
     group.add(
         "--scan_cell",
         type=positive(float),
         default=0.1,
         help="points within a cell of this side count as one independent observation, mesh units",
+        decides="chains",
     )
-    group.add("--num_starts", type=positive(int), default=200, help="samples of the flow that a chain may start from")
-    group.add("--map_steps", type=not_negative(int), default=80, help="steps of the search for each chain's start")
-    group.add("--warmup", type=positive(int), default=15, help="first moves of a chain, which set its step size")
-    group.add("--draws", type=positive(int), default=30, help="moves of a chain after these")
-    group.add("--leapfrog", type=positive(int), default=8, help="mean number of leapfrog steps of a move")
+    group.add(
+        "--num_starts",
+        type=positive(int),
+        default=200,
+        help="samples of the flow that a chain may start from",
+        decides="chains",
+    )
+    group.add(
+        "--map_steps",
+        type=not_negative(int),
+        default=80,
+        help="steps of the search for each chain's start",
+        decides="chains",
+    )
+    group.add(
+        "--warmup",
+        type=positive(int),
+        default=15,
+        help="first moves of a chain, which set its step size",
+        decides="chains",
+    )
+    group.add("--draws", type=positive(int), default=30, help="moves of a chain after these", decides="chains")
+    group.add(
+        "--leapfrog", type=positive(int), default=8, help="mean number of leapfrog steps of a move", decides="chains"
+    )
 
 
 SCAN_TOOL = Group("partial scan", "made from a mesh, for tests and demos", _add_scan_tool)

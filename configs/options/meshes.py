@@ -1,16 +1,16 @@
 """Options of meshes: own ones that are reconstructed, and those that are written beside clouds."""
 
-import argparse
 from argparse import Namespace
+from collections.abc import Collection
 
 from configs.errors import UserError
 from configs.layout import MESH_FORMATS
-from configs.options.types import Group, boolean, positive
+from configs.options.types import Group, Options, boolean, positive
 
 MESH_RESOLUTIONS = (48, 512)  # cells per axis
 
 
-def _add_own_meshes(group: argparse._ArgumentGroup) -> None:
+def _add_own_meshes(group: Options) -> None:
     group.add(
         "--own_meshes",
         default=None,
@@ -27,17 +27,18 @@ def _add_own_meshes(group: argparse._ArgumentGroup) -> None:
         type=boolean,
         default=True,
         help="their clouds lie where the meshes lie, in the meshes' own axes and units; false: in the unit box",
+        decides="own_mesh",
     )
 
 
-def _check_own_meshes(cfg: Namespace) -> None:
+def _check_own_meshes(cfg: Namespace, given: Collection[str]) -> None:
     if cfg.own_meshes and cfg.mode == "interpolate":
         raise UserError("--own_meshes reconstructs meshes, --mode interpolate found; leave one of them out")
     if cfg.own_meshes_out and not cfg.own_meshes:
         raise UserError("--own_meshes_out is given without --own_meshes; give the folder of the meshes too")
 
 
-def _add_meshes(group: argparse._ArgumentGroup) -> None:
+def _add_meshes(group: Options) -> None:
     group.add(
         "--mesh",
         nargs="?",
@@ -51,6 +52,7 @@ def _add_meshes(group: argparse._ArgumentGroup) -> None:
         type=positive(int),
         default=160,
         help="cells per axis of the box of side 1.1; 160 gives a car about 100,000 triangles, 320 about 400,000",
+        decides="mesh",
     )
     group.add(
         "--mesh_formats",
@@ -58,10 +60,11 @@ def _add_meshes(group: argparse._ArgumentGroup) -> None:
         choices=MESH_FORMATS,
         default=["ply", "glb"],
         help="files of each mesh",
+        decides="mesh",
     )
 
 
-def _check_meshes(cfg: Namespace) -> None:
+def _check_meshes(cfg: Namespace, given: Collection[str]) -> None:
     low, high = MESH_RESOLUTIONS
     if not low <= cfg.mesh_resolution <= high:
         raise UserError(

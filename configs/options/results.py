@@ -1,24 +1,22 @@
 """Options of steps 6 to 8: clouds from trained networks, and what is measured of them."""
 
-import argparse
-
-from configs.options.types import Group, boolean, not_negative, positive
+from configs.options.types import Group, Options, boolean, not_negative, positive
 
 TASKS = ("networks", "reconstruction", "generation", "likelihood")  # the parts of evaluate.py
 # The parts of analyse_codes.py.
 ANALYSES = ("table", "paths", "map", "neighbours", "projector", "temperatures", "attributes")
 
 
-def _add_weights(group: argparse._ArgumentGroup) -> None:
+def _add_weights(group: Options) -> None:
     group.add("--ndf_checkpoint", default=None, help="the frozen NDF; default: the best one of this experiment")
     group.add("--rnvp_checkpoint", default=None, help="the flow; default: the best one of this experiment")
 
 
-def _add_export(group: argparse._ArgumentGroup) -> None:
+def _add_export(group: Options) -> None:
     group.add("--export_dir", default="models/pretrained", help="folder of the small files EXP_NAME_{ndf,rnvp}.tar")
 
 
-def _add_generation(group: argparse._ArgumentGroup) -> None:
+def _add_generation(group: Options) -> None:
     group.add(
         "--mode",
         choices=["sample", "reconstruct", "interpolate", "edit"],
@@ -26,8 +24,20 @@ def _add_generation(group: argparse._ArgumentGroup) -> None:
         help="new shapes, the test split from its codes, a path between two test shapes, or shapes with more or less of"
         " an attribute",
     )
-    group.add("--num_shapes", type=positive(int), default=16, help="shapes to make (steps of the path in interpolate)")
-    group.add("--num_output_points", type=positive(int), default=100_000, help="points of each cloud (NDF 900,000)")
+    group.add(
+        "--num_shapes",
+        type=positive(int),
+        default=16,
+        help="shapes to make (steps of the path in interpolate)",
+        decides="path",
+    )
+    group.add(
+        "--num_output_points",
+        type=positive(int),
+        default=100_000,
+        help="points of each cloud (NDF 900,000)",
+        decides="cloud",
+    )
     group.add(
         "--html",
         nargs="?",
@@ -36,61 +46,90 @@ def _add_generation(group: argparse._ArgumentGroup) -> None:
         default=False,
         help="also write shapes.html, a page to turn them, cut them open and colour them in a browser",
     )
-    group.add("--interpolate_from", default=None, help="name of the first shape; default: first of the test split")
-    group.add("--interpolate_to", default=None, help="name of the second shape; default: second of the test split")
+    group.add(
+        "--interpolate_from",
+        default=None,
+        help="name of the first shape; default: first of the test split",
+        decides="path",
+    )
+    group.add(
+        "--interpolate_to",
+        default=None,
+        help="name of the second shape; default: second of the test split",
+        decides="path",
+    )
 
 
-def _add_decoding(group: argparse._ArgumentGroup) -> None:
-    group.add("--temperature", type=positive(float), default=1.0, help="scale of z before the flow's inverse")
+def _add_decoding(group: Options) -> None:
+    group.add(
+        "--temperature",
+        type=positive(float),
+        default=1.0,
+        help="scale of z before the flow's inverse",
+        decides="sample edit set wholeness tables",
+    )
     group.add(
         "--best_of",
         type=positive(int),
         default=1,
         help="codes drawn for each sample at most, all of one kind of shape, of which the best is taken",
+        decides="sample edit set wholeness tables",
     )
     group.add(
         "--best_by",
         choices=("settled", "likely"),
         default="settled",
         help="settled: the first draw whose surface is whole, else the least torn; likely: the likeliest of all draws",
+        decides="sample edit set wholeness tables",
     )
-    group.add("--num_steps", type=positive(int), default=2, help="projection steps of a point (NDF 7)")
+    group.add(
+        "--num_steps",
+        type=positive(int),
+        default=2,
+        help="projection steps of a point (NDF 7)",
+        decides="cloud set tables",
+    )
     group.add(
         "--filter_val",
         type=positive(float),
         default=0.009,
         help="a point is kept when its predicted distance is below this, mesh units",
+        decides="cloud set tables",
     )
     group.add(
         "--num_sample_points_generation",
         type=positive(int),
         default=50_000,
         help="points projected at a time: bounds the memory",
+        decides="cloud set tables mesh wholeness",
     )
 
 
-def _add_plausible(group: argparse._ArgumentGroup) -> None:
+def _add_plausible(group: Options) -> None:
     group.add(
         "--plausible",
         type=boolean,
         default=True,
         help="reconstruct a shape whose vector code lies off the training codes, by the flow, from one near them",
+        decides="reconstruction own_mesh edit",
     )
     group.add(
         "--fit_steps",
         type=not_negative(int),
         default=60,
         help="steps in which that code is fitted to the shape's input points; 0: it is only shortened in z",
+        decides="reconstruction own_mesh edit",
     )
 
 
-def _add_evaluation(group: argparse._ArgumentGroup) -> None:
+def _add_evaluation(group: Options) -> None:
     group.add(
         "--tasks",
         nargs="+",
         choices=TASKS,
         default=list(TASKS),
         help="parts of the evaluation; the results hold those that are named",
+        decides="tables",
     )
     group.add(
         "--protocol",
@@ -98,93 +137,148 @@ def _add_evaluation(group: argparse._ArgumentGroup) -> None:
         default="raw",
         help="raw: clouds as they are (mesh units), test split; box: each cloud centred, longest side 1; pointflow:"
         " 2,048 points in the data's own frame, validation split",
+        decides="tables",
     )
-    group.add("--num_eval_shapes", type=positive(int), default=100, help="shapes in each set that is compared, at most")
-    group.add("--num_eval_points", type=positive(int), default=2048, help="points per shape in MMD, COV, 1-NNA and JSD")
+    group.add(
+        "--num_eval_shapes",
+        type=positive(int),
+        default=100,
+        help="shapes in each set that is compared, at most",
+        decides="tables set",
+    )
+    group.add(
+        "--num_eval_points",
+        type=positive(int),
+        default=2048,
+        help="points per shape in MMD, COV, 1-NNA and JSD",
+        decides="tables set",
+    )
     group.add(
         "--num_sample_sets",
         type=positive(int),
         default=10,
         help="sample sets per generator; every measure is given as mean and standard deviation over them",
+        decides="tables",
     )
     group.add(
         "--emd",
         choices=["exact", "approx", "none"],
         default="approx",
         help="the two earth mover's distances: exact matching, a fast approximation whose error is printed, or none",
+        decides="tables",
     )
     group.add(
         "--num_emd_sets",
         type=positive(int),
         default=None,
         help="sample sets that are compared by them, which takes longest; default: all",
+        decides="tables",
     )
     group.add(
         "--num_whole_shapes",
         type=not_negative(int),
         default=24,
         help="shapes of each set whose wholeness is measured, about a second each; 0: none",
+        decides="tables wholeness",
     )
     group.add(
         "--num_eval_points_dense",
         type=positive(int),
         default=100_000,
         help="points per shape in the reconstruction's chamfer_udf",
+        decides="tables",
     )
 
 
-def _add_others(group: argparse._ArgumentGroup) -> None:
+def _add_others(group: Options) -> None:
     group.add(
         "--compare_experiments",
         nargs="+",
         default=None,
         metavar="NAME",
         help="other experiments below exp_root: rows of their own in the reconstruction table, and in that of codes",
+        decides="tables",
     )
 
 
-def _add_clouds(group: argparse._ArgumentGroup) -> None:
+def _add_clouds(group: Options) -> None:
     group.add("--samples", default=None, help="folder of clouds (.npz .npy .pt .ply .off) that a system made")
     group.add("--training", default=None, help="folder of the training clouds: floor and nearest-training distances")
 
 
-def _add_comparison(group: argparse._ArgumentGroup) -> None:
+def _add_comparison(group: Options) -> None:
     group.add("--references", default=None, help="folder of the clouds that the samples are compared with")
     group.add(
         "--normalised_samples",
         type=boolean,
         default=False,
         help="pointflow: the samples are still normalised; takes them back with the training clouds' mean and sd",
+        decides="tables",
     )
     group.add("--output", default="comparison", help="folder of the results of two folders")
 
 
-def _add_analysis(group: argparse._ArgumentGroup) -> None:
+def _add_analysis(group: Options) -> None:
     group.add(
         "--analyses",
         nargs="+",
         choices=ANALYSES,
         default=list(ANALYSES),
         help="parts of the study; table is that of codes and their spectra, the only part without decoding",
+        decides="tables",
     )
-    group.add("--num_analysis_points", type=positive(int), default=2048, help="points of each cloud that is compared")
-    group.add("--num_paths", type=positive(int), default=8, help="pairs of test shapes with a path between them")
-    group.add("--path_steps", type=positive(int), default=12, help="steps of a path: it has one shape more")
-    group.add("--num_map_shapes", type=positive(int), default=500, help="shapes in the map and the projector, at most")
-    group.add("--num_neighbour_samples", type=positive(int), default=8, help="samples shown beside training shapes")
+    group.add(
+        "--num_analysis_points",
+        type=positive(int),
+        default=2048,
+        help="points of each cloud that is compared",
+        decides="tables",
+    )
+    group.add(
+        "--num_paths",
+        type=positive(int),
+        default=8,
+        help="pairs of test shapes with a path between them",
+        decides="tables",
+    )
+    group.add(
+        "--path_steps", type=positive(int), default=12, help="steps of a path: it has one shape more", decides="tables"
+    )
+    group.add(
+        "--num_map_shapes",
+        type=positive(int),
+        default=500,
+        help="shapes in the map and the projector, at most",
+        decides="tables",
+    )
+    group.add(
+        "--num_neighbour_samples",
+        type=positive(int),
+        default=8,
+        help="samples shown beside training shapes",
+        decides="tables",
+    )
     group.add(
         "--temperatures",
         type=positive(float),
         nargs="+",
         default=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2],
         help="scales of z that are compared",
+        decides="tables",
     )
-    group.add("--num_curve_shapes", type=positive(int), default=50, help="shapes at each temperature, at most")
+    group.add(
+        "--num_curve_shapes",
+        type=positive(int),
+        default=50,
+        help="shapes at each temperature, at most",
+        decides="tables",
+    )
     group.add(
         "--num_attribute_shapes",
         type=positive(int),
         default=60,
         help="test shapes that are decoded and encoded again to read their attributes, at most",
+        decides="tables",
     )
 
 

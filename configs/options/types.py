@@ -3,21 +3,40 @@
 import argparse
 import math
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
+
+
+class Options:
+    """Where a group declares its options, each once: its value, its help, and the artefacts that it decides.
+
+    decides: names in `configs.artefacts.ARTEFACTS`, with spaces between; nothing where no file depends on the option.
+    parser: a group of an argparse parser; None to learn of the artefacts alone.
+    """
+
+    def __init__(self, parser: argparse._ActionsContainer | None = None):
+        self.parser = parser
+        self.decides: dict[str, tuple[str, ...]] = {}
+
+    def add(self, *names: str, decides: str = "", **words: Any) -> None:
+        self.decides[names[-1].removeprefix("--")] = tuple(decides.split())
+        if self.parser is not None:
+            self.parser.add_argument(*names, **words)
 
 
 @dataclass(frozen=True)
 class Group:
     """Options that belong together: how `--help` heads them, their declarations, and the check of values that are tied.
 
-    check raises UserError for values that each are fine, but not together.
+    check: of a configuration, and of the names of the options that the command line gave; raises UserError for values
+    that each are fine, but not together.
     """
 
     title: str
     description: str
-    add: Callable[[argparse._ArgumentGroup], None]
-    check: Callable[[Namespace], None] = lambda cfg: None
+    add: Callable[[Options], None]
+    check: Callable[[Namespace, Collection[str]], None] = lambda cfg, given: None
 
 
 MOST = 1e12  # of a number, where nothing else is said: more is a slip, and no memory would do

@@ -1,0 +1,244 @@
+"""What files are made from, and so whether they are up to date: one rule for all of them.
+
+An artefact (samples, codes, a cloud, a page) is made from facts: options, and digests of its inputs, by content and
+never by path. The facts are kept beside it, by `Records` for the files of a folder, or inside an .npz of our own
+(`kept_arrays`). It is current where they are those that are wanted, and its files are there; else it is made again, and
+a sentence says why. So nothing is made again where data or experiment have only moved.
+
+`ARTEFACTS` says what each is made from. Each option says, where it is declared, which artefacts it decides; that those
+made from these follow is for the digests to see.
+"""
+
+import hashlib
+import json
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from configs.errors import UserError, note, one_line
+from configs.files import write_json, write_npz
+from configs.options import declared
+from configs.reading import DamagedFile, open_npz, read_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Facts = dict[str, Any]  # plain values, as json holds them
+
+# Artefact -> the artefacts that it is made from; what comes from users (meshes, scans) is not among them.
+ARTEFACTS: dict[str, tuple[str, ...]] = {
+    "scaled_mesh": (),
+    "input": ("scaled_mesh",),  # the voxelized cloud
+    "samples": ("scaled_mesh",),  # points with their distances
+    "split": (),
+    "ndf": ("input", "samples", "split"),  # resume refuses another one
+    "ndf_best": ("ndf",),  # its best validation value, which starts anew
+    "ndf_course": (),  # of its training: resume tells, and goes on
+    "codes": ("ndf", "input", "split"),
+    "extra_codes": ("ndf",),
+    "flow": ("codes", "extra_codes"),
+    "flow_course": (),
+    "attributes": ("ndf",),
+    "sample": ("flow",),  # codes of shapes, by what they are
+    "reconstruction": ("ndf", "flow", "input", "split"),
+    "own_mesh": ("ndf", "flow"),
+    "path": ("flow", "input", "split"),
+    "edit": ("attributes", "flow", "input", "split"),
+    "chains": ("flow",),  # of a scan that is completed
+    "cloud": ("sample", "reconstruction", "own_mesh", "path", "edit", "chains"),
+    "mesh": ("cloud",),
+    "sheet": ("cloud", "mesh", "codes"),
+    "movie": ("cloud",),
+    "page": ("cloud", "mesh", "split"),
+    "set": ("flow", "codes"),
+    "wholeness": ("flow", "codes"),
+    "matrix": ("set",),
+    "tables": ("set", "matrix", "wholeness", "reconstruction", "cloud"),
+}
+
+RECORDS = "made_of.json"
+OPTIONS = "options"  # key of the options among the facts of an artefact
+NOT_THERE = "not there yet"
+MOST_TOLD = 3  # differences
+
+
+@cache
+def deciding(artefact: str) -> tuple[str, ...]:
+    """The options that decide an artefact themselves."""
+    if artefact not in ARTEFACTS:
+        raise KeyError(artefact)
+    return tuple(name for name, decided in declared().items() if artefact in decided)
+
+
+def options_of(artefact: str, cfg: Namespace | Mapping[str, Any], left_out: Iterable[str] = ()) -> Facts:
+    """The values of the options that decide an artefact."""
+    values = cfg if isinstance(cfg, Mapping) else vars(cfg)
+    return {name: values[name] for name in deciding(artefact) if name not in left_out}
+
+
+def plain(facts: Any) -> Any:
+    """Facts as they come back from json: tuples are lists."""
+    return json.loads(json.dumps(facts))
+
+
+def digest(facts: Any) -> str:
+    """SHA-256 of facts, in whatever order."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def file_sha256(path: Path | str) -> str:
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
+
+
+def array_sha256(array: "np.ndarray") -> str:
+    """SHA-256 of the numbers of an array, of its shape and type."""
+    import numpy as np
+
+    header = f"{array.dtype.str} {array.shape} ".encode()
+    return hashlib.sha256(header + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def why(made: Facts | None, wanted: Facts) -> str:
+    """Why what was made of some facts is not what is wanted, as "num_points 1000 -> 600"; empty if it is."""
+    if made is None:
+        return NOT_THERE
+    found = differences(made, plain(wanted))
+    more = f" and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
+    return ", ".join(found[:MOST_TOLD]) + more
+
+
+def differences(made: Any, wanted: Any, name: str = "") -> list[str]:
+    """Each fact that differs, in words. Digests and long values are only called changed."""
+    if isinstance(made, dict) and isinstance(wanted, dict):
+        names = list(dict.fromkeys([*wanted, *made]))
+        found = [
+            differences(made.get(one), wanted.get(one), name if name in ("", OPTIONS) and one == OPTIONS else one)
+            for one in names
+        ]
+        return [words for part in found for words in part]
+    if made == wanted:
+        return []
+    if isinstance(made, list) and isinstance(wanted, list) and len(made) != len(wanted) and len(str(wanted)) > 60:
+        return [f"{name}: {len(made)} -> {len(wanted)}"]
+    words = [json.dumps(value) for value in (made, wanted)]
+    if any(len(word) > 60 for word in words):
+        return [f"{name} changed"]
+    return [f"{name} {words[0]} -> {words[1]}"]
+
+
+class Records:
+    """What the artefacts of a folder are made of, kept in it as `made_of.json`: artefact -> facts, files, found.
+
+    found: what turned up while it was made, which decides nothing. A damaged record is none.
+    """
+
+    def __init__(self, folder: Path, name: str = RECORDS):
+        self.folder, self.path = folder, folder / name
+        self.entries: dict[str, Any] = {}
+        try:
+            entries = read_json(self.path)
+            if all(isinstance(one["of"], dict) and isinstance(one["files"], list) for one in entries.values()):
+                self.entries = entries
+        except (DamagedFile, KeyError, TypeError):
+            pass
+
+    def made_of(self, artefact: str) -> Facts | None:
+        entry = self.entries.get(artefact)
+        return None if entry is None else entry["of"]
+
+    def found(self, artefact: str) -> Any:
+        return self.entries[artefact]["found"]
+
+    def files(self) -> set[str]:
+        """The files of all artefacts, by name."""
+        return {name for entry in self.entries.values() for name in entry["files"]}
+
+    def why(self, artefact: str, wanted: Facts) -> str:
+        """Why an artefact has to be made, in words; empty if it is current."""
+        entry = self.entries.get(artefact)
+        if entry is None:
+            return NOT_THERE
+        if reason := why(entry["of"], wanted):
+            return reason
+        lacking = [name for name in entry["files"] if not (self.folder / name).is_file()]
+        return f"{lacking[0]} is gone" if lacking else ""
+
+    def make(
+        self, artefact: str, wanted: Facts, files: Sequence[str], maker: Callable[[], Any], tell: bool = True
+    ) -> bool:
+        """Make an artefact unless it is current; True if it was made.
+
+        files: their names in the folder, which `maker` writes, each under a spare name that it renames. What it returns
+        is kept as found. Raises UserError if a file of that name is there that no record tells of: it is the user's.
+        tell: why something is made again, in a line on stderr.
+        """
+        reason = self.why(artefact, wanted)
+        if not reason:
+            return False
+        self.check_free(files)
+        if tell and reason != NOT_THERE:
+            note(f"{self.folder / (files[0] if files else '')} made again: {reason}")
+        self.forget(artefact)
+        self.put(artefact, wanted, files, maker())
+        return True
+
+    def put(self, artefact: str, wanted: Facts, files: Sequence[str], found: Any = None) -> None:
+        """Note that the files of an artefact, all written, are made of `wanted`."""
+        self.entries[artefact] = {"of": plain(wanted), "files": list(files), "found": found}
+        write_json(self.path, self.entries)
+
+    def forget(self, artefact: str) -> None:
+        """Delete the files of an artefact, and what is said of them: first what is said."""
+        entry = self.entries.pop(artefact, None)
+        if entry is None:
+            return
+        write_json(self.path, self.entries)
+        for name in entry["files"]:
+            if (self.folder / name).is_file() and name not in self.files():
+                (self.folder / name).unlink(missing_ok=True)
+
+    def check_free(self, files: Iterable[str]) -> None:
+        """Raise UserError if one of these files is there and not of ours."""
+        ours = self.files()
+        for name in files:
+            if name not in ours and (self.folder / name).exists():
+                raise UserError(
+                    f"{self.folder / name} is in the way: it was not made here, and would be overwritten; move it away,"
+                    " or give another --out"
+                )
+
+
+def kept_arrays(
+    path: Path, wanted: Facts, make: Callable[[], Mapping[str, "np.ndarray"]] | None = None, durable: bool = False
+) -> dict[str, "np.ndarray"] | None:
+    """The arrays of an .npz of ours, which holds what it is made of as the json text `index`.
+
+    Where it is not there, damaged or made of other facts: those that `make` gives, which are written; None without it.
+    """
+    text = json.dumps(plain(wanted), sort_keys=True)
+    try:
+        with open_npz(path) as file:
+            if str(file["index"]) == text:
+                return {name: file[name] for name in file if name != "index"}
+    except DamagedFile:
+        pass  # none, or not whole: read to its end, it shows by the check sum
+    if make is None:
+        return None
+    import numpy as np
+
+    arrays = dict(make())
+    write_npz(path, durable=durable, **arrays, index=np.array(text))
+    return arrays
+
+
+def told_again(reasons: Mapping[Any, str], what: str) -> None:
+    """Say in one line why several things are made again. reasons: of each, as `Records.why` gives them."""
+    again = [reason for reason in reasons.values() if reason not in ("", NOT_THERE)]
+    if again:
+        note(f"{len(again)} {what} made again: {one_line(max(set(again), key=again.count))}")
