@@ -9,11 +9,11 @@ def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "train_ndf")
 
     from configs.layout import Experiment
+    from configs.locks import only_run
+    from dataprocessing.split import split_folders
     from generation.training_pictures import ValidationPictures
     from training.distributed import all_processes, entered_by_first
     from training.ndf_trainer import NDFTrainer
-    from training.run_lock import only_run
-    from training.shape_samples import split_folders
 
     folders = split_folders(cfg, needed=("train", "val"))
     lock = only_run(Experiment(cfg).lock("train_ndf"), "training its NDF")

@@ -14,16 +14,16 @@ def main(argv: list[str] | None = None) -> int:
 
     from configs.devices import pick_device
     from configs.layout import Experiment
+    from configs.locks import only_run
     from dataprocessing.extra_shapes import find_extras
+    from dataprocessing.split import split_folders
+    from frozen.checkpoint_files import ndf_checkpoint_path
+    from frozen.loading import load_frozen_ndf
     from generation.training_pictures import SamplePictures
-    from training.checkpoints import ndf_checkpoint_path
     from training.distributed import all_processes, entered_by_first
+    from training.encoding import encode_splits
     from training.extra_codes import encode_extras
     from training.flow_trainer import FlowTrainer, check_extras_before_encoding
-    from training.ndf_trainer import load_frozen_ndf
-    from training.run_lock import only_run
-    from training.shape_samples import split_folders
-    from training.stored_codes import encode_splits
 
     with all_processes(cfg):
         device = pick_device(cfg)

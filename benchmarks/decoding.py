@@ -14,12 +14,12 @@ from configs.config_loader import get_config
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
+from frozen.loading import encode_clouds
 from generation.decode import decode, decode_each, field_of
 from generation.networks import Networks
 from generation.projection import NetworkField
 from generation.sampling import sampled
 from models.ndf import Code
-from training.stored_codes import encode_clouds
 
 CODES = {"full": 20, "quick": 2, "tiny": 1}
 SMALL = 2048  # points of a small cloud

@@ -133,13 +133,15 @@ def differences(made: Any, wanted: Any, name: str = "") -> list[str]:
 
 
 class Records:
-    """What the artefacts of a folder are made of, kept in it as `made_of.json`: artefact -> facts, files, found.
+    """What the artefacts of a folder are made of, kept in it as `made_of.json`: artefact -> of, files, found, finished.
 
-    found: what turned up while it was made, which decides nothing. A damaged record is none.
+    of: the facts; files: their names in the folder; found: what turned up while it was made, which decides nothing.
+    Before an artefact is begun its files are noted, so that after a killed run they are known to be no user's. A
+    damaged record is none.
     """
 
-    def __init__(self, folder: Path, name: str = RECORDS):
-        self.folder, self.path = folder, folder / name
+    def __init__(self, folder: Path, name: str = RECORDS, durable: bool = False):
+        self.folder, self.path, self.durable = folder, folder / name, durable
         self.entries: dict[str, Any] = {}
         try:
             entries = read_json(self.path)
@@ -149,8 +151,9 @@ class Records:
             pass
 
     def made_of(self, artefact: str) -> Facts | None:
+        """The facts of an artefact that is finished."""
         entry = self.entries.get(artefact)
-        return None if entry is None else entry["of"]
+        return entry["of"] if entry and entry.get("finished") else None
 
     def found(self, artefact: str) -> Any:
         return self.entries[artefact]["found"]
@@ -161,47 +164,41 @@ class Records:
 
     def why(self, artefact: str, wanted: Facts) -> str:
         """Why an artefact has to be made, in words; empty if it is current."""
-        entry = self.entries.get(artefact)
-        if entry is None:
+        made = self.made_of(artefact)
+        if made is None:
             return NOT_THERE
-        if reason := why(entry["of"], wanted):
+        if reason := why(made, wanted):
             return reason
-        lacking = [name for name in entry["files"] if not (self.folder / name).is_file()]
+        lacking = [name for name in self.entries[artefact]["files"] if not (self.folder / name).is_file()]
         return f"{lacking[0]} is gone" if lacking else ""
 
-    def make(
-        self, artefact: str, wanted: Facts, files: Sequence[str], maker: Callable[[], Any], tell: bool = True
-    ) -> bool:
-        """Make an artefact unless it is current; True if it was made.
+    def make(self, artefact: str, wanted: Facts, files: Sequence[str], maker: Callable[[], Any]) -> str:
+        """Make an artefact unless it is current. Returns why it was made, as `why` does; empty if it was not.
 
         files: their names in the folder, which `maker` writes, each under a spare name that it renames. What it returns
-        is kept as found. Raises UserError if a file of that name is there that no record tells of: it is the user's.
-        tell: why something is made again, in a line on stderr.
+        is kept as found. Files of former facts are deleted first. Raises UserError if a file of that name is there that
+        no record tells of: it is the user's.
         """
         reason = self.why(artefact, wanted)
-        if not reason:
-            return False
-        self.check_free(files)
-        if tell and reason != NOT_THERE:
-            note(f"{self.folder / (files[0] if files else '')} made again: {reason}")
-        self.forget(artefact)
-        self.put(artefact, wanted, files, maker())
-        return True
-
-    def put(self, artefact: str, wanted: Facts, files: Sequence[str], found: Any = None) -> None:
-        """Note that the files of an artefact, all written, are made of `wanted`."""
-        self.entries[artefact] = {"of": plain(wanted), "files": list(files), "found": found}
-        write_json(self.path, self.entries)
+        if reason:
+            self.check_free(files)
+            self.forget(artefact)
+            self._put(artefact, {"of": plain(wanted), "files": list(files), "found": None, "finished": False})
+            found = maker()
+            self._put(artefact, {"of": plain(wanted), "files": list(files), "found": found, "finished": True})
+        return reason
 
     def forget(self, artefact: str) -> None:
-        """Delete the files of an artefact, and what is said of them: first what is said."""
-        entry = self.entries.pop(artefact, None)
-        if entry is None:
+        """Delete the files of an artefact, and then what is said of them."""
+        if artefact not in self.entries:
             return
-        write_json(self.path, self.entries)
+        entry = self.entries[artefact] | {"finished": False}
+        self._put(artefact, entry)
         for name in entry["files"]:
-            if (self.folder / name).is_file() and name not in self.files():
-                (self.folder / name).unlink(missing_ok=True)
+            if (self.folder / name).is_file():
+                (self.folder / name).unlink()
+        del self.entries[artefact]
+        self._write()
 
     def check_free(self, files: Iterable[str]) -> None:
         """Raise UserError if one of these files is there and not of ours."""
@@ -212,6 +209,13 @@ class Records:
                     f"{self.folder / name} is in the way: it was not made here, and would be overwritten; move it away,"
                     " or give another --out"
                 )
+
+    def _put(self, artefact: str, entry: Facts) -> None:
+        self.entries[artefact] = entry
+        self._write()
+
+    def _write(self) -> None:
+        write_json(self.path, self.entries, self.durable)
 
 
 def kept_arrays(

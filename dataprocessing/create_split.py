@@ -9,6 +9,7 @@ from configs.config_loader import get_config
 from configs.errors import UserError, run
 from configs.files import write_npz
 from configs.layout import absolute
+from dataprocessing.shapes import find_shapes
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,28 +25,6 @@ def main(argv: list[str] | None = None) -> int:
     counts = ", ".join(f"{part} {len(folders)}" for part, folders in split.items())
     print(f"{counts} of {len(shapes)} shapes in {path}; {left_out} left out: not all of their files are there")
     return 0
-
-
-def find_shapes(cfg: Namespace) -> tuple[list[Path], int]:
-    """Folders with all preprocessed files, sorted, and the number of those that lack some.
-
-    Raises UserError if no folder has all.
-    """
-    from dataprocessing.shapes import expected_files, processed_root, shape_folders
-
-    root, folders = processed_root(cfg), shape_folders(cfg)
-    lacking = {}  # folder -> the first file that it lacks
-    for folder in folders:
-        lacks = next((name for name in expected_files(cfg) if not (folder / name).is_file()), None)
-        if lacks:
-            lacking[folder] = lacks
-    if len(lacking) == len(folders):
-        example = next((f", for example no {name} in {folder}" for folder, name in lacking.items()), "")
-        raise UserError(
-            f"none of the {len(folders)} shapes in {root} is preprocessed{example}; first run: python"
-            f" dataprocessing/preprocess.py --config {cfg.config}"
-        )
-    return [folder for folder in folders if folder not in lacking], len(lacking)
 
 
 def hold_out(shapes: list[Path], cfg: Namespace) -> tuple[list[Path], list[Path]]:
@@ -93,7 +72,7 @@ def divide(folders: list[Path], class_name: str, cfg: Namespace) -> dict[str, li
 
     Raises UserError if nothing is left for training.
     """
-    from dataprocessing.seeds import generator
+    from configs.seeds import generator
 
     total = len(folders)
     n_val = how_many(total, cfg.n_val, cfg.r_val, 0.1)

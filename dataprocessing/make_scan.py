@@ -15,10 +15,10 @@ SUFFIXES = (".ply", ".npz", ".xyz")
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "make_scan", instead="scanned_mesh")
 
+    from configs.seeds import generator
     from dataprocessing.convert_to_scaled_off import scale_mesh
     from dataprocessing.mesh_io import MeshError, load_mesh
     from dataprocessing.partial_scans import SIZES, partial_scan
-    from dataprocessing.seeds import generator
 
     if cfg.scanned_mesh is None:
         raise UserError("no --scanned_mesh given; name the mesh that is scanned")

@@ -15,11 +15,11 @@ from configs.cores import num_workers
 from configs.errors import UserError, raise_if_interrupted
 from configs.layout import Experiment, given_path
 from configs.reading import read_json
+from configs.seeds import generator
 from dataprocessing.frames import Frame, front_of, to_unit_box
 from dataprocessing.mesh_folder import meshes_below, names_of
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.pool import run_in_order
-from dataprocessing.seeds import generator
 from dataprocessing.surface import sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import input_points
 

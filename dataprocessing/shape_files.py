@@ -10,13 +10,13 @@ from configs import layout
 from configs.errors import UserError, raise_if_interrupted
 from configs.files import remove_spares, write_npz
 from configs.reading import DamagedFile, open_npz
+from configs.seeds import generator
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.distances import distance_function, why_slow
 from dataprocessing.frames import to_unit_box
 from dataprocessing.gaps import gap_candidates, gap_indices
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
-from dataprocessing.seeds import generator
 from dataprocessing.shapes import expected_files, samples_per_file, shape_name
 from dataprocessing.voxelized_pointcloud_sampling import input_points, voxelized_arrays
 

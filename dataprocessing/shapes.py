@@ -102,3 +102,23 @@ def samples_per_file(cfg: Namespace) -> dict[str, int]:
 def _some_names(folder: Path, count: int = 3) -> str:
     names = sorted(path.name for path in folder.iterdir())
     return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
+
+
+def find_shapes(cfg: Namespace) -> tuple[list[Path], int]:
+    """Folders with all preprocessed files, sorted, and the number of those that lack some.
+
+    Raises UserError if no folder has all.
+    """
+    root, folders = processed_root(cfg), shape_folders(cfg)
+    lacking = {}  # folder -> the first file that it lacks
+    for folder in folders:
+        lacks = next((name for name in expected_files(cfg) if not (folder / name).is_file()), None)
+        if lacks:
+            lacking[folder] = lacks
+    if len(lacking) == len(folders):
+        example = next((f", for example no {name} in {folder}" for folder, name in lacking.items()), "")
+        raise UserError(
+            f"none of the {len(folders)} shapes in {root} is preprocessed{example}; first run: python"
+            f" dataprocessing/preprocess.py --config {cfg.config}"
+        )
+    return [folder for folder in folders if folder not in lacking], len(lacking)

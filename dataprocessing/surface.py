@@ -6,8 +6,8 @@ import numpy as np
 
 from configs.errors import UserError
 from configs.layout import SCALED_MESH
+from configs.seeds import generator
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh, triangle_areas
-from dataprocessing.seeds import generator
 from dataprocessing.shapes import shape_name
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from configs.layout import voxelized_point_cloud
 from configs.reading import open_npz
+from configs.seeds import generator
 from dataprocessing.mesh_io import Mesh
-from dataprocessing.seeds import generator
 from dataprocessing.surface import sample_surface
 
 

@@ -18,11 +18,11 @@ from configs.errors import UserError, run
 from configs.layout import DENSE_POINT_CLOUD, ROOT, Experiment, absolute
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.shapes import shape_name
+from dataprocessing.split import split_folders
 from dataprocessing.surface import sample_surface, surface_points
 from docs.small_picture import tiled, write_small
 from generation.cloud_files import Cloud, read_cloud
 from generation.mesh_files import mesh_beside
-from training.shape_samples import split_folders
 from visualization.contact_sheet import LOOKS
 from visualization.mesh_rendering import render_mesh
 from visualization.rendering import TINTS, render_cloud

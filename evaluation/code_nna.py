@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from evaluation.baselines import gaussian_codes, neighbour_codes
+from frozen.codes import StoredCodes, load_codes
 from generation.latents import Codes, in_parts
 from generation.networks import Networks
 from generation.sampling import drawn_codes
 from training.code_nna import MOST_CODES, code_coordinates, num_leading, one_nna_of_points
-from training.stored_codes import StoredCodes, load_codes
 
 NUM_SETS = 3
 FLOW, GAUSSIAN, NEIGHBOURS, TRAINING = "flow", "Gaussian", "neighbours", "training"

@@ -6,6 +6,7 @@ from typing import Any
 
 from configs.errors import UserError
 from configs.layout import RESULTS, Experiment
+from dataprocessing.split import split_folders
 from evaluation import likelihood, reconstruction
 from evaluation.cloud_folder import RULE
 from evaluation.compare_folders import FolderSets
@@ -17,10 +18,9 @@ from evaluation.report import write_results
 from evaluation.results_log import log_results
 from evaluation.tables import Table
 from evaluation.wholeness_table import wholeness_tables
+from frozen.checkpoint_files import load_checkpoint
 from generation.networks import Networks
 from generation.plausible_codes import told
-from training.checkpoints import load_checkpoint
-from training.shape_samples import split_folders
 from visualization.evaluation_plots import plot_likelihood, plot_nearest_training, plot_one_nna
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from configs.errors import UserError
 from configs.layout import voxelized_point_cloud
 from dataprocessing.shapes import shape_name
+from dataprocessing.split import split_folders
 from dataprocessing.surface import surface_points
 from evaluation.generation_table import Comparison, Competitor, NamedSet
 from evaluation.protocols import Clouds, Protocol, make_protocol
@@ -26,7 +27,6 @@ from evaluation.sample_sets import (
 )
 from generation.cloud_files import read_cloud
 from generation.networks import Networks
-from training.shape_samples import split_folders
 
 LABELS = {
     "flow": "flow",

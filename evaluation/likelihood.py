@@ -13,9 +13,10 @@ from scipy.stats import rankdata
 from dataprocessing.surface import surface_points
 from evaluation.outliers import DEFINITIONS, outlier_clouds
 from evaluation.tables import Column
+from frozen.codes import load_codes
 from generation.latents import MOST_CODES_AT_A_TIME, likelihoods, whitened
 from generation.networks import Networks
-from training.stored_codes import encode_batches, load_codes
+from training.encoding import encode_batches
 from visualization.contact_sheet import draw_rows
 
 TEST, TRAINING = "test shapes", "training shapes"

@@ -8,12 +8,12 @@ from tqdm import tqdm
 
 from evaluation.code_nna import code_one_nna
 from evaluation.tables import Column
+from frozen.checkpoint_files import load_checkpoint
+from frozen.codes import load_codes
 from generation.networks import Networks
-from training.checkpoints import load_checkpoint
 from training.flow_trainer import noised_nll
 from training.ndf_trainer import validate
 from training.shape_samples import validation_batches
-from training.stored_codes import load_codes
 
 COLUMNS = [Column("measure", "measure"), Column("value", "value", ".5f"), Column("unit", "unit")]
 NOTE = (

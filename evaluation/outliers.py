@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from configs.seeds import generator
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import Mesh
-from dataprocessing.seeds import generator
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import sample_surface, scaled_mesh
 from generation.cloud_files import Cloud

@@ -20,8 +20,8 @@ from evaluation.interior import RULE, interior_mask
 from evaluation.metrics import LocalPlanes, agreement, local_planes, nearest_points, scores_from_distances
 from evaluation.metrics.normals import NEIGHBOURS, root_mean_square
 from evaluation.tables import Column
+from frozen.checkpoint_files import fingerprint, ndf_checkpoint_path
 from generation.cloud_files import Cloud, read_cloud, read_index
-from training.checkpoints import fingerprint, ndf_checkpoint_path
 
 PARTS = ("whole", "interior", "exterior")
 INPUT, FLOOR = "input points", "floor: true surface drawn twice"

@@ -19,14 +19,14 @@ from tqdm import tqdm
 from configs.errors import UserError
 from configs.files import write_npz
 from configs.reading import DamagedFile, open_npz
+from configs.seeds import MAX_SETS, SET_STRIDE
 from evaluation.baselines import NUM_NEIGHBOURS, SHARES, gaussian_codes, neighbour_codes
+from frozen.checkpoint_files import fingerprint
+from frozen.codes import flow_codes_sha256, load_codes
 from generation.decode import decode_each
 from generation.latents import likelihoods
 from generation.networks import Networks
-from generation.random_streams import MAX_SETS, SET_STRIDE
 from generation.sampling import drawn_codes, sampled_codes, sampling_facts
-from training.checkpoints import fingerprint
-from training.stored_codes import flow_codes_sha256, load_codes
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from configs.files import write_npz
 from configs.reading import DamagedFile, open_npz
+from configs.seeds import WHOLENESS_STREAMS, random_stream
 from evaluation.sample_sets import SetRecipe
 from generation.decode import field_of
 from generation.meshing import OpenMesh, mesh_of
 from generation.meshing.topology import border_sides, face_vectors, pieces_of
 from generation.networks import Networks
 from generation.projection import DistanceField
-from generation.random_streams import WHOLENESS_STREAMS, random_stream
 from generation.settledness import NEAR, NUM_SEEDS, NUM_STEPS, SETTLED, unsettled_share
 
 # Cells per axis of the mesh, 0.017 mesh units each: under a second a car. Finer ones say the same of demo cars, and

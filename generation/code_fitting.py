@@ -13,10 +13,10 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from configs.seeds import CANDIDATE_STREAMS
 from generation.latents import draw_latents
 from generation.networks import Networks
 from generation.projection import HALF_EXTENT
-from generation.random_streams import CANDIDATE_STREAMS
 from models.occupancy import to_grid_coords
 
 NUM_POINTS = 2048  # input points, and as many away from them

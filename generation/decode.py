@@ -16,13 +16,13 @@ from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD
 from configs.reading import DamagedFile
+from configs.seeds import POINT_STREAMS, UNSETTLED_STREAMS, random_stream
 from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, read_index, remove_views, write_cloud_parts
 from generation.latents import likelihoods
 from generation.mesh_files import MESHES, remove_meshes
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, PlausibleCodes
 from generation.projection import NetworkField, cloud_parts
-from generation.random_streams import POINT_STREAMS, UNSETTLED_STREAMS, random_stream
 from generation.settledness import unsettled_share
 from generation.shapes import Shapes
 from generation.torn_surfaces import UNSETTLED

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from configs.seeds import random_stream
 from generation.networks import Networks
-from generation.random_streams import random_stream
 from models.real_nvp import CodeFlow
 
 NUMBERS_AT_A_TIME = 2**23  # in one batch of codes through the flow; a fused code has a quarter of a million

@@ -12,9 +12,10 @@ from tqdm import tqdm
 from configs.errors import UserError
 from configs.layout import SCALED_MESH, absolute
 from dataprocessing.shapes import shape_name
+from dataprocessing.split import NO_SPLIT, split_folders
+from dataprocessing.stored_points import read_input_cloud
 from dataprocessing.surface import surface_points
 from generation.cloud_files import Cloud, read_unit_cloud
-from training.shape_samples import NO_SPLIT, read_input_cloud, split_folders
 
 FEW = 1024  # points of a training shape that are compared
 FIRST_LOOK = 128  # of these that are compared with all training shapes

@@ -6,12 +6,11 @@ from pathlib import Path
 from configs.devices import pick_device
 from configs.errors import UserError, note
 from configs.layout import Experiment
+from frozen.checkpoint_files import fingerprint, ndf_checkpoint_path, rnvp_checkpoint_path
+from frozen.codes import read_index
+from frozen.loading import check_same_ndf, load_flow, load_frozen_ndf
 from models.ndf import NDF
 from models.real_nvp import CodeFlow
-from training.checkpoints import fingerprint, ndf_checkpoint_path, rnvp_checkpoint_path
-from training.flow_trainer import check_same_ndf, load_flow
-from training.ndf_trainer import load_frozen_ndf
-from training.stored_codes import read_index
 
 
 class Networks:

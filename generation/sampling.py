@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from configs.seeds import SELECTION_STREAMS, random_stream
 from generation.decode import field_of
 from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
-from generation.random_streams import SELECTION_STREAMS, random_stream
 from generation.settledness import WHOLE, unsettled_share
 from generation.shapes import Shapes
 

@@ -14,12 +14,13 @@ from configs.errors import UserError
 from dataprocessing.frames import Frame
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes
 from dataprocessing.shapes import shape_name
+from dataprocessing.split import split_folders
+from dataprocessing.stored_points import read_input_cloud
+from frozen.loading import encode_clouds
 from generation.latents import path_between
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
 from models.ndf import Code
-from training.shape_samples import read_input_cloud, split_folders
-from training.stored_codes import encode_clouds
 
 CloudOf = Callable[[int], np.ndarray]  # number of a shape -> its input points (n, 3) float32, mesh units
 

@@ -13,15 +13,15 @@ import torch
 from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD
 from dataprocessing.own_meshes import OwnMeshes, true_surface
 from dataprocessing.shapes import shape_name
+from dataprocessing.split import split_folders
 from dataprocessing.surface import surface_points
+from frozen.codes import load_codes
 from generation.captions import caption, notes
 from generation.cloud_files import Cloud, read_index, read_unit_cloud
 from generation.decode import decode_each
 from generation.mesh_files import mesh_beside
 from generation.networks import Networks
 from generation.torn_surfaces import Told, told_of
-from training.shape_samples import split_folders
-from training.stored_codes import load_codes
 from visualization.contact_sheet import ShapeRow, draw_shapes
 
 COLUMNS = 8

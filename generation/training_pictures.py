@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from configs.devices import autocast
 from configs.errors import UserError
+from configs.seeds import POINT_STREAMS, random_stream
+from dataprocessing.stored_points import read_input_cloud
+from frozen.loading import encode_clouds
 from generation.cloud_files import Cloud
 from generation.latents import draw_latents
 from generation.projection import NetworkField, dense_point_cloud
-from generation.random_streams import POINT_STREAMS, random_stream
 from models.ndf import NDF, Code
 from models.real_nvp import CodeFlow
 from training.progress_log import ProgressLog
-from training.shape_samples import read_input_cloud
-from training.stored_codes import encode_clouds
 from visualization.rendering import TINTS, VIEWS, Color, render_cloud, view_axes
 
 NUM_SHAPES = 4

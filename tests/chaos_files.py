@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from training.checkpoints import load_checkpoint
+from frozen.checkpoint_files import load_checkpoint
 
 TIMED = re.compile(r"checkpoint_\d+h_\d+m_\d+s_([\d.]+)\.tar$")
 OF_THIS_RUN = {"training_time", "commit"}  # keys of a checkpoint

@@ -24,14 +24,15 @@ from tqdm import tqdm
 from configs.config_loader import get_config
 from configs.errors import UserError, run
 from configs.files import atomic_path, write_json, write_npz, write_text
+from configs.seeds import generator
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.demo_cars.car import make_car
 from dataprocessing.mesh_io import Mesh, load_mesh
 from dataprocessing.partial_scans import SIZES, partial_scan
-from dataprocessing.seeds import generator
 from dataprocessing.surface import sample_surface
 from evaluation.completion import POINTS, diversity, scores_of
 from evaluation.metrics import nearest_distances
+from frozen.loading import encode_clouds
 from generation.cloud_files import Cloud
 from generation.completion.chains import complete, search, starts
 from generation.completion.evidence import at_most, empty_places, evidence_of
@@ -41,7 +42,6 @@ from generation.decode import decode
 from generation.latents import codes_of
 from generation.networks import Networks
 from generation.plausible_codes import largest_norm
-from training.stored_codes import encode_clouds
 from visualization.contact_sheet import Row, draw_rows
 
 TRAINING_SEED, TEST_SEED = 0, 1

@@ -41,11 +41,11 @@ from configs.errors import run
 from dataprocessing.demo_cars.parameters import draw_parameters
 from dataprocessing.extra_shapes import demo_source, extra_cloud
 from evaluation.wholeness import wholeness
+from frozen.loading import encode_clouds
 from generation.decode import field_of
 from generation.networks import Networks
 from generation.projection import DistanceField, dense_point_cloud
 from training.code_nna import code_coordinates
-from training.stored_codes import encode_clouds
 
 SEED, POINTS = 1, 1024
 POINT_NOISE, CODE_NOISE = 0.01, 0.3  # mesh units; of the codes' spread

@@ -27,6 +27,7 @@ from configs.errors import run
 from configs.layout import SCALED_MESH
 from dataprocessing.distances import load_open3d, unsigned_distance
 from dataprocessing.mesh_io import Mesh, load_mesh, triangle_areas
+from dataprocessing.split import split_folders
 from dataprocessing.surface import normals, sample_surface_and_faces
 from evaluation.metrics import scores_from_distances
 from generation.decode import field_of
@@ -37,7 +38,6 @@ from generation.meshing.topology import Ints, border_sides, pieces_of
 from generation.networks import Networks
 from generation.projection import DistanceField, dense_point_cloud
 from generation.shapes import reconstructed
-from training.shape_samples import split_folders
 
 POINTS, STEP, OPEN, NEAR_BORDER, DOUBLED = 20_000, 0.03, 0.02, 0.015, 0.006
 CLOUD = 100_000  # points of the reconstructions from points

@@ -14,13 +14,13 @@ import numpy as np
 
 from configs.config_loader import get_config
 from configs.errors import UserError, run
+from dataprocessing.split import split_folders
 from dataprocessing.surface import surface_points
 from evaluation.metrics import nearest_distances
 from generation.decode import decode
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes
 from generation.shapes import Shapes, reconstructed
-from training.shape_samples import split_folders
 
 FAR = 0.05  # mesh units
 COLUMNS = ("far %", "far %, brought back", "CD x1e4", "CD x1e4, brought back")

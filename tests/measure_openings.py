@@ -26,9 +26,11 @@ from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.demo_cars.car import build_car, to_obj
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.mesh_io import Mesh, load_mesh
+from dataprocessing.split import split_folders
+from dataprocessing.stored_points import read_arrays
 from dataprocessing.surface import sample_surface
 from models.occupancy import to_grid_coords
-from training.shape_samples import read_arrays, sample_files, split_folders
+from training.shape_samples import sample_files
 
 PANES = {"front_glass": 1, "rear_glass": 1, "screen_glass": 1, "back_glass": 1}
 NO_PANES = dict.fromkeys(PANES, 0) | {"glazing": "own"}

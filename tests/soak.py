@@ -21,7 +21,7 @@ from statistics import median
 
 from chaos import LIMIT_S, ROOT, STEPS, Chaos
 
-from training.checkpoints import latest_checkpoint, load_checkpoint
+from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
 
 VAL_EVERY = 50  # steps
 LONG = {  # both trainings go on until they are asked to stop

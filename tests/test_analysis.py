@@ -29,11 +29,11 @@ from evaluation.latent_space.projector import THUMBNAIL
 from evaluation.latent_space.temperatures import FLOOR, temperature_rows
 from evaluation.metrics import chamfer_l2_sq
 from evaluation.tables import spread
+from frozen.checkpoint_files import fingerprint
+from frozen.codes import load_codes
 from generation.latents import latents_of
 from generation.networks import Networks
 from generation.sampling import sampled_codes
-from training.checkpoints import fingerprint
-from training.stored_codes import load_codes
 
 SMALL = {
     "num_analysis_points": 40, "num_paths": 3, "path_steps": 3, "num_map_shapes": 9, "num_neighbour_samples": 3,

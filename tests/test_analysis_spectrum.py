@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation.latent_space.projector import MAX_NUMBERS, projector_numbers
+from frozen.codes import StoredCodes
 from training.code_spectrum import (
     PrincipalAxes,
     code_spectrum,
@@ -13,7 +14,6 @@ from training.code_spectrum import (
     dimensions_holding,
     variances,
 )
-from training.stored_codes import StoredCodes
 
 
 def random_codes(num: int, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

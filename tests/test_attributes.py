@@ -18,16 +18,16 @@ import analyse_codes
 from configs.errors import UserError
 from configs.layout import DEMO_PARAMETERS, Experiment
 from dataprocessing.demo_cars.parameters import CHOICES, RANGES, draw_parameters
+from dataprocessing.stored_points import read_input_cloud
 from evaluation.latent_space import attribute_table
 from evaluation.latent_space.attribute_scores import balanced_accuracy, nearest_values, r_squared, scores
 from evaluation.latent_space.attributes import DemoCars, Readings, Targets, problem_of_cars, read_cars
 from evaluation.latent_space.code_features import codes_of_decoded, noised_codes, occupied_nodes, spread_of
 from evaluation.latent_space.parameters import MAX_VALUES, Parameter, demo_parameters, find_parameters
 from evaluation.latent_space.ridge import Reading, linear_reading, principal_coordinates
+from frozen.codes import SPLITS, load_codes
 from generation.networks import Networks
 from models.occupancy import occupancy_from_points
-from training.shape_samples import read_input_cloud
-from training.stored_codes import SPLITS, load_codes
 
 RNG = np.random.default_rng(11)
 

@@ -14,11 +14,11 @@ from torch import nn
 from configs.errors import UserError
 from configs.layout import Experiment
 from dataprocessing.shapes import shape_name
+from dataprocessing.split import split_folders
+from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
 from training import shape_samples
 from training.bad_steps import MOST_IN_A_ROW, BadSteps, shortened, suspects
-from training.checkpoints import latest_checkpoint, load_checkpoint
 from training.flow_trainer import FlowTrainer
-from training.shape_samples import split_folders
 from training.training_run import TrainingRun
 
 

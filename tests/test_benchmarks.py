@@ -16,9 +16,9 @@ from benchmarks.table import BEGIN, END, amount, growth_markdown, markdown, writ
 from configs.errors import UserError
 from configs.layout import boundary_samples, voxelized_point_cloud
 from dataprocessing.distances import unsigned_distance
+from dataprocessing.stored_points import read_arrays
 from dataprocessing.voxelized_pointcloud_sampling import read_occupancy, voxelize
 from evaluation.metrics import CloudSet, emd, pairwise
-from training.shape_samples import read_arrays
 
 MACHINE = Machine(1, 1e9, 2e9, {"processor": "test"})
 

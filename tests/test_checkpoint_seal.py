@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from training.checkpoint_seal import DamagedError, check_seal, write_sealed
-from training.checkpoints import DamagedCheckpoint, load_checkpoint, write_state
+from frozen.checkpoint_files import DamagedCheckpoint, load_checkpoint
+from frozen.checkpoint_seal import DamagedError, check_seal, write_sealed
+from training.checkpoints import write_state
 
 STATE = {"model_state_dict": {"w": torch.arange(999.0)}, "training_time": 1.0}
 

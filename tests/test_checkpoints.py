@@ -12,22 +12,20 @@ from torch import nn
 from configs.config_loader import get_config
 from configs.errors import UserError
 from configs.layout import ROOT
-from models.occupancy import to_grid_coords
-from training import checkpoints
-from training.checkpoints import (
+from frozen.checkpoint_files import (
     best_checkpoint,
     check_same_options,
     latest_checkpoint,
-    latest_whole,
     load_checkpoint,
     load_weights,
     ndf_checkpoint_path,
-    save_checkpoint,
     timed_checkpoints,
     timed_name,
 )
-from training.ndf_trainer import load_frozen_ndf
-from training.network_input import network_input
+from frozen.loading import load_frozen_ndf, network_input
+from models.occupancy import to_grid_coords
+from training import checkpoints
+from training.checkpoints import latest_whole, save_checkpoint
 
 
 def state(seconds: float, value: float = 1.0) -> dict:

@@ -7,8 +7,7 @@ from helpers import read_config, write_config
 from configs.errors import UserError
 from dataprocessing.create_split import main
 from dataprocessing.shapes import expected_files
-from dataprocessing.split import load_split
-from training.shape_samples import split_folders
+from dataprocessing.split import load_split, split_folders
 
 
 def make_shapes(root: Path, names: list[str], tmp_path: Path) -> None:

@@ -21,10 +21,10 @@ from two_processes import collectives, config, flow, ndf, on_gpus, with_a_bad_sh
 from configs.errors import UserError
 from configs.layout import ROOT, Experiment
 from configs.ranks import Ranks
+from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
 from models import batch_part
 from models.ndf import NDF
 from training import distributed
-from training.checkpoints import latest_checkpoint, load_checkpoint
 from training.training_run import EXIT_STOPPED
 
 CLOSE = {"rel": 1e-5, "abs": 1e-7}  # float32 sums of other orders, after a few steps

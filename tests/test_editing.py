@@ -17,13 +17,13 @@ from dataprocessing.demo_cars.parameters import draw_parameters
 from dataprocessing.demo_cars.windows import visible_attributes
 from evaluation.editing import fit
 from evaluation.editing.fit import explained, fit_attributes
+from frozen.codes import load_codes
 from generation.editing.attributes import Attribute, Attributes, load_attributes
 from generation.editing.edited import asked
 from generation.editing.moves import PULL, damped_step, moved
 from generation.networks import Networks
 from generation.sampling import sampled_codes
 from models.real_nvp import build_flow
-from training.stored_codes import load_codes
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 DIM, HOLD = 6, 4.0

@@ -14,8 +14,8 @@ from configs.layout import Experiment
 from evaluation.editing import compare, ways
 from evaluation.editing.fit import fit_attributes
 from evaluation.editing.ways import CodeWay, LatentWay, NeighbourWay
+from frozen.codes import load_codes
 from generation.networks import Networks
-from training.stored_codes import load_codes
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

@@ -11,17 +11,17 @@ from tiny_experiment import tiny_config
 import evaluate
 from configs.errors import UserError
 from configs.layout import Experiment
+from dataprocessing.split import split_folders
 from dataprocessing.surface import surface_points
 from evaluation.experiment_sets import ExperimentSets, experiment_protocol
 from evaluation.metrics import chamfer_l2_sq, mmd_cov
 from evaluation.network_table import network_rows
 from evaluation.protocols import training_statistics
+from frozen.checkpoint_files import best_checkpoint, fingerprint
 from generation.cloud_files import read_cloud
 from generation.decode import write_shapes
 from generation.networks import Networks
 from generation.shapes import reconstructed
-from training.checkpoints import best_checkpoint, fingerprint
-from training.shape_samples import split_folders
 
 SYSTEMS = ["flow", "Gaussian on whitened codes", "interpolated neighbours"]
 SMALL = {"num_sample_sets": 2, "num_eval_shapes": 3, "num_whole_shapes": 2}

@@ -6,14 +6,14 @@ import torch
 from tiny_experiment import make_experiment
 
 from configs import layout
+from dataprocessing.split import split_folders
+from frozen.checkpoint_files import best_checkpoint, load_checkpoint
+from frozen.loading import load_frozen_ndf
 from generation.networks import Networks
 from generation.sampling import sampled_codes
 from training import export
-from training.checkpoints import best_checkpoint, load_checkpoint
+from training.encoding import encode_splits
 from training.flow_trainer import FlowTrainer
-from training.ndf_trainer import load_frozen_ndf
-from training.shape_samples import split_folders
-from training.stored_codes import encode_splits
 
 
 def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: Path):

@@ -18,26 +18,18 @@ from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.extra_shapes import ExtraShape, find_extras
 from dataprocessing.mesh_io import NO_FACES, load_mesh
 from dataprocessing.shape_files import write_files
+from dataprocessing.split import split_folders
 from evaluation.baselines import draw_mixtures, neighbour_codes
 from evaluation.sample_sets import sampled_recipes
+from frozen.checkpoint_files import best_checkpoint, latest_checkpoint, load_checkpoint, ndf_checkpoint_path
+from frozen.codes import EXTRA, StoredCodes, flow_codes_sha256, has_extra, load_codes, load_flow_codes, read_index
+from frozen.loading import encode_clouds, load_frozen_ndf
 from generation.networks import Networks
 from training import extra_codes
-from training.checkpoints import best_checkpoint, latest_checkpoint, load_checkpoint, ndf_checkpoint_path, write_state
+from training.checkpoints import write_state
+from training.encoding import input_cloud
 from training.extra_codes import encode_extras
 from training.flow_trainer import FlowTrainer, check_extras_before_encoding
-from training.ndf_trainer import load_frozen_ndf
-from training.shape_samples import split_folders
-from training.stored_codes import (
-    EXTRA,
-    StoredCodes,
-    encode_clouds,
-    flow_codes_sha256,
-    has_extra,
-    input_cloud,
-    load_codes,
-    load_flow_codes,
-    read_index,
-)
 
 CPU = torch.device("cpu")
 

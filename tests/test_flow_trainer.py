@@ -14,10 +14,11 @@ from tiny_experiment import make_experiment, save_random_ndf, tiny_config, train
 import train_rnvp
 from configs.errors import UserError
 from configs.layout import Experiment
-from training.checkpoints import best_checkpoint, latest_checkpoint, load_checkpoint
+from frozen.checkpoint_files import best_checkpoint, latest_checkpoint, load_checkpoint
+from frozen.codes import load_codes, read_index
+from frozen.loading import load_flow
 from training.code_nna import nna_while_training
-from training.flow_trainer import FlowTrainer, code_quantiles, load_flow, noised_nll
-from training.stored_codes import load_codes, read_index
+from training.flow_trainer import FlowTrainer, code_quantiles, noised_nll
 from training.training_run import EXIT_STOPPED
 
 CPU = torch.device("cpu")

@@ -22,7 +22,7 @@ from dataprocessing.mesh_io import Mesh
 from evaluation.metrics.matrix_cache import MatrixCache
 from generation.cloud_files import write_cloud, write_cloud_parts, write_ply
 from training.checkpoints import save_checkpoint, write_state
-from training.stored_codes import write_codes
+from training.encoding import write_codes
 from visualization.contact_sheet import contact_sheet
 
 MOST = 3000  # bytes

@@ -14,16 +14,16 @@ from torch.testing import assert_close
 import generate
 from configs.errors import UserError
 from configs.layout import DENSE_POINT_CLOUD, Experiment
+from dataprocessing.split import split_folders
+from dataprocessing.stored_points import read_input_cloud as input_points
 from evaluation.reconstruction import reconstruction_rows
+from frozen.checkpoint_files import best_checkpoint
 from generation.cloud_files import read_cloud
 from generation.decode import check_room, decode_each, write_shapes
 from generation.networks import Networks
 from generation.sampling import sampled, sampled_codes
 from generation.shapes import interpolated, reconstructed
 from models.occupancy import occupancy_from_points
-from training.checkpoints import best_checkpoint
-from training.shape_samples import read_input_cloud as input_points
-from training.shape_samples import split_folders
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

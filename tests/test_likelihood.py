@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from dataprocessing.split import split_folders
+from dataprocessing.stored_points import read_input_cloud
 from evaluation.likelihood import (
     COLUMNS,
     NUM_PICTURES,
@@ -24,9 +26,9 @@ from evaluation.likelihood import (
 )
 from evaluation.outliers import DEFINITIONS, REDRAWN
 from evaluation.tables import Table
+from frozen.codes import load_codes
 from generation.networks import Networks
-from training.shape_samples import read_input_cloud, split_folders
-from training.stored_codes import encode_batches, load_codes
+from training.encoding import encode_batches
 
 NOISE = 0.1
 

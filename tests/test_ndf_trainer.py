@@ -14,12 +14,15 @@ from tiny_experiment import ndf_trainer as trainer
 from configs.config_loader import get_config
 from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
+from configs.seeds import step_seed
+from dataprocessing.split import split_folders
 from dataprocessing.voxelized_pointcloud_sampling import voxelize
+from frozen.checkpoint_files import latest_checkpoint, load_checkpoint, timed_checkpoints
+from frozen.loading import load_frozen_ndf
 from models.occupancy import occupancy_from_points, to_grid_coords
-from training.checkpoints import latest_checkpoint, load_checkpoint, timed_checkpoints
-from training.ndf_trainer import NDFTrainer, clamped_l1, load_frozen_ndf, training_loss, validate, with_hardest
-from training.shape_samples import ShapeSteps, far_files, split_folders, validation_batches
-from training.training_run import EXIT_STOPPED, AveragedWeights, learning_rate, step_seed
+from training.ndf_trainer import NDFTrainer, clamped_l1, training_loss, validate, with_hardest
+from training.shape_samples import ShapeSteps, far_files, validation_batches
+from training.training_run import EXIT_STOPPED, AveragedWeights, learning_rate
 
 
 @pytest.fixture

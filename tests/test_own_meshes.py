@@ -16,9 +16,9 @@ from configs.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
 from dataprocessing import own_meshes, preprocess
 from dataprocessing.frames import frame_of_matrix, to_unit_box
 from dataprocessing.mesh_io import Mesh, load_mesh
+from frozen.checkpoint_files import best_checkpoint
 from generation import decode
 from generation.cloud_files import read_cloud, read_unit_cloud
-from training.checkpoints import best_checkpoint
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

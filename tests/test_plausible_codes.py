@@ -16,13 +16,15 @@ import evaluate
 import generate
 from configs.errors import UserError
 from configs.layout import DENSE_POINT_CLOUD, Experiment
+from dataprocessing.split import split_folders
+from dataprocessing.stored_points import read_input_cloud
+from frozen.checkpoint_files import best_checkpoint, load_checkpoint
 from generation.cloud_files import read_cloud
 from generation.decode import decode
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies, largest_norm, told
 from generation.shapes import reconstructed
-from training.checkpoints import best_checkpoint, load_checkpoint, write_state
-from training.shape_samples import read_input_cloud, split_folders
+from training.checkpoints import write_state
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

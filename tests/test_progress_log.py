@@ -19,15 +19,16 @@ from tensorboard.util.tensor_util import make_ndarray
 from tiny_experiment import SMALL, make_experiment, tiny_config, write_shapes
 
 from configs.layout import Experiment
+from dataprocessing.split import split_folders
+from frozen.checkpoint_files import latest_checkpoint, load_checkpoint, ndf_checkpoint_path
+from frozen.codes import load_codes
+from frozen.loading import load_frozen_ndf
 from generation.training_pictures import SamplePictures, ValidationPictures
-from training.checkpoints import latest_checkpoint, load_checkpoint, ndf_checkpoint_path
 from training.code_spectrum import cumulative_shares, variances
 from training.flow_trainer import FlowTrainer
 from training.hparams import FLOW_OPTIONS, METRICS, NDF_OPTIONS
-from training.ndf_trainer import NDFTrainer, load_frozen_ndf
+from training.ndf_trainer import NDFTrainer
 from training.progress_log import ProgressLog, picture_steps, replaced_run
-from training.shape_samples import split_folders
-from training.stored_codes import load_codes
 from training.training_run import EXIT_STOPPED
 
 CPU = torch.device("cpu")

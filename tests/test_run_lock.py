@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from configs import locks
 from configs.errors import UserError
+from configs.locks import only_run
 from configs.processes import machine, started_at
-from training import run_lock
-from training.run_lock import only_run
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in {"BEAT_S": 0.1, "STALE_S": 1.0, "POLL_S": 0.05, "SETTLE_S": 0.05}.items():
-        monkeypatch.setattr(run_lock, name, seconds)
+        monkeypatch.setattr(locks, name, seconds)
 
 
 @pytest.fixture
@@ -125,10 +125,10 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from configs.errors import run
-from training import run_lock
-run_lock.BEAT_S, run_lock.SETTLE_S = 0.1, 0.3
+from configs import locks
+locks.BEAT_S, locks.SETTLE_S = 0.1, 0.3
 def main():
-    with run_lock.only_run(Path(sys.argv[1]), "training"):
+    with locks.only_run(Path(sys.argv[1]), "training"):
         print("holds", flush=True)
         time.sleep(float(sys.argv[2]))
     return 0

@@ -10,6 +10,7 @@ from tiny_experiment import tiny_config
 from torch.testing import assert_close
 
 from configs.errors import UserError
+from dataprocessing.split import split_folders
 from evaluation.baselines import SHARES, draw_mixtures, gaussian_codes, nearest_codes, neighbour_codes
 from evaluation.code_nna import code_one_nna
 from evaluation.network_table import network_rows
@@ -22,15 +23,15 @@ from evaluation.sample_sets import (
     set_path,
     write_sets,
 )
+from frozen.checkpoint_files import load_checkpoint
+from frozen.codes import load_codes
 from generation.decode import decode_each
 from generation.latents import draw_latents
 from generation.networks import Networks
 from generation.sampling import sampled, sampled_codes
 from models.occupancy import occupancy_from_points, to_grid_coords
-from training.checkpoints import load_checkpoint
 from training.flow_trainer import noised_nll
-from training.shape_samples import split_folders, validation_batches
-from training.stored_codes import load_codes
+from training.shape_samples import validation_batches
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

@@ -11,12 +11,12 @@ from torch import Tensor
 import generate
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD, Experiment
+from configs.seeds import UNSETTLED_STREAMS, random_stream
 from generation import decode
 from generation.captions import caption, notes
 from generation.cloud_files import write_cloud
 from generation.networks import Networks
 from generation.projection import DistanceField
-from generation.random_streams import UNSETTLED_STREAMS, random_stream
 from generation.settledness import unsettled_share
 from generation.torn_surfaces import TORN, Told, told_of, told_torn, torn_sentence
 from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR

@@ -11,20 +11,20 @@ from tiny_experiment import tiny_config
 from torch import Tensor
 from torch.testing import assert_close
 
+from configs.seeds import WHOLENESS_STREAMS, random_stream
 from evaluation import wholeness as measures
 from evaluation.code_nna import MOST_CODES, code_shares, coordinates, one_nna_by_directions
 from evaluation.experiment_sets import ExperimentSets
 from evaluation.metrics import one_nna
 from evaluation.wholeness import RESOLUTION, Wholeness, kept_at, wholeness, wholeness_of_sets
 from evaluation.wholeness_table import COLUMNS, summary, wholeness_tables
+from frozen.codes import load_codes
 from generation.decode import field_of
 from generation.networks import Networks
 from generation.projection import DistanceField
-from generation.random_streams import WHOLENESS_STREAMS, random_stream
 from generation.sampling import sampled_codes
 from models.real_nvp import build_flow
 from training.code_nna import code_coordinates, drawn_samples, nna_while_training, num_leading, one_nna_of_points
-from training.stored_codes import load_codes
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

@@ -21,14 +21,17 @@ from configs.layout import (
     voxelized_point_cloud,
 )
 from dataprocessing.extra_shapes import find_extras
+from dataprocessing.split import split_folders
+from dataprocessing.stored_points import read_input_cloud
+from frozen.checkpoint_files import ndf_checkpoint_path
+from frozen.loading import load_frozen_ndf
 from models.occupancy import occupancy_from_points, to_grid_coords
 from models.shape_codes import build_ndf
-from training.checkpoints import ndf_checkpoint_path, save_checkpoint
+from training.checkpoints import save_checkpoint
+from training.encoding import encode_splits
 from training.extra_codes import encode_extras
 from training.flow_trainer import FlowTrainer, check_extras_before_encoding
-from training.ndf_trainer import NDFTrainer, load_frozen_ndf
-from training.shape_samples import read_input_cloud, split_folders
-from training.stored_codes import encode_splits
+from training.ndf_trainer import NDFTrainer
 
 SMALL = {
     "code_kind": "vector", "latent_dim": 5, "encoder_channels": [3, 4], "hidden_dim": 8, "decoder_hidden": 7,

@@ -18,11 +18,11 @@ from tiny_experiment import TINY, encode
 
 from configs.errors import UserError
 from configs.ranks import ranks
+from dataprocessing.split import split_folders
 from training import shape_samples
 from training.distributed import all_processes, any_of, exchange, from_first, mapped, mean_of, share
 from training.flow_trainer import FlowTrainer
 from training.ndf_trainer import NDFTrainer
-from training.shape_samples import split_folders
 
 OPTIONS = TINY | {
     "code_encoder": "pca", "latent_dim": 3, "pca_resolution": 5, "batch_size": 4, "num_epochs": 4, "val_every": 4,

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from configs.layout import Experiment
+from frozen.codes import StoredCodes, load_codes
 from training.distributed import first_only
 from training.progress_log import replaced_run
-from training.stored_codes import StoredCodes, load_codes
 
 SHARES = (0.95, 0.99, 0.999)  # of the variance
 MAX_SHAPES = 2000  # in a spectrum: the cost grows with their cube

@@ -15,7 +15,8 @@ import torch
 from configs.config_loader import get_config
 from configs.errors import UserError, run
 from configs.layout import Experiment, absolute
-from training.checkpoints import best_checkpoint, load_checkpoint, write_state
+from frozen.checkpoint_files import best_checkpoint, load_checkpoint
+from training.checkpoints import write_state
 
 KEPT = ("training_time", "step", "epoch", "best", "best_step", "config", "commit", "trained_on", "quantiles")
 KEPT_OF_FLOW = ("ema_state_dict", "ndf_sha256", "flow_noise", "nll_nats_per_dim")

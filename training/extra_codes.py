@@ -4,7 +4,7 @@ On a CPU each worker process makes the clouds of a few shapes and encodes them, 
 process; a GPU encodes the clouds that the workers make.
 `codes/extra_parts` holds the codes of `PART` shapes in each file, written whole or not at all: a killed run loses one
 part at most, and more shapes of the same source are added to those that are there. `codes/extra.npy` and `extra.json`
-are all parts in one, in the format of the split's codes (`training/stored_codes.py`).
+are all parts in one, in the format of the split's codes (`training/encoding.py`).
 """
 
 import json
@@ -29,10 +29,12 @@ from configs.reading import DamagedFile, open_npz
 from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
 from dataprocessing.pool import run_in_order
 from dataprocessing.preprocess import print_failures
+from frozen.checkpoint_files import fingerprint
+from frozen.codes import EXTRA
+from frozen.loading import encode_clouds
 from models.ndf import NDF
-from training.checkpoints import fingerprint
 from training.distributed import first_only, from_first, share, wait_for_all
-from training.stored_codes import EXTRA, are_written, encode_clouds, mirrors, turned, write_codes
+from training.encoding import are_written, mirrors, turned, write_codes
 
 PART = 1000  # shapes
 CPU_BATCH = 8  # shapes that a worker encodes at a time

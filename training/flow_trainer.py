@@ -13,31 +13,20 @@ from tqdm import tqdm
 from configs.devices import pick_device
 from configs.errors import UserError
 from configs.layout import Experiment
+from configs.seeds import step_seed
 from dataprocessing.extra_shapes import describe
+from frozen.checkpoint_files import load_checkpoint, ndf_checkpoint_path
+from frozen.codes import EXTRA, has_extra, load_codes, load_flow_codes, read_index
+from frozen.loading import check_same_ndf
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
 from training.bad_steps import suspects
-from training.checkpoints import (
-    build_checked,
-    check_same_options,
-    latest_whole,
-    load_checkpoint,
-    ndf_checkpoint_path,
-)
+from training.checkpoints import latest_whole
 from training.code_nna import nna_while_training
 from training.code_spectrum import record_spectrum
 from training.distributed import first_only, from_first, over_all, own_part
 from training.hparams import record_hparams
 from training.progress_log import ProgressLog, picture_steps
-from training.stored_codes import EXTRA, has_extra, load_codes, load_flow_codes, read_index
-from training.training_run import (
-    EXIT_STOPPED,
-    AveragedWeights,
-    StopRequest,
-    TrainingRun,
-    learning_rate,
-    record_config,
-    step_seed,
-)
+from training.training_run import EXIT_STOPPED, AveragedWeights, StopRequest, TrainingRun, learning_rate, record_config
 
 Draw = Callable[[ProgressLog, CodeFlow], None]  # logs pictures of the flow as it is
 
@@ -45,7 +34,6 @@ WEIGHT_DECAY = 1e-2
 MOST_TRAIN_CODES = 4096  # training codes whose NLL is told at each validation
 QUANTILES = (0.5, 0.99, 0.999)  # of the training codes, told in the checkpoint
 LOG_EVERY = 50  # steps between points of the curves of the training itself
-TRAIN_AGAIN = "delete the folder of the flow's checkpoints and run train_rnvp.py again"
 VALIDATION_DRAWS = 8  # noise draws per validation code: their mean is stable enough to compare steps
 
 
@@ -238,15 +226,6 @@ def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) 
     return {name: {str(q): values.quantile(q).item() for q in QUANTILES} for name, values in measures.items()}
 
 
-def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str, remedy: str = TRAIN_AGAIN) -> None:
-    """Raise UserError if `what` (stored codes, a flow, ...) belongs to another NDF than that with `ndf_sha256`."""
-    if found_sha256 != ndf_sha256:
-        raise UserError(
-            f"{what}: of another NDF checkpoint (it has been trained further, or --ndf_checkpoint names another);"
-            f" {remedy}"
-        )
-
-
 def check_same_extras(state: dict[str, Any], sources: list[dict[str, Any]], folder: Path) -> None:
     """Raise UserError if the flow of a checkpoint in `folder` was trained on other extra shapes than `sources`.
 
@@ -266,21 +245,3 @@ def check_extras_before_encoding(cfg: Namespace, sources: list[dict[str, Any]]) 
     path, state, _ = latest_whole(folder)
     if path:
         check_same_extras(state, sources, folder)
-
-
-def load_flow(
-    path: Path, cfg: Namespace, code_shape: tuple[int, ...], ndf_sha256: str, device: torch.device
-) -> CodeFlow:
-    """The flow of a checkpoint with averaged weights, in eval mode. Raises UserError if it is for other codes."""
-    state = load_checkpoint(path)
-    if "ema_state_dict" not in state:
-        raise UserError(f"{path} is no checkpoint of a flow (of an NDF, perhaps); give one that train_rnvp.py wrote")
-    if missing := [name for name in FLOW_OPTIONS if name not in state.get("config", {})]:
-        raise UserError(
-            f"{path} is of an earlier version (it has no {missing[0]}); train the flow again: train_rnvp.py"
-        )
-    check_same_options(state["config"], vars(cfg), ("code_kind",), path)
-    check_same_ndf(state.get("ndf_sha256", "none"), ndf_sha256, f"the flow in {path}")
-    sizes = flow_options(state["config"])
-    flow = build_checked(lambda: build_flow(cfg.code_kind, code_shape, **sizes), sizes, state["ema_state_dict"], path)
-    return flow.to(device).eval().requires_grad_(False)

@@ -10,7 +10,7 @@ from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard import SummaryWriter
 
 from configs.layout import Experiment
-from training.checkpoints import FORMER_OPTIONS
+from frozen.checkpoint_files import FORMER_OPTIONS
 from training.distributed import first_only
 
 SUFFIX = ".hparams"  # of the event file in summary/ itself

@@ -11,18 +11,18 @@ from tqdm import tqdm
 
 from configs.devices import autocast, encoder_autocast, pick_device, place
 from configs.layout import Experiment
+from configs.seeds import step_seed
+from frozen.loading import network_input
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
 from models.shape_codes import ARCHITECTURE, build_ndf
 from training.bad_steps import suspects
-from training.checkpoints import build_checked, check_same_options, load_checkpoint
 from training.distributed import from_first, over_all, with_common_statistics
 from training.hparams import record_hparams
 from training.muon import Muon
-from training.network_input import network_input
 from training.progress_log import ProgressLog, picture_steps
 from training.shape_samples import ShapeSteps, step_loader, validation_batches
-from training.training_run import EXIT_STOPPED, StopRequest, TrainingRun, learning_rate, record_config, step_seed
+from training.training_run import EXIT_STOPPED, StopRequest, TrainingRun, learning_rate, record_config
 
 Batch = dict[str, Tensor]
 Draw = Callable[[ProgressLog, NDF], None]  # logs pictures of the network as it is
@@ -213,17 +213,3 @@ class NDFTrainer:
             f"NDF step {self.run.step}/{len(self.steps)}, {self.run.seconds / 60:.1f} min: validation loss"
             f" {errors['clamped_l1']:.5f}, mean |error| within {self.cfg.max_dist:g} {errors['near_abs_error']:.5f}"
         )
-
-
-def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
-    """The network of a checkpoint, frozen, in eval mode.
-
-    Sizes come from the checkpoint, or from the config if it stores none (NDF's and the thesis's own files).
-    Raises UserError if its code kind differs from the config's, or its architecture does not match.
-    """
-    state = load_checkpoint(path)
-    options = {**vars(cfg), **state.get("config", {})}
-    check_same_options(options, vars(cfg), ("code_kind", "input_res", "input_features"), path)
-    sizes = {name: options[name] for name in ARCHITECTURE[cfg.code_kind]}
-    model = build_checked(lambda: build_ndf(options), sizes, state["model_state_dict"], path)
-    return place(model, device).freeze()

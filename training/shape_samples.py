@@ -12,36 +12,13 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from configs.cores import num_workers
-from configs.errors import UserError
-from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, absolute, boundary_samples, voxelized_point_cloud
-from configs.reading import open_npz
-from dataprocessing.create_split import find_shapes
+from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
+from configs.seeds import step_seed
 from dataprocessing.pool import run_in_order
-from dataprocessing.shapes import processed_root, shape_name
-from dataprocessing.split import load_split
+from dataprocessing.shapes import shape_name
+from dataprocessing.stored_points import read_arrays, read_input_cloud
 from training.distributed import own_part
 from training.gpu_samples import GpuSamples, Samples, numbers_of_sets
-from training.training_run import step_seed
-
-REMADE = "delete it and run preprocess.py again"
-NO_SPLIT = "none"  # as split_file
-
-
-def split_folders(cfg: Namespace, needed: Sequence[str] = ()) -> dict[str, list[Path]]:
-    """The folders of the train, val and test shapes of a configuration; without a split all are test shapes.
-
-    Raises UserError if one of the parts `needed` is empty.
-    """
-    if cfg.split_file == NO_SPLIT:
-        folders = {"train": [], "val": [], "test": find_shapes(cfg)[0]}
-    else:
-        folders = load_split(absolute(cfg.split_file), processed_root(cfg))
-    if empty := [part for part in needed if not folders[part]]:
-        raise UserError(
-            f"{cfg.split_file} has no {empty[0]} shapes, 1 or more expected; make another split with:"
-            f" python dataprocessing/create_split.py --config {cfg.config}"
-        )
-    return folders
 
 
 def sample_files(cfg: Namespace) -> list[tuple[str, float]]:
@@ -60,26 +37,6 @@ def far_files(cfg: Namespace) -> list[bool]:
     near = {boundary_samples(sigma) for sigma in cfg.sample_std_dev if sigma < max(cfg.sample_std_dev)}
     far = [name not in near for name, _ in sample_files(cfg)]
     return far if any(far) else [True] * len(far)
-
-
-def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
-    """Arrays of a preprocessed file as float32. Raises UserError if the file is missing or damaged."""
-    if not path.is_file():
-        raise UserError(f"no {path}; make it with: python dataprocessing/preprocess.py --config ...")
-    with open_npz(path, REMADE) as file:
-        arrays = [file[name] for name in names]
-        for name, array in zip(names, arrays, strict=True):
-            expected = (len(arrays[0]),) if name == "df" else (len(arrays[0]), 3)
-            if array.dtype.kind not in "fiu" or array.shape != expected or not array.size:
-                raise ValueError(f"{name} is {array.dtype} {array.shape}, numbers {expected} expected")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} holds values that are not finite")
-        return [np.asarray(array, dtype=np.float32) for array in arrays]
-
-
-def read_input_cloud(folder: Path, cfg: Namespace) -> np.ndarray:
-    """The stored input cloud of a shape, (num_points, 3) mesh units."""
-    return read_arrays(folder / voxelized_point_cloud(cfg.input_res, cfg.num_points), "point_cloud")[0]
 
 
 def read_samples(folder: Path, cfg: Namespace) -> Samples:

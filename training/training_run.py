@@ -23,15 +23,9 @@ from configs.errors import UserError
 from configs.files import write_text
 from configs.layout import Experiment
 from configs.reading import reading
+from frozen.checkpoint_files import check_same_options, load_weights
 from training.bad_steps import BadSteps
-from training.checkpoints import (
-    check_same_options,
-    current_commit,
-    delete_older,
-    latest_whole,
-    load_weights,
-    save_checkpoint,
-)
+from training.checkpoints import current_commit, delete_older, latest_whole, save_checkpoint
 from training.distributed import any_of, exchange, first_only, mean_of
 
 GRAD_CLIP = 1.0  # bound on the norm of the gradient
@@ -45,11 +39,6 @@ def learning_rate(step: int, num_steps: int, peak: float, warmup_steps: int) -> 
         return peak * (step + 1) / warmup_steps
     progress = (step - warmup_steps) / max(1, num_steps - warmup_steps)
     return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
-
-
-def step_seed(seed: int, step: int) -> int:
-    """A seed for one step, far from those of adjacent steps (the golden-ratio multiple of splitmix64)."""
-    return (seed * 1_000_003 + step * 0x9E3779B97F4A7C15) % 2**63
 
 
 class StopRequest:

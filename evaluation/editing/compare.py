@@ -20,7 +20,7 @@ from generation.editing.report import others_moved
 from generation.latents import distances_from_base, likelihoods
 from generation.networks import Networks
 from generation.sampling import sampled_codes
-from training.stored_codes import encode_batches
+from training.encoding import encode_batches
 
 NUMBERS = ("length", "height", "wheel_radius", "screen_rake")  # each by -STEP and STEP
 SWITCHES = ("windows", "furnished", "top")  # each to the other value

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from configs.config_loader import get_config
 from configs.errors import UserError, run
+from configs.seeds import EDIT_NOISE_STREAM
 from dataprocessing.demo_cars.parameters import draw_parameters
 from dataprocessing.demo_cars.windows import visible_attributes
 from dataprocessing.extra_shapes import demo_source
@@ -21,7 +22,6 @@ from evaluation.latent_space.parameters import Car, Parameter
 from evaluation.latent_space.ridge import Array, Ridge, principal_coordinates
 from generation.editing.attributes import LEAST_R2, Attribute, Attributes, attributes_path
 from generation.networks import Networks
-from generation.random_streams import EDIT_NOISE_STREAM
 from training.extra_codes import encoding, in_batches
 
 LEAST_CARS = 3

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from tqdm import tqdm
 
+from configs.seeds import REFERENCE_STREAMS, random_stream
+from dataprocessing.stored_points import read_input_cloud
 from evaluation.latent_space.decoded import decoded_clouds
+from frozen.checkpoint_files import load_checkpoint
 from generation.latents import in_parts
 from generation.networks import Networks
-from generation.random_streams import REFERENCE_STREAMS, random_stream
 from models.occupancy import occupancy_from_points
-from training.checkpoints import load_checkpoint
-from training.shape_samples import read_input_cloud
-from training.stored_codes import encode_batches
+from training.encoding import encode_batches
 
 Codes = NDArray[np.float32]  # (S, *code_shape)
 CLOUDS_AT_A_TIME = 16

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from evaluation.latent_space.parameters import demo_parameters
+from frozen.codes import SPLITS, load_codes
 from generation.latents import latents_of
 from generation.networks import Networks
 from generation.sampling import drawn_codes
 from training.code_spectrum import PrincipalAxes
-from training.stored_codes import SPLITS, load_codes
 from visualization.latent_space_plots import NO_STYLE, Panel
 
 NUM_SAMPLES = 200  # of the flow, in the map; not decoded

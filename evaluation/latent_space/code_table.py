@@ -15,9 +15,15 @@ from configs.reading import read_json, reading
 from evaluation.experiment_sets import LABELS
 from evaluation.reconstruction import PARTS
 from evaluation.tables import Column
-from training.checkpoints import best_checkpoint, fingerprint, latest_checkpoint, load_checkpoint, ndf_checkpoint_path
+from frozen.checkpoint_files import (
+    best_checkpoint,
+    fingerprint,
+    latest_checkpoint,
+    load_checkpoint,
+    ndf_checkpoint_path,
+)
+from frozen.codes import load_codes, read_index
 from training.code_spectrum import MAX_SHAPES, SHARES, code_spectrum, dimensions_holding
-from training.stored_codes import load_codes, read_index
 
 NAME, TITLE = "codes", "Shape codes: size, spectrum, reconstruction, flow and generation"
 SUFFIX = ", decoded"  # in the labels of decoded references

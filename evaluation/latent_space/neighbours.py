@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from configs.cores import num_workers
+from dataprocessing.stored_points import read_input_cloud
 from dataprocessing.surface import surface_points
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.metrics import CloudSet, pairwise
 from evaluation.reconstruction import at_most
 from evaluation.tables import Column
+from frozen.codes import load_codes
 from generation.networks import Networks
 from generation.sampling import drawn_codes
-from training.shape_samples import read_input_cloud
-from training.stored_codes import load_codes
 from visualization.contact_sheet import contact_sheet
 from visualization.rendering import TINTS, render_cloud
 

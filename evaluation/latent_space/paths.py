@@ -14,11 +14,11 @@ from configs.errors import UserError
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.metrics import chamfer_l2_sq
 from evaluation.tables import Column
+from frozen.codes import load_codes
 from generation.latents import codes_of, latents_of, likelihoods, path_between
 from generation.networks import Networks
 from generation.projection import HALF_EXTENT
 from models.occupancy import to_grid_coords
-from training.stored_codes import load_codes
 
 SPACES = {"code": "straight in code space", "z": "straight in the flow's z"}
 NUM_QUERIES = 4096

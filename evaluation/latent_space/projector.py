@@ -12,11 +12,11 @@ from tqdm import tqdm
 from configs.errors import one_line
 from configs.files import write_npz
 from configs.layout import Experiment
+from dataprocessing.stored_points import read_input_cloud
 from evaluation.latent_space.code_map import ShownShapes
 from evaluation.latent_space.decoded import read_array
 from training.code_spectrum import PrincipalAxes
 from training.progress_log import replaced_run
-from training.shape_samples import read_input_cloud
 from visualization.rendering import render_cloud
 
 THUMBNAIL = 72  # pixels per side; TensorBoard requires squares

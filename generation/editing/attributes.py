@@ -15,7 +15,7 @@ from configs.errors import UserError
 from configs.files import write_npz
 from configs.layout import Experiment, absolute
 from configs.reading import open_npz
-from training.flow_trainer import check_same_ndf
+from frozen.loading import check_same_ndf
 
 LEAST_R2 = 0.3  # of an attribute that can be edited, and that is held while others are
 FIT = "python -m evaluation.editing.fit"

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from configs.errors import UserError
+from frozen.checkpoint_files import fingerprint
 from generation.editing.attributes import Array, Attribute, Attributes, attributes_path, load_attributes
 from generation.editing.moves import moved
 from generation.latents import codes_of, latents_of
@@ -15,7 +16,6 @@ from generation.networks import Networks
 from generation.plausible_codes import largest_norm
 from generation.sampling import sampled_codes, sampling_facts
 from generation.shapes import Shapes, find_shape, reconstructed
-from training.checkpoints import fingerprint
 
 LARGEST_STEP = 2.0  # standard deviations, of the default steps
 UNCHANGED = "as it is"

@@ -14,7 +14,7 @@ from generation.editing.attributes import Array, Attribute, Attributes
 from generation.editing.edited import EditedCodes
 from generation.latents import distances_from_base, likelihoods
 from generation.shapes import Shapes
-from training.stored_codes import encode_batches
+from training.encoding import encode_batches
 
 REPORT = "edits.json"
 

@@ -49,7 +49,8 @@ def measured_batches(cfg: Namespace, batch_size: int, max_batch: int) -> list[di
     import torch
 
     from configs.devices import pick_device
-    from training.shape_samples import ShapeSteps, split_folders
+    from dataprocessing.split import split_folders
+    from training.shape_samples import ShapeSteps
 
     split = split_folders(cfg)
     read = ShapeSteps(split["train"], cfg)

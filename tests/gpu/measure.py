@@ -19,14 +19,16 @@ from configs.devices import autocast, pick_device
 from configs.errors import run
 from configs.files import write_json
 from configs.layout import Experiment
+from dataprocessing.split import split_folders
+from dataprocessing.stored_points import read_input_cloud
+from frozen.loading import encode_clouds
 from generation.decode import decode_each
 from generation.networks import Networks
 from generation.sampling import sampled
 from models.occupancy import to_grid_coords
 from training.flow_trainer import FlowTrainer
 from training.ndf_trainer import NDFTrainer
-from training.shape_samples import read_input_cloud, split_folders, step_loader
-from training.stored_codes import encode_clouds
+from training.shape_samples import step_loader
 
 BF16_PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense FLOP/s of the SXM cards, from NVIDIA's data sheets
 REPEATS = 8

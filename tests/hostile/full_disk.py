@@ -31,9 +31,9 @@ from configs.errors import UserError
 from configs.reading import open_npz, read_npy
 from dataprocessing import create_split, make_demo_cars, preprocess
 from dataprocessing.mesh_io import load_mesh
+from frozen.checkpoint_files import load_checkpoint
 from generation.cloud_files import read_cloud
 from training import export
-from training.checkpoints import load_checkpoint
 
 ROOMS = (0, 4, 16, 64, 256)  # pages of 4 KB that are free
 STEPS: dict[str, tuple[ModuleType, tuple[str, ...]]] = {

@@ -4,9 +4,13 @@ Streams are numbered. The flow's shape n draws its z from stream n; set k of a g
 Other uses have their own, disjoint ranges.
 """
 
-import torch
+import hashlib
+from typing import TYPE_CHECKING
 
-from training.training_run import step_seed
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 SET_STRIDE = 1_000_000  # streams per sample set
 MAX_SETS = 100
@@ -25,6 +29,19 @@ UNSETTLED_STREAMS = 940_000_000  # plus a shape's number: for the seeds that tel
 POINT_STREAMS = 1_000_000_000  # plus a shape's number: for the points of its cloud
 
 
-def random_stream(seed: int, number: int) -> torch.Generator:
+def random_stream(seed: int, number: int) -> "torch.Generator":
     """A CPU generator for stream `number`: the same numbers for every device."""
+    import torch
+
     return torch.Generator().manual_seed(step_seed(seed, number))
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """Random numbers that belong to the seed and these names, on any machine and in any order of work."""
+    digest = hashlib.sha256("/".join([str(seed), *names]).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
+
+
+def step_seed(seed: int, step: int) -> int:
+    """A seed for one step, far from those of adjacent steps (the golden-ratio multiple of splitmix64)."""
+    return (seed * 1_000_003 + step * 0x9E3779B97F4A7C15) % 2**63
