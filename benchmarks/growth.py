@@ -19,7 +19,7 @@ from benchmarks.preprocessing import our_files
 from benchmarks.processes import in_process, peak
 from configs.devices import keep_freed_memory
 from evaluation.metrics import CloudSet, pairwise
-from generation.decode import decode_parts
+from generation.decode import decode_parts, field_of
 from generation.networks import Networks
 from generation.sampling import sampled
 from models.local_model import NDF
@@ -91,11 +91,11 @@ def cloud(points: int, threads: int) -> tuple[float, float]:
     """A cloud of one sampled code, in the parts in which it is written."""
     networks = Networks(options_of("configs/demo_cars_pretrained.txt", threads))
     code = sampled(networks, 1, SEED).codes[0]
-    for _ in decode_parts(networks, code, 1000, 0):
+    for _ in decode_parts(networks, field_of(networks, code), 1000, 0):
         pass
     clock = clock_of(threads)
     before, start = peak(), clock()
-    for _ in decode_parts(networks, code, points, 0):
+    for _ in decode_parts(networks, field_of(networks, code), points, 0):
         pass
     return clock() - start, before
 

@@ -175,9 +175,9 @@ class Records:
     def make(self, artefact: str, wanted: Facts, files: Sequence[str], maker: Callable[[], Any]) -> str:
         """Make an artefact unless it is current. Returns why it was made, as `why` does; empty if it was not.
 
-        files: their names in the folder, which `maker` writes, each under a spare name that it renames. What it returns
-        is kept as found. Files of former facts are deleted first. Raises UserError if a file of that name is there that
-        no record tells of: it is the user's.
+        files: their names in the folder, of which `maker` writes some or all, each under a spare name that it renames.
+        What it returns is kept as found. Files of former facts are deleted first. Raises UserError if a file of that
+        name is there that no record tells of: it is the user's.
         """
         reason = self.why(artefact, wanted)
         if reason:
@@ -185,7 +185,8 @@ class Records:
             self.forget(artefact)
             self._put(artefact, {"of": plain(wanted), "files": list(files), "found": None, "finished": False})
             found = maker()
-            self._put(artefact, {"of": plain(wanted), "files": list(files), "found": found, "finished": True})
+            written = [name for name in files if (self.folder / name).is_file()]
+            self._put(artefact, {"of": plain(wanted), "files": written, "found": found, "finished": True})
         return reason
 
     def forget(self, artefact: str) -> None:
@@ -199,6 +200,10 @@ class Records:
                 (self.folder / name).unlink()
         del self.entries[artefact]
         self._write()
+
+    def note_former(self, files: Sequence[str]) -> None:
+        """Note files that an earlier version made, which told nothing: they are ours, and of no artefact."""
+        self._put("former", {"of": {}, "files": list(files), "found": None, "finished": False})
 
     def check_free(self, files: Iterable[str]) -> None:
         """Raise UserError if one of these files is there and not of ours."""

@@ -9,6 +9,7 @@ SCALED_MESH = "model_normalized_scaled.off"
 UNIFORM_SAMPLES = "uniform_samples.npz"
 GAP_SAMPLES = "gap_samples.npz"  # in openings
 DEMO_PARAMETERS = "parameters.json"
+INDEX = "index.json"  # in a folder of shapes: which they are
 CONTACT_SHEET = "contact_sheet.png"  # in a folder of clouds: pictures of them
 HTML_PAGE = "shapes.html"  # in a folder of clouds: all of them, to be looked at
 RESULTS = "results"  # of evaluate.py: results.json, .csv, .md

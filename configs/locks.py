@@ -27,13 +27,14 @@ SETTLE_S = 0.5  # after taking over a stale lock: another process may do so at t
 
 
 @contextmanager
-def only_run(path: Path, what: str) -> Iterator[None]:
+def only_run(path: Path, what: str, instead: str = "give another --exp_name") -> Iterator[None]:
     """Hold the lock file `path` while the block lasts. Raises UserError if another process that runs holds it.
 
-    what: what the block does, for the message. If the machine slept so long that another one has taken the lock over,
+    what: what the block does, and instead: what to do beside waiting, for the message.
+    If the machine slept so long that another one has taken the lock over,
     this process ends at once, with status 2: whatever it was writing is left under a spare name.
     """
-    lock = _Lock(path, what)
+    lock = _Lock(path, what, instead)
     lock.acquire()
     ended = threading.Event()
     threading.Thread(target=lock.beat_until, args=(ended,), daemon=True).start()
@@ -44,9 +45,15 @@ def only_run(path: Path, what: str) -> Iterator[None]:
         lock.release()
 
 
+def refuse_while_held(path: Path, what: str, instead: str) -> None:
+    """Raise UserError, as `only_run` does, if another process that runs holds the lock file `path`."""
+    if path.is_file():
+        _Lock(path, what, instead).check()
+
+
 class _Lock:
-    def __init__(self, path: Path, what: str):
-        self.path, self.what = path, what
+    def __init__(self, path: Path, what: str, instead: str):
+        self.path, self.what, self.instead = path, what, instead
         self.owner = {"machine": machine(), "pid": os.getpid(), "started": started_at(os.getpid())}
         self.spare = spare_path(path)
 
@@ -63,6 +70,13 @@ class _Lock:
                 if self._read() == self.owner:
                     return
                 self.spare.write_text(json.dumps(self.owner) + "\n")
+        finally:
+            self.spare.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        self.spare.write_text("")
+        try:
+            self._is_stale()
         finally:
             self.spare.unlink(missing_ok=True)
 
@@ -97,7 +111,7 @@ class _Lock:
         while (owner := self._read()) is not None:
             if owner.get("machine") == machine():
                 if is_running(owner["pid"]) and started_at(owner["pid"]) == owner["started"] and owner != self.owner:
-                    raise UserError(f"{self._told(owner)}; wait for it, or give another --exp_name")
+                    raise UserError(f"{self._told(owner)}; wait for it, or {self.instead}")
                 return True
             try:
                 os.utime(self.spare)
@@ -108,7 +122,7 @@ class _Lock:
                 return True
             first = beat if first is None else first
             if beat != first:
-                raise UserError(f"{self._told(owner)}; wait for it, or give another --exp_name")
+                raise UserError(f"{self._told(owner)}; wait for it, or {self.instead}")
             if not told:
                 told = True
                 left = STALE_S - (now - beat)

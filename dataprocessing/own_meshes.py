@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from configs.cores import num_workers
 from configs.errors import UserError, raise_if_interrupted
-from configs.layout import Experiment, given_path
-from configs.reading import read_json
+from configs.layout import given_path
 from configs.seeds import generator
 from dataprocessing.frames import Frame, front_of, to_unit_box
 from dataprocessing.mesh_folder import meshes_below, names_of
@@ -56,31 +55,13 @@ class OwnMeshes:
         return path.name if path == self.folder else path.relative_to(self.folder).as_posix()
 
 
-def folder_of_clouds(cfg: Namespace) -> Path:
-    """Where the clouds of the meshes go: `meshes_out`, or a folder of the experiment, named as that of the meshes.
-
-    Raises UserError if it holds clouds of another folder of meshes.
-    """
-    meshes = given_path(cfg.own_meshes).resolve()
-    out = Path(cfg.own_meshes_out).expanduser() if cfg.own_meshes_out else Experiment(cfg).own_meshes / meshes.name
-    index = out / "index.json"
-    found = (
-        read_json(index, "give another folder with --own_meshes_out").get(OWN_MESHES, "other shapes")
-        if index.is_file()
-        else str(meshes)
-    )
-    if found != str(meshes):
-        raise UserError(f"{out} holds clouds of {found}, not of {meshes}; give another folder with --own_meshes_out")
-    return out
-
-
 def read_own_meshes(cfg: Namespace) -> OwnMeshes:
     """Read the meshes that `--own_meshes` names, in any layout, and draw their input points.
 
     Raises UserError if there are none, or none that can be used.
     """
     folder = given_path(cfg.own_meshes).resolve()
-    paths = meshes_below(folder, left_out=folder_of_clouds(cfg).resolve())
+    paths = meshes_below(folder, left_out=None if cfg.out is None else Path(cfg.out).expanduser().resolve())
     tasks = [(path, name, cfg) for path, name in names_of(paths, folder).items()]
     found = OwnMeshes(folder, [])
     workers = min(num_workers(cfg.num_cpus), len(tasks) // MESHES_A_WORKER)

@@ -1,17 +1,22 @@
 """Scores of completed scans: distance to the truth, fit to the scan, diversity; and what a user is told of them."""
 
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from configs.artefacts import options_of
+from configs.files import write_json
 from evaluation.metrics import chamfer_udf, nearest_distances
-from generation.cloud_files import Cloud
+from generation.cloud_files import Cloud, read_cloud
 from generation.completion.evidence import at_most
-from generation.completion.results import MODE
+from generation.completion.scan_files import Scan
+from generation.completion.source import MODE, Completed
+from generation.shape_folder import ShapeFolder
 
+RESULTS = "completion.json"
 POINTS = 10_000  # of each cloud that is compared
 MIXED = 1.1  # the largest R-hat of chains that agree
 MISSED = 2.0  # times scan_sd: a best mode that is farther from the scan does not explain it
@@ -47,6 +52,24 @@ def distances_of(clouds: Mapping[str, Cloud], scan: Cloud, truth: Cloud | None) 
     return {"scores": {name: scores_of(cloud, scan, truth) for name, cloud in clouds.items()}} | {
         "diversity": diversity(draws)
     }
+
+
+def report(folder: ShapeFolder, scan: Scan, truth: Cloud | None) -> Iterator[str]:
+    """Write `completion.json` of the completions in a folder: options, weights, chains and scores; yields the table."""
+    codes, cfg = folder.shapes.codes, folder.cfg
+    assert isinstance(codes, Completed)
+
+    def write() -> dict[str, Any]:
+        clouds = {name: read_cloud(folder.cloud(n)) for n, name in enumerate(codes.names)}
+        facts = codes.found["facts"] | distances_of(clouds, scan.points, truth)
+        about = {"scan": str(cfg.scan), "notes": scan.notes, "options": options_of("chains", cfg)}
+        write_json(folder.path / RESULTS, {**folder.networks.sources, **about, **facts})
+        return facts
+
+    of = {"clouds": folder.facts_of_files(), **folder.shapes.above_of}
+    folder.records.make("report", of, [RESULTS], write)
+    yield from told(folder.records.found("report"), cfg)
+    yield f"numbers: {folder.path / RESULTS}"
 
 
 def told(facts: Mapping[str, Any], cfg: Namespace) -> list[str]:

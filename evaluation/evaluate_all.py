@@ -90,7 +90,7 @@ def reconstruction_tables(cfg: Namespace) -> list[Table]:
     reconstruction.check_of_current_ndf(cfg)
     reconstruction.check_of_plausible(cfg)
     rows, per_shape = reconstruction.reconstruction_rows(cfg, split_folders(cfg)["test"])
-    sentence = told(Experiment(cfg).reconstruction / "index.json")
+    sentence = told(Experiment(cfg).reconstruction)
     note = reconstruction.NOTE + (f" {sentence}." if sentence else "")
     return [
         Table("reconstruction", reconstruction.TITLE, reconstruction.COLUMNS, rows, note),

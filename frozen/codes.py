@@ -100,3 +100,16 @@ def read_index(folder: Path, split: str) -> dict[str, Any]:
         if not isinstance(index["sha256"], str) or not all(isinstance(size, int) for size in index["code_shape"]):
             raise ValueError("sha256 or code_shape of another kind")
         return index
+
+
+def codes_digest(cfg: Namespace, split: str) -> str | None:
+    """What changes with the codes of a split; None if there are none."""
+    path: Path = Experiment(cfg).codes / f"{split}.json"
+    return fingerprint(path) if path.is_file() else None
+
+
+def plain_folders(cfg: Namespace, split: str) -> list[Path]:
+    """The folders of the shapes of a split, in the order of its plain codes."""
+    from dataprocessing.split import split_folders
+
+    return split_folders(cfg)[split]

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from configs.errors import UserError
 from configs.files import atomic_path
-from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE
+from configs.layout import DENSE_POINT_CLOUD, INDEX
 from configs.reading import open_npz, read_json, read_npy, read_text, reading
 from dataprocessing.frames import Frame, frame_of_matrix
 from dataprocessing.mesh_io import MOST_BYTES
@@ -107,6 +107,13 @@ def read_index(path: Path) -> dict[str, Any]:
             if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
                 raise ValueError(f"{name!r} is no name of a shape")
         return index
+
+
+def listed_clouds(folder: Path) -> list[Path] | None:
+    """The clouds that the index of a folder of shapes lists, which are all that count there; None without an index."""
+    if not (folder / INDEX).is_file():
+        return None
+    return [folder / name / DENSE_POINT_CLOUD for name in read_index(folder / INDEX)["shapes"]]
 
 
 def read_cloud(path: Path | str, most: int | None = None) -> NDArray[np.float32]:
@@ -243,10 +250,3 @@ def _read_off(path: Path) -> NDArray[Any]:
     if len(vertices) < int(counts[0]):
         raise ValueError("OFF ends early")
     return np.array(vertices, dtype=np.float64)
-
-
-def remove_views(folder: Path) -> None:
-    """Delete the contact sheet, the page and the movies of a folder of shapes, which show other clouds than follow."""
-    for pattern in (CONTACT_SHEET, HTML_PAGE, "walk*.gif", "walk*.webp", "*/turntable.gif", "*/turntable.webp"):
-        for path in folder.glob(pattern):
-            path.unlink(missing_ok=True)  # by another chunk of the same shapes

@@ -17,9 +17,10 @@ from configs.config_loader import get_config
 from configs.errors import UserError, run
 from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, given_path
 from configs.reading import open_npz
-from generation.cloud_files import natural, read_index, read_unit_cloud
+from generation.cloud_files import listed_clouds, natural, read_unit_cloud
 from generation.mesh_files import mesh_beside
-from generation.nearest_training import TrainingClouds, training_in
+from generation.nearest_training import TrainingClouds, training_digest, training_in, training_of
+from generation.shape_folder import ShapeFolder
 from generation.torn_surfaces import UNSETTLED
 from visualization.html_page import PageShape, write_page
 
@@ -49,6 +50,16 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def make_page(folder: ShapeFolder) -> str:
+    """`write_html` of a folder of shapes, coloured by the distance to the training shapes where these are at hand; of a
+    page that is current it says so."""
+    of = {"shapes": folder.facts_of_files(), "training": training_digest(folder.cfg), "title": title_of(folder.path)}
+    said: list[str] = []
+    write = lambda: said.append(write_html(folder.path, training_of(folder.cfg)))  # noqa: E731
+    folder.records.make("page", of, [HTML_PAGE], write)
+    return said[0] if said else f"the page was there already: {folder.path / HTML_PAGE}"
+
+
 def write_html(folder: Path, training: TrainingClouds | None = None) -> str:
     """Write the page of a folder's clouds into it. Returns a line that says where it is, and what it shows.
 
@@ -70,10 +81,9 @@ def cloud_paths(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder} of clouds; make some with: python generate.py --config ...")
-    dense = [path for path in folder.glob(f"*/{DENSE_POINT_CLOUD}") if not path.parent.name.startswith(".")]
-    if (index := folder / "index.json").is_file():
-        listed = [folder / name / DENSE_POINT_CLOUD for name in read_index(index)["shapes"]]
-        dense = [path for path in dense if path in listed]  # others are of an earlier run
+    dense = listed_clouds(folder)
+    if dense is None:
+        dense = [path for path in folder.glob(f"*/{DENSE_POINT_CLOUD}") if not path.parent.name.startswith(".")]
     if not dense:
         inside = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
         clouds = [path for path in inside if path.suffix.lower() in SUFFIXES and path.stem != MESH]

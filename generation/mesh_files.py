@@ -13,8 +13,8 @@ from configs.layout import MESH, MESH_FORMATS
 from dataprocessing.mesh_io import MeshError, load_mesh
 from generation.cloud_files import own_frame
 from generation.meshing import OpenMesh
+from generation.meshing.topology import edges_of, pieces_of
 
-MESHES = "meshes"  # key of index.json: what made the meshes beside the clouds, and how large they are
 GREY = (150, 160, 172, 255)  # of the GLB's material
 
 
@@ -50,13 +50,16 @@ def write_mesh(folder: Path, mesh: OpenMesh, formats: Sequence[str]) -> list[Pat
     return paths
 
 
-def remove_meshes(folder: Path, names: Sequence[str]) -> None:
-    """Delete the meshes of these shapes in a folder of shapes, of all formats."""
-    for name in names:
-        for ending in MESH_FORMATS:
-            path = folder / name / f"{MESH}.{ending}"
-            if path.is_file():
-                path.unlink(missing_ok=True)  # by another chunk of the same shapes
+def numbers_of(mesh: OpenMesh) -> dict[str, int]:
+    """What the index says of a mesh; border edges have one triangle, junction edges three or more."""
+    edges = edges_of(mesh.faces)
+    return {
+        "vertices": len(mesh.vertices),
+        "triangles": len(mesh.faces),
+        "border_edges": int((edges.num_faces == 1).sum()),
+        "junction_edges": int((edges.num_faces > 2).sum()),
+        "pieces": int(pieces_of(mesh.faces).max()) + 1,
+    }
 
 
 def mesh_beside(cloud: Path) -> tuple[NDArray[np.floating], NDArray[np.integer]] | None:

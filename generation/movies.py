@@ -1,47 +1,58 @@
 """Movies beside a contact sheet: a walk along a path or through the degrees of an edit, and turntables."""
 
-from itertools import groupby
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from configs.layout import DENSE_POINT_CLOUD
-from generation.cloud_files import read_index, read_unit_cloud
-from generation.networks import Networks
+from configs.artefacts import digest
+from generation.cloud_files import read_unit_cloud
+from generation.shape_folder import ShapeFolder
 from visualization.movies import turning, walking, write_movie
 from visualization.rendering import TINTS
 
-TURNTABLE_PICTURES = 30
+TURNTABLE, TURNTABLE_PICTURES = "turntable", 30
 TURNTABLE_MS = 100  # a picture
 WALK_MS = 2000  # one way
 LONGEST_MS = 400
 COLOR = TINTS["blue"]
 
 
-def write_movies(networks: Networks, folder: Path, keep: bool) -> list[Path]:
-    """Write the movies that `movie` and `turntable` ask for, of the clouds in `folder`; existing ones stay if `keep`.
+def write_movies(folder: ShapeFolder) -> list[Path]:
+    """Write the movies that `movie` and `turntable` ask for, of the clouds in a folder, unless current.
 
     A path gives `walk.gif` (or .webp), there and back; edits give `walk_<shape>.gif` for each shape; a turntable
-    `<shape>/turntable.gif`. Returns the paths.
+    `<shape>/turntable.gif`. Returns the paths. Walks of an earlier run, of other clouds, are deleted.
     """
-    cfg, found = networks.cfg, []
-    index = read_index(folder / "index.json")
-    if cfg.movie != "none" and cfg.mode in ("interpolate", "edit"):
-        facts = index["facts"]
-        for shape, numbers in groupby(range(len(facts)), key=lambda n: facts[n].get("shape")):
-            path = folder / f"walk{'' if shape is None else f'_{shape}'}.{cfg.movie}"
+    cfg, shapes, found = folder.cfg, folder.shapes, []
+    clouds = [digest(folder.cloud_facts(n)) for n in folder.numbers]
+    walks = {group.walk: group.numbers for group in shapes.in_groups() if group.walk}
+    for name in [name for name in folder.records.entries if name.startswith("walk") and name not in walks]:
+        folder.records.forget(name)
+    for name, numbers in walks.items():
+        path = folder.path / f"{name}.{cfg.movie}"
+        of = {"clouds": [clouds[n] for n in numbers], "movie": cfg.movie}
+        if cfg.movie != "none":
+            folder.records.make(name, of, [path.name], partial(walk, folder, numbers, path))
             found.append(path)
-            if not (keep and path.is_file()):
-                clouds = [read_unit_cloud(folder / index["shapes"][n] / DENSE_POINT_CLOUD) for n in numbers]
-                pictures = walking(clouds, COLOR)
-                step = min(LONGEST_MS, WALK_MS // len(clouds))
-                write_movie(pictures + pictures[-2:0:-1], path, step)
+        elif of["clouds"] != (folder.records.made_of(name) or of)["clouds"]:
+            folder.records.forget(name)
     if cfg.turntable:
         kind = "gif" if cfg.movie == "none" else cfg.movie
-        for name in tqdm(index["shapes"], desc="turntables", unit="shape", disable=None):
-            path = folder / name / f"turntable.{kind}"
+        for n in tqdm(folder.numbers, desc="turntables", unit="shape", disable=None):
+            path = folder.cloud(n).with_name(f"{TURNTABLE}.{kind}")
+            of = {"cloud": clouds[n], "movie": kind}
+            folder.records_of(n).make(TURNTABLE, of, [path.name], partial(turn, folder, n, path))
             found.append(path)
-            if not (keep and path.is_file()):
-                cloud = read_unit_cloud(folder / name / DENSE_POINT_CLOUD)
-                write_movie(list(turning(cloud, TURNTABLE_PICTURES, COLOR)), path, TURNTABLE_MS)
     return found
+
+
+def walk(folder: ShapeFolder, numbers: Sequence[int], path: Path) -> None:
+    pictures = walking([read_unit_cloud(folder.cloud(n)) for n in numbers], COLOR)
+    write_movie(pictures + pictures[-2:0:-1], path, min(LONGEST_MS, WALK_MS // len(pictures)))
+
+
+def turn(folder: ShapeFolder, n: int, path: Path) -> None:
+    pictures = turning(read_unit_cloud(folder.cloud(n)), TURNTABLE_PICTURES, COLOR)
+    write_movie(list(pictures), path, TURNTABLE_MS)

@@ -9,11 +9,12 @@ import numpy as np
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from configs.artefacts import digest
 from configs.errors import UserError
 from configs.layout import SCALED_MESH, absolute
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
-from dataprocessing.stored_points import read_input_cloud
+from dataprocessing.stored_points import read_input_cloud, shape_digests
 from dataprocessing.surface import surface_points
 from generation.cloud_files import Cloud, read_unit_cloud
 
@@ -51,6 +52,16 @@ class TrainingClouds:
 def thinned(cloud: Cloud) -> Cloud:
     """At most FEW points of a cloud, in random order; the same at every call."""
     return cloud[np.random.default_rng(0).permutation(len(cloud))[:FEW]]
+
+
+def training_digest(cfg: Namespace) -> str | None:
+    """What changes with the training shapes; None where they are not at hand."""
+    if cfg.split_file == NO_SPLIT or not absolute(cfg.split_file).is_file():
+        return None
+    try:
+        return digest(shape_digests(split_folders(cfg)["train"], cfg))
+    except UserError:
+        return None
 
 
 def training_of(cfg: Namespace) -> TrainingClouds | None:

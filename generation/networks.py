@@ -47,6 +47,11 @@ class Networks:
         return path, flow
 
     @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of both files."""
+        return {name: value for name, value in self.sources.items() if name.endswith("sha256")}
+
+    @property
     def has_flow(self) -> bool:
         return self._flow is not None
 

@@ -18,10 +18,11 @@ import torch
 from scipy.stats import chi
 from torch import Tensor
 
+from configs.layout import INDEX
 from configs.reading import reading
 from configs.seeds import FIT_STREAMS, random_stream
 from frozen.checkpoint_files import load_checkpoint
-from generation.cloud_files import read_index, read_numbers
+from generation.cloud_files import read_index
 from generation.code_fitting import CodeFit
 from generation.networks import Networks
 from models.ndf import Code
@@ -52,8 +53,7 @@ class PlausibleCodes(Sequence[Code]):
     """Codes, each a batch of one; those off the data are brought back on access.
 
     Attributes: radius, the largest distance from the base of a code on the data; brought_back: shape -> its own and, in
-    mesh units, the `CodeFit.error` of its code and of the one in its place, of those accessed so far. None stands for
-    not finite.
+    mesh units, the `CodeFit.error` of its code and of the one in its place, of those accessed so far.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class PlausibleCodes(Sequence[Code]):
         """codes: of the shapes `names`; cloud: gives the input points (n, 3) of a shape by its number."""
         self.networks, self.names, self.codes, self.cloud = networks, names, codes, cloud
         self.radius = largest_norm(networks)
-        self.brought_back: dict[str, dict[str, float | None]] = {}
+        self.brought_back: dict[str, dict[str, float]] = {}
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -83,30 +83,26 @@ class PlausibleCodes(Sequence[Code]):
         with torch.no_grad():
             plausible = flow.inverse(flow.base.into_ball(z, self.radius))
             errors = fit.error(code).item(), fit.error(plausible).item()
-        self._note(n, dict(zip(FACTS, (norm, *errors), strict=True)))
+        self.brought_back[self.names[n]] = dict(zip(FACTS, (norm, *errors), strict=True))
         return plausible
-
-    def _note(self, n: int, facts: dict[str, float]) -> None:
-        self.brought_back[self.names[n]] = {k: v if math.isfinite(v) else None for k, v in facts.items()}
 
     def facts_of(self, n: int) -> dict[str, float]:
         """What the file of the cloud of shape n stores of its code; nothing if it was not brought back."""
-        found = self.brought_back.get(self.names[n], {})
-        return {key: math.nan if value is None else value for key, value in found.items()}
-
-    def remember(self, n: int, cloud: Path) -> None:
-        """Note what the file of the cloud of shape n, of another run, says of its code."""
-        facts = read_numbers(cloud, FACTS)
-        if len(facts) == len(FACTS):
-            self._note(n, facts)
+        return self.brought_back.get(self.names[n], {})
 
     def options(self) -> dict[str, Any]:
         """What decides the codes, for an index of files made of them."""
         return {"largest_z_norm": self.radius, "fit_steps": self.networks.cfg.fit_steps}
 
 
-def told(index_path: Path) -> str:
-    """What the index of a folder of clouds says of brought-back codes, as a sentence; empty if there are none."""
+def as_plain(found: dict[str, Any]) -> dict[str, float | None]:
+    """Numbers as an index of files holds them: None stands for what is not finite."""
+    return {key: value if math.isfinite(value) else None for key, value in found.items()}
+
+
+def told(folder: Path) -> str:
+    """What the index of a folder of shapes says of brought-back codes, as a sentence; empty if there are none."""
+    index_path = folder / INDEX
     index = read_index(index_path) if index_path.is_file() else {}
     found = index.get(BROUGHT_BACK)
     if not found:

@@ -1,25 +1,61 @@
 """New shapes from the flow, each drawn again until it is whole, or taken as it comes."""
 
 from argparse import Namespace
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from configs.seeds import SELECTION_STREAMS, random_stream
+from frozen.codes import codes_digest
 from generation.decode import field_of
 from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
 from generation.settledness import WHOLE, unsettled_share
-from generation.shapes import Shapes
+from generation.shapes import Shapes, continued
+
+if TYPE_CHECKING:
+    from visualization.contact_sheet import ShapeRow
 
 NUM_SEEDS = 1024  # by which a draw is judged; what is told of it afterwards comes from others
 
 
 def sampled(networks: Networks, num: int, seed: int) -> Shapes:
     """New shapes, numbers 0, 1, ... of a seed. Each is independent of the others, of `num` and of the device."""
-    facts = [{"seed": seed, "number": n, **sampling_facts(networks.cfg)} for n in range(num)]
-    return Shapes([str(n) for n in range(num)], sampled_codes(networks, num, seed).split(1), facts)
+    return Shapes(
+        "sample",
+        [str(n) for n in range(num)],
+        SampledCodes(networks, num, seed),
+        networks.experiment.generation,
+        continued("New shapes, sampled from the flow"),
+        networks.cfg.num_output_points,
+        facts=[{"seed": seed, "number": n, **sampling_facts(networks.cfg)} for n in range(num)],
+        above=lambda numbers: examples_above(networks, numbers),
+        above_of={"codes": codes_digest(networks.cfg, "train")},
+    )
+
+
+class SampledCodes(Sequence[Tensor]):
+    """`sampled_codes`, each made on access: a run that finds its clouds there draws none."""
+
+    def __init__(self, networks: Networks, num: int, seed: int):
+        self.networks, self.num, self.seed = networks, num, seed
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __getitem__(self, n: Any) -> Any:
+        if not 0 <= n < self.num:
+            raise IndexError(n)
+        return sampled_codes(self.networks, 1, self.seed, n)
+
+
+def examples_above(networks: Networks, numbers: Sequence[int]) -> "list[ShapeRow]":
+    """Training shapes, over the first of the new ones."""
+    from generation.sheet_rows import example_rows
+
+    return example_rows(networks, len(numbers)) if numbers[0] == 0 else []
 
 
 def sampled_codes(networks: Networks, num: int, seed: int, first: int = 0) -> Tensor:

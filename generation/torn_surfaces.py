@@ -4,8 +4,7 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from configs.layout import DENSE_POINT_CLOUD
-from generation.cloud_files import read_index, read_numbers
+from generation.cloud_files import read_numbers
 
 UNSETTLED, LOG_LIKELIHOOD = "unsettled_share", "log_likelihood"  # keys in the file of a cloud
 TORN = 0.01  # a larger share of unsettled surface is called torn: docs/formats.md says why
@@ -28,12 +27,6 @@ def told_of(cloud: Path) -> Told:
     found = read_numbers(cloud, [UNSETTLED, LOG_LIKELIHOOD])
     usable = {key: value for key, value in found.items() if math.isfinite(value)}
     return Told(usable.get(LOG_LIKELIHOOD), usable.get(UNSETTLED))
-
-
-def told_torn(folder: Path) -> str:
-    """`torn_sentence` of the shapes of a folder."""
-    names = read_index(folder / "index.json")["shapes"]
-    return torn_sentence({name: told_of(folder / name / DENSE_POINT_CLOUD) for name in names})
 
 
 def torn_sentence(told: dict[str, Told]) -> str:

@@ -1,51 +1,21 @@
-"""The files of a completed scan: clouds of the best mode and of each chain's draw, what was found, and a picture."""
+"""What is kept and reported of the chains that complete a scan."""
 
 import math
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from configs.files import write_json
-from configs.layout import DENSE_POINT_CLOUD
-from generation.cloud_files import Cloud, write_cloud
 from generation.completion.chains import Completion
 from generation.completion.diagnostics import effective_count, split_r_hat
-from generation.decode import arrays_of, check_room, decode
-from generation.latents import codes_of
-from generation.networks import Networks
-from visualization.contact_sheet import Row, draw_rows
-
-MODE = "mode"  # name of the cloud of the best mode; draws are numbered
-RESULTS = "completion.json"
-SHEET = "contact_sheet.png"
 
 
-def write_completion(networks: Networks, completion: Completion, folder: Path) -> dict[str, Cloud]:
-    """Decode the best mode and the chains' draws into `folder/NAME/dense_point_cloud.{npz,ply}`, the likeliest first.
-
-    Each file also holds z, log_posterior (nats, up to one constant for all) and `arrays_of` its code. Clouds of an
-    earlier run with more chains are removed. Returns the clouds by name.
-    """
-    count = networks.cfg.num_completion_points
-    check_room(count, 1 + len(completion.draws()), folder)
-    (folder / RESULTS).unlink(missing_ok=True)
-    for old in folder.glob(f"*/{DENSE_POINT_CLOUD}"):
-        old.unlink()
-        old.with_suffix(".ply").unlink(missing_ok=True)
-        if not any(old.parent.iterdir()):
-            old.parent.rmdir()
+def drawn(completion: Completion) -> tuple[Tensor, list[float]]:
+    """The z (S, D) of the best mode and of the chains' draws, the likeliest first, and their `log_posterior`."""
     order = draws_in_order(completion)
     latents = torch.cat([completion.best_mode(), completion.draws()[order]])
-    energies = torch.cat([completion.mode_energy.min()[None], completion.chains.energy[-1, order]])
-    clouds: dict[str, Cloud] = {}
-    for name, z, energy in zip([MODE, *map(str, range(len(order)))], latents, energies, strict=True):
-        code = codes_of(networks, z[None])
-        clouds[name] = decode(networks, code, count, len(clouds))
-        facts = {"z": z.cpu().numpy(), "log_posterior": log_posterior(energy.item(), len(z))}
-        write_cloud(folder / name, clouds[name], seed=networks.cfg.seed, **facts, **arrays_of(networks, code))
-    return clouds
+    energies = [completion.mode_energy.min(), *completion.chains.energy[-1, order]]
+    return latents, [log_posterior(energy.item(), latents.shape[1]) for energy in energies]
 
 
 def draws_in_order(completion: Completion) -> torch.Tensor:
@@ -80,21 +50,3 @@ def facts_of(completion: Completion) -> dict[str, Any]:
         "observations": completion.posterior.evidence.weight * len(completion.posterior.evidence.surface),
         "empty_places": len(completion.posterior.evidence.empty),
     }
-
-
-def write_results(networks: Networks, facts: dict[str, Any], folder: Path) -> None:
-    """Write `RESULTS`: the facts, the options and the networks that they are of. It marks the folder as complete."""
-    names = ("scan_sd", "scan_cell", "scan_points", "num_starts", "map_steps", "warmup", "draws", "leapfrog", "seed")
-    options = {name: getattr(networks.cfg, name) for name in names}
-    write_json(folder / RESULTS, {**networks.sources, "options": options, **facts})
-
-
-def draw_sheet(scan: Cloud, truth: Cloud | None, clouds: dict[str, Cloud], path: Path, title: str) -> None:
-    """Scan, truth if there is one, mode and draws; below, mode and draws cut open lengthwise."""
-    given = [scan] if truth is None else [scan, truth]
-    words = "The scan" if truth is None else "The scan, and the truth"
-    made = [np.asarray(cloud) for cloud in clouds.values()]
-    rows: list[Row] = [(words, given, "grey", "none")]
-    rows.append(("The best mode, then a draw of each chain", made, "blue", "none"))
-    rows.append(("The same, cut open lengthwise", made, "amber", "lengthwise"))
-    draw_rows(rows, path, title)

@@ -126,6 +126,6 @@ def placed_scan(points: Cloud, camera: np.ndarray | None, fit: bool, covered: np
     return Scan(points, camera, notes, covered)
 
 
-def scan_name(path: Path | str) -> str:
-    """The name of the folder of a scan's completions."""
-    return Path(path).stem
+def scan_name(path: Path | str, sha256: str) -> str:
+    """The name of the folder of a scan's completions: that of its file, and what tells apart two of one name."""
+    return f"{Path(path).name.lstrip('.')}~{sha256[:8]}"

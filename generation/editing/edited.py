@@ -11,11 +11,13 @@ from configs.errors import UserError
 from frozen.checkpoint_files import fingerprint
 from generation.editing.attributes import Array, Attribute, Attributes, attributes_path, load_attributes
 from generation.editing.moves import moved
+from generation.editing.report import report
 from generation.latents import codes_of, latents_of
 from generation.networks import Networks
 from generation.plausible_codes import largest_norm
+from generation.reconstructions import find_shape, reconstructed
 from generation.sampling import sampled_codes, sampling_facts
-from generation.shapes import Shapes, find_shape, reconstructed
+from generation.shapes import Group, Shapes
 
 LARGEST_STEP = 2.0  # standard deviations, of the default steps
 UNCHANGED = "as it is"
@@ -28,6 +30,10 @@ class Aim:
     label: str
     reading: Array | None = None
     by: float = 0.0  # added to the reading, in standard deviations
+
+    @property
+    def to(self) -> list[float] | None:
+        return None if self.reading is None else self.reading.tolist()
 
 
 class EditedCodes(Sequence[Tensor]):
@@ -88,12 +94,29 @@ def edited(networks: Networks) -> Shapes:
     starts, about = zip(*(start_code(networks, shape) for shape in wanted), strict=True)
     common = {"attribute": attribute.name, "attributes_sha256": fingerprint(attributes_path(cfg)), "hold": cfg.hold}
     facts = [
-        {"shape": shape, "asked": aim.label, **more, **common}
+        {"shape": shape, "asked": aim.label, "by": aim.by, "to": aim.to, **more, **common}
         for shape, more in zip(wanted, about, strict=True)
         for aim in aims
     ]
-    names = [f"{fact['shape']}_{fact['asked'].replace(' ', '_')}" for fact in facts]
-    return Shapes(names, EditedCodes(networks, attributes, attribute, starts, aims), facts)
+    codes = EditedCodes(networks, attributes, attribute, starts, aims)
+    groups = [range(start, start + len(aims)) for start in range(0, len(facts), len(aims))]
+
+    def label(numbers: Sequence[int]) -> str:
+        asked_for = ", ".join(facts[n]["asked"] for n in numbers)
+        return f"{facts[numbers[0]]['shape']}: {attribute.name} {asked_for}"
+
+    return Shapes(
+        "edit",
+        [f"{fact['shape']}_{fact['asked'].replace(' ', '_')}" for fact in facts],
+        codes,
+        networks.experiment.edits / cfg.attribute,
+        label,
+        cfg.num_output_points,
+        facts,
+        title=attribute.name,
+        groups=[Group(numbers, f"walk_{shape}") for shape, numbers in zip(wanted, groups, strict=True)],
+        report=lambda folder: report(codes, folder),
+    )
 
 
 def asked(networks: Networks, attribute: Attribute) -> list[Aim]:
@@ -128,8 +151,9 @@ def start_code(networks: Networks, shape: str) -> tuple[Tensor, dict[str, Any]]:
     """The code (1, D) of a sample by its number, or of a test shape by its name, and what decides it."""
     cfg = networks.cfg
     if shape.isdecimal():
-        return sampled_codes(networks, 1, cfg.seed, int(shape)), sampling_facts(cfg)
-    found = reconstructed(networks, "test")
-    code = found.codes[find_shape(found.names, shape, default=0)]
+        return sampled_codes(networks, 1, cfg.seed, int(shape)), {"seed": cfg.seed, **sampling_facts(cfg)}
+    found = reconstructed(networks)
+    n = find_shape(found.names, shape, default=0)
+    code = found.codes[n]
     assert isinstance(code, Tensor)  # of a vector
-    return code, {"plausible": cfg.plausible, "fit_steps": cfg.fit_steps}
+    return code, {"start": n, **found.facts[n], **found.about}

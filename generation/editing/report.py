@@ -1,51 +1,60 @@
 """What became of edits: the attribute and all others, read from the codes and again from the decoded clouds."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from configs.artefacts import digest
 from configs.files import write_json
-from configs.layout import DENSE_POINT_CLOUD
 from configs.reading import open_npz
 from generation.cloud_files import read_cloud
 from generation.editing.attributes import Array, Attribute, Attributes
-from generation.editing.edited import EditedCodes
 from generation.latents import distances_from_base, likelihoods
-from generation.shapes import Shapes
 from training.encoding import encode_batches
+
+if TYPE_CHECKING:
+    from generation.editing.edited import EditedCodes
+    from generation.shape_folder import ShapeFolder
 
 REPORT = "edits.json"
 
 
-def report(shapes: Shapes, folder: Path) -> str:
-    """Write `edits.json` of the clouds in `folder`, which were made of `shapes` (see `edited`); its rows as text."""
-    codes = shapes.codes
-    assert isinstance(codes, EditedCodes)
-    rows = edit_rows(shapes, codes, folder)
-    about = {"attribute": codes.attribute.name, "r2": codes.attribute.r2, "largest_z_norm": codes.radius}
-    write_json(folder / REPORT, about | {"mean": codes.attribute.mean, "sd": codes.attribute.sd, "shapes": rows})
-    return as_text(rows, codes.attribute)
+def report(codes: "EditedCodes", folder: "ShapeFolder") -> Iterator[str]:
+    """Write `edits.json` of the clouds in a folder, decoded from the codes of `edited`; yields its rows as text."""
+    attribute = codes.attribute
+    about = {"attribute": attribute.name, "r2": attribute.r2, "largest_z_norm": codes.radius}
+    about |= {"mean": attribute.mean, "sd": attribute.sd}
+
+    def write() -> list[dict[str, Any]]:
+        rows = edit_rows(codes, folder)
+        write_json(folder.path / REPORT, about | {"shapes": rows})
+        return rows
+
+    of = {"clouds": [digest(folder.cloud_facts(n)) for n in folder.numbers], "num_points": folder.cfg.num_points}
+    folder.records.make("report", of, [REPORT], write)
+    yield as_text(folder.records.found("report"), attribute)
 
 
-def edit_rows(shapes: Shapes, codes: EditedCodes, folder: Path) -> list[dict[str, Any]]:
+def edit_rows(codes: "EditedCodes", folder: "ShapeFolder") -> list[dict[str, Any]]:
     """A row for each cloud: what was asked for, what is read, and how much else has changed.
 
     aim: the reading that was asked for, None to leave the shape as it is. read: of the code; read_again: of the code of
     the decoded cloud. others_...: see `others_moved`. log_likelihood_change: nats.
     """
     cfg, networks = codes.networks.cfg, codes.networks
-    # The points of a decoded cloud are in random order.
-    clouds = (read_cloud(folder / name / DENSE_POINT_CLOUD)[: cfg.num_points] for name in shapes.names)
-    found = encode_batches(networks.ndf, clouds, len(shapes.names), cfg, networks.device, "the clouds again")
+    files = [folder.cloud(n) for n in folder.numbers]
+    clouds = (read_cloud(file)[: cfg.num_points] for file in files)  # which are in random order
+    found = encode_batches(networks.ndf, clouds, len(files), cfg, networks.device, "the clouds again")
     again = codes.attributes.read(np.concatenate(list(found)))
-    stored = torch.cat([torch.from_numpy(read_code(folder / name)) for name in shapes.names]).to(networks.device)
+    stored = torch.cat([torch.from_numpy(read_code(file)) for file in files]).to(networks.device)
     before = [n - n % len(codes.aims) + first_unchanged(codes) for n in range(len(codes))]
     read, norms = codes.attributes.read(stored.cpu().numpy()), distances_from_base(networks, stored)
     log_likelihoods = likelihoods(networks, stored)[0]
     rows = []
-    for n, (fact, start) in enumerate(zip(shapes.facts, before, strict=True)):
+    for n, (fact, start) in enumerate(zip(folder.shapes.facts, before, strict=True)):
         row = {"shape": fact["shape"], "asked": fact["asked"]}
         aim = codes.aim_of(codes.starts[n // len(codes.aims)], codes.aims[n % len(codes.aims)])
         row["aim"] = None if aim is None else in_words(codes.attribute, aim)
@@ -57,14 +66,14 @@ def edit_rows(shapes: Shapes, codes: EditedCodes, folder: Path) -> list[dict[str
     return rows
 
 
-def read_code(folder: Path) -> np.ndarray:
+def read_code(cloud: Path) -> np.ndarray:
     """The code (1, D) that a cloud was decoded from."""
-    with open_npz(folder / DENSE_POINT_CLOUD) as file:
+    with open_npz(cloud) as file:
         code: np.ndarray = file["code"][None]
     return code
 
 
-def first_unchanged(codes: EditedCodes) -> int:
+def first_unchanged(codes: "EditedCodes") -> int:
     return next(n for n, aim in enumerate(codes.aims) if aim.reading is None and aim.by == 0)
 
 

@@ -1,0 +1,202 @@
+"""Shapes from their input points, and paths between two of them."""
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from configs.errors import UserError
+from configs.layout import Experiment
+from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
+from dataprocessing.shapes import shape_name
+from dataprocessing.split import split_folders
+from dataprocessing.stored_points import cloud_digest, read_input_cloud
+from dataprocessing.surface import surface_points
+from frozen.loading import encode_clouds
+from generation.latents import path_between
+from generation.networks import Networks
+from generation.plausible_codes import PlausibleCodes, applies
+from generation.shapes import Group, Shapes, continued
+from generation.sheet_rows import MOST_SHOWN, both_sides, caption
+from models.ndf import Code
+from visualization.contact_sheet import ShapeRow
+
+CloudOf = Callable[[int], np.ndarray]  # number of a shape -> its input points (n, 3) float32, mesh units
+
+
+class InputCodes(Sequence[Code]):
+    """The codes of shapes, each encoded from its input cloud on access.
+
+    Encoded in the batches of `encoding.encode_splits`, since rounding depends on the batch size; the pyramids of a
+    plain NDF are never stored, and are too large for more than one at a time.
+    """
+
+    def __init__(self, networks: Networks, cloud: CloudOf, total: int, num: int | None = None):
+        """cloud: of shape n of `total`; num: how many of them to use, default all."""
+        self.networks, self.cloud, self.total = networks, cloud, total
+        self.num = total if num is None else min(num, total)
+        self.batch_size = 1 if networks.ndf.code_kind == "none" else networks.cfg.batch_size
+        self._start = -1
+        self._batch: list[Code] = []
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __getitem__(self, n: Any) -> Any:
+        if not 0 <= n < self.num:
+            raise IndexError(n)
+        start = n - n % self.batch_size
+        if start != self._start:
+            self._start, self._batch = start, self._encode(range(start, min(start + self.batch_size, self.total)))
+        return self._batch[n - start]
+
+    def _encode(self, numbers: Sequence[int]) -> list[Code]:
+        clouds = np.stack([self.cloud(n) for n in numbers])
+        codes = encode_clouds(self.networks.ndf, clouds, self.networks.cfg, self.networks.device)
+        return list(codes.float().split(1)) if isinstance(codes, Tensor) else [codes]
+
+
+def reconstructed(networks: Networks, split: str = "test", num: int | None = None) -> Shapes:
+    """The first shapes of a split, encoded from their input points: needs neither a flow nor stored codes.
+
+    Raises UserError if two of them have one name, and so would overwrite each other.
+    """
+    cfg = networks.cfg
+    folders = split_folders(cfg, needed=[split])[split]
+    names = [shape_name(folder) for folder in folders[:num]]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        places = [str(folder) for folder in folders[:num] if shape_name(folder) == twice]
+        raise UserError(f"{places[0]} and {places[1]} have one name, {twice}; rename one, or --input_data_glob any")
+    cloud = stored_clouds(folders, cfg)
+    return from_clouds(
+        networks,
+        Shapes(
+            "reconstruction",
+            names,
+            [],
+            networks.experiment.reconstruction,
+            lambda numbers: f"Test shapes, decoded from {decoded_from(cfg)}",
+            cfg.num_output_points,
+            facts=[{"cloud": cloud_digest(cloud(n))} for n in range(len(names))],
+        ),
+        cloud,
+        len(folders),
+        lambda n, count: surface_points(folders[n], count, cfg.seed),
+        "Test shapes",
+    )
+
+
+def reconstructed_meshes(networks: Networks) -> Shapes:
+    """Somebody's own meshes, encoded from points drawn from them: needs no split, no stored codes and no flow."""
+    cfg = networks.cfg
+    own = read_own_meshes(cfg)
+    tell_left_out(own)
+    meshes = own.meshes
+    where = "where the meshes lie, in their axes and units" if cfg.keep_frame else "in the unit box"
+    shapes = Shapes(
+        "own_mesh",
+        [one.name for one in meshes],
+        [],
+        folder_of_clouds(cfg),
+        lambda numbers: f"The meshes, from {cfg.num_points:,} points of each, decoded from {decoded_from(cfg)}",
+        cfg.num_output_points,
+        facts=own.facts(cfg),
+        about={"keep_frame": cfg.keep_frame},
+        told={OWN_MESHES: str(own.folder), "left_out": left_out(own)},
+        frames=[one.frame for one in meshes],
+        keep_frame=cfg.keep_frame,
+        remarks=[f"they lie {where} (--keep_frame {str(cfg.keep_frame).lower()})"],
+        status=1 if own.left_out else 0,
+    )
+    return from_clouds(
+        networks,
+        shapes,
+        lambda n: meshes[n].cloud,
+        len(meshes),
+        lambda n, count: true_surface(meshes[n], count, cfg),
+        "The meshes",
+    )
+
+
+def folder_of_clouds(cfg: Namespace) -> Path:
+    """Where the clouds of own meshes go without --out: a folder of the experiment, named as that of the meshes."""
+    root: Path = Experiment(cfg).own_meshes
+    return root / Path(cfg.own_meshes).expanduser().resolve().name
+
+
+def left_out(own: OwnMeshes) -> dict[str, str]:
+    return {own.relative(path): reason for path, reason in own.left_out.items()}
+
+
+def from_clouds(
+    networks: Networks,
+    shapes: Shapes,
+    cloud: CloudOf,
+    total: int,
+    truth: Callable[[int, int], np.ndarray],
+    whose: str,
+) -> Shapes:
+    """Shapes with the codes of the first of `total` input clouds; where it `applies`, those off the training data are
+    brought back. Above them on the sheet stand their true surfaces: truth(n, number of points), called `whose`.
+    """
+    codes: Sequence[Code] = InputCodes(networks, cloud, total, len(shapes.names))
+    if applies(networks):
+        codes = PlausibleCodes(networks, shapes.names, codes, cloud)
+        shapes.about["plausible"], shapes.found = codes.options(), codes.facts_of
+    shapes.codes = codes
+
+    def above(numbers: Sequence[int]) -> list[ShapeRow]:
+        clouds = [truth(n, min(shapes.num_points, MOST_SHOWN)) for n in numbers]
+        captions = [caption(shapes.names[n]) for n in numbers]
+        return both_sides(f"{whose} (true surface)", clouds, "grey", captions)
+
+    shapes.above = above
+    return shapes
+
+
+def stored_clouds(folders: Sequence[Path], cfg: Namespace) -> CloudOf:
+    """Reads the input cloud of each shape, preprocessed in its folder."""
+    return lambda n: read_input_cloud(folders[n], cfg)
+
+
+def interpolated(networks: Networks, num: int) -> Shapes:
+    """The path between the latents z of two test shapes: every point on it is a likely shape.
+
+    Raises UserError if no test shape has the name that `interpolate_from` or `interpolate_to` gives.
+    """
+    cfg, folders = networks.cfg, split_folders(networks.cfg, needed=["test"])["test"]
+    names = [shape_name(folder) for folder in folders]
+    ends = [find_shape(names, cfg.interpolate_from, default=0), find_shape(names, cfg.interpolate_to, default=1)]
+    cloud = stored_clouds(folders, cfg)
+    codes = InputCodes(networks, cloud, len(folders))
+    z, _ = networks.flow(torch.cat([codes[end] for end in ends]))
+    share = torch.linspace(0, 1, num, device=networks.device)[:, None]
+    path = networks.flow.inverse(path_between(networks.flow, z[:1], z[1:], share))
+    return Shapes(
+        "path",
+        [f"{n:03d}" for n in range(num)],
+        path.split(1),
+        networks.experiment.interpolation,
+        continued("A straight path between two test shapes in the flow's latent space"),
+        cfg.num_output_points,
+        facts=[{"between": [names[end] for end in ends], "share": n / max(1, num - 1)} for n in range(num)],
+        about={"ends": [cloud_digest(cloud(end)) for end in ends], "num_shapes": num},
+        groups=[Group(range(num), "walk")],
+    )
+
+
+def find_shape(names: list[str], name: str | None, default: int) -> int:
+    """The index of a test shape by name, or the default one. Raises UserError if no shape has that name."""
+    if name is None:
+        return min(default, len(names) - 1)
+    if name not in names:
+        raise UserError(f"no test shape is named {name!r}; the test split has {', '.join(names[:3])}, ...")
+    return names.index(name)
+
+
+def decoded_from(cfg: Namespace) -> str:
+    return "features" if cfg.code_kind == "none" else "their codes"

@@ -1,0 +1,185 @@
+"""One folder of shapes: a folder for each, with its cloud and its mesh, and one index that everything else obeys.
+
+`made_of.json` says what each file is made of, in the folder of a shape and in the whole one; a file that none of them
+lists is the user's, and is neither deleted nor overwritten. `index.json` lists the shapes of the latest run: others may
+lie there from earlier runs, and are not shown, measured or compared.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from configs.artefacts import Facts, Records, digest, options_of, plain, told_again
+from configs.errors import UserError
+from configs.files import write_json
+from configs.layout import DENSE_POINT_CLOUD, INDEX, MESH
+from configs.locks import only_run, refuse_while_held
+from generation.decoded_shape import DecodedShape
+from generation.former_folders import adopt
+from generation.networks import Networks
+from generation.plausible_codes import BROUGHT_BACK, FACTS
+from generation.shapes import Shapes
+
+BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
+CLOUD_FILES = (DENSE_POINT_CLOUD, Path(DENSE_POINT_CLOUD).with_suffix(".ply").name)
+NUMBERS_OF_POINTS = ("num_output_points", "num_completion_points")  # which of them counts, the shapes say
+MESHES = "meshes"  # key of the index: what made the meshes beside the clouds, and how large they are
+LOCK, LOCK_OF_CHUNK = ".generate.lock", ".generate_{}.lock"
+
+
+class ShapeFolder:
+    """The files of some shapes in one folder. They are written while it is `locked`."""
+
+    def __init__(self, networks: Networks, shapes: Shapes, path: Path):
+        self.networks, self.cfg, self.shapes, self.path = networks, networks.cfg, shapes, path
+        self.numbers = range(len(shapes.names))
+        self._records: dict[int, Records] = {}
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Raises UserError while another run writes there; only chunks of one run may do so side by side."""
+        own, others = LOCK, LOCK_OF_CHUNK.format("*")
+        if self.cfg.num_chunks > 1:
+            own, others = LOCK_OF_CHUNK.format(self.cfg.current_chunk), LOCK
+        with only_run(self.path / own, "writing shapes there", "give another --out"):
+            for other in self.path.glob(others):
+                refuse_while_held(other, "writing shapes there", "give another --out")
+            adopt(self.path)
+            yield
+
+    @cached_property
+    def records(self) -> Records:
+        """Of what concerns all shapes: the index, the sheet, the page, movies of several."""
+        return Records(self.path, durable=True)
+
+    def records_of(self, n: int) -> Records:
+        """Of the files in the folder of shape n."""
+        if n not in self._records:
+            self._records[n] = Records(self.path / self.shapes.names[n], durable=True)
+        return self._records[n]
+
+    def cloud(self, n: int) -> Path:
+        return self.path / self.shapes.names[n] / DENSE_POINT_CLOUD
+
+    @property
+    def chunk(self) -> range:
+        """The numbers of the shapes that this run makes."""
+        return chunk_of(len(self.numbers), self.cfg.num_chunks, self.cfg.current_chunk)
+
+    def code_facts(self, n: int) -> Facts:
+        """What decides the code of shape n, and where the shape lies."""
+        own = self.shapes.facts[n] if self.shapes.facts else {}
+        return {**self.networks.digests, "kind": self.shapes.kind, "number": n, **own, **self.shapes.about}
+
+    def cloud_facts(self, n: int) -> Facts:
+        return {**self.code_facts(n), **self._cloud_options()}
+
+    def _cloud_options(self) -> Facts:
+        return {"num_points": self.shapes.num_points} | options_of("cloud", self.cfg, left_out=NUMBERS_OF_POINTS)
+
+    def mesh_facts(self, n: int) -> Facts:
+        formats = {"mesh_formats": sorted(self.cfg.mesh_formats)}
+        return {"code": digest(self.code_facts(n)), **options_of("mesh", self.cfg), **formats}
+
+    def mesh_made(self, n: int) -> Facts | None:
+        """What the mesh of shape n is made of, with whatever options, if it is of the shape's code."""
+        made = self.records_of(n).made_of("mesh")
+        return made if made and made["code"] == digest(self.code_facts(n)) else None
+
+    def facts_of_files(self) -> list[Any]:
+        """Names, clouds and meshes, in short: whatever shows them all is made of this."""
+        return [[self.shapes.names[n], digest(self.cloud_facts(n)), self.mesh_made(n)] for n in self.numbers]
+
+    def make(self) -> tuple[int, int]:
+        """Make the clouds that are not current, with `mesh` the meshes, and the index; of a chunk its clouds and meshes
+        alone. Returns how many clouds and meshes were made.
+        """
+        chunk = self.chunk
+        clouds = {n: self.records_of(n).why("cloud", self.cloud_facts(n)) for n in chunk}
+        meshes = {n: self.records_of(n).why("mesh", self.mesh_facts(n)) for n in chunk} if self.cfg.mesh else {}
+        made = sum(map(bool, clouds.values())), sum(map(bool, meshes.values()))
+        if any(made):
+            check_room(self.shapes.num_points, made[0], self.path)
+            told_again(clouds, "clouds")
+            told_again(meshes, "meshes")
+            for unfinished in ("index", "former"):  # the index is there when all that it lists is
+                self.records.forget(unfinished)
+            lacking = [n for n in chunk if clouds[n] or meshes.get(n)]
+            for n in tqdm(lacking, desc=self.shapes.kind.replace("_", " "), unit="shape", disable=None):
+                self._make_shape(n, bool(clouds[n]))
+        if self.cfg.num_chunks == 1:
+            self._write_index()
+        return made
+
+    def _make_shape(self, n: int, lacks_cloud: bool) -> None:
+        """The cloud of shape n and, with `mesh`, its mesh, of one field."""
+        records = self.records_of(n)
+        decoded = DecodedShape(self.networks, self.shapes, n, records.folder, stored=not lacks_cloud)
+        if lacks_cloud:
+            for other in records.entries.keys() - {"cloud"} - ({"mesh"} if self.mesh_made(n) else set()):
+                records.forget(other)  # which shows another cloud
+            records.make("cloud", self.cloud_facts(n), CLOUD_FILES, decoded.write_cloud)
+        if self.cfg.mesh:
+            files = [f"{MESH}.{ending}" for ending in self.cfg.mesh_formats]
+            records.make("mesh", self.mesh_facts(n), files, decoded.write_mesh)
+
+    def without_surface(self) -> list[str]:
+        """The names of the shapes whose fields have none, and which therefore have no mesh."""
+        empty = [n for n in self.numbers if self.mesh_made(n) and self.records_of(n).found("mesh") is None]
+        return [self.shapes.names[n] for n in empty]
+
+    def _write_index(self) -> None:
+        index = plain(self._index())
+        write = lambda: write_json(self.path / INDEX, index, durable=True)  # noqa: E731
+        self.records.make("index", {"content": digest(index)}, [INDEX], write)
+
+    def _index(self) -> Facts:
+        """The shapes, what decides them, and what was found."""
+        ndf, shapes = self.networks.ndf, self.shapes
+        found = {name: self.records_of(n).found("cloud") for n, name in enumerate(shapes.names)}
+        index = {
+            **self.networks.sources,
+            "kind": shapes.kind,
+            "code_kind": ndf.code_kind,
+            "code_shape": None if ndf.code_kind == "none" else list(ndf.code_shape),
+            **self._cloud_options(),
+            "shapes": shapes.names,
+            "facts": list(shapes.facts),
+            **shapes.about,
+            **shapes.told,
+        }
+        if "plausible" in shapes.about:
+            back = {name: {key: one[key] for key in FACTS} for name, one in found.items() if FACTS[0] in one}
+            index[BROUGHT_BACK] = back
+        meshes = {n: made for n in self.numbers if (made := self.mesh_made(n))}
+        if meshes:
+            options = {"resolution": "mesh_resolution", "formats": "mesh_formats"}
+            index[MESHES] = {
+                "options": {key: next(iter(meshes.values()))[name] for key, name in options.items()},
+                "shapes": {shapes.names[n]: self.records_of(n).found("mesh") for n in meshes},
+            }
+        return index
+
+
+def chunk_of(num: int, num_chunks: int, chunk: int) -> range:
+    """The numbers of the shapes, of `num`, that a chunk makes; all, of one chunk.
+
+    They are adjacent, since codes of reconstructions come in batches of adjacent shapes.
+    """
+    return range(num * chunk // num_chunks, num * (chunk + 1) // num_chunks)
+
+
+def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
+    """Raise UserError if the clouds do not fit onto the disk of `folder`. Memory does not depend on their size."""
+    there = next(path for path in (folder, *folder.parents) if path.is_dir())
+    wanted, present = BYTES_A_POINT_ON_DISK * num_points * num_shapes, shutil.disk_usage(there).free
+    if wanted > present:
+        raise UserError(
+            f"{num_shapes} clouds of {num_points} points need {wanted / 1e9:,.1f} GB of disk, free are"
+            f" {present / 1e9:,.1f} GB; lower --num_output_points or --num_shapes"
+        )

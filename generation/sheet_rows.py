@@ -1,0 +1,91 @@
+"""Rows of a contact sheet: shapes from both sides and cut open, and what is shown for comparison."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from configs.errors import UserError, note
+from configs.layout import DENSE_POINT_CLOUD
+from dataprocessing.surface import surface_points
+from frozen.codes import load_codes, plain_folders
+from generation.cloud_files import Cloud, read_unit_cloud
+from generation.decode import decode_each
+from generation.mesh_files import mesh_beside
+from generation.networks import Networks
+from generation.torn_surfaces import TORN, Told, torn_sentence
+from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR, Caption, ShapeRow, Triangles
+
+FRONT, REAR = "from the front left", "from the rear right"
+MOST_SHOWN = 200_000  # points of a cloud: a picture shows no more, and memory stays the same
+FEWEST_EXAMPLES = 4  # training shapes above fewer new ones
+
+
+def both_sides(
+    label: str, shapes: Sequence[Cloud | Triangles | None], tint: str, captions: Sequence[Caption]
+) -> list[ShapeRow]:
+    """Clouds or meshes side by side from the front left, and once more from the rear right."""
+    first = ShapeRow(f"{label} {FRONT}", shapes, tint, "front", captions)
+    return [first, ShapeRow(f"The same {REAR}", shapes, tint, "rear", captions)]
+
+
+def shape_rows(folder: Path, told: Mapping[str, Told], label: str) -> list[ShapeRow]:
+    """Shapes of a folder: clouds from both sides and cut open, and from both sides the meshes that are there."""
+    paths = [folder / name / DENSE_POINT_CLOUD for name in told]
+    clouds, meshes = [read_unit_cloud(path, MOST_SHOWN) for path in paths], [mesh_beside(path) for path in paths]
+    captions = [caption(name, one) for name, one in told.items()]
+    rows = both_sides(f"{label}: points", clouds, "blue", captions)
+    rows.append(ShapeRow("The same, cut open lengthwise", clouds, "amber", "cut", captions))
+    if any(mesh is not None for mesh in meshes):
+        first, second = both_sides("Their meshes", meshes, "blue", captions)
+        rows += [first, second._replace(label=f"Their meshes {REAR}")]
+    return rows
+
+
+def example_rows(networks: Networks, count: int) -> list[ShapeRow]:
+    """The first training shapes and their decoded codes, where the training data are at hand."""
+    count, points = max(count, FEWEST_EXAMPLES), min(networks.cfg.num_output_points, MOST_SHOWN)
+    if not (networks.experiment.codes / "train.json").is_file():
+        return []
+    try:
+        stored = load_codes(networks.cfg, "train")
+        folders = plain_folders(networks.cfg, "train")[:count]
+        true = [surface_points(folder, points, networks.cfg.seed) for folder in folders]
+    except UserError as error:
+        note(f"no training shapes on the contact sheet: {error}")
+        return []
+    codes = torch.from_numpy(stored.codes[stored.plain_indices()[:count]]).to(networks.device)
+    decoded = list(decode_each(networks, codes.split(1), points, "training examples"))
+    label = f"For comparison: training shapes (true surface) {FRONT}"
+    return [ShapeRow(label, true, "grey"), ShapeRow("The same, decoded from their codes", decoded, "green")]
+
+
+def caption(name: str, told: Told | None = None) -> Caption:
+    """The name of a shape, the log-likelihood of its code, and how much of its surface is torn: marked above `TORN`."""
+    words = [(name, NAME_COLOR)]
+    if told is not None and told.log_likelihood is not None:
+        words.append((f"{told.log_likelihood:,.1f} nats", PLAIN_COLOR))
+    if told is not None and told.unsettled is not None:
+        share = f"{100 * told.unsettled:.1f} %"
+        words.append((f"torn {share}", MARK_COLOR) if told.torn else (share, PLAIN_COLOR))
+    return words
+
+
+def notes(told: Mapping[str, Told], most: int) -> list[str]:
+    """What the sheet of the first `most` of these shapes says of them all, and how its captions are read."""
+    found = []
+    if len(told) > most:
+        found.append(f"The first {most} of {len(told)} shapes are shown.")
+    if sentence := torn_sentence(dict(told)):
+        found.append(f"{sentence[0].upper()}{sentence[1:]}.")
+    keys = ["the name of the shape's folder"]
+    if any(one.log_likelihood is not None for one in told.values()):
+        keys.append("the log-likelihood of its code (more is likelier)")
+    if any(one.unsettled is not None for one in told.values()):
+        keys.append(
+            "the share of its surface that is torn (the field comes close to 0 there and does not reach it), red above"
+            f" {100 * TORN:g} %"
+        )
+    if len(keys) > 1:
+        found.append(f"Above each picture: {', '.join(keys)}.")
+    return found

@@ -1,0 +1,24 @@
+"""What `generate.py` is asked to make: the one place that knows its modes."""
+
+from generation.networks import Networks
+from generation.shapes import Shapes
+
+
+def shapes_of(networks: Networks) -> Shapes:
+    """The shapes of `mode`, or of the meshes that `own_meshes` names."""
+    cfg = networks.cfg
+    if cfg.own_meshes:
+        from generation.reconstructions import reconstructed_meshes
+
+        return reconstructed_meshes(networks)
+    if cfg.mode == "sample":
+        from generation.sampling import sampled
+
+        return sampled(networks, cfg.num_shapes, cfg.seed)
+    if cfg.mode == "edit":
+        from generation.editing import edited
+
+        return edited(networks)
+    from generation.reconstructions import interpolated, reconstructed
+
+    return (interpolated if cfg.mode == "interpolate" else reconstructed)(networks, num=cfg.num_shapes)
