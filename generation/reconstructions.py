@@ -106,6 +106,7 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
         cfg.num_output_points,
         facts=own.facts(cfg),
         about={"keep_frame": cfg.keep_frame},
+        source=str(own.folder),
         told={OWN_MESHES: str(own.folder), "left_out": left_out(own)},
         frames=[one.frame for one in meshes],
         keep_frame=cfg.keep_frame,

@@ -23,6 +23,7 @@ NUM_SEEDS = 1024  # by which a draw is judged; what is told of it afterwards com
 
 def sampled(networks: Networks, num: int, seed: int) -> Shapes:
     """New shapes, numbers 0, 1, ... of a seed. Each is independent of the others, of `num` and of the device."""
+    networks.flow  # noqa: B018, says what to do if there is none
     return Shapes(
         "sample",
         [str(n) for n in range(num)],

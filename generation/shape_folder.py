@@ -19,6 +19,7 @@ from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD, INDEX, MESH
 from configs.locks import only_run, refuse_while_held
+from generation.cloud_files import read_index
 from generation.decoded_shape import DecodedShape
 from generation.former_folders import adopt
 from generation.networks import Networks
@@ -29,6 +30,7 @@ BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
 CLOUD_FILES = (DENSE_POINT_CLOUD, Path(DENSE_POINT_CLOUD).with_suffix(".ply").name)
 NUMBERS_OF_POINTS = ("num_output_points", "num_completion_points")  # which of them counts, the shapes say
 MESHES = "meshes"  # key of the index: what made the meshes beside the clouds, and how large they are
+SOURCE = "source"  # key of the index: the meshes or the scan that the shapes come from
 LOCK, LOCK_OF_CHUNK = ".generate.lock", ".generate_{}.lock"
 
 
@@ -50,7 +52,20 @@ class ShapeFolder:
             for other in self.path.glob(others):
                 refuse_while_held(other, "writing shapes there", "give another --out")
             adopt(self.path)
+            self._check_source()
             yield
+
+    def _check_source(self) -> None:
+        """Raise UserError if shapes of these names are there that come from other meshes, or from another scan."""
+        there = read_index(self.path / INDEX).get(SOURCE) if (self.path / INDEX).is_file() else None
+        if there in (None, self.shapes.source) or self.shapes.source is None:
+            return
+        for n, name in enumerate(self.shapes.names):
+            made = self.records_of(n).made_of("cloud")
+            if made and made["shape"] != plain(self.shape_facts(n)):
+                raise UserError(
+                    f"{self.path} holds {name} of {there}, {self.shapes.source} found; give another --out, or delete it"
+                )
 
     @cached_property
     def records(self) -> Records:
@@ -73,8 +88,12 @@ class ShapeFolder:
 
     def code_facts(self, n: int) -> Facts:
         """What decides the code of shape n, and where the shape lies."""
+        kind = {"kind": self.shapes.kind, "number": n}
+        return {**self.networks.digests, **kind, "shape": self.shape_facts(n)}
+
+    def shape_facts(self, n: int) -> Facts:
         own = self.shapes.facts[n] if self.shapes.facts else {}
-        return {**self.networks.digests, "kind": self.shapes.kind, "number": n, **own, **self.shapes.about}
+        return {**own, **self.shapes.about}
 
     def cloud_facts(self, n: int) -> Facts:
         return {**self.code_facts(n), **self._cloud_options()}
@@ -145,6 +164,7 @@ class ShapeFolder:
         index = {
             **self.networks.sources,
             "kind": shapes.kind,
+            SOURCE: shapes.source,
             "code_kind": ndf.code_kind,
             "code_shape": None if ndf.code_kind == "none" else list(ndf.code_shape),
             **self._cloud_options(),

@@ -36,10 +36,11 @@ class Shapes:
 
     Of all:
     kind: what the codes are, an artefact of `configs.artefacts`. folder: for the files, if no other is asked for.
-    about: facts of all. told: what the index says beside, and decides nothing. label: of some of them on the sheet, by
-    their numbers; title: of the sheet, after the experiment; groups: which belong together, default all; above: rows of
-    the sheet over some shapes, above_of: facts that decide them. remarks: sentences for the user. report: what is
-    written and told when all files are there. status: of the script.
+    about: facts of all. source: the user's meshes or scan that they come from. told: what the index says beside, and
+    decides nothing. label: of some of them on the sheet, by their numbers; title: of the sheet, after the experiment;
+    groups: which belong together, default all; above: rows of the sheet over some shapes, above_of: facts that decide
+    them. remarks: sentences for the user. report: what is written and told when all files are there. status: of the
+    script.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Shapes:
     told_of_tears: bool = True
     frames: "Sequence[Frame]" = ()
     keep_frame: bool = False
+    source: str | None = None
     title: str = ""
     groups: Sequence[Group] = ()
     above: "Callable[[Sequence[int]], list[ShapeRow]]" = lambda numbers: []

@@ -37,7 +37,7 @@ from generation.meshing.lattice import Array, Lattice
 from generation.meshing.topology import Ints, border_sides, pieces_of
 from generation.networks import Networks
 from generation.projection import DistanceField, dense_point_cloud
-from generation.shapes import reconstructed
+from generation.reconstructions import reconstructed
 
 POINTS, STEP, OPEN, NEAR_BORDER, DOUBLED = 20_000, 0.03, 0.02, 0.015, 0.006
 CLOUD = 100_000  # points of the reconstructions from points

@@ -20,7 +20,8 @@ from evaluation.metrics import nearest_distances
 from generation.decode import decode
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes
-from generation.shapes import Shapes, reconstructed
+from generation.reconstructions import reconstructed
+from generation.shapes import Shapes
 
 FAR = 0.05  # mesh units
 COLUMNS = ("far %", "far %, brought back", "CD x1e4", "CD x1e4, brought back")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from generation.networks import Networks
-from generation.shapes import reconstructed
+from generation.reconstructions import reconstructed
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 

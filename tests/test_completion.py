@@ -14,16 +14,19 @@ from torch import Tensor
 from torch.testing import assert_close
 
 import complete as script
+from configs.artefacts import RECORDS
 from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD
-from evaluation.completion import MISSED, distances_of, diversity, scores_of, told
+from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX
+from evaluation.completion import MISSED, RESULTS, distances_of, diversity, scores_of, told
+from generation import decoded_shape
 from generation.cloud_files import read_cloud, write_ply
 from generation.code_fitting import CLAMP
 from generation.completion.chains import check_networks, complete, search, starts
 from generation.completion.curvature import factor_of, jacobian, mean_square, standardising_factor
 from generation.completion.evidence import Evidence, evidence_of
 from generation.completion.posterior import Posterior
-from generation.completion.results import MODE, RESULTS, SHEET, log_posterior, write_completion
+from generation.completion.results import log_posterior
+from generation.completion.source import MODE
 from generation.latents import codes_of
 from generation.networks import Networks
 from generation.projection import NetworkField
@@ -186,7 +189,7 @@ def test_the_script_writes_clouds_results_and_a_picture(root: Path, capsys, monk
     arguments = ["--config", str(config), "--scan", str(scan), "--camera", "0", "2", "0.1"]
     assert script.main([*arguments, "--truth", str(truth)]) == 0
     said = capsys.readouterr().out
-    folder = next(root.rglob(f"a scan/{RESULTS}")).parent
+    folder = next(root.rglob(f"a scan.ply~*/{RESULTS}")).parent
     assert str(folder) in said and "log posterior" in said and "CD x1e4" in said
     results = json.loads((folder / RESULTS).read_text())
     assert set(results["scores"]) == {MODE, "0", "1", "2"}
@@ -197,24 +200,46 @@ def test_the_script_writes_clouds_results_and_a_picture(root: Path, capsys, monk
             assert set(file) >= {"point_cloud", "code", "log_likelihood", "z", "log_posterior", "seed"}
             stored = [results["log_posterior_nats_of_mode"], *results["log_posterior_nats"]][n]
             assert float(file["log_posterior"]) == pytest.approx(stored, rel=1e-5)
-    assert (folder / SHEET).stat().st_size > 1000
+    assert (folder / CONTACT_SHEET).stat().st_size > 1000
 
-    monkeypatch.setattr("generation.completion.results.draw_rows", lambda *_: None)
-    assert script.main([*arguments, "--num_chains", "2"]) == 0  # fewer chains leave no clouds of the first run
-    assert sorted(path.parent.name for path in folder.glob(f"*/{DENSE_POINT_CLOUD}")) == ["0", "1", MODE]
+    times = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name[0] != "."}
+    monkeypatch.setattr("generation.completion.source.complete", None)  # nothing runs again
+    assert script.main([*arguments, "--truth", str(truth)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in times} == times
 
 
-def test_a_killed_run_leaves_no_results_of_the_one_before(chained: tuple, tmp_path: Path, monkeypatch):
-    networks, completion = chained
-    (tmp_path / RESULTS).write_text("{}")
+@pytest.mark.usefixtures("coarse_lattice")
+def test_a_killed_run_goes_on_without_running_its_chains_again(root: Path, tmp_path: Path, monkeypatch, quick_pictures):
+    config, scan = write_config(root, **(TINY | SMALL)), tmp_path / "scan.ply"
+    write_ply(scan, cap(90))
+    words = ["--config", str(config), "--scan", str(scan), "--mesh", "--mesh_resolution", "48", "--out"]
+    assert script.main([*words, str(tmp_path / "whole")]) == 0
+    plain, made = decoded_shape.decode_parts, []
 
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
+    def killed_at_the_third(*arguments: object) -> object:
+        made.append(arguments[-1])
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return plain(*arguments)
 
-    monkeypatch.setattr("generation.completion.results.decode", killed)
+    monkeypatch.setattr(decoded_shape, "decode_parts", killed_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        write_completion(networks, completion, tmp_path)
-    assert not (tmp_path / RESULTS).exists()
+        script.main([*words, str(tmp_path / "killed")])
+    assert not (tmp_path / "killed" / INDEX).exists()
+    monkeypatch.setattr("generation.completion.source.complete", None)
+    assert script.main([*words, str(tmp_path / "killed")]) == 0
+    assert made == [0, 1, 2, 2, 3]
+    for path in (tmp_path / "whole").glob("*/*.*"):
+        other = tmp_path / "killed" / path.relative_to(tmp_path / "whole")
+        assert path.name == RECORDS or path.read_bytes() == other.read_bytes()
+    with pytest.raises(UserError, match=r"whole holds mode of scan.ply~\w+, scan.ply~\w+ found; give another --out"):
+        write_ply(scan, cap(80))
+        script.main([*words, str(tmp_path / "whole")])
+
+
+@pytest.fixture
+def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
 
 
 def test_mistakes_are_told(root: Path, tmp_path: Path):

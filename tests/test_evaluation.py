@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_experiment import tiny_config
+from tiny_experiment import make_shapes, tiny_config
 
 import evaluate
 from configs.errors import UserError
@@ -19,9 +19,8 @@ from evaluation.network_table import network_rows
 from evaluation.protocols import training_statistics
 from frozen.checkpoint_files import best_checkpoint, fingerprint
 from generation.cloud_files import read_cloud
-from generation.decode import write_shapes
 from generation.networks import Networks
-from generation.shapes import reconstructed
+from generation.reconstructions import reconstructed
 
 SYSTEMS = ["flow", "Gaussian on whitened codes", "interpolated neighbours"]
 SMALL = {"num_sample_sets": 2, "num_eval_shapes": 3, "num_whole_shapes": 2}
@@ -33,7 +32,7 @@ def root(root: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("generation.projection.LATTICE", 12)
         networks = Networks(tiny_config(root))
-        write_shapes(networks, reconstructed(networks, "test", 3), networks.experiment.reconstruction, 80, "x")
+        make_shapes(networks, reconstructed(networks, "test", 3), networks.experiment.reconstruction)
     return root
 
 

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import save_random_ndf, tiny_config, train_flow
-from tiny_experiment import write_shapes as write_shapes_on_disk
+from tiny_experiment import make_shapes, save_random_ndf, tiny_config, train_flow, write_shapes
 from torch.testing import assert_close
 
 import generate
@@ -19,10 +18,11 @@ from dataprocessing.stored_points import read_input_cloud as input_points
 from evaluation.reconstruction import reconstruction_rows
 from frozen.checkpoint_files import best_checkpoint
 from generation.cloud_files import read_cloud
-from generation.decode import check_room, decode_each, write_shapes
+from generation.decode import decode_each
 from generation.networks import Networks
+from generation.reconstructions import interpolated, reconstructed
 from generation.sampling import sampled, sampled_codes
-from generation.shapes import interpolated, reconstructed
+from generation.shape_folder import check_room
 from models.occupancy import occupancy_from_points
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
@@ -148,7 +148,7 @@ def test_weights_that_come_alone_reconstruct_own_shapes_without_stored_codes(
 ):
     experiment = Experiment(tiny_config(root))
     ndf, rnvp = best_checkpoint(experiment.ndf_checkpoints), best_checkpoint(experiment.rnvp_checkpoints)
-    write_shapes_on_disk(tmp_path, count=3, num_test=1)
+    write_shapes(tmp_path, count=3, num_test=1)
     cfg = tiny_config(tmp_path, exp_name="own", ndf_checkpoint=ndf, rnvp_checkpoint=rnvp)
     assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0
     assert "1 clouds of 90 points" in capsys.readouterr().out
@@ -157,41 +157,41 @@ def test_weights_that_come_alone_reconstruct_own_shapes_without_stored_codes(
     assert not Experiment(cfg).codes.exists()
 
 
-def write(made: Networks, folder: Path) -> bool:
-    return write_shapes(made, sampled(made, 2, made.cfg.seed), folder, made.cfg.num_output_points, "x")
+def write(made: Networks, folder: Path) -> int:
+    return make_shapes(made, sampled(made, 2, made.cfg.seed), folder)
 
 
 def test_a_second_run_makes_nothing_and_a_changed_option_makes_anew(root: Path, tmp_path: Path):
-    assert not write(load(root), tmp_path)
+    assert write(load(root), tmp_path) == 2
     before = times(tmp_path)
     assert len(before) == 4
-    assert write(load(root), tmp_path)
+    assert write(load(root), tmp_path) == 0
     assert times(tmp_path) == before
     for options in ({"num_output_points": 80}, {"temperature": 0.7}, {"seed": 3}, {"num_steps": 6}, {}):
-        assert not write(load(root, **options), tmp_path), options
+        assert write(load(root, **options), tmp_path) == 2, options
         after = times(tmp_path)
         assert all(after[path] > before[path] for path in before), options
         assert len(read_cloud(tmp_path / "1" / DENSE_POINT_CLOUD)) == options.get("num_output_points", 90)
         before = after
     (tmp_path / "1" / DENSE_POINT_CLOUD).unlink()
-    assert not write(load(root), tmp_path)
+    assert write(load(root), tmp_path) == 1  # the one that is gone
     assert times(tmp_path).keys() == before.keys()
 
 
 def test_another_flow_makes_anew_and_a_run_that_broke_off_too(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    assert not write(load(root), tmp_path)
+    assert write(load(root), tmp_path) == 2
     first = arrays(tmp_path, "0")
     train_flow(tiny_config(root, exp_name="other", seed=7, ndf_checkpoint=best_ndf(root)))
     other = best_checkpoint(Experiment(tiny_config(root, exp_name="other")).rnvp_checkpoints)
     made = load(root, rnvp_checkpoint=other)
-    assert not write(made, tmp_path)
+    assert write(made, tmp_path) == 2
     assert not np.allclose(arrays(tmp_path, "0")["code"], first["code"])
-    assert write(made, tmp_path)
-    monkeypatch.setattr("generation.decode.decode_parts", broken_decoder)
+    assert write(made, tmp_path) == 0
+    monkeypatch.setattr("generation.decoded_shape.decode_parts", broken_decoder)
     with pytest.raises(KeyboardInterrupt):
-        write_shapes(made, sampled(made, 2, seed=1), tmp_path, 90, "x")
+        make_shapes(made, sampled(made, 2, seed=1), tmp_path)
     assert not (tmp_path / "index.json").exists()  # what lies there is of two runs
 
 
@@ -240,11 +240,11 @@ def test_mistakes_are_told_with_what_to_do(root: Path, tmp_path: Path):
 
 
 def test_more_points_than_the_disk_can_hold_are_refused_at_once(root: Path, tmp_path: Path):
-    made = load(root)
+    made = load(root, num_output_points=10**12)
     message = r"2 clouds of 1000000000000 points need 48,000.0 GB of disk, free are .* GB; lower --num_output_points"
     with pytest.raises(UserError, match=message):
-        write_shapes(made, sampled(made, 2, seed=0), tmp_path / "new", 10**12, "x")
-    assert not (tmp_path / "new").exists()
+        make_shapes(made, sampled(made, 2, seed=0), tmp_path / "new")
+    assert not any((tmp_path / "new").iterdir())
 
 
 def test_more_clouds_than_the_disk_can_hold_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -35,7 +35,7 @@ from dataprocessing import create_split, preprocess
 from generation.decode import decode_each
 from generation.networks import Networks
 from generation.sampling import sampled
-from generation.shapes import reconstructed
+from generation.reconstructions import reconstructed
 from training.encoding import load_codes
 import train_ndf, train_rnvp
 

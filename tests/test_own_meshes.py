@@ -17,7 +17,7 @@ from dataprocessing import own_meshes, preprocess
 from dataprocessing.frames import frame_of_matrix, to_unit_box
 from dataprocessing.mesh_io import Mesh, load_mesh
 from frozen.checkpoint_files import best_checkpoint
-from generation import decode
+from generation import decode, decoded_shape
 from generation.cloud_files import read_cloud, read_unit_cloud
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
@@ -201,33 +201,34 @@ def test_a_stopped_run_goes_on_and_one_with_other_options_starts_over(
 ):
     made = []
 
-    def decode_until_stopped(networks, code, num_points, n, decode=decode.decode_parts):
+    def decode_until_stopped(networks, field, num_points, n, decode=decode.decode_parts):
         if len(made) == stop_at:
             raise KeyboardInterrupt
         made.append(n)
-        return decode(networks, code, num_points, n)
+        return decode(networks, field, num_points, n)
 
-    monkeypatch.setattr(decode, "decode_parts", decode_until_stopped)
+    monkeypatch.setattr(decoded_shape, "decode_parts", decode_until_stopped)
     stop_at = 2
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, mine, *weights(root))
     assert made == [0, 1] and not (tmp_path / "clouds_alone" / "index.json").exists()
     stop_at = 3
     _, out = run(tmp_path, mine, *weights(root))
-    assert made == [0, 1, 2] and not (out / decode.UNFINISHED).exists()
+    assert made == [0, 1, 2]
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, mine, *weights(root), "--num_output_points", "80")
-    assert not list(out.glob("*/*.npz"))  # none is left of the other run
+    assert not (out / "index.json").exists()  # the clouds there are no longer those of one run
     stop_at = 9
     run(tmp_path, mine, *weights(root), "--num_output_points", "80")
     assert made == [0, 1, 2, 0, 1, 2]
-    assert len(read_cloud(out / "vans__a" / DENSE_POINT_CLOUD)) == 80
+    assert {len(read_cloud(path)) for path in out.glob(f"*/{DENSE_POINT_CLOUD}")} == {80}
 
 
 def test_clouds_of_another_folder_are_not_overwritten_and_clouds_are_no_meshes(root: Path, mine: Path, tmp_path: Path):
     _, out = run(tmp_path, mine, *weights(root))
-    with pytest.raises(UserError, match=r"clouds_alone holds clouds of .*mine, not of .*vans; give another folder"):
-        run(tmp_path, mine / "vans", *weights(root))
+    write_obj(tmp_path / "others" / "vans" / "a.obj", *open_box(np.random.default_rng(5)))
+    with pytest.raises(UserError, match=r"clouds_alone holds vans__a of .*mine, .*others found; give another --out"):
+        run(tmp_path, tmp_path / "others", *weights(root))
     inside = ["--own_meshes_out", str(mine / "out")]
     for _ in range(2):
         assert run(tmp_path, mine, *weights(root), *inside)[0] == 0
@@ -251,7 +252,5 @@ def test_options_that_do_not_fit_are_told(root: Path, mine: Path, tmp_path: Path
     cfg = tiny_config(tmp_path)
     with pytest.raises(UserError, match="--own_meshes reconstructs meshes, --mode interpolate found"):
         generate.main(["--config", cfg.config, "--own_meshes", str(mine), "--mode", "interpolate"])
-    with pytest.raises(UserError, match="--own_meshes_out is given without --own_meshes"):
-        generate.main(["--config", cfg.config, "--own_meshes_out", "x"])
     with pytest.raises(UserError, match="no folder or file .*nowhere; give the folder"):
         run(tmp_path, tmp_path / "nowhere", *weights(root))

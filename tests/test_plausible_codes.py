@@ -22,8 +22,8 @@ from frozen.checkpoint_files import best_checkpoint, load_checkpoint
 from generation.cloud_files import read_cloud
 from generation.decode import decode
 from generation.networks import Networks
-from generation.plausible_codes import PlausibleCodes, applies, largest_norm, told
-from generation.shapes import reconstructed
+from generation.plausible_codes import PlausibleCodes, applies, as_plain, largest_norm, told
+from generation.reconstructions import reconstructed
 from training.checkpoints import write_state
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
@@ -104,9 +104,9 @@ def test_codes_that_are_not_finite_are_replaced(root: Path, bad: float, fit_step
     codes = plausible(networks, broken)
     assert torch.isfinite(codes[1]).all()
     assert norms(networks, codes).max() < codes.radius * (1 + 1e-4)
-    facts = codes.brought_back["shape1"]
+    facts = as_plain(codes.brought_back["shape1"])
     assert facts["z_norm"] is None and facts["error_after"] > 0
-    json.dumps(codes.brought_back, allow_nan=False)
+    json.dumps(facts, allow_nan=False)
 
 
 def test_a_seed_fixes_the_codes(root: Path):
@@ -235,7 +235,7 @@ def test_the_reconstruction_table_says_so_and_refuses_clouds_made_otherwise(root
     assert evaluate.main(reconstruction) == 0
     folder = Experiment(tiny_config(root)).evaluation
     note = json.loads((folder / "results.json").read_text())["tables"]["reconstruction"]["note"]
-    assert note.endswith(told(folder / "reconstruction" / "index.json") + ".")
+    assert note.endswith(told(folder / "reconstruction") + ".")
     made = r"reconstruction were made with --plausible true --fit_steps 4, or by an .*generate.py --mode reconstruct"
     for options in (["--plausible", "false"], ["--fit_steps", "5"]):
         with pytest.raises(UserError, match=made):
@@ -252,7 +252,7 @@ def test_what_is_told_of_codes_that_are_not_finite(tmp_path: Path):
         options = {"largest_z_norm": 13.53, "fit_steps": 0}
         index = {"shapes": ["0", "1", "2"], "plausible": options, "brought_back": found}
         (tmp_path / "index.json").write_text(json.dumps(index))
-        return told(tmp_path / "index.json")
+        return told(tmp_path)
 
     far = sentence(20.0, 31.04)
     assert "2 of 3 shapes" in far and "(distance from the flow's base up to 31.0, at most 13.5 expected)" in far

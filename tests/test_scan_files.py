@@ -134,5 +134,8 @@ def test_a_covered_box_moves_with_the_scan_and_its_corners_are_in_order():
         placed_scan(points, None, True, box[::-1].copy())
 
 
-def test_a_scan_names_its_folder():
-    assert scan_name("some/where/my scan.ply") == "my scan"
+def test_a_scan_names_its_folder_and_another_scan_of_that_name_another_one():
+    names = [scan_name(path, sha256) for path, sha256 in (("a/my scan.ply", "1" * 64), ("b/my scan.ply", "2" * 64))]
+    assert names == ["my scan.ply~11111111", "my scan.ply~22222222"]
+    for odd in ("...npz", "..", ".ply"):
+        assert (Path("out") / scan_name(odd, "1" * 64)).resolve().parent == Path("out").resolve()

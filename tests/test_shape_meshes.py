@@ -14,10 +14,11 @@ from configs.layout import MESH_FORMATS, Experiment
 from dataprocessing.distances import load_open3d
 from dataprocessing.mesh_io import load_mesh
 from generation.decode import field_of
-from generation.mesh_files import MESHES, write_mesh
+from generation.mesh_files import write_mesh
 from generation.meshing import OpenMesh, mesh_of
 from generation.meshing.topology import vertex_normals
 from generation.networks import Networks
+from generation.shape_folder import MESHES
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice", "no_pictures")
 
@@ -111,7 +112,7 @@ def test_every_mode_writes_the_meshes_of_its_clouds_codes(root: Path, mode: str,
 def test_a_second_run_makes_nothing_and_what_is_missing_or_changed_is_made(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
-    monkeypatch.setattr("generation.shape_meshes.mesh_of", lambda *_: small_mesh())
+    monkeypatch.setattr("generation.decoded_shape.mesh_of", lambda *_: small_mesh())
     folder = Experiment(tiny_config(root)).generation
     run_generate(root, "--seed", "8")
     first = files(folder)
@@ -143,12 +144,12 @@ def test_a_stopped_run_goes_on_where_it_was(root: Path, monkeypatch: pytest.Monk
         made.append(1)
         return small_mesh()
 
-    monkeypatch.setattr("generation.shape_meshes.mesh_of", stops_at_the_third)
+    monkeypatch.setattr("generation.decoded_shape.mesh_of", stops_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         run_generate(root, "--seed", "10")
-    assert set(meshes_of(folder)["shapes"]) == {"0", "1"}
+    assert not (folder / "index.json").exists()  # which lists all
     before = files(folder)
-    monkeypatch.setattr("generation.shape_meshes.mesh_of", lambda *_: small_mesh())
+    monkeypatch.setattr("generation.decoded_shape.mesh_of", lambda *_: small_mesh())
     run_generate(root, "--seed", "10")
     after = files(folder)
     assert {name: after[name] for name in before} == before
@@ -160,7 +161,7 @@ def test_a_shape_without_surface_is_named_and_has_no_file(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     results = iter([small_mesh(), empty_mesh(), small_mesh()])
-    monkeypatch.setattr("generation.shape_meshes.mesh_of", lambda *_: next(results))
+    monkeypatch.setattr("generation.decoded_shape.mesh_of", lambda *_: next(results))
     run_generate(root, "--seed", "11")
     folder = Experiment(tiny_config(root)).generation
     line = "no mesh of 1: its field has no surface larger than a speck\n"

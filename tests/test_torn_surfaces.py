@@ -9,16 +9,15 @@ from tiny_experiment import tiny_config
 from torch import Tensor
 
 import generate
-from configs.files import write_json
 from configs.layout import DENSE_POINT_CLOUD, Experiment
 from configs.seeds import UNSETTLED_STREAMS, random_stream
 from generation import decode
-from generation.captions import caption, notes
 from generation.cloud_files import write_cloud
 from generation.networks import Networks
 from generation.projection import DistanceField
 from generation.settledness import unsettled_share
-from generation.torn_surfaces import TORN, Told, told_of, told_torn, torn_sentence
+from generation.sheet_rows import caption, notes
+from generation.torn_surfaces import TORN, Told, told_of, torn_sentence
 from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR
 
 POINTS = np.random.default_rng(0).uniform(-0.4, 0.4, (30, 3))
@@ -39,7 +38,6 @@ def folder(tmp_path: Path) -> Path:
     """Shapes 0 (whole), 1 (torn) and 2 (of an earlier version, whose file does not tell)."""
     for name, told in (("0", {"unsettled_share": 0.004}), ("1", {"unsettled_share": 0.031}), ("2", {})):
         write_cloud(tmp_path / name, POINTS, log_likelihood=-12.34, **told)
-    write_json(tmp_path / "index.json", {"shapes": ["0", "1", "2"]})
     return tmp_path
 
 
@@ -64,11 +62,11 @@ def test_old_files_are_read_without_a_mark(folder: Path):
     assert told_of(folder / "1" / DENSE_POINT_CLOUD) == (pytest.approx(-12.34), 0.031)
     old = told_of(folder / "2" / DENSE_POINT_CLOUD)
     assert old == (pytest.approx(-12.34), None) and not old.torn
-    assert told_torn(folder) == (
+    told = {path.name: told_of(path / DENSE_POINT_CLOUD) for path in sorted(folder.iterdir())}
+    assert torn_sentence(told) == (
         "1 of 2 shapes (1 more are of an earlier version, which did not measure it) has a torn surface: 1"
     )
-    write_json(folder / "index.json", {"shapes": ["2"]})
-    assert told_torn(folder) == ""
+    assert torn_sentence({"2": told["2"]}) == ""
     write_cloud(folder / "2", POINTS, log_likelihood=np.nan, unsettled_share=np.nan)
     assert told_of(folder / "2" / DENSE_POINT_CLOUD) == (None, None)
 
@@ -97,7 +95,7 @@ def test_a_run_tells_of_torn_shapes_and_its_clouds_do_not_depend_on_the_measurem
     monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
     words = ["--config", tiny_config(root).config, "--exp_root", str(tiny_config(root).exp_root)]
     shares = iter([0.02, 0.0, 0.5])
-    monkeypatch.setattr("generation.decode.unsettled_share", lambda field, stream: next(shares))
+    monkeypatch.setattr("generation.decoded_shape.unsettled_share", lambda field, stream: next(shares))
     generate.main(words)
     assert "2 of 3 shapes have torn surfaces: 0, 2" in capsys.readouterr().out
     made = Networks(tiny_config(root))

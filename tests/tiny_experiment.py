@@ -25,6 +25,9 @@ from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
 from frozen.checkpoint_files import ndf_checkpoint_path
 from frozen.loading import load_frozen_ndf
+from generation.networks import Networks
+from generation.shape_folder import ShapeFolder
+from generation.shapes import Shapes
 from models.occupancy import occupancy_from_points, to_grid_coords
 from models.shape_codes import build_ndf
 from training.checkpoints import save_checkpoint
@@ -103,6 +106,13 @@ def save_random_ndf(cfg: Namespace, seed: int = 1) -> None:
         model.fc_out.weight.mul_(scale)
     state = {"model_state_dict": model.state_dict(), "training_time": float(seed), "best": 0.25}
     save_checkpoint(Experiment(cfg).ndf_checkpoints, state | {"config": config_as_dict(cfg)}, is_best=True)
+
+
+def make_shapes(networks: Networks, shapes: Shapes, folder: Path) -> int:
+    """What generate.py does for the clouds of some shapes. Returns how many were made."""
+    made = ShapeFolder(networks, shapes, folder)
+    with made.locked():
+        return made.make()[0]
 
 
 def train_flow(cfg: Namespace) -> None:

@@ -97,7 +97,7 @@ def completed(networks: Networks) -> tuple[Shapes, Scan, Cloud | None]:
         title=f"{Path(cfg.scan).name}, {len(scan.points)} points",
         above=lambda numbers: given_above(scan.points, truth) if numbers[0] == 0 else [],
         above_of={"truth": None if truth is None else array_sha256(truth)},
-        told={"scan_file": str(cfg.scan)},
+        source=name,
     )
     return shapes, scan, truth
 
