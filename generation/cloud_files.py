@@ -11,6 +11,7 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from configs.artefacts import RECORDS
 from configs.errors import UserError
 from configs.files import atomic_path
 from configs.layout import DENSE_POINT_CLOUD, INDEX
@@ -110,8 +111,13 @@ def read_index(path: Path) -> dict[str, Any]:
 
 
 def listed_clouds(folder: Path) -> list[Path] | None:
-    """The clouds that the index of a folder of shapes lists, which are all that count there; None without an index."""
+    """The clouds that the index of a folder of shapes lists, which are all that count there; None without an index.
+
+    Raises UserError for a folder whose run was stopped: what lies there may be of two.
+    """
     if not (folder / INDEX).is_file():
+        if (folder / RECORDS).is_file():
+            raise UserError(f"{folder} is not finished: it has no {INDEX}; run the command that makes it again")
         return None
     return [folder / name / DENSE_POINT_CLOUD for name in read_index(folder / INDEX)["shapes"]]
 

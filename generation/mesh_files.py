@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.artefacts import Records
 from configs.errors import UserError
 from configs.files import atomic_path
 from configs.layout import MESH, MESH_FORMATS
@@ -67,8 +68,9 @@ def mesh_beside(cloud: Path) -> tuple[NDArray[np.floating], NDArray[np.integer]]
 
     Raises UserError if it is damaged.
     """
+    ours = Records(cloud.parent)  # beside a cloud of ours, a mesh that is not is somebody's
     files = [cloud.with_name(f"{MESH}.{ending}") for ending in MESH_FORMATS]
-    file = next((file for file in files if file.is_file()), None)
+    file = next((file for file in files if file.is_file() and (not ours.entries or file.name in ours.files())), None)
     if file is None:
         return None
     try:

@@ -1,0 +1,37 @@
+"""Trained networks can be used without what trains, measures or draws: torch, numpy and scipy suffice."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tiny_experiment import tiny_config
+
+from configs.layout import ROOT
+
+SAMPLE = """
+import sys
+from argparse import Namespace
+
+class Absent:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in ("tensorboard", "trimesh", "PIL", "matplotlib", "open3d", "configargparse", "cv2"):
+            raise ImportError(f"{name} is not installed here")
+
+sys.meta_path.insert(0, Absent())
+from generation.decode import decode
+from generation.networks import Networks
+from generation.sampling import sampled
+import json
+networks = Networks(Namespace(**json.loads(sys.argv[1])))
+print(decode(networks, sampled(networks, 1, 0).codes[0], 70, 0).shape)
+rooms = ("training", "evaluation", "visualization", "dataprocessing.demo_cars", "benchmarks")
+print([name for name in sys.modules if name.startswith(rooms)])
+"""
+
+
+def test_a_sample_needs_neither_trainers_nor_tensorboard_nor_demo_cars(root: Path):
+
+    cfg = json.dumps(vars(tiny_config(root)))
+    done = subprocess.run([sys.executable, "-c", SAMPLE, cfg], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["(70, 3)", "[]"], done.stderr[-2000:]
