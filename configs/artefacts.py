@@ -108,7 +108,7 @@ def why(made: Facts | None, wanted: Facts) -> str:
     """Why what was made of some facts is not what is wanted, as "num_points 1000 -> 600"; empty if it is."""
     if made is None:
         return NOT_THERE
-    found = differences(made, plain(wanted))
+    found = list(dict.fromkeys(differences(made, plain(wanted))))
     more = f" and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
     return ", ".join(found[:MOST_TOLD]) + more
 

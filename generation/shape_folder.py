@@ -6,7 +6,7 @@ lie there from earlier runs, and are not shown, measured or compared.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from configs.artefacts import Facts, Records, digest, options_of, plain, told_again
 from configs.errors import UserError
 from configs.files import write_json
-from configs.layout import DENSE_POINT_CLOUD, INDEX, MESH
+from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX, MESH
 from configs.locks import only_run, refuse_while_held
 from generation.cloud_files import read_index
 from generation.decoded_shape import DecodedShape
@@ -57,7 +57,7 @@ class ShapeFolder:
 
     def _check_source(self) -> None:
         """Raise UserError if shapes of these names are there that come from other meshes, or from another scan."""
-        there = read_index(self.path / INDEX).get(SOURCE) if (self.path / INDEX).is_file() else None
+        there = read_index(self.path / INDEX).get(SOURCE) if self.records.made_of("index") else None
         if there in (None, self.shapes.source) or self.shapes.source is None:
             return
         for n, name in enumerate(self.shapes.names):
@@ -123,6 +123,7 @@ class ShapeFolder:
         meshes = {n: self.records_of(n).why("mesh", self.mesh_facts(n)) for n in chunk} if self.cfg.mesh else {}
         made = sum(map(bool, clouds.values())), sum(map(bool, meshes.values()))
         if any(made):
+            self._check_free(clouds, meshes)
             check_room(self.shapes.num_points, made[0], self.path)
             told_again(clouds, "clouds")
             told_again(meshes, "meshes")
@@ -144,8 +145,17 @@ class ShapeFolder:
                 records.forget(other)  # which shows another cloud
             records.make("cloud", self.cloud_facts(n), CLOUD_FILES, decoded.write_cloud)
         if self.cfg.mesh:
-            files = [f"{MESH}.{ending}" for ending in self.cfg.mesh_formats]
-            records.make("mesh", self.mesh_facts(n), files, decoded.write_mesh)
+            records.make("mesh", self.mesh_facts(n), self._mesh_files(), decoded.write_mesh)
+
+    def _mesh_files(self) -> list[str]:
+        return [f"{MESH}.{ending}" for ending in self.cfg.mesh_formats]
+
+    def _check_free(self, clouds: Mapping[int, str], meshes: Mapping[int, str]) -> None:
+        """Raise UserError, before anything is made, if a file of the user's would be overwritten."""
+        self.records.check_free([INDEX, CONTACT_SHEET])
+        for n in clouds:
+            self.records_of(n).check_free(CLOUD_FILES if clouds[n] else ())
+            self.records_of(n).check_free(self._mesh_files() if meshes.get(n) else ())
 
     def without_surface(self) -> list[str]:
         """The names of the shapes whose fields have none, and which therefore have no mesh."""
