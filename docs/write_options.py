@@ -1,15 +1,34 @@
-"""Write docs/options.md, the table of all options and of the scripts that read them: `python docs/write_options.py`."""
+"""Write docs/options.md, the table of all options and of the scripts that read them, and the table in docs/formats.md of
+what each option decides: `python docs/write_options.py`."""
 
 import argparse
+from collections.abc import Iterable, Iterator, Sequence
 
+from configs.artefacts import ARTEFACTS
 from configs.config_loader import build_parser
 from configs.errors import run
 from configs.files import write_text
 from configs.layout import ROOT
-from configs.options import ALL_GROUPS, READ_BY
+from configs.options import ALL_GROUPS, READ_BY, declared
 from configs.options.types import Group
 
-PAGE = ROOT / "docs" / "options.md"
+PAGE, FORMATS = ROOT / "docs" / "options.md", ROOT / "docs" / "formats.md"
+START, END = "<!-- written by make options -->\n", "<!-- end -->\n"  # of the table in docs/formats.md
+COLUMNS = {  # heading -> artefacts, each with the sign of an option that decides it
+    "samples": {"scaled_mesh": "x", "input": "x", "samples": "x"},
+    "split": {"split": "x"},
+    "NDF": {"ndf": "refused", "ndf_best": "best anew", "ndf_course": "told"},
+    "codes": {"codes": "x", "extra_codes": "x"},
+    "flow": {"flow": "refused", "flow_course": "told"},
+    "attributes": {"attributes": "x"},
+    "clouds": {
+        **{kind: kind.replace("_", " ") for kind in ("sample", "reconstruction", "own_mesh", "path", "edit")},
+        **{"chains": "completion", "cloud": "x"},
+    },
+    "meshes": {"mesh": "x"},
+    "sheet, page, movies": {"sheet": "x", "page": "x", "movie": "x"},
+    "evaluation": {"set": "x", "wholeness": "x", "matrix": "x", "tables": "x"},
+}
 HEAD = """\
 # All options
 
@@ -25,7 +44,8 @@ Completion in bash, with the tab key after `python generate.py` and two dashes: 
 
 def main() -> int:
     write_text(PAGE, page())
-    print(PAGE)
+    write_text(FORMATS, formats())
+    print(PAGE, FORMATS, sep="\n")
     return 0
 
 
@@ -37,6 +57,42 @@ def page() -> str:
         if heading.title in groups:
             parts.append(section(groups[heading.title], heading._group_actions))
     return "\n".join(parts)
+
+
+def formats() -> str:
+    """The whole of docs/formats.md, with the table between its marks."""
+    before, _, rest = FORMATS.read_text(encoding="utf-8").partition(START)
+    return before + START + decided_table() + END + rest.partition(END)[2]
+
+
+def decided_table() -> str:
+    """What each option decides, and what follows from that; options of one row in one line."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for name, decided in declared().items():
+        if decided:
+            rows.setdefault(tuple(signs(decided)), []).append(f"`{name}`")
+    lines = [f"| {', '.join(names)} | {' | '.join(cells)} |" for cells, names in rows.items()]
+    return "\n".join([f"| options | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|", *lines, ""])
+
+
+def signs(decided: Sequence[str]) -> Iterator[str]:
+    """The cells of an option: `x`, or a word, for what it decides itself; (x) or (refused) for what follows."""
+    follow = made_from(decided)
+    for artefacts in COLUMNS.values():
+        found = [sign for name, sign in artefacts.items() if name in decided]
+        if "cloud" in decided and "cloud" in artefacts:
+            found = ["x"]
+        elif not found and follow & artefacts.keys():
+            found = ["(refused)" if "refused" in artefacts.values() else "(x)"]
+        yield ", ".join(dict.fromkeys(found))
+
+
+def made_from(decided: Iterable[str]) -> set[str]:
+    """The artefacts that are made from these, and from those that are."""
+    found = set(decided)
+    while more := {name for name, of in ARTEFACTS.items() if found & set(of)} - found:
+        found |= more
+    return found - set(decided)
 
 
 def overview() -> str:

@@ -145,6 +145,7 @@ def from_clouds(
     brought back. Above them on the sheet stand their true surfaces: truth(n, number of points), called `whose`.
     """
     codes: Sequence[Code] = InputCodes(networks, cloud, total, len(shapes.names))
+    shapes.about["box"] = box(networks.cfg)
     if applies(networks):
         codes = PlausibleCodes(networks, shapes.names, codes, cloud)
         shapes.about["plausible"], shapes.found = codes.options(), codes.facts_of
@@ -185,9 +186,14 @@ def interpolated(networks: Networks, num: int) -> Shapes:
         continued("A straight path between two test shapes in the flow's latent space"),
         cfg.num_output_points,
         facts=[{"between": [names[end] for end in ends], "share": n / max(1, num - 1)} for n in range(num)],
-        about={"ends": [cloud_digest(cloud(end)) for end in ends], "num_shapes": num},
+        about={"ends": [cloud_digest(cloud(end)) for end in ends], "num_shapes": num, "box": box(cfg)},
         groups=[Group(range(num), "walk")],
     )
+
+
+def box(cfg: Namespace) -> list[float]:
+    """Of the grid in which the network gets input points."""
+    return [cfg.bb_min, cfg.bb_max]
 
 
 def find_shape(names: list[str], name: str | None, default: int) -> int:

@@ -11,7 +11,7 @@ from test_readme import DOCUMENTS, fences
 
 from configs.config_loader import SHARED, build_parser, get_config, option_names
 from configs.layout import ROOT
-from configs.options import ALL_GROUPS, READ_BY
+from configs.options import ALL_GROUPS, READ_BY, declared
 
 CONFIG = ("--config", str(ROOT / "configs" / "demo_cars.txt"))
 
@@ -27,6 +27,17 @@ def write_options():
 
 def test_the_table_of_options_is_up_to_date():
     assert (ROOT / "docs" / "options.md").read_text() == write_options().page(), "run: make options"
+
+
+def test_the_table_of_what_options_decide_is_up_to_date_and_holds_them():
+    made = write_options()
+    assert (ROOT / "docs" / "formats.md").read_text() == made.formats(), "run: make options"
+    cells = dict(zip(made.COLUMNS, made.signs(declared()["num_points"]), strict=True))
+    assert (cells["samples"], cells["split"], cells["NDF"], cells["flow"]) == ("x", "", "refused", "(refused)")
+    assert (
+        dict(zip(made.COLUMNS, made.signs(declared()["mesh_resolution"]), strict=True))["sheet, page, movies"] == "(x)"
+    )
+    assert "`num_cpus`" not in made.decided_table()
 
 
 def test_the_table_has_every_option_once_and_every_script():
