@@ -33,7 +33,7 @@ ARTEFACTS: dict[str, tuple[str, ...]] = {
     "input": ("scaled_mesh",),  # the voxelized cloud
     "samples": ("scaled_mesh",),  # points with their distances
     "split": (),
-    "ndf": ("input", "samples", "split"),  # resume refuses another one
+    "ndf": ("input", "split"),  # resume refuses another one
     "ndf_best": ("ndf",),  # its best validation value, which starts anew
     "ndf_course": (),  # of its training: resume tells, and goes on
     "codes": ("ndf", "input", "split"),
@@ -48,7 +48,7 @@ ARTEFACTS: dict[str, tuple[str, ...]] = {
     "edit": ("attributes", "flow", "input", "split"),
     "chains": ("flow",),  # of a scan that is completed
     "cloud": ("sample", "reconstruction", "own_mesh", "path", "edit", "chains"),
-    "mesh": ("cloud",),
+    "mesh": ("sample", "reconstruction", "own_mesh", "path", "edit", "chains"),
     "sheet": ("cloud", "mesh", "codes"),
     "movie": ("cloud",),
     "page": ("cloud", "mesh", "split"),

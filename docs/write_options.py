@@ -1,5 +1,7 @@
-"""Write docs/options.md, the table of all options and of the scripts that read them, and the table in docs/formats.md of
-what each option decides: `python docs/write_options.py`."""
+"""Write the tables of options: `python docs/write_options.py`.
+
+docs/options.md has them all, with the scripts that read them; a table in docs/formats.md what each of them decides.
+"""
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence

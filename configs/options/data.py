@@ -114,21 +114,21 @@ def _add_samples(group: Options) -> None:
         type=positive(int),
         default=50_000,
         help="samples stored per sigma and shape (NDF 100,000)",
-        decides="samples",
+        decides="samples ndf_course",
     )
     group.add(
         "--num_uniform_samples",
         type=not_negative(int),
         default=20_000,
         help="samples stored per shape, uniform in the box of half side 0.55; 0: none, as NDF",
-        decides="samples",
+        decides="samples ndf_course",
     )
     group.add(
         "--num_gap_samples",
         type=not_negative(int),
         default=5_000,
         help="samples stored per shape in its openings, such as windows; 0: none, as NDF",
-        decides="samples",
+        decides="samples ndf_course",
     )
 
 
