@@ -40,6 +40,8 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "quantiles": dict,
     "nll_nats_per_dim": dict,
     "trained_on": dict,
+    "shapes": dict,
+    "codes": dict,
     "ndf_sha256": str,
     "step": int,
     "best_step": int,
