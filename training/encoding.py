@@ -26,7 +26,7 @@ from frozen.codes import SPLITS, read_index
 from frozen.loading import encode_clouds
 from models.ndf import NDF
 from training.distributed import first_only, from_first, mapped, wait_for_all
-from training.same_training import shape_changes
+from training.same_training import shape_changes, why_told
 
 
 def facts_of(split: str, folders: list[Path], cfg: Namespace, ndf_sha256: str) -> Facts:
@@ -55,14 +55,17 @@ def why_again(folder: Path, split: str, made_of: Facts) -> str:
     if not made:
         return "they do not say what they are made of"
     shapes = shape_changes("shapes", made.pop("shapes"), made_of["shapes"])
-    others = why(made, {name: fact for name, fact in made_of.items() if name != "shapes"})
-    return ", ".join(filter(None, (others, shapes)))
+    others = {name: fact for name, fact in made_of.items() if name != "shapes"}
+    facts = why_told(made, others) or why(made, others)  # first of those that both tell
+    return ", ".join(filter(None, (facts, shapes)))
 
 
-@first_only
+tell = first_only(note)
+
+
 def tell_again(split: str, reason: str) -> None:
     if reason != NOT_THERE:
-        note(f"codes of {split} made again: {reason}")
+        tell(f"codes of {split} made again: {reason}")
 
 
 def encode_splits(

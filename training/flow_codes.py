@@ -7,14 +7,14 @@ import torch
 
 from configs.layout import Experiment
 from dataprocessing.extra_shapes import ExtraSource
-from frozen.checkpoint_files import fingerprint
+from frozen.checkpoint_files import fingerprint, load_checkpoint
 from frozen.codes import EXTRA, SPLITS
 from models.ndf import NDF
 from training.checkpoints import latest_whole
 from training.distributed import from_first
-from training.encoding import encode_splits, facts_of
+from training.encoding import encode_splits, facts_of, tell
 from training.extra_codes import encode_extras, extra_facts
-from training.same_training import of_codes
+from training.same_training import num_among, of_codes
 
 
 def make_codes(
@@ -40,5 +40,8 @@ def make_codes(
     path, state, _ = latest_whole(flows)
     if path:
         of_codes(cfg, made_of).compared(state, flows)
+    learned = load_checkpoint(checkpoint).get("shapes", {}).get("train", {})
+    if seen := num_among(made_of["test"]["shapes"], learned):
+        tell(f"{seen} of {len(made_of['test']['shapes'])} test shapes are among those that {checkpoint} was trained on")
     encode_splits(model, checkpoint, folders, made_of, cfg, device)
     encode_extras(model, checkpoint, sources, made_of[EXTRA], cfg, device)

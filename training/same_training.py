@@ -24,8 +24,8 @@ Shapes = dict[str, dict[str, str]]  # part of the split, or "extra" -> name -> d
 NO_EXTRAS: Facts = {"options": {"extra_demo_cars": 0}, "extra_meshes": 0, "shapes": {}}  # made of, of no extra codes
 NAMES = {"ndf": "an NDF", "flow": "a flow"}
 REMEDY = {
-    "ndf": "set them as they were, or give another --exp_name",
-    "flow": "set them as they were, delete that folder to train the flow again, or give another --exp_name",
+    "ndf": "use what it was trained with, or give another --exp_name",
+    "flow": "use what it was trained with, delete that folder to train the flow again, or give another --exp_name",
 }
 
 
@@ -141,11 +141,16 @@ def shape_changes(
     """
     if made == wanted:
         return ""
-    names, digests = set(tested or ()), set((tested or {}).values())
     counts = {
         "gone": len(made.keys() - wanted.keys()),
         "new": len(wanted.keys() - made.keys()),
         "changed": sum(wanted.get(name, digest) != digest for name, digest in made.items()),
-        "test shapes now": sum(name in names or digest in digests for name, digest in made.items()),
+        "test shapes now": num_among(tested or {}, made),
     }
     return f"{what}: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def num_among(shapes: Mapping[str, str], others: Mapping[str, str]) -> int:
+    """How many of some shapes are among others, by name or by digest."""
+    digests = set(others.values())
+    return sum(name in others or digest in digests for name, digest in shapes.items())
