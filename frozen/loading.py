@@ -10,6 +10,7 @@ from torch import Tensor
 from configs.devices import autocast, place
 from configs.errors import UserError, note
 from configs.ranks import is_first
+from configs.reading import reading
 from frozen.checkpoint_files import build_checked, check_same_options, load_checkpoint
 from models.ndf import NDF, Code
 from models.occupancy import input_grid
@@ -29,8 +30,10 @@ def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
     state = load_checkpoint(path)
     options = {**vars(cfg), **state.get("config", {})}
     check_same_options(options, vars(cfg), ("code_kind", "input_res", "input_features", "bb_min", "bb_max"), path)
-    most = options["num_points"]
-    if is_first() and not (options["min_input_points"] or most) <= cfg.num_points <= most:
+    with reading(path, "is it complete?"):
+        most = int(options["num_points"])
+        fits = (int(options["min_input_points"]) or most) <= cfg.num_points <= most
+    if is_first() and not fits:
         note(f"{path} was trained with num_points {most}, and is given {cfg.num_points}")
     sizes = {name: options[name] for name in ARCHITECTURE[cfg.code_kind]}
     model = build_checked(lambda: build_ndf(options), sizes, state["model_state_dict"], path)

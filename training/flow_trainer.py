@@ -63,9 +63,12 @@ class FlowTrainer:
             self.average.model.load_state_dict(state["ema_state_dict"])
 
     def _wanted(self) -> Wanted:
-        made_of = {split: read_index(self.experiment.codes, split)["made_of"] for split in SPLITS}
-        extra = read_index(self.experiment.codes, EXTRA)["made_of"] if has_extra(self.cfg) else NO_EXTRAS
-        return of_codes(self.cfg, made_of | {EXTRA: extra})
+        splits = (*SPLITS, EXTRA) if has_extra(self.cfg) else SPLITS
+        indexes = {split: read_index(self.experiment.codes, split) for split in splits}
+        own = {
+            split: index["made_of"] or {"ndf_sha256": index["sha256"], "shapes": {}} for split, index in indexes.items()
+        }
+        return of_codes(self.cfg, {EXTRA: NO_EXTRAS} | own)
 
     def _trained_on(self, num_shapes: int) -> dict[str, Any]:
         """For the checkpoint: the numbers of shapes of the split and beyond it, and where the latter come from."""
