@@ -306,6 +306,7 @@ def test_meshes_that_have_not_changed_are_not_read_again(own: Path, monkeypatch:
     assert extra_codes.mesh_digests(meshes, own / "kept.json") == found and not read
     meshes["b"].write_text("other")
     again = extra_codes.mesh_digests(meshes, own / "kept.json")
+    assert set(extra_codes.mesh_digests({"gone": own / "gone.obj"}, own / "other" / "kept.json")) == {"gone"}
     assert read == [meshes["b"]] and [name for name in meshes if again[name] != found[name]] == ["b"]
 
 

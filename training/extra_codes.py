@@ -84,14 +84,15 @@ def mesh_digests(meshes: dict[str, Path], kept: Path) -> dict[str, str]:
         known = read_json(kept)
     except (DamagedFile, OSError):
         known = {}
-    found: dict[str, list[Any]] = {}
+    found: dict[str, Any] = {}
     for name, path in meshes.items():
-        now, before = path.stat(), known.get(name)
-        stamp = [now.st_size, now.st_mtime_ns]
-        if isinstance(before, list) and len(before) == 3 and before[:2] == stamp:
-            found[name] = before
-        else:
-            found[name] = [*stamp, file_sha256(path)[:16]]
+        before = known.get(name)
+        try:
+            stamp = [path.stat().st_size, path.stat().st_mtime_ns]
+            same = isinstance(before, list) and len(before) == 3 and before[:2] == stamp
+            found[name] = before if same else [*stamp, file_sha256(path)[:16]]
+        except OSError:
+            found[name] = [0, 0, "unreadable"]  # which is told when it is to be encoded
     if found != known:
         write_json(kept, found)
     return {name: digest for name, (_, _, digest) in found.items()}
