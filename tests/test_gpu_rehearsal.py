@@ -36,7 +36,7 @@ from generation.decode import decode_each
 from generation.networks import Networks
 from generation.sampling import sampled
 from generation.shapes import reconstructed
-from training.encoding import load_codes
+from frozen.codes import load_codes
 import train_ndf, train_rnvp
 
 folder = Path({folder!r})
