@@ -21,9 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     from frozen.loading import load_frozen_ndf
     from generation.training_pictures import SamplePictures
     from training.distributed import all_processes, entered_by_first
-    from training.encoding import encode_splits
-    from training.extra_codes import encode_extras
-    from training.flow_trainer import FlowTrainer, check_extras_before_encoding
+    from training.flow_codes import make_codes
+    from training.flow_trainer import FlowTrainer
 
     with all_processes(cfg):
         device = pick_device(cfg)
@@ -33,9 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         extras = find_extras(cfg, folders)
         lock = only_run(Experiment(cfg).lock("train_rnvp"), "encoding its shapes or training its flow")
         with entered_by_first(lock):
-            check_extras_before_encoding(cfg, [source.facts for source in extras])
-            encode_splits(ndf, checkpoint, folders, cfg, device)
-            encode_extras(ndf, checkpoint, extras, cfg, device)
+            make_codes(ndf, checkpoint, folders, extras, cfg, device)
             return FlowTrainer(cfg, draw=SamplePictures(cfg, ndf)).train()
 
 

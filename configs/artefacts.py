@@ -39,6 +39,7 @@ ARTEFACTS: dict[str, tuple[str, ...]] = {
     "codes": ("ndf", "input", "split"),
     "extra_codes": ("ndf",),
     "flow": ("codes", "extra_codes"),
+    "flow_best": ("flow",),
     "flow_course": (),
     "attributes": ("ndf",),
     "sample": ("flow",),  # codes of shapes, by what they are

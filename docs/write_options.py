@@ -21,7 +21,7 @@ COLUMNS = {  # heading -> artefacts, each with the sign of an option that decide
     "split": {"split": "x"},
     "NDF": {"ndf": "refused", "ndf_best": "best anew", "ndf_course": "told"},
     "codes": {"codes": "x", "extra_codes": "x"},
-    "flow": {"flow": "refused", "flow_course": "told"},
+    "flow": {"flow": "refused", "flow_best": "best anew", "flow_course": "told"},
     "attributes": {"attributes": "x"},
     "clouds": {
         **{kind: kind.replace("_", " ") for kind in ("sample", "reconstruction", "own_mesh", "path", "edit")},

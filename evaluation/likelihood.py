@@ -103,7 +103,7 @@ def likelihood_report(
     """
     cfg = networks.cfg
     test, train = (load_codes(cfg, split).one_per_shape() for split in ("test", "train"))
-    folders = [Path(row["folder"]) for row in test.rows]
+    folders = test.folders(cfg)
     scores = CodeScores(networks, noise)
     arrays = {TEST: scores(test.codes), TRAINING: scores(train.codes)}
     for name, clouds in outlier_clouds(folders[:num_outliers], cfg.num_points, cfg.seed).items():

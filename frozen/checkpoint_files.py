@@ -40,6 +40,8 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "quantiles": dict,
     "nll_nats_per_dim": dict,
     "trained_on": dict,
+    "shapes": dict,
+    "codes": dict,
     "ndf_sha256": str,
     "step": int,
     "best_step": int,
@@ -144,6 +146,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     for name, kind in KINDS.items():
         if name in state and not isinstance(state[name], kind):
             raise UserError(f"{path} is no checkpoint: its {name} is a {type(state[name]).__name__}; is it complete?")
+    for name in ("shapes", "codes"):
+        if not all(isinstance(part, dict) for part in state.get(name, {}).values()):
+            raise UserError(f"{path} is no checkpoint: a part of its {name} is of another kind; is it complete?")
     if "config" in state:
         state["config"] = FORMER_OPTIONS | state["config"]
     return state

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from configs.devices import autocast, place
-from configs.errors import UserError
+from configs.errors import UserError, note
+from configs.ranks import is_first
+from configs.reading import reading
 from frozen.checkpoint_files import build_checked, check_same_options, load_checkpoint
 from models.ndf import NDF, Code
 from models.occupancy import input_grid
@@ -22,11 +24,17 @@ def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
     """The network of a checkpoint, frozen, in eval mode.
 
     Sizes come from the checkpoint, or from the config if it stores none (NDF's and the thesis's own files).
-    Raises UserError if its code kind differs from the config's, or its architecture does not match.
+    Raises UserError if its code kind, or its input's grid, differs from the config's, or its architecture does not
+    match. Notes another number of input points.
     """
     state = load_checkpoint(path)
     options = {**vars(cfg), **state.get("config", {})}
-    check_same_options(options, vars(cfg), ("code_kind", "input_res", "input_features"), path)
+    check_same_options(options, vars(cfg), ("code_kind", "input_res", "input_features", "bb_min", "bb_max"), path)
+    with reading(path, "is it complete?"):
+        most = int(options["num_points"])
+        fits = (int(options["min_input_points"]) or most) <= cfg.num_points <= most
+    if is_first() and not fits:
+        note(f"{path} was trained with num_points {most}, and is given {cfg.num_points}")
     sizes = {name: options[name] for name in ARCHITECTURE[cfg.code_kind]}
     model = build_checked(lambda: build_ndf(options), sizes, state["model_state_dict"], path)
     return place(model, device).freeze()

@@ -8,7 +8,7 @@ import torch
 from configs.errors import UserError, note
 from configs.layout import DENSE_POINT_CLOUD
 from dataprocessing.surface import surface_points
-from frozen.codes import load_codes, plain_folders
+from frozen.codes import load_codes
 from generation.cloud_files import Cloud, read_unit_cloud
 from generation.decode import decode_each
 from generation.mesh_files import mesh_beside
@@ -49,12 +49,12 @@ def example_rows(networks: Networks, count: int) -> list[ShapeRow]:
         return []
     try:
         stored = load_codes(networks.cfg, "train")
-        folders = plain_folders(networks.cfg, "train")[:count]
-        true = [surface_points(folder, points, networks.cfg.seed) for folder in folders]
+        chosen, folders = stored.plain_indices()[:count], stored.folders(networks.cfg)
+        true = [surface_points(folder, points, networks.cfg.seed) for folder in (folders[n] for n in chosen)]
     except UserError as error:
         note(f"no training shapes on the contact sheet: {error}")
         return []
-    codes = torch.from_numpy(stored.codes[stored.plain_indices()[:count]]).to(networks.device)
+    codes = torch.from_numpy(stored.codes[chosen]).to(networks.device)
     decoded = list(decode_each(networks, codes.split(1), points, "training examples"))
     label = f"For comparison: training shapes (true surface) {FRONT}"
     return [ShapeRow(label, true, "grey"), ShapeRow("The same, decoded from their codes", decoded, "green")]

@@ -30,6 +30,7 @@ from configs.ranks import is_first, ranks
 from models.shape_codes import build_ndf
 from training.distributed import all_processes, any_of, exchange, over_all
 from training.ndf_trainer import make_optimizer, training_loss
+from training.same_training import Wanted
 from training.training_run import TrainingRun
 
 WARM_UP, STEPS = 5, 30
@@ -41,7 +42,7 @@ def measure(cfg: Namespace) -> dict[str, float]:
     device = pick_device(cfg)
     torch.manual_seed(0)
     model = place(build_ndf(vars(cfg)), device).train()
-    run = TrainingRun(cfg, Path("nowhere"), model, make_optimizer(cfg.optimizer, model, cfg.lr))
+    run = TrainingRun(Wanted("ndf", cfg), Path("nowhere"), model, make_optimizer(cfg.optimizer, model, cfg.lr))
     loss = over_all(model, partial(training_loss, cfg=cfg))
     part = Namespace(**{**vars(cfg), "batch_size": cfg.batch_size // ranks().count})
     batches = [random_batch(part, device) for _ in range(4)]

@@ -19,6 +19,7 @@ from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
 from training import shape_samples
 from training.bad_steps import MOST_IN_A_ROW, BadSteps, shortened, suspects
 from training.flow_trainer import FlowTrainer
+from training.same_training import Wanted
 from training.training_run import TrainingRun
 
 
@@ -54,7 +55,7 @@ def test_a_bad_step_changes_neither_weights_nor_statistics_nor_moments(bad: floa
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     optimizer = torch.optim.Adam(model.parameters())
-    run = TrainingRun(Namespace(), Path("nowhere"), model, optimizer)
+    run = TrainingRun(Wanted("ndf", Namespace()), Path("nowhere"), model, optimizer)
     run.optimise(model(torch.randn(8, 3)).square().mean(), 0.1, list)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     moments = {name: value.clone() for name, value in optimizer.state[model[0].weight].items()}

@@ -3,17 +3,14 @@
 from pathlib import Path
 
 import torch
-from tiny_experiment import make_experiment
+from tiny_experiment import make_experiment, train_flow
 
 from configs import layout
-from dataprocessing.split import split_folders
-from frozen.checkpoint_files import best_checkpoint, load_checkpoint
+from frozen.checkpoint_files import best_checkpoint, fingerprint, load_checkpoint
 from frozen.loading import load_frozen_ndf
 from generation.networks import Networks
 from generation.sampling import sampled_codes
 from training import export
-from training.encoding import encode_splits
-from training.flow_trainer import FlowTrainer
 
 
 def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: Path):
@@ -30,11 +27,13 @@ def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: P
     cfg.ndf_checkpoint = str(ndf)
     for file in (*experiment.codes.glob("*"), *experiment.rnvp_checkpoints.glob("*")):
         file.unlink()
-    encode_splits(load_frozen_ndf(ndf, cfg, cpu), ndf, split_folders(cfg), cfg, cpu)
-    FlowTrainer(cfg).train()
+    train_flow(cfg)
     before = sampled_codes(Networks(cfg), 2, seed=3)
     export.write_small(best_checkpoint(experiment.rnvp_checkpoints), rnvp)
     quantiles = load_checkpoint(best_checkpoint(experiment.rnvp_checkpoints))["quantiles"]
     assert load_checkpoint(rnvp)["quantiles"] == quantiles
+    told = load_checkpoint(rnvp)
+    assert set(told["shapes"]) == {"train", "val", "test", "extra"} and len(told["shapes"]["train"]) == 7
+    assert told["codes"]["train"]["ndf_sha256"] == told["ndf_sha256"] == fingerprint(ndf)
     cfg.rnvp_checkpoint = str(rnvp)
     assert torch.equal(sampled_codes(Networks(cfg), 2, seed=3), before)

@@ -1,5 +1,6 @@
 """Codes of extra shapes: those that steps 0 and 1 would lead to, the same after any interruption, used by the flow."""
 
+import json
 import shutil
 from argparse import Namespace
 from pathlib import Path
@@ -12,6 +13,7 @@ from tiny_experiment import tiny_config, train_flow
 
 import train_rnvp
 from configs.errors import UserError
+from configs.files import write_npz
 from configs.layout import Experiment, voxelized_point_cloud
 from dataprocessing import make_demo_cars
 from dataprocessing.convert_to_scaled_off import scale_mesh
@@ -21,15 +23,21 @@ from dataprocessing.shape_files import write_files
 from dataprocessing.split import split_folders
 from evaluation.baselines import draw_mixtures, neighbour_codes
 from evaluation.sample_sets import sampled_recipes
-from frozen.checkpoint_files import best_checkpoint, latest_checkpoint, load_checkpoint, ndf_checkpoint_path
+from frozen.checkpoint_files import (
+    best_checkpoint,
+    fingerprint,
+    latest_checkpoint,
+    load_checkpoint,
+    ndf_checkpoint_path,
+)
 from frozen.codes import EXTRA, StoredCodes, flow_codes_sha256, has_extra, load_codes, load_flow_codes, read_index
 from frozen.loading import encode_clouds, load_frozen_ndf
 from generation.networks import Networks
 from training import extra_codes
 from training.checkpoints import write_state
 from training.encoding import input_cloud
-from training.extra_codes import encode_extras
-from training.flow_trainer import FlowTrainer, check_extras_before_encoding
+from training.extra_codes import encode_extras, extra_facts
+from training.flow_trainer import FlowTrainer
 
 CPU = torch.device("cpu")
 
@@ -45,8 +53,9 @@ def own(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def encode(cfg: Namespace) -> StoredCodes:
-    path = ndf_checkpoint_path(cfg)
-    encode_extras(load_frozen_ndf(path, cfg, CPU), path, find_extras(cfg, split_folders(cfg)), cfg, CPU)
+    path, sources = ndf_checkpoint_path(cfg), find_extras(cfg, split_folders(cfg))
+    made_of = extra_facts(sources, cfg, fingerprint(path))
+    encode_extras(load_frozen_ndf(path, cfg, CPU), path, sources, made_of, cfg, CPU)
     return load_codes(cfg, EXTRA)
 
 
@@ -119,7 +128,7 @@ def test_clouds_that_workers_make_for_a_gpu_give_the_same_codes(own: Path):
         for one, same in zip(encoded, for_gpu, strict=True):
             assert_array_equal(one.codes, same.codes)
             assert one.failures == same.failures and one.num_shapes == same.num_shapes
-    assert [len(one.codes) for one in for_gpu] == [4, 2, 0] and list(for_gpu[2].failures) == [broken.mesh]
+    assert [len(one.codes) for one in for_gpu] == [4, 2, 0] and list(for_gpu[2].failures) == [broken.name]
 
 
 def test_a_killed_run_loses_one_part_and_ends_with_the_same_codes(own: Path, monkeypatch: pytest.MonkeyPatch):
@@ -175,9 +184,7 @@ def test_more_cars_are_added_to_those_that_are_there(own: Path):
     assert parts(cars(own, 6)) == after
 
 
-@pytest.mark.parametrize(
-    "options", [{"seed": 1}, {"code_mirror": False}, {"num_points": 54}, {"extra_demo_seed": 5}, {"bb_max": 0.6}]
-)
+@pytest.mark.parametrize("options", [{"seed": 1}, {"code_mirror": False}, {"num_points": 54}, {"extra_demo_seed": 5}])
 def test_other_options_give_other_codes(own: Path, options: dict):
     written = Experiment(cars(own, 2)).codes / "extra.npy"
     encode(cars(own, 2))
@@ -232,9 +239,9 @@ def test_the_nll_of_training_codes_is_of_a_share_of_many(own: Path, monkeypatch:
 def test_other_extra_shapes_than_the_flows_are_refused_before_codes_are_replaced(own: Path):
     train_flow(cars(own, 2))
     arguments = ["--config", str(own / "config.txt"), "--device", "cpu"]
-    for other, described in (("3", "3 demo cars of seed 1000"), ("0", "no extra shapes")):
-        with pytest.raises(UserError, match=f"trained on other codes: 2 demo cars of seed 1000 .* now {described};"):
-            train_rnvp.main([*arguments, "--extra_demo_cars", other])
+    for option, other in (("extra_demo_cars", 3), ("extra_demo_cars", 0), ("extra_demo_seed", 7), ("code_draws", 2)):
+        with pytest.raises(UserError, match=rf"{option} \d+ -> {other}; .* delete that folder"):
+            train_rnvp.main([*arguments, "--extra_demo_cars", "2", f"--{option}", str(other)])
     assert len(load_codes(cars(own, 2), EXTRA).rows) == 4
     shutil.rmtree(Experiment(cars(own, 2)).rnvp_checkpoints)
     assert train_rnvp.main([*arguments, "--extra_demo_cars", "0"]) == 0
@@ -248,11 +255,11 @@ def test_a_flow_of_an_earlier_version_was_trained_on_no_extra_shapes(own: Path):
     for path in (best_checkpoint(folder), latest_checkpoint(folder)):
         state = load_checkpoint(path)
         assert state.pop("trained_on")["extra"] == 0
+        assert state.pop("codes") and state.pop("shapes")
         write_state(state, path)
     assert FlowTrainer(tiny_config(own)).run.step == 20
-    check_extras_before_encoding(tiny_config(own), [])
     encode(cars(own, 2))
-    with pytest.raises(UserError, match="trained on other codes: no extra shapes .* now 2 demo cars of seed 1000"):
+    with pytest.raises(UserError, match="extra_demo_cars 0 -> 2"):
         FlowTrainer(tiny_config(own))
 
 
@@ -268,3 +275,55 @@ def test_interpolated_neighbours_use_the_codes_of_the_flow(own: Path):
     assert sampled_recipes(networks, 2)["neighbours"][0].facts["codes"] == with_extra
     (networks.experiment.codes / "extra.json").unlink()
     assert flow_codes_sha256(networks.cfg) == with_extra.split("+")[0]
+
+
+def test_extra_meshes_are_known_by_their_content(own: Path):
+    folders = write_cars(own / "more", cars(own, 3))
+    cfg = tiny_config(own, extra_data_dir=own / "more")
+    train_flow(cfg)
+    written = Experiment(cfg).codes / "extra.npy"
+    before = written.stat().st_mtime_ns
+    (own / "more").rename(own / "moved")
+    moved = tiny_config(own, extra_data_dir=own / "moved")
+    train_flow(moved)
+    assert written.stat().st_mtime_ns == before
+    mesh = own / "moved" / folders[1].relative_to(own / "more") / make_demo_cars.MESH
+    mesh.write_text(mesh.read_text() + "\n")
+    with pytest.raises(UserError, match="extra meshes: 1 changed"):
+        train_flow(moved)
+    assert written.stat().st_mtime_ns == before
+
+
+def test_meshes_that_have_not_changed_are_not_read_again(own: Path, monkeypatch: pytest.MonkeyPatch):
+    meshes = {name: own / f"{name}.obj" for name in "abc"}
+    for name, path in meshes.items():
+        path.write_text(name)
+    found = extra_codes.mesh_digests(meshes, own / "kept.json")
+    assert len(set(found.values())) == 3
+    read: list[Path] = []
+    plain = extra_codes.file_sha256
+    monkeypatch.setattr(extra_codes, "file_sha256", lambda path: read.append(path) or plain(path))
+    assert extra_codes.mesh_digests(meshes, own / "kept.json") == found and not read
+    meshes["b"].write_text("other")
+    again = extra_codes.mesh_digests(meshes, own / "kept.json")
+    assert set(extra_codes.mesh_digests({"gone": own / "gone.obj"}, own / "other" / "kept.json")) == {"gone"}
+    assert read == [meshes["b"]] and [name for name in meshes if again[name] != found[name]] == ["b"]
+
+
+def test_parts_of_an_earlier_version_are_adopted_where_nothing_is_against_them(own: Path):
+    cfg = cars(own, 4, code_mirror=False)
+    codes = encode(cfg).codes.copy()
+    index, folder = read_index(Experiment(cfg).codes, EXTRA), Experiment(cfg).codes
+    options = {name: getattr(cfg, name) for name in ("seed", "num_points", "input_res", "bb_min", "bb_max")}
+    former = {name: index[name] for name in ("sha256", "code_kind", "code_shape")} | options | {"mirror": False}
+    for k, path in enumerate(sorted((folder / "extra_parts").iterdir())):
+        names = {"shapes": [f"demo_s1000_{i:05d}" for i in (2 * k, 2 * k + 1)]}
+        of = former | names if k == 0 else former | names | {"seed": 9}
+        write_npz(
+            path, codes=np.full((2, 5), 7 + k, np.float32), index=np.array(json.dumps(of)), failures=np.array("{}")
+        )
+    (folder / "extra.json").unlink()
+    found = encode(cfg).codes
+    assert (found[:2] == 7).all()
+    assert_array_equal(found[2:], codes[2:])
+    assert_array_equal(encode(cfg).codes, found)

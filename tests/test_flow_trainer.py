@@ -1,6 +1,8 @@
 """The flow's trainer: resuming bit for bit, early stop, codes of another network, what it reports."""
 
+import json
 import os
+import shutil
 import signal
 from argparse import Namespace
 from pathlib import Path
@@ -9,14 +11,18 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
-from tiny_experiment import make_experiment, save_random_ndf, tiny_config, train_flow
+from tiny_experiment import encode, make_experiment, save_random_ndf, tiny_config, train_flow
 
 import train_rnvp
 from configs.errors import UserError
-from configs.layout import Experiment
+from configs.files import write_npz
+from configs.layout import Experiment, voxelized_point_cloud
+from dataprocessing.split import split_folders
+from dataprocessing.stored_points import read_input_cloud, shape_digests
 from frozen.checkpoint_files import best_checkpoint, latest_checkpoint, load_checkpoint
-from frozen.codes import load_codes, read_index
+from frozen.codes import SPLITS, load_codes, read_index
 from frozen.loading import load_flow
+from training.checkpoints import write_state
 from training.code_nna import nna_while_training
 from training.flow_trainer import FlowTrainer, code_quantiles, noised_nll
 from training.training_run import EXIT_STOPPED
@@ -146,8 +152,140 @@ def test_codes_are_encoded_once(codes_only: Path):
     before = path.stat().st_mtime_ns
     train_flow(cfg)
     assert path.stat().st_mtime_ns == before
-    train_flow(tiny_config(codes_only, code_mirror=False, exp_name="test"))
+    shutil.rmtree(Experiment(cfg).rnvp_checkpoints)
+    train_flow(tiny_config(codes_only, code_mirror=False))
     assert path.stat().st_mtime_ns > before
+
+
+def replace_cloud(folder: Path, cfg: Namespace) -> None:
+    """Other input points of a shape, as after its mesh was replaced."""
+    path = folder / voxelized_point_cloud(cfg.input_res, cfg.num_points)
+    write_npz(path, point_cloud=0.9 * read_input_cloud(folder, cfg))
+
+
+def times(cfg: Namespace) -> dict[str, int]:
+    return {split: (Experiment(cfg).codes / f"{split}.npy").stat().st_mtime_ns for split in SPLITS}
+
+
+@pytest.mark.parametrize(
+    ("options", "again"),
+    [
+        ({"code_draws": 2}, ["train"]),
+        ({"precision": "float32"}, ["train", "val", "test"]),
+        ({"seed": 1}, []),  # no further draws
+        ({"batch_size": 3}, []),
+    ],
+)
+def test_codes_of_other_facts_are_made_again_and_told(
+    codes_only: Path, capsys: pytest.CaptureFixture, options: dict, again: list[str]
+):
+    before = times(tiny_config(codes_only))
+    capsys.readouterr()
+    encode(tiny_config(codes_only, **options))
+    assert [split for split, time in times(tiny_config(codes_only)).items() if time != before[split]] == again
+    told = capsys.readouterr().err
+    assert [split for split in SPLITS if f"codes of {split} made again: {next(iter(options))}" in told] == again
+
+
+def test_codes_of_an_earlier_version_are_made_again_the_same_and_their_flow_goes_on(codes_only: Path):
+    cfg = tiny_config(codes_only)
+    train_flow(cfg)
+    before = {path.name: path.read_bytes() for path in Experiment(cfg).codes.glob("*.npy")}
+    for path in Experiment(cfg).codes.glob("*.json"):
+        index = json.loads(path.read_text())
+        del index["made_of"]
+        path.write_text(json.dumps(index))
+    for path in Experiment(cfg).rnvp_checkpoints.iterdir():
+        state = load_checkpoint(path)
+        assert state.pop("codes") and state.pop("shapes")
+        write_state(state, path)
+    train_flow(cfg)
+    assert {path.name: path.read_bytes() for path in Experiment(cfg).codes.glob("*.npy")} == before
+    assert read_index(Experiment(cfg).codes, "train")["made_of"]["options"]["num_points"] == 53
+    for path in Experiment(cfg).codes.glob("*.json"):  # neither codes nor flow record it: its configuration tells
+        path.unlink()
+    with pytest.raises(UserError, match="code_draws 1 -> 2"):
+        train_flow(tiny_config(codes_only, code_draws=2))
+    assert not (Experiment(cfg).codes / "train.json").exists()
+
+
+def test_other_facts_than_the_flows_are_refused_before_its_codes_are_replaced(codes_only: Path):
+    cfg = tiny_config(codes_only)
+    train_flow(cfg)
+    before = times(cfg)
+    for option, value in {"code_draws": 2, "code_mirror": False, "flow_noise": 0.5, "flow_hidden": 9}.items():
+        with pytest.raises(UserError, match=f"{option} .* delete that folder"):
+            train_flow(tiny_config(codes_only, **{option: value}, flow_steps=30))
+    replace_cloud(split_folders(cfg)["train"][0], cfg)
+    with pytest.raises(UserError, match="training shapes: 1 changed"):
+        train_flow(cfg)
+    assert times(cfg) == before
+
+
+def test_replaced_test_shapes_are_encoded_again_and_validation_shapes_start_the_best_anew(
+    codes_only: Path, capsys: pytest.CaptureFixture
+):
+    cfg = tiny_config(codes_only)
+    train_flow(cfg)
+    before = times(cfg)
+    folders = split_folders(cfg)
+    replace_cloud(folders["test"][1], cfg)
+    capsys.readouterr()
+    train_flow(cfg)
+    assert capsys.readouterr().err.startswith("note: codes of test made again: shapes: 1 changed")
+    assert [split for split, time in times(cfg).items() if time != before[split]] == ["test"]
+    replace_cloud(folders["val"][0], cfg)
+    longer = tiny_config(codes_only, flow_steps=30)
+    encode(longer)
+    trainer = FlowTrainer(longer)
+    old = trainer.run.best
+    trainer.train()
+    assert "validation shapes: 1 changed: its best validation value" in capsys.readouterr().err
+    best = load_checkpoint(best_checkpoint(trainer.run.folder))
+    assert best["step"] == 30 and best["best"] == best["nll_nats_per_dim"]["val"] != old
+    assert best["shapes"]["val"] == shape_digests(folders["val"], cfg)
+
+
+def test_a_run_killed_between_codes_and_flow_ends_with_the_same(codes_only: Path):
+    """Validation shapes were replaced: their codes are there when it is killed, the flow's best is still the old."""
+    cfg = tiny_config(codes_only)
+    train_flow(cfg)
+    replace_cloud(split_folders(cfg)["val"][0], cfg)
+    longer = tiny_config(codes_only, flow_steps=30)
+    shutil.copytree(Experiment(cfg).root, codes_only / "kept")
+    train_flow(longer)
+    whole = load_checkpoint(best_checkpoint(Experiment(cfg).rnvp_checkpoints))
+    shutil.rmtree(Experiment(cfg).root)
+    (codes_only / "kept").rename(Experiment(cfg).root)
+    encode(longer)
+    train_flow(longer)
+    again = load_checkpoint(best_checkpoint(Experiment(cfg).rnvp_checkpoints))
+    assert again["best"] == whole["best"] and again["step"] == whole["step"] == 30
+    for name, value in whole["ema_state_dict"].items():
+        assert torch.equal(value, again["ema_state_dict"][name])
+
+
+def test_test_shapes_that_the_ndf_was_trained_on_are_told(codes_only: Path, capsys: pytest.CaptureFixture):
+    cfg = tiny_config(codes_only)
+    folders = split_folders(cfg)
+    for path in Experiment(cfg).ndf_checkpoints.iterdir():
+        state = load_checkpoint(path)
+        write_state(state | {"shapes": {"train": shape_digests(folders["test"][:2], cfg)}}, path)
+    encode(cfg)
+    assert "2 of 4 test shapes are among those that" in capsys.readouterr().err
+
+
+def test_folders_of_codes_come_from_the_split(codes_only: Path):
+    cfg = tiny_config(codes_only)
+    stored = load_codes(cfg, "train")
+    assert all("folder" not in row for row in stored.rows)
+    assert stored.folders(cfg) == 2 * split_folders(cfg)["train"]
+    arrays = {part: [str(folder) for folder in folders] for part, folders in split_folders(cfg).items()}
+    write_npz(Path(cfg.split_file), **arrays | {"train": arrays["train"][::-1]})
+    assert stored.folders(cfg) == 2 * split_folders(cfg)["train"][::-1]
+    write_npz(Path(cfg.split_file), **arrays | {"train": arrays["train"][2:]})
+    with pytest.raises(UserError, match="codes of 2 shapes that the split"):
+        stored.folders(cfg)
 
 
 def test_flow_of_another_networks_codes_is_refused(codes_only: Path):

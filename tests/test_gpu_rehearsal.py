@@ -35,8 +35,8 @@ from dataprocessing import create_split, preprocess
 from generation.decode import decode_each
 from generation.networks import Networks
 from generation.sampling import sampled
+from frozen.codes import load_codes
 from generation.reconstructions import reconstructed
-from training.encoding import load_codes
 import train_ndf, train_rnvp
 
 folder = Path({folder!r})

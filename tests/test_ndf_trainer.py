@@ -11,18 +11,20 @@ from helpers import read_config
 from tiny_experiment import SMALL, write_shapes
 from tiny_experiment import ndf_trainer as trainer
 
-from configs.config_loader import get_config
+from configs.config_loader import config_as_dict, get_config
 from configs.errors import UserError
 from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from configs.seeds import step_seed
 from dataprocessing.split import split_folders
+from dataprocessing.stored_points import shape_digests
 from dataprocessing.voxelized_pointcloud_sampling import voxelize
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint, timed_checkpoints
 from frozen.loading import load_frozen_ndf
 from models.occupancy import occupancy_from_points, to_grid_coords
+from training.checkpoints import write_state
 from training.ndf_trainer import NDFTrainer, clamped_l1, training_loss, validate, with_hardest
 from training.shape_samples import ShapeSteps, far_files, validation_batches
-from training.training_run import EXIT_STOPPED, AveragedWeights, learning_rate
+from training.training_run import EXIT_STOPPED, AveragedWeights, learning_rate, load_optimizer
 
 
 @pytest.fixture
@@ -165,8 +167,82 @@ def test_checkpoint_freezes_to_the_network_that_was_trained(shapes: Path):
     assert not any(q.requires_grad for q in model.parameters())
     with pytest.raises(UserError, match="trained with code_kind = vector, the config says grid"):
         load_frozen_ndf(path, read_config(shapes, **(SMALL | {"code_kind": "grid"})), torch.device("cpu"))
-    with pytest.raises(UserError, match="trained with latent_dim = 5, the config says 6; .* another --exp_name"):
+    with pytest.raises(UserError, match="trained with bb_max = 0.5, the config says 0.6"):
+        load_frozen_ndf(path, read_config(shapes, **SMALL, bb_max=0.6), torch.device("cpu"))
+    with pytest.raises(UserError, match="latent_dim 5 -> 6; .* another --exp_name"):
         trainer(shapes, latent_dim=6)
+
+
+@pytest.mark.parametrize(
+    ("least", "points", "told"), [(0, 53, False), (0, 52, True), (20, 52, False), (20, 19, True), (20, 54, True)]
+)
+def test_another_number_of_input_points_is_told(
+    shapes: Path, capsys: pytest.CaptureFixture, least: int, points: int, told: bool
+):
+    path = shapes / "checkpoint_0h_0m_1s_1.00.tar"
+    run = trainer(shapes, min_input_points=least)
+    write_state({"model_state_dict": run.model.state_dict(), "config": config_as_dict(run.cfg)}, path)
+    load_frozen_ndf(path, read_config(shapes, **SMALL, num_points=points), torch.device("cpu"))
+    assert (f"num_points 53, and is given {points}" in capsys.readouterr().err) == told
+
+
+def test_the_checkpoint_tells_the_shapes_of_each_part_of_the_split(shapes: Path):
+    run = trainer(shapes)
+    run.train()
+    expected = {part: shape_digests(folders, run.cfg) for part, folders in split_folders(run.cfg).items()}
+    assert final_state(shapes, "test")["shapes"] == expected and len(expected["train"]) == 4
+
+
+@pytest.mark.parametrize("now", ["RMSprop", "Muon", "AdamW"])
+def test_another_optimiser_goes_not_on(shapes: Path, now: str):
+    trainer(shapes).train()
+    before = sorted(path.name for path in (shapes / "experiments" / "test" / "checkpoints_ndf").iterdir())
+    with pytest.raises(UserError, match=f'optimizer "Adam" -> "{now}"'):
+        trainer(shapes, optimizer=now, num_epochs=3)
+    assert sorted(path.name for path in (shapes / "experiments" / "test" / "checkpoints_ndf").iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("was", "now"), [("Adam", "RMSprop"), ("Adam", "Muon"), ("Muon", "Adam"), ("RMSprop", "AdamW")]
+)
+def test_the_state_of_another_optimiser_is_told_where_nothing_names_it(shapes: Path, was: str, now: str):
+    trained = trainer(shapes, optimizer=was)
+    trained.train()
+    saved = trained.run.optimizer.state_dict()
+    own = trainer(shapes, exp_name="other", optimizer=now).run.optimizer
+    with pytest.raises(UserError, match="optimiser is of another one|parameter groups") as told:
+        load_optimizer(own, saved, Path("x.tar"))
+    assert "delete" not in str(told.value)
+
+
+def test_ndfs_own_checkpoint_is_not_trained_further(shapes: Path):
+    run = trainer(shapes)
+    run.train()
+    state = final_state(shapes, "test")
+    own = {name: state[name] for name in ("model_state_dict", "optimizer_state_dict", "epoch", "training_time")}
+    for path in run.run.folder.iterdir():
+        write_state(own, path)
+    with pytest.raises(UserError, match="has no step: it can be used .*, not trained further"):
+        trainer(shapes)
+
+
+def test_the_best_value_starts_anew_where_it_is_measured_otherwise(shapes: Path, capsys: pytest.CaptureFixture):
+    trainer(shapes).train()
+    folder = shapes / "experiments" / "test" / "checkpoints_ndf"
+    assert load_checkpoint(folder / "best.tar")["config"]["max_dist"] == 0.1
+    capsys.readouterr()
+    again = trainer(shapes, max_dist=0.5, num_epochs=3, lr=1e-3)  # farther: errors are larger
+    before = again.run.best
+    assert again.train() == 0
+    told = capsys.readouterr().err
+    assert "goes on with num_epochs 2 -> 3, lr 0.01 -> 0.001\n" in told and "with max_dist 0.1 -> 0.5: its best" in told
+    best = load_checkpoint(folder / "best.tar")
+    assert best["config"]["max_dist"] == 0.5 and best["best"] == again.run.best != before
+    capsys.readouterr()
+    assert trainer(shapes, num_epochs=3, lr=1e-3).train() == 0
+    told = capsys.readouterr()
+    assert "already trained" in told.out and told.err.count("note:") == 1 and "max_dist 0.5 -> 0.1" in told.err
+    assert load_checkpoint(folder / "best.tar")["best"] == best["best"]
 
 
 def test_loss_is_the_clamped_l1_with_a_gradient_wherever_it_is_wrong():

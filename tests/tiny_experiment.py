@@ -31,9 +31,8 @@ from generation.shapes import Shapes
 from models.occupancy import occupancy_from_points, to_grid_coords
 from models.shape_codes import build_ndf
 from training.checkpoints import save_checkpoint
-from training.encoding import encode_splits
-from training.extra_codes import encode_extras
-from training.flow_trainer import FlowTrainer, check_extras_before_encoding
+from training.flow_codes import make_codes
+from training.flow_trainer import FlowTrainer
 from training.ndf_trainer import NDFTrainer
 
 SMALL = {
@@ -124,7 +123,4 @@ def train_flow(cfg: Namespace) -> None:
 def encode(cfg: Namespace) -> None:
     device, checkpoint = pick_device(cfg), ndf_checkpoint_path(cfg)
     ndf, folders = load_frozen_ndf(checkpoint, cfg, device), split_folders(cfg)
-    extras = find_extras(cfg, folders)
-    check_extras_before_encoding(cfg, [source.facts for source in extras])
-    encode_splits(ndf, checkpoint, folders, cfg, device)
-    encode_extras(ndf, checkpoint, extras, cfg, device)
+    make_codes(ndf, checkpoint, folders, find_extras(cfg, folders), cfg, device)

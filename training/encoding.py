@@ -13,50 +13,94 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from configs.artefacts import NOT_THERE, Facts, digest, file_sha256, options_of, why
+from configs.errors import note
 from configs.files import atomic_path, write_json
-from configs.layout import Experiment
+from configs.layout import SCALED_MESH, Experiment
 from configs.ranks import is_first
 from configs.reading import DamagedFile, require_file
 from dataprocessing.shapes import shape_name
-from dataprocessing.stored_points import read_input_cloud
+from dataprocessing.stored_points import read_input_cloud, shape_digests
 from dataprocessing.surface import surface_points
-from frozen.checkpoint_files import fingerprint
 from frozen.codes import SPLITS, read_index
 from frozen.loading import encode_clouds
 from models.ndf import NDF
-from training.distributed import from_first, mapped, wait_for_all
+from training.distributed import first_only, from_first, mapped, wait_for_all
+from training.same_training import shape_changes, why_told
 
 
-def are_written(folder: Path, split: str, index: dict[str, Any]) -> bool:
-    """Whether the codes of a split are there, and made as `index` says; what is damaged is not."""
+def facts_of(split: str, folders: list[Path], cfg: Namespace, ndf_sha256: str) -> Facts:
+    """What the codes of a split are made of. Raises UserError if a shape has no input points, or no scaled mesh."""
+    further = split == "train" and cfg.code_draws > 1  # draws, from the scaled meshes
+    left_out = () if further else ("seed",) if split == "train" else ("seed", "code_draws", "code_mirror")
+    facts = {"ndf_sha256": ndf_sha256, "options": options_of("codes", cfg, left_out)}
+    if further:
+        meshes = {shape_name(folder): folder / SCALED_MESH for folder in folders}
+        found = {name: file_sha256(path) for name, path in meshes.items() if path.is_file()}
+        facts["scaled_meshes"] = digest(found)  # where one is lacking, encoding tells
+    return facts | {"shapes": shape_digests(folders, cfg)}
+
+
+def why_again(folder: Path, split: str, made_of: Facts) -> str:
+    """Why the codes of a split have to be made, in words; empty if those that are there are made of these facts."""
+    if not (folder / f"{split}.json").is_file():
+        return NOT_THERE
     try:
-        size = require_file(folder / f"{split}.npy")
-        numbers = len(index.get("rows", ())) * math.prod(index["code_shape"])
-        return index.items() <= read_index(folder, split).items() and size >= 4 * numbers
+        index, size = read_index(folder, split), require_file(folder / f"{split}.npy")
+        if size < 4 * len(index["rows"]) * math.prod(index["code_shape"]):
+            return "they are cut off"
     except (DamagedFile, OSError):
-        return False
+        return "they are damaged"
+    made = dict(index["made_of"])
+    if not made:
+        return "they do not say what they are made of"
+    shapes = shape_changes("shapes", made.pop("shapes"), made_of["shapes"])
+    others = {name: fact for name, fact in made_of.items() if name != "shapes"}
+    facts = why_told(made, others) or why(made, others)  # first of those that both tell
+    return ", ".join(filter(None, (facts, shapes)))
+
+
+tell = first_only(note)
+
+
+def tell_again(split: str, reason: str) -> None:
+    if reason != NOT_THERE:
+        tell(f"codes of {split} made again: {reason}")
 
 
 def encode_splits(
-    model: NDF, checkpoint: Path, folders: dict[str, list[Path]], cfg: Namespace, device: torch.device
+    model: NDF,
+    checkpoint: Path,
+    folders: dict[str, list[Path]],
+    made_of: dict[str, Facts],
+    cfg: Namespace,
+    device: torch.device,
 ) -> None:
-    """Write the codes of all splits, except where those on disk match the checkpoint, shapes and options.
+    """Write the codes of all splits, except those that are made of these facts, split -> facts, already.
 
     Several processes encode a batch each, and the first writes them all.
     """
     destination = Experiment(cfg).codes
-    source = {"ndf_checkpoint": str(checkpoint), "sha256": fingerprint(checkpoint)}
     for split in SPLITS:
-        rows = rows_of(split, folders[split], cfg)
-        index = {**source, "code_kind": model.code_kind, "code_shape": list(model.code_shape), "rows": rows}
-        if from_first(partial(are_written, destination, split, index)):
+        facts = made_of[split]
+        reason: str = from_first(partial(why_again, destination, split, facts))
+        if not reason:
             continue
-        batches = encode_rows(model, rows, cfg, device, split)
+        tell_again(split, reason)
+        jobs = jobs_of(split, folders[split], cfg)
+        batches = encode_rows(model, jobs, cfg, device, split)
         if is_first():
-            write_codes(destination, split, batches, index)
+            rows = [{name: value for name, value in job.items() if name != "folder"} for job in jobs]
+            write_codes(destination, split, batches, index_of(model, checkpoint, facts) | {"rows": rows})
         else:
             deque(batches, maxlen=0)
     wait_for_all()
+
+
+def index_of(model: NDF, checkpoint: Path, made_of: Facts) -> dict[str, Any]:
+    """What `codes/*.json` says of all codes of a file."""
+    network = {"ndf_checkpoint": str(checkpoint), "sha256": made_of["ndf_sha256"], "code_kind": model.code_kind}
+    return {**network, "code_shape": list(model.code_shape), "made_of": made_of}
 
 
 def write_codes(folder: Path, split: str, batches: Iterable[np.ndarray], index: dict[str, Any]) -> None:
@@ -71,11 +115,11 @@ def write_codes(folder: Path, split: str, batches: Iterable[np.ndarray], index: 
     write_json(folder / f"{split}.json", index, durable=True)
 
 
-def rows_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, Any]]:
+def jobs_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, Any]]:
     """What to encode: every shape; for training also its mirror image and further draws of its input points."""
     draws = range(cfg.code_draws if split == "train" else 1)
     return [
-        {"name": shape_name(folder), "folder": str(folder), "mirrored": mirrored, "draw": draw}
+        {"name": shape_name(folder), "folder": folder, "mirrored": mirrored, "draw": draw}
         for draw in draws
         for mirrored in (mirrors(cfg) if split == "train" else (False,))
         for folder in folders
@@ -104,13 +148,13 @@ def encode_batches(
 
 
 def encode_rows(
-    model: NDF, rows: list[dict[str, Any]], cfg: Namespace, device: torch.device, name: str
+    model: NDF, jobs: list[dict[str, Any]], cfg: Namespace, device: torch.device, name: str
 ) -> Iterator[np.ndarray]:
-    """The codes of rows, in batches (B, *code_shape) float32, on which several processes work together."""
-    batches = [rows[start : start + cfg.batch_size] for start in range(0, len(rows), cfg.batch_size)]
-    with tqdm(total=len(rows), desc=f"encoding {name}", unit="shape", disable=None) as bar:
+    """The codes of `jobs_of`, in batches (B, *code_shape) float32, on which several processes work together."""
+    batches = [jobs[start : start + cfg.batch_size] for start in range(0, len(jobs), cfg.batch_size)]
+    with tqdm(total=len(jobs), desc=f"encoding {name}", unit="shape", disable=None) as bar:
         for codes in mapped(
-            lambda batch: encode_batch(model, [input_cloud(row, cfg) for row in batch], cfg, device), batches
+            lambda batch: encode_batch(model, [input_cloud(job, cfg) for job in batch], cfg, device), batches
         ):
             yield codes
             bar.update(len(codes))
@@ -122,11 +166,10 @@ def encode_batch(model: NDF, clouds: list[np.ndarray], cfg: Namespace, device: t
     return codes.float().cpu().numpy()
 
 
-def input_cloud(row: dict[str, Any], cfg: Namespace) -> np.ndarray:
-    """The input points of a row, (n, 3) mesh units: the stored ones for draw 0, else a new draw from the surface."""
-    folder = Path(row["folder"])
-    if row["draw"] == 0:
-        cloud = read_input_cloud(folder, cfg)
+def input_cloud(job: dict[str, Any], cfg: Namespace) -> np.ndarray:
+    """The input points of a job, (n, 3) mesh units: the stored ones for draw 0, else a new draw from the surface."""
+    if job["draw"] == 0:
+        cloud = read_input_cloud(job["folder"], cfg)
     else:
-        cloud = surface_points(folder, cfg.num_points, seed=cfg.seed + row["draw"])
-    return turned(cloud, row["mirrored"])
+        cloud = surface_points(job["folder"], cfg.num_points, seed=cfg.seed + job["draw"])
+    return turned(cloud, job["mirrored"])

@@ -18,7 +18,10 @@ from configs.layout import Experiment, absolute
 from frozen.checkpoint_files import best_checkpoint, load_checkpoint
 from training.checkpoints import write_state
 
-KEPT = ("training_time", "step", "epoch", "best", "best_step", "config", "commit", "trained_on", "quantiles")
+KEPT = (
+    "training_time", "step", "epoch", "best", "best_step", "config", "commit", "shapes", "codes", "trained_on",
+    "quantiles",
+)  # fmt: skip
 KEPT_OF_FLOW = ("ema_state_dict", "ndf_sha256", "flow_noise", "nll_nats_per_dim")
 
 

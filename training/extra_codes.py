@@ -20,21 +20,23 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from configs.artefacts import Facts, deciding, file_sha256, kept_arrays
 from configs.cores import num_workers
 from configs.devices import keep_freed_memory
 from configs.errors import UserError
-from configs.files import write_npz
+from configs.files import write_json
 from configs.layout import Experiment
-from configs.reading import DamagedFile, open_npz
+from configs.reading import DamagedFile, open_npz, read_json
 from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
+from dataprocessing.frames import front_of
 from dataprocessing.pool import run_in_order
 from dataprocessing.preprocess import print_failures
-from frozen.checkpoint_files import fingerprint
 from frozen.codes import EXTRA
 from frozen.loading import encode_clouds
 from models.ndf import NDF
 from training.distributed import first_only, from_first, share, wait_for_all
-from training.encoding import are_written, mirrors, turned, write_codes
+from training.encoding import index_of, mirrors, tell_again, turned, why_again, write_codes
+from training.same_training import NO_EXTRAS
 
 PART = 1000  # shapes
 CPU_BATCH = 8  # shapes that a worker encodes at a time
@@ -43,7 +45,7 @@ Cloud = np.ndarray | str  # or why there is none
 
 
 class Encoded(NamedTuple):
-    """Of a few shapes: the codes of those that can be used, and why the others cannot, by `identity`."""
+    """Of a few shapes: the codes of those that can be used, and why the others cannot, by name."""
 
     codes: np.ndarray
     failures: dict[str, str]
@@ -52,63 +54,102 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """A file of codes: its shapes, and what decides its content."""
+    """A file of codes: its shapes, and what it is made of."""
 
     path: Path
     shapes: list[ExtraShape]
-    index: dict[str, Any]
+    made_of: Facts
+
+
+def extra_facts(sources: list[ExtraSource], cfg: Namespace, ndf_sha256: str) -> Facts:
+    """What the codes of the shapes of all sources are made of; demo cars are known by their numbers and seed."""
+    if not sources:
+        return NO_EXTRAS
+    meshes = {shape.name: Path(shape.mesh) for source in sources for shape in source.shapes if shape.mesh}
+    idle = set() if meshes else {"up", "front"}
+    if not cfg.extra_demo_cars:
+        idle.add("extra_demo_seed")
+    values = vars(cfg) | {"front": front_of(cfg.up, cfg.front)}
+    options = {name: values[name] for name in deciding("extra_codes") if name not in idle}
+    shapes = mesh_digests(meshes, Experiment(cfg).codes / f"{EXTRA}_meshes.json")
+    return {"ndf_sha256": ndf_sha256, "options": options, "extra_meshes": len(meshes), "shapes": shapes}
+
+
+def mesh_digests(meshes: dict[str, Path], kept: Path) -> dict[str, str]:
+    """16 hex digits that change with the content of each mesh, by its name.
+
+    kept: the json file that keeps them with size and date, so that a mesh is read again only where one has changed.
+    """
+    try:
+        known = read_json(kept)
+    except (DamagedFile, OSError):
+        known = {}
+    found: dict[str, Any] = {}
+    for name, path in meshes.items():
+        before = known.get(name)
+        try:
+            stamp = [path.stat().st_size, path.stat().st_mtime_ns]
+            same = isinstance(before, list) and len(before) == 3 and before[:2] == stamp
+            found[name] = before if same else [*stamp, file_sha256(path)[:16]]
+        except OSError:
+            found[name] = [0, 0, "unreadable"]  # which is told when it is to be encoded
+    if found != known:
+        write_json(kept, found)
+    return {name: digest for name, (_, _, digest) in found.items()}
 
 
 def encode_extras(
-    model: NDF, checkpoint: Path, sources: list[ExtraSource], cfg: Namespace, device: torch.device
+    model: NDF, checkpoint: Path, sources: list[ExtraSource], made_of: Facts, cfg: Namespace, device: torch.device
 ) -> None:
-    """Write the codes of the shapes of all sources, except parts that are on disk already; without sources, none.
+    """Write the codes of the shapes of all sources, which are made of these facts, except parts that are on disk
+    already; without sources, none.
 
     Each shape has one code and, with code_mirror, that of its mirror image behind it. Broken meshes are reported and
     left out. Several processes make a part each at a time. Raises UserError if no mesh can be used.
     """
     folder = Experiment(cfg).codes
-    common = common_index(model, checkpoint, cfg)
-    index = common | {"sources": [source.facts for source in sources]}
-    done: bool = from_first(lambda: bool(sources) and are_written(folder, EXTRA, index))
-    if done:
+    reason = from_first(lambda: why_again(folder, EXTRA, made_of))
+    if sources and not reason:
         return
+    if sources:
+        tell_again(EXTRA, reason)
     for name in (f"{EXTRA}.json", f"{EXTRA}.npy"):  # of other shapes or of another network
         (folder / name).unlink(missing_ok=True)
     if not sources:
         return
-    parts = [part for source in sources for part in parts_of(source, common, folder)]
+    parts = [part for source in sources for part in parts_of(source, made_of, folder)]
     own = share(parts)
-    make_parts(model, [part for part in own if not is_written(part)], cfg, device, sum(len(p.shapes) for p in own))
+    make_parts(
+        model, [part for part in own if not is_written(part, model)], cfg, device, sum(len(p.shapes) for p in own)
+    )
     wait_for_all()
-    failures = {name: reason for part in parts for name, reason in read_failures(part).items()}
-    used = [shape for part in parts for shape in part.shapes if identity(shape) not in failures]
-    print(f"extra shapes: {describe(index['sources'])}; {len(used)} encoded, {len(failures)} could not be used")
+    failures: dict[str, str] = {}
+    used: list[str] = []
+    for part in parts:
+        unused = read_failures(part)
+        failures |= {shape.mesh: unused[shape.name] for shape in part.shapes if shape.name in unused}
+        used += [shape.name for shape in part.shapes if shape.name not in unused]
+    facts = [source.facts for source in sources]
+    print(f"extra shapes: {describe(facts)}; {len(used)} encoded, {len(failures)} could not be used")
     print_failures([(Path(mesh), reason) for mesh, reason in failures.items()])
     if not used:
         raise UserError("none of the extra meshes can be used, 1 or more expected; see the reasons above")
-    rows = [{"name": shape.name, "mirrored": mirrored, "draw": 0} for shape in used for mirrored in mirrors(cfg)]
-    index |= {"num_shapes": len(used), "failures": failures, "rows": rows}
-    first_only(write_codes)(folder, EXTRA, (read_codes(part) for part in parts), index)
+    rows = [{"name": name, "mirrored": mirrored, "draw": 0} for name in used for mirrored in mirrors(cfg)]
+    told = {"sources": facts, "num_shapes": len(used), "failures": failures, "rows": rows}
+    codes = (read_codes(part) for part in parts)
+    first_only(write_codes)(folder, EXTRA, codes, index_of(model, checkpoint, made_of) | told)
     wait_for_all()
 
 
-def common_index(model: NDF, checkpoint: Path, cfg: Namespace) -> dict[str, Any]:
-    """What decides all extra codes beside their shapes."""
-    options = {name: getattr(cfg, name) for name in ("seed", "num_points", "input_res", "bb_min", "bb_max")}
-    network = {"sha256": fingerprint(checkpoint), "code_kind": model.code_kind, "code_shape": list(model.code_shape)}
-    return {**network, **options, "mirror": cfg.code_mirror}
-
-
-def parts_of(source: ExtraSource, common: dict[str, Any], folder: Path) -> Iterator[Part]:
+def parts_of(source: ExtraSource, made_of: Facts, folder: Path) -> Iterator[Part]:
+    """The parts of a source, which do not depend on the number of its shapes, nor on other sources."""
+    idle = {"extra_demo_cars", "extra_demo_seed"} | (set() if source.shapes[0].mesh else {"up", "front"})
+    options = {name: value for name, value in made_of["options"].items() if name not in idle}
     for k, start in enumerate(range(0, len(source.shapes), PART)):
         shapes = source.shapes[start : start + PART]
+        digests = {shape.name: made_of["shapes"][shape.name] if shape.mesh else "" for shape in shapes}
         path = folder / f"{EXTRA}_parts" / f"{source.name}_{k:04d}.npz"
-        yield Part(path, shapes, common | {"shapes": [identity(shape) for shape in shapes]})
-
-
-def identity(shape: ExtraShape) -> str:
-    return shape.mesh or shape.name
+        yield Part(path, shapes, {"ndf_sha256": made_of["ndf_sha256"], "options": options, "shapes": digests})
 
 
 def make_parts(model: NDF, parts: list[Part], cfg: Namespace, device: torch.device, num_shapes: int) -> None:
@@ -176,7 +217,7 @@ def encode_usable(
     model: NDF, shapes: list[ExtraShape], clouds: list[Cloud], cfg: Namespace, device: torch.device
 ) -> Encoded:
     """The codes of the shapes that have clouds, and why the others have none."""
-    failures = {identity(shape): cloud for shape, cloud in zip(shapes, clouds, strict=True) if isinstance(cloud, str)}
+    failures = {shape.name: cloud for shape, cloud in zip(shapes, clouds, strict=True) if isinstance(cloud, str)}
     usable = [cloud for cloud in clouds if not isinstance(cloud, str)]
     if not usable:
         return Encoded(np.zeros((0, *model.code_shape), np.float32), failures, len(shapes))
@@ -189,8 +230,9 @@ def write_part(model: NDF, part: Part, batches: Iterable[Encoded], bar: tqdm) ->
         codes.append(batch.codes)
         failures.update(batch.failures)
         bar.update(batch.num_shapes)
-    index, reasons = (np.array(json.dumps(value)) for value in (part.index, failures))
-    write_npz(part.path, codes=np.concatenate(codes), index=index, failures=reasons)
+    kept_arrays(
+        part.path, part.made_of, lambda: {"codes": np.concatenate(codes), "failures": np.array(json.dumps(failures))}
+    )
 
 
 def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torch.device) -> np.ndarray:
@@ -202,17 +244,24 @@ def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torc
     return np.stack(found, axis=1).reshape(-1, *model.code_shape)
 
 
-def is_written(part: Part) -> bool:
+def is_written(part: Part, model: NDF) -> bool:
     """Whether the file of a part is there, undamaged, and of the same shapes, network and options."""
+    former = former_part(part, model)
+    return kept_arrays(part.path, part.made_of, None if former is None else lambda: former) is not None
+
+
+def former_part(part: Part, model: NDF) -> dict[str, np.ndarray] | None:
+    """The arrays of a part of demo cars that an earlier version wrote, if its record says nothing against them."""
+    options = dict(part.made_of["options"])
+    options["mirror"] = options.pop("code_mirror")
+    del options["precision"]
+    network = {"sha256": part.made_of["ndf_sha256"], "code_kind": model.code_kind, "code_shape": list(model.code_shape)}
     try:
         with open_npz(part.path) as file:
-            num_codes = len(part.shapes) - len(json.loads(str(file["failures"])))
-            shape = num_codes * (1 + part.index["mirror"]), *part.index["code_shape"]
-            codes = file["codes"]  # read whole: damage shows by the check sum
-            same = str(file["index"]) == json.dumps(part.index) and codes.shape == shape and codes.dtype == np.float32
-            return bool(same and np.isfinite(codes).all())
+            same = json.loads(str(file["index"])) == network | options | {"shapes": list(part.made_of["shapes"])}
+            return {name: file[name] for name in ("codes", "failures")} if same and not part.shapes[0].mesh else None
     except DamagedFile:
-        return False
+        return None
 
 
 def read_failures(part: Part) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from argparse import Namespace
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,21 +10,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from configs.devices import pick_device
-from configs.errors import UserError
 from configs.layout import Experiment
 from configs.seeds import step_seed
-from dataprocessing.extra_shapes import describe
 from frozen.checkpoint_files import load_checkpoint, ndf_checkpoint_path
-from frozen.codes import EXTRA, has_extra, load_codes, load_flow_codes, read_index
-from frozen.loading import check_same_ndf
-from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
+from frozen.codes import EXTRA, SPLITS, has_extra, load_codes, load_flow_codes, read_index
+from models.real_nvp import CodeFlow, build_flow, flow_options
 from training.bad_steps import suspects
-from training.checkpoints import latest_whole
 from training.code_nna import nna_while_training
 from training.code_spectrum import record_spectrum
 from training.distributed import first_only, from_first, over_all, own_part
 from training.hparams import record_hparams
 from training.progress_log import ProgressLog, picture_steps
+from training.same_training import NO_EXTRAS, Wanted, of_codes
 from training.training_run import EXIT_STOPPED, AveragedWeights, StopRequest, TrainingRun, learning_rate, record_config
 
 Draw = Callable[[ProgressLog, CodeFlow], None]  # logs pictures of the flow as it is
@@ -57,16 +53,22 @@ class FlowTrainer:
         flow.fit_whitening(self.train_codes.cpu(), self.noise)
         self.flow = flow.to(self.device)
         optimizer = torch.optim.AdamW(self.flow.parameters(), lr=cfg.flow_lr, weight_decay=WEIGHT_DECAY, fused=True)
-        self.run = TrainingRun(cfg, self.experiment.rnvp_checkpoints, self.flow, optimizer)
+        self.run = TrainingRun(self._wanted(), self.experiment.rnvp_checkpoints, self.flow, optimizer)
         self.ndf_sha256 = read_index(self.experiment.codes, "train")["sha256"]
-        state = self.run.resume(("code_kind", *FLOW_OPTIONS))
+        state = self.run.resume()
         if not state:
             self.flow.fit_base(self.train_codes, self.noise, cfg.seed)
         self.average = AveragedWeights(self.flow, cfg.flow_ema)
         if state:
-            check_same_ndf(state["ndf_sha256"], self.ndf_sha256, f"the flow in {self.run.folder}")
-            check_same_extras(state, self.trained_on["sources"], self.run.folder)
             self.average.model.load_state_dict(state["ema_state_dict"])
+
+    def _wanted(self) -> Wanted:
+        splits = (*SPLITS, EXTRA) if has_extra(self.cfg) else SPLITS
+        indexes = {split: read_index(self.experiment.codes, split) for split in splits}
+        own = {
+            split: index["made_of"] or {"ndf_sha256": index["sha256"], "shapes": {}} for split, index in indexes.items()
+        }
+        return of_codes(self.cfg, {EXTRA: NO_EXTRAS} | own)
 
     def _trained_on(self, num_shapes: int) -> dict[str, Any]:
         """For the checkpoint: the numbers of shapes of the split and beyond it, and where the latter come from."""
@@ -83,7 +85,9 @@ class FlowTrainer:
         """Train until the last step or early stopping. Returns 0, or EXIT_STOPPED if asked to stop."""
         run, stop = self.run, StopRequest()
         shapes = f"{self.trained_on['train']} shapes of the split and {self.trained_on['extra']} extra ones"
-        if self.finished:
+        finished = self.finished
+        run.go_on(finished)
+        if finished:
             print(
                 f"already trained: {run.step} steps on {shapes}, best validation NLL {run.best:.4f} nats/dim in"
                 f" {run.folder}"
@@ -224,24 +228,3 @@ def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) 
     z_norm, nll = (torch.cat(column).cpu().double() for column in zip(*found, strict=True))
     measures = {"z_norm": z_norm, "nll_nats_per_dim": nll}
     return {name: {str(q): values.quantile(q).item() for q in QUANTILES} for name, values in measures.items()}
-
-
-def check_same_extras(state: dict[str, Any], sources: list[dict[str, Any]], folder: Path) -> None:
-    """Raise UserError if the flow of a checkpoint in `folder` was trained on other extra shapes than `sources`.
-
-    Checkpoints of earlier versions do not say; their flows were trained on none.
-    """
-    found = state.get("trained_on", {}).get("sources", [])
-    if found != sources:
-        raise UserError(
-            f"the flow in {folder} was trained on other codes: {describe(found)} beside the split's shapes, now"
-            f" {describe(sources)}; delete that folder to train it again, or set the options extra_... as they were"
-        )
-
-
-def check_extras_before_encoding(cfg: Namespace, sources: list[dict[str, Any]]) -> None:
-    """`check_same_extras` for the latest flow of the experiment, if it has one: before its codes are replaced."""
-    folder = Experiment(cfg).rnvp_checkpoints
-    path, state, _ = latest_whole(folder)
-    if path:
-        check_same_extras(state, sources, folder)

@@ -12,15 +12,17 @@ from tqdm import tqdm
 from configs.devices import autocast, encoder_autocast, pick_device, place
 from configs.layout import Experiment
 from configs.seeds import step_seed
+from dataprocessing.stored_points import shape_digests
 from frozen.loading import network_input
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
-from models.shape_codes import ARCHITECTURE, build_ndf
+from models.shape_codes import build_ndf
 from training.bad_steps import suspects
 from training.distributed import from_first, over_all, with_common_statistics
 from training.hparams import record_hparams
 from training.muon import Muon
 from training.progress_log import ProgressLog, picture_steps
+from training.same_training import Wanted
 from training.shape_samples import ShapeSteps, step_loader, validation_batches
 from training.training_run import EXIT_STOPPED, StopRequest, TrainingRun, learning_rate, record_config
 
@@ -123,14 +125,16 @@ class NDFTrainer:
         torch.manual_seed(cfg.seed)
         self.model = with_common_statistics(place(build_ndf(vars(cfg)), self.device), self.device)
         optimizer = make_optimizer(cfg.optimizer, self.model, cfg.lr)
-        self.run = TrainingRun(cfg, self.experiment.ndf_checkpoints, self.model, optimizer)
-        self.run.resume(("code_kind", *ARCHITECTURE[cfg.code_kind]))
+        shapes = from_first(lambda: {part: shape_digests(folders, cfg) for part, folders in split.items()})
+        self.run = TrainingRun(Wanted("ndf", cfg, shapes), self.experiment.ndf_checkpoints, self.model, optimizer)
+        self.run.resume()
         self.steps = ShapeSteps(split["train"], cfg)
         self.val_folders = split["val"]
 
     def train(self) -> int:
         """Train to the last step. Returns 0, or EXIT_STOPPED if asked to stop earlier."""
         run, stop, num_steps = self.run, StopRequest(), len(self.steps)
+        run.go_on(finished=run.step >= num_steps)
         if run.step >= num_steps:
             print(f"already trained: {run.step} steps, best validation loss {run.best:.5f} in {run.folder}")
             return 0

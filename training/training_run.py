@@ -19,16 +19,20 @@ from torch import Tensor, nn
 
 from configs.config_loader import config_as_dict, config_as_text
 from configs.devices import Model
-from configs.errors import UserError
+from configs.errors import UserError, note
 from configs.files import write_text
 from configs.layout import Experiment
 from configs.reading import reading
-from frozen.checkpoint_files import check_same_options, load_weights
+from frozen.checkpoint_files import load_weights
 from training.bad_steps import BadSteps
 from training.checkpoints import current_commit, delete_older, latest_whole, save_checkpoint
 from training.distributed import any_of, exchange, first_only, mean_of
+from training.same_training import Differences, Wanted
 
 GRAD_CLIP = 1.0  # bound on the norm of the gradient
+# What a weight's state in an optimiser holds by its kind, where it is not Adam's.
+MOMENTS = {"RMSprop": "square_avg", "Muon": "momentum"}
+NEEDED = ("optimizer_state_dict", "training_time", "step", "best", "best_step")  # of a checkpoint, to go on from it
 EXIT_STOPPED = 85  # exit status of a training that was asked to stop and can be resumed; slurm scripts requeue on it
 
 
@@ -93,8 +97,9 @@ def tensors_of(model: nn.Module) -> list[Tensor]:
 class TrainingRun:
     """The state of one training: model, optimiser, step, best value, and the folder of its checkpoints."""
 
-    def __init__(self, cfg: Namespace, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer):
-        self.cfg, self.folder, self.model, self.optimizer = cfg, folder, model, optimizer
+    def __init__(self, wanted: Wanted, folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer):
+        self.wanted, self.cfg, self.folder, self.model, self.optimizer = wanted, wanted.cfg, folder, model, optimizer
+        self.differences = Differences()
         self.step = 0
         self.best = math.inf
         self.best_step = 0
@@ -104,11 +109,10 @@ class TrainingRun:
         self._started = time.monotonic()
         self._damaged: list[Path] = []  # checkpoints, to be deleted as soon as there is another one
 
-    def resume(self, architecture: tuple[str, ...]) -> dict[str, Any] | None:
+    def resume(self) -> dict[str, Any] | None:
         """Resume from the latest checkpoint of the folder that is whole, if there is one. Returns its state.
 
-        Raises UserError if one of the options `architecture` differs between the checkpoint and the config, or if there
-        are checkpoints and none is whole.
+        Raises UserError if its training cannot go on as it is wanted, or if there are checkpoints and none is whole.
         """
         path, state, damaged = latest_whole(self.folder)
         self._check_seen_by_all(path)
@@ -117,16 +121,40 @@ class TrainingRun:
         self._damaged = [error.path for error in damaged]
         for newer in self._damaged:
             print(f"{newer} is damaged; going on from {path.name}")
-        check_same_options(state.get("config", {}), vars(self.cfg), architecture, path)
+        self.differences = self.wanted.compared(state, self.folder)
+        if lacking := [name for name in NEEDED if name not in state]:
+            raise UserError(
+                f"{path} has no {lacking[0]}: it can be used (--ndf_checkpoint), not trained further; give another"
+                " --exp_name, or move it away"
+            )
+        load_optimizer(self.optimizer, state["optimizer_state_dict"], path)
         with reading(path, "delete it to go on from an earlier one, or from the start"):
             load_weights(self.model, state["model_state_dict"], path)
-            self.optimizer.load_state_dict(state["optimizer_state_dict"])
             self.step, self.best, self.best_step = state["step"], state["best"], state["best_step"]
             self._seconds_before = state["training_time"]
             self.bad_steps.total = int(state.get("bad_steps", 0))
         if not damaged:
             delete_older(self.folder, self.cfg.keep_checkpoints)  # a killed run may have left one too many
         return state
+
+    @first_only
+    def _tell(self, message: str) -> None:
+        note(f"the training in {self.folder} {message}")
+
+    def go_on(self, finished: bool) -> None:
+        """Tell how the training differs from what it was; where it is measured otherwise, its best value starts anew.
+
+        finished: nothing is trained any more; all that differs is without effect.
+        """
+        best, course = self.differences
+        if finished and (best or course):
+            self._tell(f"is finished, and stays as it is: {', '.join(filter(None, (best, course)))}")
+            return
+        if course:
+            self._tell(f"goes on with {course}")
+        if best:
+            self._tell(f"goes on with {best}: its best validation value, {self.best:.4f}, starts anew")
+            self.best, self.best_step = math.inf, self.step
 
     def _check_seen_by_all(self, path: Path | None) -> None:
         """Raise UserError if the processes of a training on several machines do not see the same files."""
@@ -162,6 +190,7 @@ class TrainingRun:
             "bad_steps": self.bad_steps.total,
             "config": config_as_dict(self.cfg),
             "commit": current_commit(),
+            **self.wanted.entries(),
             **more,
         }
         path = save_checkpoint(self.folder, state, is_best, self.cfg.keep_checkpoints + len(self._damaged))
@@ -191,6 +220,19 @@ class TrainingRun:
             self.optimizer.zero_grad(set_to_none=True)
             self.bad_steps.bad(self.step, loss.item(), self.gradient_norm, shapes())
         return loss
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any], path: Path) -> None:
+    """Load the state of an optimiser. Raises UserError if it is that of another kind, or of other weights."""
+    moment = MOMENTS.get(type(optimizer).__name__, "exp_avg")
+    with reading(path, "set the option optimizer as it was, or give another --exp_name"):
+        try:
+            optimizer.load_state_dict(saved)
+            fits = all(state[moment].shape == weight.shape for weight, state in optimizer.state.items())
+        except (KeyError, AttributeError):
+            fits = False
+        if not fits:
+            raise ValueError("the state of its optimiser is of another one")
 
 
 @first_only

@@ -30,7 +30,7 @@ def _add_run(group: Options) -> None:
         type=not_negative(int, MOST_SEED),
         default=0,
         help="seed of everything random in this step",
-        decides="samples input split ndf_course codes extra_codes flow_course sample reconstruction own_mesh path "
+        decides="samples input split ndf_best codes extra_codes flow_best sample reconstruction own_mesh path "
         "edit chains cloud set wholeness tables",
     )
     group.add(

@@ -77,7 +77,8 @@ def read_cars(cfg: Namespace) -> tuple[DemoCars, DemoCars]:
     for split in ("train", "test"):
         stored = load_codes(cfg, split)
         plain = stored.plain_indices()
-        folders = [Path(stored.rows[i]["folder"]) for i in plain]
+        every = stored.folders(cfg)
+        folders = [every[i] for i in plain]
         parameters = [demo_parameters(folder, cfg) for folder in folders]
         kept = [n for n, one in enumerate(parameters) if one is not None]
         codes = stored.codes[[plain[n] for n in kept]]

@@ -38,11 +38,12 @@ def choose_shapes(cfg: Namespace) -> ShownShapes:
     if len(every) > cfg.num_map_shapes:
         chosen = np.random.default_rng(cfg.seed).choice(len(every), cfg.num_map_shapes, replace=False)
         every = [every[i] for i in np.sort(chosen)]
+    folders = {split: stored[split].folders(cfg) for split in SPLITS}
     rows = []
     for split, i in every:
-        row = stored[split].rows[i]
-        style = body_style(Path(row["folder"]), cfg)
-        rows.append({"name": row["name"], "folder": row["folder"], "split": split, "style": style})
+        folder = folders[split][i]
+        style = body_style(folder, cfg)
+        rows.append({"name": stored[split].rows[i]["name"], "folder": str(folder), "split": split, "style": style})
     return ShownShapes(np.stack([stored[split].codes[i] for split, i in every]), rows)
 
 

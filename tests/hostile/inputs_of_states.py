@@ -96,6 +96,8 @@ CODE_ROWS = {
     "a sha256 that is a number": changed_json(lambda index: index | {"sha256": 5}),
     "another sha256": changed_json(lambda index: index | {"sha256": "0" * 64}),
     "a shape of words": changed_json(lambda index: index | {"code_shape": ["a"]}),
+    "made of a word": changed_json(lambda index: index | {"made_of": "all"}),
+    "made of a list of shapes": changed_json(lambda index: index | {"made_of": {"shapes": ["a"]}}),
     "a huge shape": changed_json(lambda index: index | {"code_shape": [10**12]}),
 }
 
@@ -161,6 +163,8 @@ CHECKPOINTS: dict[str, Damage] = _states("model_state_dict") | {
     "channels that are a number": _config(encoder_channels=5),
     "a resolution of a million": _config(decoder_resolution=[10**6, 10**6]),
     "a latent_dim of 0": _config(latent_dim=0),
+    "num_points that is a word": _config(num_points="many"),
+    "shapes that are words": changed_state(lambda state: state | {"shapes": {"train": "all"}}),
     "an unknown encoder": _config(code_encoder="magic"),
     "an unknown code_kind": _config(code_kind="magic"),
 }
@@ -171,6 +175,7 @@ FLOWS: dict[str, Damage] = _states("ema_state_dict") | {
     "hidden that is a word": _config(flow_hidden="many"),
     "dropout of 7": _config(flow_dropout=7.0),
     "another NDF": changed_state(lambda state: state | {"ndf_sha256": "0" * 64}),
+    "codes that are a list": changed_state(lambda state: state | {"codes": ["train"]}),
     "an NDF that is a number": changed_state(lambda state: state | {"ndf_sha256": 3}),
 }
 

@@ -1,0 +1,47 @@
+"""All codes that a flow is trained and validated on, and those of the test shapes, brought up to date."""
+
+from argparse import Namespace
+from pathlib import Path
+
+import torch
+
+from configs.layout import Experiment
+from dataprocessing.extra_shapes import ExtraSource
+from frozen.checkpoint_files import fingerprint, load_checkpoint
+from frozen.codes import EXTRA, SPLITS
+from models.ndf import NDF
+from training.checkpoints import latest_whole
+from training.distributed import from_first
+from training.encoding import encode_splits, facts_of, tell
+from training.extra_codes import encode_extras, extra_facts
+from training.same_training import num_among, of_codes
+
+
+def make_codes(
+    model: NDF,
+    checkpoint: Path,
+    folders: dict[str, list[Path]],
+    sources: list[ExtraSource],
+    cfg: Namespace,
+    device: torch.device,
+) -> None:
+    """Write the codes of all splits and of the extra shapes, except those that are up to date.
+
+    Raises UserError, before any is replaced, if the experiment has a flow that was trained on other ones.
+    """
+
+    def facts() -> dict[str, dict]:
+        sha256 = fingerprint(checkpoint)
+        of_splits = {split: facts_of(split, folders[split], cfg, sha256) for split in SPLITS}
+        return of_splits | {EXTRA: extra_facts(sources, cfg, sha256)}
+
+    made_of = from_first(facts)
+    flows = Experiment(cfg).rnvp_checkpoints
+    path, state, _ = latest_whole(flows)
+    if path:
+        of_codes(cfg, made_of).compared(state, flows)
+    learned = load_checkpoint(checkpoint).get("shapes", {}).get("train", {})
+    if seen := num_among(made_of["test"]["shapes"], learned):
+        tell(f"{seen} of {len(made_of['test']['shapes'])} test shapes are among those that {checkpoint} was trained on")
+    encode_splits(model, checkpoint, folders, made_of, cfg, device)
+    encode_extras(model, checkpoint, sources, made_of[EXTRA], cfg, device)
