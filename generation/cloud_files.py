@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from configs.errors import UserError
 from configs.files import atomic_path
 from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE
-from configs.reading import open_npz, read_json, read_npy, read_text, reading
+from configs.reading import DamagedFile, open_npz, read_json, read_npy, read_text, reading
 from dataprocessing.frames import Frame, frame_of_matrix
 from dataprocessing.mesh_io import MOST_BYTES
 
@@ -107,6 +107,23 @@ def read_index(path: Path) -> dict[str, Any]:
             if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
                 raise ValueError(f"{name!r} is no name of a shape")
         return index
+
+
+def listed_clouds(folder: Path) -> list[Path] | None:
+    """The clouds that the index of a folder lists: what else lies there is of earlier runs. None without such an index.
+
+    Raises UserError if one of them is gone.
+    """
+    path = folder / "index.json"
+    try:
+        if not isinstance(read_json(path)["shapes"], list):
+            return None
+    except (DamagedFile, KeyError):
+        return None  # there is none, or it is no index of ours
+    clouds = [folder / name / DENSE_POINT_CLOUD for name in read_index(path)["shapes"]]
+    if missing := [cloud for cloud in clouds if not cloud.is_file()]:
+        raise UserError(f"{path} lists {missing[0]}, which is gone; run the command that made the clouds again")
+    return clouds
 
 
 def read_cloud(path: Path | str, most: int | None = None) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from configs.config_loader import get_config
 from configs.errors import UserError, run
 from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, given_path
 from configs.reading import open_npz
-from generation.cloud_files import natural, read_index, read_unit_cloud
+from generation.cloud_files import listed_clouds, natural, read_unit_cloud
 from generation.mesh_files import mesh_beside
 from generation.nearest_training import TrainingClouds, training_in
 from generation.torn_surfaces import UNSETTLED
@@ -70,10 +70,9 @@ def cloud_paths(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder} of clouds; make some with: python generate.py --config ...")
-    dense = [path for path in folder.glob(f"*/{DENSE_POINT_CLOUD}") if not path.parent.name.startswith(".")]
-    if (index := folder / "index.json").is_file():
-        listed = [folder / name / DENSE_POINT_CLOUD for name in read_index(index)["shapes"]]
-        dense = [path for path in dense if path in listed]  # others are of an earlier run
+    dense = listed_clouds(folder)
+    if dense is None:
+        dense = [path for path in folder.glob(f"*/{DENSE_POINT_CLOUD}") if not path.parent.name.startswith(".")]
     if not dense:
         inside = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
         clouds = [path for path in inside if path.suffix.lower() in SUFFIXES and path.stem != MESH]

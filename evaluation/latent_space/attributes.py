@@ -21,6 +21,7 @@ from evaluation.latent_space.ridge import (
     principal_coordinates,
     quadratic_reading,
 )
+from evaluation.split_codes import plain_folders
 from frozen.codes import load_codes
 from generation.networks import Networks
 from generation.sampling import drawn_codes
@@ -76,8 +77,7 @@ def read_cars(cfg: Namespace) -> tuple[DemoCars, DemoCars]:
     found = []
     for split in ("train", "test"):
         stored = load_codes(cfg, split)
-        plain = stored.plain_indices()
-        folders = [Path(stored.rows[i]["folder"]) for i in plain]
+        plain, folders = stored.plain_indices(), plain_folders(cfg, split)
         parameters = [demo_parameters(folder, cfg) for folder in folders]
         kept = [n for n, one in enumerate(parameters) if one is not None]
         codes = stored.codes[[plain[n] for n in kept]]
