@@ -1,7 +1,7 @@
 """The output of steps 7 and 8: a json with every number and its provenance, a csv, and tables as Markdown."""
 
 from argparse import Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,6 @@ def tables_of(results: Mapping[str, Result]) -> list[Table]:
     return [table for one in results.values() for table in one.tables]
 
 
-def text_of(results: Mapping[str, Result]) -> str:
-    """The tables for the terminal."""
-    return "\n".join(table.text() for table in tables_of(results) if table.columns)
+def text_of(results: Mapping[str, Result], left_out: Collection[str] = ()) -> str:
+    """The tables for the terminal, without those of some names."""
+    return "\n".join(table.text() for table in tables_of(results) if table.columns and table.name not in left_out)

@@ -119,7 +119,8 @@ class Study:
         seen = {split: found for split, found in seen.items() if found}
         for split in (*tested, *part.shapes) if part.codes else ():
             check_codes(self.cfg, split, self.digests(split))
-        keys = ("ndf_sha256", "rnvp_sha256", *tested, *part.shapes, *named)
+        shapes = [f"{split}_{what}" for split in (*tested, *part.shapes) for what in ("shapes", "clouds")]
+        keys = ("ndf_sha256", "rnvp_sha256", *shapes, *named)
         facts = {key: self.present(key) for key in keys if self.present(key) is not None}
         options = options_of("tables", self.cfg)
         return {OPTIONS: {name: options[name] for name in part.options}, **facts} | (
@@ -128,9 +129,10 @@ class Study:
 
     def present(self, key: str) -> object:
         """What a fact of `made_of` is now; None for one that is no more."""
-        if key in PARTS:
-            digests = self.digests(key)
-            return {"shapes": len(digests), "clouds": digest(digests)}
+        split, _, what = key.partition("_")
+        if split in PARTS:
+            digests = self.digests(split)
+            return len(digests) if what == "shapes" else digest(digests)
         if key.startswith(OTHER):
             path = self.ndf_of(key.removeprefix(OTHER))
             return None if path is None else fingerprint(path)

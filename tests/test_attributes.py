@@ -25,6 +25,7 @@ from evaluation.latent_space.attributes import DemoCars, Readings, Targets, prob
 from evaluation.latent_space.code_features import codes_of_decoded, noised_codes, occupied_nodes, spread_of
 from evaluation.latent_space.parameters import MAX_VALUES, Parameter, demo_parameters, find_parameters
 from evaluation.latent_space.ridge import Reading, linear_reading, principal_coordinates
+from evaluation.split_codes import plain_folders
 from frozen.codes import SPLITS, load_codes
 from generation.networks import Networks
 from models.occupancy import occupancy_from_points
@@ -42,7 +43,7 @@ def car(n: int) -> dict:
 def demo(root: Path) -> Iterator[Namespace]:
     """The tiny experiment, with parameters beside its shapes; they are removed again."""
     cfg = tiny_config(root, num_attribute_shapes=3)
-    folders = [Path(row["folder"]) for split in SPLITS for row in load_codes(cfg, split).one_per_shape().rows]
+    folders = [folder for split in SPLITS for folder in plain_folders(cfg, split)]
     for n, folder in enumerate(folders):
         (folder / DEMO_PARAMETERS).write_text(json.dumps(car(n)))
     yield cfg
@@ -266,11 +267,11 @@ def test_script_reads_attributes_with_and_without_a_flow(
     folder = Experiment(cfg).analysis
     assert call(cfg, tmp_path, **options) == 0
     assert {path.name for path in folder.iterdir() if path.is_file()} == {
-        "attributes.json", "attributes.csv", "attributes.md", "attributes.png",
+        "codes.json", "codes.csv", "codes.md", "attributes.png",
     }  # fmt: skip
     with Image.open(folder / "attributes.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 5  # not blank
-    report = json.loads((folder / "attributes.json").read_text())
+    report = json.loads((folder / "codes.json").read_text())
     assert list(report["tables"]) == ["attributes", "attributes_sampled"]
     rows = report["tables"]["attributes"]["rows"]
     measured = {("luck", "R2"), ("size", "R2"), ("style", "balanced accuracy"), ("side_glass", "AUC")}
@@ -278,14 +279,14 @@ def test_script_reads_attributes_with_and_without_a_flow(
     assert "Left out, constant: wheels." in report["tables"]["attributes"]["note"]
     printed = capsys.readouterr().out
     assert "attributes: numbers read with R2 > 0.5, of 2: code" in printed and "glass in 1 windows" in printed
-    assert "attributes,side_glass,,,AUC,linear,value," in (folder / "attributes.csv").read_text()
+    assert "attributes,side_glass,,,AUC,linear,value," in (folder / "codes.csv").read_text()
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert call(cfg, tmp_path, **options) == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
 
     shutil.rmtree(Experiment(cfg).rnvp_checkpoints)
     assert call(cfg, tmp_path, **options) == 0
-    report = json.loads((folder / "attributes.json").read_text())
+    report = json.loads((folder / "codes.json").read_text())
     assert list(report["tables"]) == ["attributes"]
     assert [row["linear"] for row in report["tables"]["attributes"]["rows"]] == [row["linear"] for row in rows]
 
@@ -308,6 +309,6 @@ def test_shapes_without_parameters_are_told_in_a_line(
     with pytest.raises(UserError, match="only demo cars have it"):
         call(cfg, tmp_path, analyses="[attributes]")
     assert call(cfg, tmp_path, analyses="[table, attributes]") == 0
-    assert f"left out: {problem}" in capsys.readouterr().out
+    assert f"attributes are left out: {problem}" in capsys.readouterr().err
     alike = DemoCars(np.zeros((5, 2), np.float32), [Path()] * 5, [{"style": "van"}] * 5)
     assert "parameters that vary" in problem_of_cars(alike, alike)

@@ -35,7 +35,7 @@ def analyse(cfg: Namespace) -> tuple[str, Path]:
     results = study.run([part for part in ANALYSES if part.name in cfg.analyses])
     merged = with_former(study.folder / f"{CODE_TABLE}.json", study, results, [part.name for part in ANALYSES])
     write_results(study.folder, CODE_TABLE, cfg, merged, {"checkpoints": study.sources})
-    return text_of(results), study.folder
+    return text_of(results, left_out=[attribute_table.SAMPLED_NAME]), study.folder
 
 
 def code_tables(study: Study) -> Found:
