@@ -19,7 +19,6 @@ from evaluation.study import Part, Result, Study
 from evaluation.tables import Table
 from evaluation.wholeness_table import wholeness_tables
 from frozen.checkpoint_files import load_checkpoint
-from generation.networks import Networks
 from generation.plausible_codes import told
 from visualization.evaluation_plots import plot_likelihood, plot_nearest_training, plot_one_nna
 
@@ -44,7 +43,11 @@ def decode_chunk(cfg: Namespace) -> str:
     """
     if cfg.samples or cfg.references:
         raise UserError("num_chunks divides the sets of an experiment, but folders of clouds are given; leave it out")
-    return ExperimentSets(cfg, Networks(cfg)).write_chunk()
+    study = Study(cfg, Experiment(cfg).evaluation)
+    for part in TASKS:
+        if part.run == generation_tables_of:
+            study.made_of(part)  # which checks its shapes
+    return ExperimentSets(cfg, study.networks).write_chunk()
 
 
 def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from configs.artefacts import Facts
+from configs.artefacts import OPTIONS, Facts
 from configs.config_loader import config_as_dict
 from configs.errors import note
 from configs.files import write_json, write_text
@@ -38,14 +38,16 @@ def former_results(path: Path) -> dict[str, Result]:
     try:
         with reading(path):
             report = read_json(path)
-            return {
+            found = {
                 name: Result(
                     [as_table(one, report["tables"][one]) for one in part["tables"]],
                     {key: report[key] for key in part["facts"]},
-                    dict(part["made_of"]),
+                    {**part["made_of"], OPTIONS: dict(part["made_of"][OPTIONS])},
                 )
                 for name, part in report["parts"].items()
             }
+            text_of(found), long_csv(tables_of(found))  # what cannot be written again is damaged
+            return found
     except DamagedFile:
         return {}
 

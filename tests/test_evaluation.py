@@ -27,6 +27,7 @@ from evaluation.latent_space.analyse import ANALYSES
 from evaluation.metrics import chamfer_l2_sq, mmd_cov
 from evaluation.network_table import network_rows
 from evaluation.protocols import training_statistics
+from evaluation.report import former_results
 from frozen.checkpoint_files import best_checkpoint, fingerprint, load_checkpoint
 from frozen.trained_on import trained_on
 from generation.cloud_files import read_cloud
@@ -131,7 +132,12 @@ def test_the_rows_compare_what_they_say(root: Path):
         assert min(np.abs(np.sort(cloud, axis=0) - np.sort(one, axis=0)).max() for one in training) == 0
 
 
-def test_a_task_run_alone_keeps_the_results_of_the_others(root: Path, capsys: pytest.CaptureFixture):
+def former_results_of(folder: Path, report: dict) -> dict:
+    (folder / "results.json").write_text(json.dumps(report))
+    return former_results(folder / "results.json")
+
+
+def test_a_task_run_alone_keeps_the_results_of_the_others(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     folder = Experiment(tiny_config(root)).evaluation
     (folder / "results.json").write_text('{"tables": {"networks": {}}}')  # of an earlier version: no facts, replaced
     assert list(run(root, "--tasks", "networks")["tables"]) == ["networks"]
@@ -139,6 +145,10 @@ def test_a_task_run_alone_keeps_the_results_of_the_others(root: Path, capsys: py
     generation = ["generation_cd", "nearest_training", "wholeness", "wholeness_per_shape"]
     assert list(report["tables"]) == ["networks", *generation]
     assert report["error_of_approximate_emd"] == {}
+    for broken in ({"rows": 5}, {"columns": [[1]]}, {"rows": [{"mmd": {"mean": "x"}}]}):
+        damaged = json.loads((folder / "results.json").read_text())
+        damaged["tables"]["generation_cd"] |= broken
+        assert former_results_of(tmp_path, damaged) == {}
     capsys.readouterr()
     more = run(root, "--tasks", "reconstruction", "--num_eval_points", "50")
     printed = capsys.readouterr()
