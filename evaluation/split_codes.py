@@ -6,9 +6,10 @@ from pathlib import Path
 
 from configs.errors import UserError
 from configs.layout import Experiment
+from configs.reading import reading
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
-from frozen.codes import load_codes, read_index
+from frozen.codes import REMADE, load_codes, read_index
 
 
 def plain_folders(cfg: Namespace, split: str) -> list[Path]:
@@ -28,8 +29,9 @@ def check_codes(cfg: Namespace, split: str, digests: Mapping[str, str]) -> None:
         return  # whoever needs them says so
     index = read_index(path.parent, split)
     names = {row["name"] for row in index["rows"]}
-    encoded = index.get("made_of", {}).get("shapes") or {name: digests.get(name, "gone") for name in names}
-    changed = sorted(name for name in {*encoded, *digests} if encoded.get(name) != digests.get(name))
+    with reading(path, REMADE):
+        encoded = index.get("made_of", {}).get("shapes") or {name: digests.get(name, "gone") for name in names}
+        changed = sorted(name for name in {*encoded, *digests} if encoded.get(name) != digests.get(name))
     if changed:
         raise UserError(
             f"the codes of {path} are not those of the {split} shapes of {cfg.split_file}: {len(changed)} have changed"
