@@ -12,7 +12,6 @@ from scipy.stats import rankdata
 
 from dataprocessing.surface import surface_points
 from evaluation.outliers import DEFINITIONS, outlier_clouds
-from evaluation.split_codes import plain_folders
 from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.latents import MOST_CODES_AT_A_TIME, likelihoods, whitened
@@ -104,7 +103,7 @@ def likelihood_report(
     """
     cfg = networks.cfg
     test, train = (load_codes(cfg, split).one_per_shape() for split in ("test", "train"))
-    folders = plain_folders(cfg, "test")
+    folders = test.folders(cfg)
     scores = CodeScores(networks, noise)
     arrays = {TEST: scores(test.codes), TRAINING: scores(train.codes)}
     for name, clouds in outlier_clouds(folders[:num_outliers], cfg.num_points, cfg.seed).items():

@@ -1,9 +1,9 @@
 """Shape codes on disk: each shape is encoded once, so that flow training never touches a mesh or the NDF.
 
 `codes/{train,val,test}.npy` hold the codes (S, *code_shape), float32; `codes/{...}.json` record the shape of each code,
-whether it is mirrored, which draw of the input points it encodes, and the checkpoint of the encoder. Validation and
-test shapes have one code each; training shapes also have mirrored codes and further draws. `codes/extra.*` hold codes
-of shapes beyond the split's, if there are any, for the flow alone (`training/extra_codes.py`).
+whether it is mirrored, which draw of the input points it encodes, and what all are made of. Validation and test shapes
+have one code each; training shapes also have mirrored codes and further draws. `codes/extra.*` hold codes of shapes
+beyond the split's, if there are any, for the flow alone (`training/extra_codes.py`).
 """
 
 from argparse import Namespace
@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from configs.artefacts import digest
 from configs.errors import UserError
 from configs.layout import Experiment
 from configs.reading import damaged, read_json, read_npy, reading
-from frozen.checkpoint_files import fingerprint
+from dataprocessing.shapes import shape_name
+from dataprocessing.split import split_folders
 
 SPLITS = ("train", "val", "test")
 EXTRA = "extra"
@@ -29,12 +31,22 @@ class StoredCodes:
     """codes: (S, *code_shape) float32, memory-mapped; rows: what each code encodes."""
 
     codes: np.ndarray
-    rows: list[dict[str, Any]]  # name, folder (not of extra shapes, which leave no files), mirrored, draw
+    rows: list[dict[str, Any]]  # name, mirrored, draw
     path: Path  # of the codes, for errors
 
     def tensor(self) -> torch.Tensor:
         """All codes in memory. Raises DamagedFile if one is not finite."""
         return torch.from_numpy(self._finite(np.array(self.codes)))
+
+    def folders(self, cfg: Namespace) -> list[Path]:
+        """The folder of the shape of each row; not of extra shapes. Raises UserError if the split has lost one."""
+        places = {shape_name(folder): folder for folder in split_folders(cfg)[self.path.stem]}
+        if lost := {row["name"] for row in self.rows} - places.keys():
+            raise UserError(
+                f"{self.path} has codes of {len(lost)} shapes that the split {cfg.split_file} does not have in that"
+                f" part, such as {min(lost)}; use the split that they were made with, or run train_rnvp.py again"
+            )
+        return [places[row["name"]] for row in self.rows]
 
     def plain_indices(self) -> list[int]:
         """Indices of one code per shape: not mirrored, from the stored input points. Reads no codes."""
@@ -83,9 +95,10 @@ def load_flow_codes(cfg: Namespace) -> StoredCodes:
 
 
 def flow_codes_sha256(cfg: Namespace) -> str:
-    """What `load_flow_codes` gives, as one text that changes with it."""
+    """What `load_flow_codes` gives, as one text that changes with it, wherever the files are."""
     splits = ("train", EXTRA) if has_extra(cfg) else ("train",)
-    return "+".join(fingerprint(Experiment(cfg).codes / f"{split}.json") for split in splits)
+    indexes = [read_index(Experiment(cfg).codes, split) for split in splits]
+    return "+".join(digest([index["sha256"], index["made_of"], index["rows"]]) for index in indexes)
 
 
 def read_index(folder: Path, split: str) -> dict[str, Any]:
@@ -99,4 +112,7 @@ def read_index(folder: Path, split: str) -> dict[str, Any]:
                 raise ValueError(f"a row whose {wrong[0]} is {row[wrong[0]]!r}")
         if not isinstance(index["sha256"], str) or not all(isinstance(size, int) for size in index["code_shape"]):
             raise ValueError("sha256 or code_shape of another kind")
+        made_of = index.setdefault("made_of", {})  # of an earlier version
+        if not isinstance(made_of, dict) or made_of and not isinstance(made_of["shapes"], dict):
+            raise ValueError("made_of of another kind")
         return index

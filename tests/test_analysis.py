@@ -28,7 +28,6 @@ from evaluation.latent_space.paths import SPACES, field_values, measure_paths, p
 from evaluation.latent_space.projector import THUMBNAIL
 from evaluation.latent_space.temperatures import FLOOR, temperature_rows
 from evaluation.metrics import chamfer_l2_sq
-from evaluation.split_codes import plain_folders
 from evaluation.tables import spread
 from frozen.checkpoint_files import best_checkpoint, fingerprint, load_checkpoint
 from frozen.codes import load_codes
@@ -219,7 +218,7 @@ def test_clouds_are_decoded_once(networks: Networks, monkeypatch: pytest.MonkeyP
 
 def test_map_shows_shapes_of_all_splits_with_their_styles(copied: Namespace) -> None:
     copied.num_map_shapes = 100
-    folders = plain_folders(copied, "test")
+    folders = load_codes(copied, "test").folders(copied)
     files = [folder / DEMO_PARAMETERS for folder in folders[:2]]
     try:
         files[0].write_text('{"style": "estate"}')

@@ -25,7 +25,6 @@ from evaluation.latent_space.attributes import DemoCars, Readings, Targets, prob
 from evaluation.latent_space.code_features import codes_of_decoded, noised_codes, occupied_nodes, spread_of
 from evaluation.latent_space.parameters import MAX_VALUES, Parameter, demo_parameters, find_parameters
 from evaluation.latent_space.ridge import Reading, linear_reading, principal_coordinates
-from evaluation.split_codes import plain_folders
 from frozen.codes import SPLITS, load_codes
 from generation.networks import Networks
 from models.occupancy import occupancy_from_points
@@ -43,7 +42,7 @@ def car(n: int) -> dict:
 def demo(root: Path) -> Iterator[Namespace]:
     """The tiny experiment, with parameters beside its shapes; they are removed again."""
     cfg = tiny_config(root, num_attribute_shapes=3)
-    folders = [folder for split in SPLITS for folder in plain_folders(cfg, split)]
+    folders = [folder for split in SPLITS for folder in load_codes(cfg, split).one_per_shape().folders(cfg)]
     for n, folder in enumerate(folders):
         (folder / DEMO_PARAMETERS).write_text(json.dumps(car(n)))
     yield cfg
@@ -160,7 +159,7 @@ def test_exact_readings_are_always_right() -> None:
 
 
 def test_occupied_nodes_are_those_of_the_network_input(networks: Networks) -> None:
-    folders = [Path(row["folder"]) for row in load_codes(networks.cfg, "test").rows]
+    folders = load_codes(networks.cfg, "test").folders(networks.cfg)
     found = occupied_nodes(folders, (5, 9), networks.cfg)
     clouds = torch.from_numpy(np.stack([read_input_cloud(folder, networks.cfg) for folder in folders]))
     for resolution, matrix in found.items():

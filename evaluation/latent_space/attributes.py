@@ -21,7 +21,6 @@ from evaluation.latent_space.ridge import (
     principal_coordinates,
     quadratic_reading,
 )
-from evaluation.split_codes import plain_folders
 from frozen.codes import load_codes
 from generation.networks import Networks
 from generation.sampling import drawn_codes
@@ -77,7 +76,9 @@ def read_cars(cfg: Namespace) -> tuple[DemoCars, DemoCars]:
     found = []
     for split in ("train", "test"):
         stored = load_codes(cfg, split)
-        plain, folders = stored.plain_indices(), plain_folders(cfg, split)
+        plain = stored.plain_indices()
+        every = stored.folders(cfg)
+        folders = [every[i] for i in plain]
         parameters = [demo_parameters(folder, cfg) for folder in folders]
         kept = [n for n, one in enumerate(parameters) if one is not None]
         codes = stored.codes[[plain[n] for n in kept]]

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from evaluation.latent_space.parameters import demo_parameters
-from evaluation.split_codes import plain_folders
 from frozen.codes import SPLITS, load_codes
 from generation.latents import latents_of
 from generation.networks import Networks
@@ -28,26 +27,24 @@ class ShownShapes:
     codes: NDArray[np.float32]
     rows: list[dict[str, Any]]
 
-    def column(self, key: str) -> list[Any]:
+    def column(self, key: str) -> list[str]:
         return [row[key] for row in self.rows]
 
 
 def choose_shapes(cfg: Namespace) -> ShownShapes:
     """num_map_shapes random shapes of all splits, or all if there are fewer, ordered by split."""
     stored = {split: load_codes(cfg, split) for split in SPLITS}
-    every = [
-        (split, i, folder)
-        for split in SPLITS
-        for i, folder in zip(stored[split].plain_indices(), plain_folders(cfg, split), strict=True)
-    ]
+    every = [(split, i) for split in SPLITS for i in stored[split].plain_indices()]
     if len(every) > cfg.num_map_shapes:
         chosen = np.random.default_rng(cfg.seed).choice(len(every), cfg.num_map_shapes, replace=False)
         every = [every[i] for i in np.sort(chosen)]
+    folders = {split: stored[split].folders(cfg) for split in SPLITS}
     rows = []
-    for split, i, folder in every:
-        name, style = stored[split].rows[i]["name"], body_style(folder, cfg)
-        rows.append({"name": name, "folder": folder, "split": split, "style": style})
-    return ShownShapes(np.stack([stored[split].codes[i] for split, i, _ in every]), rows)
+    for split, i in every:
+        folder = folders[split][i]
+        style = body_style(folder, cfg)
+        rows.append({"name": stored[split].rows[i]["name"], "folder": str(folder), "split": split, "style": style})
+    return ShownShapes(np.stack([stored[split].codes[i] for split, i in every]), rows)
 
 
 def body_style(folder: Path, cfg: Namespace) -> str:

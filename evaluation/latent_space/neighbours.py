@@ -13,7 +13,6 @@ from dataprocessing.surface import surface_points
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.metrics import CloudSet, pairwise
 from evaluation.reconstruction import at_most
-from evaluation.split_codes import plain_folders
 from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.networks import Networks
@@ -40,8 +39,8 @@ NOTE = "CD of the decoded sample to the true surface of the training shape; both
 def neighbour_rows(networks: Networks, sheet: Path) -> list[dict]:
     """Rows of `COLUMNS` for the first num_neighbour_samples shapes of generate.py; also draws the sheet."""
     cfg, stored = networks.cfg, load_codes(networks.cfg, "train")
-    folders = plain_folders(cfg, "train")
-    names = [stored.rows[i]["name"] for i in stored.plain_indices()]
+    every, plain = stored.folders(cfg), stored.plain_indices()
+    folders, names = [every[i] for i in plain], [stored.rows[i]["name"] for i in plain]
     codes = drawn_codes(networks, cfg.num_neighbour_samples, cfg.seed)
     count = max(PICTURE_POINTS, cfg.num_analysis_points)
     dense = decoded_clouds(networks, codes, count, "neighbour_samples", "samples")

@@ -49,7 +49,7 @@ def projector_numbers(codes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def thumbnails(cfg: Namespace, shown: ShownShapes, cache: Path) -> NDArray[np.uint8]:
     """Pictures of the shapes' input points, (S, THUMBNAIL, THUMBNAIL, 3); stored in `cache`."""
-    clouds = [read_input_cloud(folder, cfg) for folder in shown.column("folder")]
+    clouds = [read_input_cloud(Path(folder), cfg) for folder in shown.column("folder")]
     size = (THUMBNAIL, THUMBNAIL)
 
     def make() -> dict[str, NDArray]:
