@@ -104,9 +104,9 @@ def cloud_files(folder: Path, role: str) -> list[Path]:
 def listed_below(folder: Path) -> list[Path]:
     """All files below a folder, of those that hold an index of generate.py only the clouds that it lists."""
     files = [path for path in folder.rglob("*") if path.is_file()]
-    for index in [path for path in files if path.name == "index.json"]:
-        if (listed := listed_clouds(index.parent)) is not None:
-            files = [path for path in files if index.parent not in path.parents or path in listed]
+    for place in [folder, *(path.parent for path in files if path.name == "index.json")]:
+        if (listed := listed_clouds(place)) is not None:
+            files = [path for path in files if place not in path.parents or path in listed]
     return files
 
 

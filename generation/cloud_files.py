@@ -11,6 +11,7 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from configs.artefacts import RECORDS
 from configs.errors import UserError
 from configs.files import atomic_path
 from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE
@@ -112,9 +113,11 @@ def read_index(path: Path) -> dict[str, Any]:
 def listed_clouds(folder: Path) -> list[Path] | None:
     """The clouds that the index of a folder lists: what else lies there is of earlier runs. None without such an index.
 
-    Raises UserError if one of them is gone.
+    Raises UserError if one of them is gone, and for a folder whose run was stopped: what lies there may be of two.
     """
     path = folder / "index.json"
+    if (folder / RECORDS).is_file() and not path.is_file():
+        raise UserError(f"{folder} is not finished: it has no {path.name}; run the command that makes it again")
     try:
         if not isinstance(read_json(path)["shapes"], list):
             return None

@@ -125,8 +125,7 @@ def example_rows(networks: Networks, count: int) -> list[ShapeRow]:
     chosen = stored.plain_indices()[:count]
     codes = torch.from_numpy(stored.codes[chosen]).to(networks.device)
     decoded = list(decode_each(networks, codes.split(1), num_shown(networks), "training examples"))
-    folders = stored.folders(networks.cfg)
-    true = [true_cloud(folders[i], networks) for i in chosen]
+    true = [true_cloud(Path(stored.rows[i]["folder"]), networks) for i in chosen]
     label = f"For comparison: training shapes (true surface) {FRONT}"
     return [ShapeRow(label, true, "grey"), ShapeRow("The same, decoded from their codes", decoded, "green")]
 

@@ -18,6 +18,7 @@ import analyse_codes
 from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import DEMO_PARAMETERS, Experiment
+from dataprocessing.split import split_folders
 from evaluation.latent_space import neighbours, paths
 from evaluation.latent_space.attribute_table import COLUMNS as ATTRIBUTE_COLUMNS
 from evaluation.latent_space.code_map import body_style, choose_shapes, map_panels
@@ -218,7 +219,7 @@ def test_clouds_are_decoded_once(networks: Networks, monkeypatch: pytest.MonkeyP
 
 def test_map_shows_shapes_of_all_splits_with_their_styles(copied: Namespace) -> None:
     copied.num_map_shapes = 100
-    folders = load_codes(copied, "test").folders(copied)
+    folders = split_folders(copied)["test"]
     files = [folder / DEMO_PARAMETERS for folder in folders[:2]]
     try:
         files[0].write_text('{"style": "estate"}')

@@ -18,6 +18,7 @@ import analyse_codes
 from configs.errors import UserError
 from configs.layout import DEMO_PARAMETERS, Experiment
 from dataprocessing.demo_cars.parameters import CHOICES, RANGES, draw_parameters
+from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
 from evaluation.latent_space import attribute_table
 from evaluation.latent_space.attribute_scores import balanced_accuracy, nearest_values, r_squared, scores
@@ -25,7 +26,7 @@ from evaluation.latent_space.attributes import DemoCars, Readings, Targets, prob
 from evaluation.latent_space.code_features import codes_of_decoded, noised_codes, occupied_nodes, spread_of
 from evaluation.latent_space.parameters import MAX_VALUES, Parameter, demo_parameters, find_parameters
 from evaluation.latent_space.ridge import Reading, linear_reading, principal_coordinates
-from frozen.codes import SPLITS, load_codes
+from frozen.codes import load_codes
 from generation.networks import Networks
 from models.occupancy import occupancy_from_points
 
@@ -42,7 +43,7 @@ def car(n: int) -> dict:
 def demo(root: Path) -> Iterator[Namespace]:
     """The tiny experiment, with parameters beside its shapes; they are removed again."""
     cfg = tiny_config(root, num_attribute_shapes=3)
-    folders = [folder for split in SPLITS for folder in load_codes(cfg, split).one_per_shape().folders(cfg)]
+    folders = [folder for part in split_folders(cfg).values() for folder in part]
     for n, folder in enumerate(folders):
         (folder / DEMO_PARAMETERS).write_text(json.dumps(car(n)))
     yield cfg
@@ -159,7 +160,7 @@ def test_exact_readings_are_always_right() -> None:
 
 
 def test_occupied_nodes_are_those_of_the_network_input(networks: Networks) -> None:
-    folders = load_codes(networks.cfg, "test").folders(networks.cfg)
+    folders = split_folders(networks.cfg)["test"]
     found = occupied_nodes(folders, (5, 9), networks.cfg)
     clouds = torch.from_numpy(np.stack([read_input_cloud(folder, networks.cfg) for folder in folders]))
     for resolution, matrix in found.items():

@@ -81,6 +81,9 @@ def test_of_a_folder_with_an_index_only_the_clouds_that_it_lists_are_read(tmp_pa
     write_json(place / "index.json", {"shapes": ["3", "4"]})
     with pytest.raises(UserError, match="index.json lists .*4.dense_point_cloud.npz, which is gone"):
         read(place)
+    (place / "index.json").rename(place / "made_of.json")
+    with pytest.raises(UserError, match="deep is not finished"):
+        read(place)
 
 
 @pytest.mark.parametrize("kind", ["ply", "off"])
