@@ -15,6 +15,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import UserError, note, one_line
@@ -53,8 +54,8 @@ ARTEFACTS: dict[str, tuple[str, ...]] = {
     "sheet": ("cloud", "mesh", "codes"),
     "movie": ("cloud",),
     "page": ("cloud", "mesh", "split"),
-    "set": ("flow", "codes"),
-    "wholeness": ("flow", "codes"),
+    "set": ("sample", "codes"),
+    "wholeness": ("sample", "codes"),
     "matrix": ("set",),
     "tables": ("set", "matrix", "wholeness", "reconstruction", "cloud"),
 }
@@ -225,23 +226,31 @@ class Records:
 
 
 def kept_arrays(
-    path: Path, wanted: Facts, make: Callable[[], Mapping[str, "np.ndarray"]] | None = None, durable: bool = False
+    path: Path,
+    wanted: Facts,
+    make: Callable[[], Mapping[str, "np.ndarray"]] | None = None,
+    durable: bool = False,
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
 ) -> dict[str, "np.ndarray"] | None:
     """The arrays of an .npz of ours, which holds what it is made of as the json text `index`.
 
     Where it is not there, damaged or made of other facts: those that `make` gives, which are written; None without it.
+    shapes: of arrays that are damaged unless they have this shape, and are finite.
     """
+    import numpy as np
+
     text = json.dumps(plain(wanted), sort_keys=True)
     try:
         with open_npz(path) as file:
             if str(file["index"]) == text:
-                return {name: file[name] for name in file if name != "index"}
+                arrays = {name: file[name] for name in file if name != "index"}
+                known = ((arrays[name], shape) for name, shape in shapes.items())
+                if all(array.shape == shape and np.isfinite(array).all() for array, shape in known):
+                    return arrays
     except DamagedFile:
         pass  # none, or not whole: read to its end, it shows by the check sum
     if make is None:
         return None
-    import numpy as np
-
     arrays = dict(make())
     write_npz(path, durable=durable, **arrays, index=np.array(text))
     return arrays

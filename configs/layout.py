@@ -14,7 +14,6 @@ CONTACT_SHEET = "contact_sheet.png"  # in a folder of clouds: pictures of them
 HTML_PAGE = "shapes.html"  # in a folder of clouds: all of them, to be looked at
 RESULTS = "results"  # of evaluate.py: results.json, .csv, .md
 CODE_TABLE = "codes"  # of analyse_codes.py: codes.json, .csv, .md
-ATTRIBUTE_TABLE = "attributes"  # of its part of that name, likewise
 DENSE_POINT_CLOUD = "dense_point_cloud.npz"  # name as NDF's; a .ply of the same points may lie beside it
 MESH = "mesh"  # beside the clouds, with one of the endings below
 MESH_FORMATS = ("ply", "glb", "obj")

@@ -14,7 +14,7 @@ from configs.layout import DENSE_POINT_CLOUD, MESH, given_path
 from configs.reading import open_npz, read_npy, read_torch, reading
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.surface import sample_surface
-from generation.cloud_files import natural, read_cloud
+from generation.cloud_files import listed_clouds, natural, read_cloud
 
 Cloud = NDArray[np.float32]  # (N, 3)
 
@@ -25,7 +25,8 @@ PASSED_OVER = (  # notes, pictures and pages
 KEYS = ("point_cloud", "points")  # tried first in a file of several arrays
 RULE = (
     ".npz, .npy, .pt: arrays (N, 3) or (S, N, 3), of a file of several the key point_cloud, points or the first that"
-    " fits; .ply, .off: the vertices where there are no faces, else points drawn uniformly from the surface"
+    " fits; .ply, .off: the vertices where there are no faces, else points drawn uniformly from the surface; of a"
+    " folder of generate.py, which has an index.json: the clouds that this lists, and no other files"
 )
 
 
@@ -74,11 +75,12 @@ class CloudFolder(Sequence[Cloud]):
 def cloud_files(folder: Path, role: str) -> list[Path]:
     """All cloud files below a folder, at any depth, in natural order, without hidden files.
 
-    Raises UserError if the folder is missing, holds no clouds, or holds a file of an unknown type.
+    Below one that holds an index of generate.py only those that it lists. Raises UserError if the folder is missing,
+    holds no clouds, or holds a file of an unknown type.
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder} of {role}; give one that holds {', '.join(SUFFIXES)} files")
-    inside = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    inside = [path.relative_to(folder) for path in listed_below(folder)]
     shown = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
     chosen: dict[Path, Path] = {}
     for path in sorted(shown, key=natural):
@@ -97,6 +99,15 @@ def cloud_files(folder: Path, role: str) -> list[Path]:
     if not chosen:
         raise UserError(f"{folder} holds no {role}; put {', '.join(SUFFIXES)} files of point clouds there")
     return [folder / path for path in chosen.values()]
+
+
+def listed_below(folder: Path) -> list[Path]:
+    """All files below a folder, of those that hold an index of generate.py only the clouds that it lists."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    for place in [folder, *(path.parent for path in files if path.name == "index.json")]:
+        if (listed := listed_clouds(place)) is not None:
+            files = [path for path in files if place not in path.parents or path in listed]
+    return files
 
 
 def read_stack(path: Path, num_points: int, seed: int) -> list[Cloud]:

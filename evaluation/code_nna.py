@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from evaluation.baselines import gaussian_codes, neighbour_codes
+from frozen.checkpoint_files import load_checkpoint
 from frozen.codes import StoredCodes, load_codes
 from generation.latents import Codes, in_parts
 from generation.networks import Networks
@@ -15,30 +16,27 @@ from training.code_nna import MOST_CODES, code_coordinates, num_leading, one_nna
 
 NUM_SETS = 3
 FLOW, GAUSSIAN, NEIGHBOURS, TRAINING = "flow", "Gaussian", "neighbours", "training"
-Shares = dict[str, list[float]]  # name of a set of directions -> 1-NNA of each set of codes
+Shares = dict[str, dict[str, list[float]]]  # kind of codes -> name of some directions -> 1-NNA of each set of codes
 
 
-def code_one_nna(networks: Networks, noise: float) -> dict[str, float]:
-    """1-NNA (share, 0.5 is best) of test codes against as many "flow" samples, codes of "Gaussian" and "neighbours",
-    and "training" codes.
+def shares_of(networks: Networks) -> Shares:
+    """1-NNA of test codes against codes of each kind, on three sets of principal directions; nothing but for vectors.
 
-    Distances between codes are Euclidean, on the principal directions that vary by more than the noise of the flow's
-    training, since the decoder ignores the others. Mean over `NUM_SETS` sets.
+    "seen": those that vary by more than the noise of the flow's training, since the decoder ignores the others; "all";
+    and the "leading" `flow_dims` ones. Distances between codes are Euclidean.
     """
-    seen = (noise * networks.flow.noise_sd(1.0) < 1).cpu()
+    if networks.cfg.code_kind != "vector":
+        return {}
+    flow, noise = networks.flow, load_checkpoint(networks.rnvp_path)["flow_noise"]
+    seen, number = (noise * flow.noise_sd(1.0) < 1).cpu(), torch.arange(flow.dim)
     if not seen.any():
         seen[:] = True
-    return {kind: float(np.mean(found["seen"])) for kind, found in code_shares(networks, {"seen": seen}).items()}
+    return code_shares(networks, {"seen": seen, "all": number >= 0, "leading": number < num_leading(flow)})
 
 
-def one_nna_by_directions(networks: Networks) -> dict[str, Shares]:
-    """Kind of codes -> 1-NNA against test codes of each set, by "all" directions and the "leading" `flow_dims` ones."""
-    number = torch.arange(networks.flow.dim)
-    return code_shares(networks, {"all": number >= 0, "leading": number < num_leading(networks.flow)})
-
-
-def code_shares(networks: Networks, directions: Mapping[str, Tensor]) -> dict[str, Shares]:
-    """1-NNA of test codes against as many codes of each kind, at most `MOST_CODES`, in `NUM_SETS` sets.
+def code_shares(networks: Networks, directions: Mapping[str, Tensor]) -> Shares:
+    """1-NNA (share, 0.5 is best) of test codes against as many codes of each kind, at most `MOST_CODES`, in `NUM_SETS`
+    sets.
 
     directions: masks (D,) of the principal directions that count, by name. For vectors only: in the thousands of
     dimensions of a grid, samples with too large a spread are far from each other as well, so that every nearest
@@ -50,7 +48,7 @@ def code_shares(networks: Networks, directions: Mapping[str, Tensor]) -> dict[st
     )
     num = min(len(test), len(training.plain_indices()))
     references = coordinates(networks, test[:num])
-    found: dict[str, Shares] = {}
+    found: Shares = {}
     for kind, codes in sets_of_codes(networks, training, num):
         others = coordinates(networks, codes)
         for name, mask in directions.items():

@@ -11,6 +11,7 @@ from configs.errors import UserError
 from evaluation.cloud_folder import CloudFolder
 from evaluation.generation_table import Comparison, Competitor, NamedSet
 from evaluation.protocols import Clouds, Protocol, make_protocol
+from generation.cloud_files import listed_clouds
 
 SAMPLES, REFERENCES, TRAINING = "samples", "references", "training clouds"
 
@@ -82,6 +83,7 @@ class FolderSets:
         return {
             role: {
                 "folder": str(folder.folder),
+                "listed_by_index": listed_clouds(folder.folder) is not None,
                 "clouds": len(folder),
                 "points_each": len(folder[0]),
                 "first": folder.names[0],

@@ -2,11 +2,10 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
+from configs.artefacts import Facts
 from configs.errors import UserError
 from configs.layout import RESULTS, Experiment
-from dataprocessing.split import split_folders
 from evaluation import likelihood, reconstruction
 from evaluation.cloud_folder import RULE
 from evaluation.compare_folders import FolderSets
@@ -14,38 +13,27 @@ from evaluation.definitions import MEASURES, SETS
 from evaluation.experiment_sets import ExperimentSets
 from evaluation.generation_table import Comparison, NamedSet, generation_tables, nearest_table
 from evaluation.network_table import COLUMNS, NOTE, network_rows
-from evaluation.report import write_results
+from evaluation.report import text_of, with_former, write_results
 from evaluation.results_log import log_results
+from evaluation.study import Part, Result, Study
 from evaluation.tables import Table
 from evaluation.wholeness_table import wholeness_tables
 from frozen.checkpoint_files import load_checkpoint
-from generation.networks import Networks
 from generation.plausible_codes import told
 from visualization.evaluation_plots import plot_likelihood, plot_nearest_training, plot_one_nna
 
+Found = tuple[list[Table], Facts]
+
 
 def evaluate_experiment(cfg: Namespace) -> tuple[str, Path]:
-    """Run the tasks in `cfg.tasks`. Returns the tables as text, and the output folder."""
-    folder = Experiment(cfg).evaluation
-    networks = None if cfg.tasks == ["reconstruction"] else Networks(cfg)
-    facts: dict[str, Any] = {"of": "experiment", "checkpoints": networks.sources if networks else {}}
-    facts["seeds"] = {"seed": cfg.seed}
-    tables: list[Table] = []
-    if networks is not None and "networks" in cfg.tasks:
-        tables.append(Table("networks", "Networks", COLUMNS, network_rows(networks, split_folders(cfg)["test"]), NOTE))
-    if "reconstruction" in cfg.tasks:
-        tables += reconstruction_tables(cfg)
-    if networks is not None and "generation" in cfg.tasks:
-        sets = ExperimentSets(cfg, networks)
-        found, errors = generation(sets.comparison(), sets.training_set(), folder)
-        tables += found
-        if cfg.num_whole_shapes:
-            tables += wholeness_tables(networks, sets.whole_recipes(), sets.whole_labels())
-        facts |= {"protocol": sets.protocol.facts(), "sets": SETS, "error_of_approximate_emd": errors}
-    if networks is not None and "likelihood" in cfg.tasks:
-        tables += likelihood_tables(cfg, networks, folder)
-    log_results(cfg, tables)
-    return write_results(folder, RESULTS, cfg, tables, facts | {"definitions": MEASURES}), folder
+    """Run the tasks in `cfg.tasks`; those before keep their results. Returns the new tables as text, and the folder."""
+    study = Study(cfg, Experiment(cfg).evaluation)
+    results = study.run([part for part in TASKS if part.name in cfg.tasks])
+    merged = with_former(study.folder / f"{RESULTS}.json", study, results, [part.name for part in TASKS])
+    log_results(cfg, merged)
+    facts = {"of": "experiment", "checkpoints": study.sources, "seeds": {"seed": cfg.seed}, "definitions": MEASURES}
+    write_results(study.folder, RESULTS, cfg, merged, facts)
+    return text_of(results), study.folder
 
 
 def decode_chunk(cfg: Namespace) -> str:
@@ -55,7 +43,11 @@ def decode_chunk(cfg: Namespace) -> str:
     """
     if cfg.samples or cfg.references:
         raise UserError("num_chunks divides the sets of an experiment, but folders of clouds are given; leave it out")
-    return ExperimentSets(cfg, Networks(cfg)).write_chunk()
+    study = Study(cfg, Experiment(cfg).evaluation)
+    for part in TASKS:
+        if part.run == generation_tables_of:
+            study.made_of(part)  # which checks its shapes
+    return ExperimentSets(cfg, study.networks).write_chunk()
 
 
 def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:
@@ -64,8 +56,10 @@ def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:
     sets = FolderSets(cfg)
     tables, errors = generation(sets.comparison(), sets.training_set(), folder)
     facts = {"of": "folders", "folders": sets.facts(), "reading": RULE, "seeds": {"seed": cfg.seed}}
-    facts |= {"protocol": sets.protocol.facts(), "error_of_approximate_emd": errors}
-    return write_results(folder, RESULTS, cfg, tables, facts | {"definitions": MEASURES}), folder
+    facts |= {"protocol": sets.protocol.facts(), "error_of_approximate_emd": errors, "definitions": MEASURES}
+    results = {"folders": Result(tables, {}, {})}
+    write_results(folder, RESULTS, cfg, results, facts)
+    return text_of(results), folder
 
 
 def generation(
@@ -85,25 +79,55 @@ def generation(
     return tables, errors
 
 
-def reconstruction_tables(cfg: Namespace) -> list[Table]:
+def network_tables(study: Study) -> Found:
+    rows = network_rows(study.networks, study.folders["test"], study.code_shares)
+    return [Table("networks", "Networks", COLUMNS, rows, NOTE)], {}
+
+
+def reconstruction_tables(study: Study) -> Found:
     """The table, and one of the same measures per shape, which is not printed."""
-    reconstruction.check_of_current_ndf(cfg)
-    reconstruction.check_of_plausible(cfg)
-    rows, per_shape = reconstruction.reconstruction_rows(cfg, split_folders(cfg)["test"])
+    cfg = study.cfg
+    reconstruction.check_current(cfg, study.digests("test"), study.sources)
+    rows, per_shape = reconstruction.reconstruction_rows(cfg, study.folders["test"])
     sentence = told(Experiment(cfg).reconstruction)
     note = reconstruction.NOTE + (f" {sentence}." if sentence else "")
-    return [
+    tables = [
         Table("reconstruction", reconstruction.TITLE, reconstruction.COLUMNS, rows, note),
         Table("reconstruction_per_shape", f"{reconstruction.TITLE}, each", (), per_shape),
     ]
+    return tables, {}
 
 
-def likelihood_tables(cfg: Namespace, networks: Networks, folder: Path) -> list[Table]:
+def generation_tables_of(study: Study) -> Found:
+    sets = ExperimentSets(study.cfg, study.networks)
+    tables, errors = generation(sets.comparison(), sets.training_set(), study.folder)
+    if study.cfg.num_whole_shapes:
+        tables += wholeness_tables(study.networks, sets.whole_recipes(), sets.whole_labels(), study.code_shares)
+    return tables, {"protocol": sets.protocol.facts(), "sets": SETS, "error_of_approximate_emd": errors}
+
+
+def likelihood_tables(study: Study) -> Found:
     """The table, and one per shape; draws the plot of all sets and the least likely test shapes."""
+    networks, folder = study.networks, study.folder
     noise = load_checkpoint(networks.rnvp_path)["flow_noise"]
-    report = likelihood.likelihood_report(networks, noise, cfg.num_eval_shapes, folder / "least_likely.png")
+    report = likelihood.likelihood_report(networks, noise, study.cfg.num_eval_shapes, folder / "least_likely.png")
     plot_likelihood({name: found["log_likelihood"] for name, found in report.arrays.items()}, folder / "likelihood.png")
-    return [
+    tables = [
         Table("likelihood", likelihood.TITLE, likelihood.COLUMNS, report.rows, report.note),
         Table("likelihood_per_shape", f"{likelihood.TITLE}, each", (), report.per_shape),
     ]
+    return tables, {}
+
+
+OF_ALL = ("precision", "seed", "num_points", "allow_trained_on")
+OF_SETS = (
+    *("temperature", "best_of", "best_by", "num_steps", "filter_val", "num_sample_points_generation"),
+    *("protocol", "num_eval_shapes", "num_eval_points", "num_sample_sets", "emd", "num_emd_sets", "num_whole_shapes"),
+)
+OF_RECONSTRUCTION = ("num_eval_shapes", "num_eval_points_dense", "compare_experiments")
+TASKS = (
+    Part("networks", network_tables, (*OF_ALL, "temperature"), ("test",), ("train",)),
+    Part("reconstruction", reconstruction_tables, (*OF_ALL, *OF_RECONSTRUCTION), ("test",), codes=False),
+    Part("generation", generation_tables_of, (*OF_ALL, *OF_SETS), ("test",), ("train",)),
+    Part("likelihood", likelihood_tables, (*OF_ALL, "num_eval_shapes"), ("test",), ("train",)),
+)

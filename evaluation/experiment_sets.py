@@ -142,7 +142,8 @@ class ExperimentSets:
 
     def _decoded_set(self, recipe: SetRecipe) -> NamedSet:
         path = set_path(self.networks, recipe)
-        return NamedSet(recipe.name, lambda: self.protocol.frame(read_set(path), lambda n: f"cloud {n} of {path}"))
+        where = lambda n: f"cloud {n} of {path}"  # noqa: E731
+        return NamedSet(recipe.name, lambda: self.protocol.frame(read_set(self.networks, recipe), where))
 
     def _true_references(self) -> Clouds:
         bar = tqdm(self.references[: self.num], desc="sampling: true references", unit="cloud", disable=None)

@@ -48,7 +48,7 @@ class Protocol:
     @property
     def split(self) -> str:
         """The part of an experiment's split that provides the references."""
-        return "val" if self.name == "pointflow" else "test"
+        return references_of(self.name)
 
     def frame(self, clouds: Clouds, where: Callable[[int], str] = lambda n: f"cloud {n}") -> Clouds:
         """Clouds (S, N, 3) in the frame in which they are compared. where: names cloud n in an error.
@@ -87,6 +87,11 @@ class Protocol:
             "num_points": self.num_points,
             "training_statistics": statistics,
         }
+
+
+def references_of(protocol: str) -> str:
+    """The part of an experiment's split that provides the references of a protocol."""
+    return "val" if protocol == "pointflow" else "test"
 
 
 def make_protocol(cfg: Namespace, training: Iterable[NDArray[np.floating]] | None) -> Protocol:

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from configs.artefacts import Facts, why
 from configs.cores import num_workers
 from configs.errors import UserError
 from configs.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
+from configs.reading import reading
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import scaled_mesh, surface_points
 from evaluation.interior import RULE, interior_mask
 from evaluation.metrics import LocalPlanes, agreement, local_planes, nearest_points, scores_from_distances
 from evaluation.metrics.normals import NEIGHBOURS, root_mean_square
 from evaluation.tables import Column
-from frozen.checkpoint_files import fingerprint, ndf_checkpoint_path
 from generation.cloud_files import Cloud, read_cloud, read_index
 
 PARTS = ("whole", "interior", "exterior")
@@ -238,30 +239,41 @@ def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]
     return files
 
 
-def check_of_current_ndf(cfg: Namespace) -> None:
-    """Raise UserError if the experiment's reconstructions were made with another NDF than its current one."""
-    path = Experiment(cfg).reconstruction / "index.json"
-    if path.is_file() and read_index(path).get("ndf_sha256") != fingerprint(ndf_checkpoint_path(cfg)):
-        raise UserError(
-            f"the clouds in {path.parent} are of another NDF checkpoint (it has been trained further, or"
-            f" --ndf_checkpoint names another); make them again with: python generate.py --mode reconstruct --config"
-            f" {cfg.config}"
-        )
+def check_current(cfg: Namespace, digests: Mapping[str, str], sources: Mapping[str, str]) -> None:
+    """Raise UserError if reconstructions were made of other networks, options or input clouds than the present ones.
+
+    digests: test shape -> that of its input cloud; sources: `Networks.sources`. What an index does not tell is no
+    difference; of the experiments that are compared only the clouds count.
+    """
+    for name in dict.fromkeys([cfg.exp_name, *(cfg.compare_experiments or [])]):
+        path = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=name)).reconstruction / "index.json"
+        if not path.is_file():
+            continue  # told where they are read
+        own, index = name == cfg.exp_name, read_index(path)
+        with reading(path, "delete it, and make the clouds again with generate.py"):
+            made = told_by(index, own)
+        wanted: Facts = {f"input cloud of {shape}": found for shape, found in digests.items()} | dict(sources)
+        wanted |= {"plausible": cfg.plausible, "fit_steps": cfg.fit_steps if cfg.plausible else None}
+        if reason := why(made, {key: wanted[key] for key in made if key in wanted}):
+            raise UserError(
+                f"the clouds in {path.parent} are not of the present networks and shapes ({reason}); make them again"
+                f" with: python generate.py --mode reconstruct --config"
+                f" {cfg.config if own else f'(the config of {name})'}"
+            )
 
 
-def check_of_plausible(cfg: Namespace) -> None:
-    """Raise UserError if the experiment's reconstructions treat codes unlike the training's not as `cfg` says."""
-    path = Experiment(cfg).reconstruction / "index.json"
-    index = read_index(path) if path.is_file() else {}
-    if index.get("code_kind") != "vector" or "rnvp_sha256" not in index:
-        return
-    made = index["plausible"]["fit_steps"] if "plausible" in index else None
-    if made != (cfg.fit_steps if cfg.plausible else None):
-        options = "--plausible false" if made is None else f"--plausible true --fit_steps {made}"
-        raise UserError(
-            f"the clouds in {path.parent} were made with {options}, or by an earlier version; give this here too, or"
-            f" make them again with: python generate.py --mode reconstruct --config {cfg.config}"
-        )
+def told_by(index: Mapping[str, Any], own: bool) -> Facts:
+    """What the index of reconstructions tells of what they were made of; own: of this experiment."""
+    facts = dict(zip(index["shapes"], index.get("facts", ()), strict=False))
+    made = {f"input cloud of {name}": fact["cloud"] for name, fact in facts.items() if "cloud" in fact}
+    if not own:
+        return made
+    made["ndf_sha256"] = index.get("ndf_sha256")
+    judged = index.get("plausible")  # what a flow that judged the codes did
+    if index.get("code_kind") == "vector" and ("rnvp_sha256" in index or judged):
+        made |= {"plausible": bool(judged), "fit_steps": judged["fit_steps"] if judged else None}
+        made |= {"rnvp_sha256": index["rnvp_sha256"]} if judged and "rnvp_sha256" in index else {}
+    return made
 
 
 def label_of(experiment: Experiment) -> str:

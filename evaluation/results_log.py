@@ -1,12 +1,13 @@
 """The main results of an evaluation for TensorBoard, beside the options of the experiment (`training/hparams.py`)."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping
 
+from configs.artefacts import OPTIONS
 from configs.layout import Experiment
 from evaluation.experiment_sets import LABELS
 from evaluation.latent_space.code_table import code_facts, generation_facts, reconstruction_facts
-from evaluation.tables import Table
+from evaluation.study import Result
 from training.progress_log import replaced_run
 
 TAGS = {  # key of the facts -> tag, scale
@@ -23,13 +24,14 @@ TAGS = {  # key of the facts -> tag, scale
 }
 
 
-def log_results(cfg: Namespace, tables: Sequence[Table]) -> None:
-    """Write what `TAGS` names of these tables to `summary/evaluation`, in place of what is there.
+def log_results(cfg: Namespace, results: Mapping[str, Result]) -> None:
+    """Write what `TAGS` names of these results to `summary/evaluation`, in place of what is there.
 
     Another protocol than raw has a folder of its own, since its numbers do not compare. Nothing is written if there is
     nothing of `TAGS` in the tables.
     """
-    found = {table.name: {"rows": table.rows} for table in tables}
+    same = [one for one in results.values() if one.made_of[OPTIONS].get("protocol", cfg.protocol) == cfg.protocol]
+    found = {table.name: {"rows": table.rows} for one in same for table in one.tables}
     facts = reconstruction_facts(found, cfg.exp_name) | generation_facts(found) | code_facts(found)
     flow = [row for row in found.get("wholeness", {}).get("rows", ()) if row["set"] == LABELS["flow"]]
     facts["unsettled"] = flow[0]["unsettled_mean"] if flow else None

@@ -4,24 +4,20 @@ Each set is one file `evaluation/sets/<name>.npz`: `point_cloud` (S, N, 3) float
 nats of the codes, `nll_nats_per_dim` (S,) whitened, and `index`, a JSON text of everything that determines the set.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from configs.artefacts import Facts, array_sha256, kept_arrays, options_of
 from configs.errors import UserError
-from configs.files import write_npz
-from configs.reading import DamagedFile, open_npz
 from configs.seeds import MAX_SETS, SET_STRIDE
 from evaluation.baselines import NUM_NEIGHBOURS, SHARES, gaussian_codes, neighbour_codes
-from frozen.checkpoint_files import fingerprint
 from frozen.codes import flow_codes_sha256, load_codes
 from generation.decode import decode_each
 from generation.latents import likelihoods
@@ -31,14 +27,15 @@ from generation.sampling import drawn_codes, sampled_codes, sampling_facts
 
 @dataclass(frozen=True)
 class SetRecipe:
-    """One set to decode. name: of its file; facts: what identifies it; make: returns its `num` codes; first: number of
-    the first random stream of its points."""
+    """One set to decode. name: of its file; facts: what decides its codes; make: returns its `num` codes; first: number
+    of the first random stream of its points; names: of its shapes, if they have some."""
 
     name: str
-    facts: dict[str, Any]
+    facts: Facts
     num: int
     make: Callable[[], Tensor]
     first: int = 0
+    names: Sequence[str] = ()
 
 
 def flow_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
@@ -92,69 +89,57 @@ def decoded_recipe(networks: Networks, name: str, split: str, names: Sequence[st
             f"no code of {missing[0]} in {networks.experiment.codes}/{split}.json, so the split has changed since;"
             f" encode it again with: python train_rnvp.py --config {networks.cfg.config}"
         )
-    indices = [rows[one] for one in names]
+    chosen = [rows[one] for one in names]
 
     def make() -> Tensor:
-        return torch.from_numpy(np.array(stored.codes[indices])).to(networks.device)
+        return torch.from_numpy(np.array(stored.codes[chosen])).to(networks.device)
 
-    trained = fingerprint(networks.experiment.codes / f"{split}.json")
-    return SetRecipe(name, {"kind": "decoded", "codes": trained, "names": list(names)}, len(names), make)
+    facts = {"kind": "decoded", "codes": array_sha256(stored.codes[chosen])}
+    return SetRecipe(name, facts, len(names), make, names=names)
 
 
 def write_sets(networks: Networks, recipes: Sequence[SetRecipe]) -> None:
     """Decode the sets that are not on disk yet, num_eval_points points per cloud."""
-    pending = [recipe for recipe in recipes if not is_written(networks, recipe)]
+    pending = [recipe for recipe in recipes if kept_set(networks, recipe) is None]
     total = sum(recipe.num for recipe in pending)
     with tqdm(total=total, desc="decoding sets", unit="cloud", disable=None if pending else True) as bar:
         for recipe in pending:
             bar.set_postfix_str(recipe.name)
-            write_set(networks, recipe, bar)
+            kept_set(networks, recipe, partial(decoded_set, networks, recipe, bar))
 
 
-def write_set(networks: Networks, recipe: SetRecipe, bar: tqdm) -> None:
-    """Decode one set and write its file."""
+def decoded_set(networks: Networks, recipe: SetRecipe, bar: tqdm) -> dict[str, np.ndarray]:
+    """The arrays of one set."""
     codes, clouds = recipe.make(), []
     for cloud in decode_each(networks, codes.split(1), networks.cfg.num_eval_points, first=recipe.first):
         clouds.append(cloud)
         bar.update()
-    log_likelihood, nats_per_dim = likelihoods(networks, codes)
-    write_npz(
-        set_path(networks, recipe),
-        durable=True,
-        point_cloud=np.stack(clouds),
-        log_likelihood=log_likelihood.cpu().numpy(),
-        nll_nats_per_dim=nats_per_dim.cpu().numpy(),
-        index=np.array(index_text(networks, recipe)),
-    )
+    log_likelihood, nats_per_dim = (values.cpu().numpy() for values in likelihoods(networks, codes))
+    return {"point_cloud": np.stack(clouds), "log_likelihood": log_likelihood, "nll_nats_per_dim": nats_per_dim}
+
+
+def kept_set(
+    networks: Networks, recipe: SetRecipe, make: Callable[[], dict[str, np.ndarray]] | None = None
+) -> dict[str, np.ndarray] | None:
+    """The arrays of a set as its file has them, or as `make` gives them, which are then written; None without both."""
+    num_points = networks.cfg.num_eval_points
+    facts = {**recipe.facts, **networks_of(networks), "options": options_of("set", networks.cfg)}
+    shapes = {"point_cloud": (recipe.num, num_points, 3)}
+    return kept_arrays(set_path(networks, recipe), facts, make, durable=True, shapes=shapes)
+
+
+def read_set(networks: Networks, recipe: SetRecipe) -> np.ndarray:
+    """The clouds of a set that was written, (S, N, 3) float32 mesh units."""
+    found = kept_set(networks, recipe)
+    if found is None:
+        raise UserError(f"{set_path(networks, recipe)} was changed by another run; run the same command again")
+    return found["point_cloud"]
 
 
 def set_path(networks: Networks, recipe: SetRecipe) -> Path:
     return networks.experiment.sets / f"{recipe.name}.npz"
 
 
-def read_set(path: Path) -> np.ndarray:
-    """The clouds of a set, (S, N, 3) float32 mesh units."""
-    with open_npz(path, "delete it, and run the same command again") as file:
-        return file["point_cloud"]
-
-
-def is_written(networks: Networks, recipe: SetRecipe) -> bool:
-    """Whether the file of a set is complete and made with the same networks, options and shapes."""
-    path = set_path(networks, recipe)
-    if not path.is_file():
-        return False
-    try:
-        with open_npz(path) as file:
-            clouds = file["point_cloud"]  # read whole: damage shows by the check sum
-            whole = clouds.shape == (recipe.num, networks.cfg.num_eval_points, 3) and np.isfinite(clouds).all()
-            return bool(whole and str(file["index"]) == index_text(networks, recipe))
-    except DamagedFile:
-        return False  # or from another program: it is made again
-
-
-def index_text(networks: Networks, recipe: SetRecipe) -> str:
-    """Everything that determines a set, as JSON: the same text, the same clouds."""
-    cfg, sources = networks.cfg, networks.sources
-    hashes = {key: value for key, value in sources.items() if key.endswith("sha256")}
-    options = {name: getattr(cfg, name) for name in ("seed", "num_eval_points", "num_steps", "filter_val")}
-    return json.dumps({**recipe.facts, **options, **hashes}, sort_keys=True)
+def networks_of(networks: Networks) -> Facts:
+    """Both networks, by content."""
+    return {key: value for key, value in networks.sources.items() if key.endswith("sha256")}

@@ -1,7 +1,6 @@
 """Is a decoded shape whole? Torn surface, loose pieces and open border, which distances between clouds do not see."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from configs.files import write_npz
-from configs.reading import DamagedFile, open_npz
+from configs.artefacts import kept_arrays, options_of
 from configs.seeds import WHOLENESS_STREAMS, random_stream
-from evaluation.sample_sets import SetRecipe
+from evaluation.sample_sets import SetRecipe, networks_of
 from generation.decode import field_of
 from generation.meshing import OpenMesh, mesh_of
 from generation.meshing.topology import border_sides, face_vectors, pieces_of
@@ -65,11 +63,11 @@ def border_length(mesh: OpenMesh) -> float:
 
 def wholeness_of_sets(networks: Networks, recipes: Sequence[SetRecipe]) -> list[NDArray[np.float64]]:
     """For each set (S, 4), the columns of `Wholeness`; those that are on disk already are not measured again."""
-    found = [read_measured(networks, recipe) for recipe in recipes]
+    found = [kept_values(networks, recipe) for recipe in recipes]
     total = sum(recipe.num for recipe, values in zip(recipes, found, strict=True) if values is None)
     with tqdm(total=total, desc="wholeness", unit="shape", disable=None if total else True) as bar:
         return [
-            measured(networks, recipe, bar) if values is None else values
+            measured(networks, recipe, bar) if values is None else values["values"]
             for recipe, values in zip(recipes, found, strict=True)
         ]
 
@@ -83,27 +81,18 @@ def measured(networks: Networks, recipe: SetRecipe, bar: tqdm) -> NDArray[np.flo
         rows.append(wholeness(field_of(networks, code), stream, networks.cfg.num_sample_points_generation))
         bar.update()
     values = np.array(rows, np.float64)
-    write_npz(kept_at(networks, recipe), values=values, index=np.array(index_text(networks, recipe)))
+    kept_values(networks, recipe, lambda: {"values": values})
     return values
 
 
-def read_measured(networks: Networks, recipe: SetRecipe) -> NDArray[np.float64] | None:
-    """The values of a set that was measured with the same networks, options and shapes; None without."""
-    try:
-        with open_npz(kept_at(networks, recipe)) as file:
-            values = file["values"]
-            whole = values.shape == (recipe.num, len(Wholeness._fields)) and np.isfinite(values).all()
-            return values if whole and str(file["index"]) == index_text(networks, recipe) else None
-    except DamagedFile:
-        return None
+def kept_values(
+    networks: Networks, recipe: SetRecipe, make: Callable[[], dict[str, np.ndarray]] | None = None
+) -> dict[str, np.ndarray] | None:
+    """The values of a set as its file in the cache has them, else those of `make`, which are written; or None."""
+    facts = {**recipe.facts, **networks_of(networks), "options": options_of("wholeness", networks.cfg)}
+    facts["sizes"] = [RESOLUTION, SMALLEST_PIECE, NEAR, SETTLED, NUM_SEEDS, NUM_STEPS]
+    return kept_arrays(kept_at(networks, recipe), facts, make, shapes={"values": (recipe.num, len(Wholeness._fields))})
 
 
 def kept_at(networks: Networks, recipe: SetRecipe) -> Path:
     return networks.experiment.cache / f"wholeness-{recipe.name}.npz"
-
-
-def index_text(networks: Networks, recipe: SetRecipe) -> str:
-    """Everything that determines the values, as JSON."""
-    hashes = {key: value for key, value in networks.sources.items() if key.endswith("sha256")}
-    sizes = [RESOLUTION, SMALLEST_PIECE, NEAR, SETTLED, NUM_SEEDS, NUM_STEPS]
-    return json.dumps({**recipe.facts, **hashes, "seed": networks.cfg.seed, "sizes": sizes}, sort_keys=True)

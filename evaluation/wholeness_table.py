@@ -1,12 +1,12 @@
 """The table of wholeness: how torn the shapes of each generator are, beside test and training shapes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.code_nna import FLOW, GAUSSIAN, NEIGHBOURS, NUM_SETS, TRAINING, one_nna_by_directions
+from evaluation.code_nna import FLOW, GAUSSIAN, NEIGHBOURS, NUM_SETS, TRAINING, Shares
 from evaluation.sample_sets import UNSELECTED, SetRecipe
 from evaluation.tables import Column, Table, spread
 from evaluation.wholeness import RESOLUTION, SMALLEST_PIECE, Wholeness, wholeness_of_sets
@@ -48,20 +48,22 @@ KINDS = {  # key of a recipe -> kind in `code_nna`
 }
 
 
-def wholeness_tables(networks: Networks, recipes: Mapping[str, SetRecipe], labels: Mapping[str, str]) -> list[Table]:
+def wholeness_tables(
+    networks: Networks, recipes: Mapping[str, SetRecipe], labels: Mapping[str, str], shares: Shares
+) -> list[Table]:
     """The table, and one of each shape, which is not printed.
 
-    recipes: "test", and the keys of `KINDS`, in the order of the rows; labels: of the rows, by these keys.
+    recipes: "test", and the keys of `KINDS`, in the order of the rows; labels: of the rows, by these keys; shares:
+    1-NNA of codes.
     """
-    shares = one_nna_by_directions(networks) if networks.cfg.code_kind == "vector" else {}
     values = dict(zip(recipes, wholeness_of_sets(networks, list(recipes.values())), strict=True))
     border_of_test = float(values["test"][:, BORDER].mean())
     rows, per_shape = [], []
     for key, recipe in recipes.items():
         row: dict[str, Any] = {"set": labels[key], "shapes": recipe.num, **summary(values[key])}
         row["border_ratio"] = values[key][:, BORDER].mean().item() / border_of_test if border_of_test else None
-        for directions, found in shares.get(kind_of(key, recipes), {}).items():
-            row[f"nna_codes_{directions}"] = spread(found)
+        found = shares.get(kind_of(key, recipes), {})
+        row |= {f"nna_codes_{directions}": spread(found[directions]) for directions in ("all", "leading") if found}
         rows.append(row)
         per_shape += shape_rows(labels[key], recipe, values[key])
     note = NOTE + (NNA_NOTE if shares else "")
@@ -90,7 +92,7 @@ def summary(values: NDArray[np.float64]) -> dict[str, float | None]:
 
 def shape_rows(label: str, recipe: SetRecipe, values: NDArray[np.float64]) -> list[dict[str, Any]]:
     """A row for each shape of a set: its name, or its number among those of the generator."""
-    names: Sequence[str] = recipe.facts.get("names") or [str(recipe.first + n) for n in range(recipe.num)]
+    names = recipe.names or [str(recipe.first + n) for n in range(recipe.num)]
     return [
         {"set": label, "shape": name, **dict(zip(Wholeness._fields, map(float, row), strict=True))}
         for name, row in zip(names, values, strict=True)

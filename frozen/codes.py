@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from configs.artefacts import digest
+from configs.artefacts import digest, file_sha256
 from configs.errors import UserError
 from configs.layout import Experiment
 from configs.reading import damaged, read_json, read_npy, reading
@@ -121,4 +121,4 @@ def read_index(folder: Path, split: str) -> dict[str, Any]:
 def codes_digest(cfg: Namespace, split: str) -> str | None:
     """What changes with the codes of a split; None if there are none."""
     path: Path = Experiment(cfg).codes / f"{split}.json"
-    return fingerprint(path) if path.is_file() else None
+    return file_sha256(path) if path.is_file() else None

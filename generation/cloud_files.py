@@ -15,7 +15,7 @@ from configs.artefacts import RECORDS
 from configs.errors import UserError
 from configs.files import atomic_path
 from configs.layout import DENSE_POINT_CLOUD, INDEX
-from configs.reading import open_npz, read_json, read_npy, read_text, reading
+from configs.reading import DamagedFile, open_npz, read_json, read_npy, read_text, reading
 from dataprocessing.frames import Frame, frame_of_matrix
 from dataprocessing.mesh_io import MOST_BYTES
 
@@ -111,15 +111,22 @@ def read_index(path: Path) -> dict[str, Any]:
 
 
 def listed_clouds(folder: Path) -> list[Path] | None:
-    """The clouds that the index of a folder of shapes lists, which are all that count there; None without an index.
+    """The clouds that the index of a folder lists: what else lies there is of earlier runs. None without such an index.
 
-    Raises UserError for a folder whose run was stopped: what lies there may be of two.
+    Raises UserError if one of them is gone, and for a folder whose run was stopped: what lies there may be of two.
     """
-    if not (folder / INDEX).is_file():
-        if (folder / RECORDS).is_file():
-            raise UserError(f"{folder} is not finished: it has no {INDEX}; run the command that makes it again")
-        return None
-    return [folder / name / DENSE_POINT_CLOUD for name in read_index(folder / INDEX)["shapes"]]
+    path = folder / INDEX
+    if (folder / RECORDS).is_file() and not path.is_file():
+        raise UserError(f"{folder} is not finished: it has no {path.name}; run the command that makes it again")
+    try:
+        if not isinstance(read_json(path)["shapes"], list):
+            return None
+    except (DamagedFile, KeyError):
+        return None  # there is none, or it is no index of ours
+    clouds = [folder / name / DENSE_POINT_CLOUD for name in read_index(path)["shapes"]]
+    if missing := [cloud for cloud in clouds if not cloud.is_file()]:
+        raise UserError(f"{path} lists {missing[0]}, which is gone; run the command that made the clouds again")
+    return clouds
 
 
 def read_cloud(path: Path | str, most: int | None = None) -> NDArray[np.float32]:

@@ -50,7 +50,7 @@ def example_rows(networks: Networks, count: int) -> list[ShapeRow]:
     try:
         stored = load_codes(networks.cfg, "train")
         chosen, folders = stored.plain_indices()[:count], stored.folders(networks.cfg)
-        true = [surface_points(folder, points, networks.cfg.seed) for folder in (folders[n] for n in chosen)]
+        true = [surface_points(folder, points, networks.cfg.seed) for folder in [folders[n] for n in chosen]]
     except UserError as error:
         note(f"no training shapes on the contact sheet: {error}")
         return []

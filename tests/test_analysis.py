@@ -30,7 +30,7 @@ from evaluation.latent_space.projector import THUMBNAIL
 from evaluation.latent_space.temperatures import FLOOR, temperature_rows
 from evaluation.metrics import chamfer_l2_sq
 from evaluation.tables import spread
-from frozen.checkpoint_files import fingerprint
+from frozen.checkpoint_files import best_checkpoint, fingerprint, load_checkpoint
 from frozen.codes import load_codes
 from generation.latents import latents_of
 from generation.networks import Networks
@@ -311,6 +311,22 @@ def test_script_writes_everything_and_a_second_run_decodes_nothing(
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
 
 
+def test_an_analysis_run_alone_keeps_the_results_of_the_others(copied: Namespace, quick_pictures: None) -> None:
+    assert call(copied, analyses="[table, temperatures]") == 0
+    path = Experiment(copied).analysis / "codes.json"
+    before = json.loads(path.read_text())
+    assert call(copied, analyses="[paths]", num_curve_shapes=3) == 0
+    after = json.loads(path.read_text())
+    assert list(after["tables"]) == ["codes", "paths", "temperatures"]
+    assert {name: after["tables"][name] for name in before["tables"]} == before["tables"]
+    assert after["spectra"] == before["spectra"] and "pairs" in after["paths"]
+    assert after["parts"]["temperatures"]["made_of"]["options"]["num_curve_shapes"] == 4
+    flow = best_checkpoint(Experiment(copied).rnvp_checkpoints)
+    torch.save(load_checkpoint(flow) | {"step": 99}, flow)
+    assert call(copied, analyses="[projector]") == 0
+    assert json.loads(path.read_text())["tables"] == {}  # of another flow
+
+
 def test_projector_has_codes_names_and_thumbnails(copied: Namespace) -> None:
     call(copied, analyses="[projector]")
     call(copied, analyses="[projector]")  # takes the place of the first
@@ -340,7 +356,7 @@ def test_codes_of_every_kind(kind: str, tmp_path: Path, quick_pictures: None, mo
     assert rows[0]["code_kind"] == kind
     assert rows[0]["numbers"] == {"grid": 2 * 4**3, "fused": 8 * 4**3}[kind]
     assert rows[0]["dimensions_0.999"] <= 3  # of four training shapes
-    tables = json.loads((Experiment(cfg).analysis / "attributes.json").read_text())["tables"]
+    tables = json.loads((Experiment(cfg).analysis / "codes.json").read_text())["tables"]
     measured = [(row["set"], row["measure"]) for row in tables["attributes"]["rows"]]
     assert measured == [("size", "R2"), ("style", "balanced accuracy"), ("style", "AUC")]
     keys = [column.key for column in ATTRIBUTE_COLUMNS if column.spec and column.key != "base_rate"]

@@ -267,11 +267,11 @@ def test_script_reads_attributes_with_and_without_a_flow(
     folder = Experiment(cfg).analysis
     assert call(cfg, tmp_path, **options) == 0
     assert {path.name for path in folder.iterdir() if path.is_file()} == {
-        "attributes.json", "attributes.csv", "attributes.md", "attributes.png",
+        "codes.json", "codes.csv", "codes.md", "attributes.png",
     }  # fmt: skip
     with Image.open(folder / "attributes.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 5  # not blank
-    report = json.loads((folder / "attributes.json").read_text())
+    report = json.loads((folder / "codes.json").read_text())
     assert list(report["tables"]) == ["attributes", "attributes_sampled"]
     rows = report["tables"]["attributes"]["rows"]
     measured = {("luck", "R2"), ("size", "R2"), ("style", "balanced accuracy"), ("side_glass", "AUC")}
@@ -279,14 +279,14 @@ def test_script_reads_attributes_with_and_without_a_flow(
     assert "Left out, constant: wheels." in report["tables"]["attributes"]["note"]
     printed = capsys.readouterr().out
     assert "attributes: numbers read with R2 > 0.5, of 2: code" in printed and "glass in 1 windows" in printed
-    assert "attributes,side_glass,,,AUC,linear,value," in (folder / "attributes.csv").read_text()
+    assert "attributes,side_glass,,,AUC,linear,value," in (folder / "codes.csv").read_text()
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert call(cfg, tmp_path, **options) == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
 
     shutil.rmtree(Experiment(cfg).rnvp_checkpoints)
     assert call(cfg, tmp_path, **options) == 0
-    report = json.loads((folder / "attributes.json").read_text())
+    report = json.loads((folder / "codes.json").read_text())
     assert list(report["tables"]) == ["attributes"]
     assert [row["linear"] for row in report["tables"]["attributes"]["rows"]] == [row["linear"] for row in rows]
 
@@ -309,6 +309,6 @@ def test_shapes_without_parameters_are_told_in_a_line(
     with pytest.raises(UserError, match="only demo cars have it"):
         call(cfg, tmp_path, analyses="[attributes]")
     assert call(cfg, tmp_path, analyses="[table, attributes]") == 0
-    assert f"left out: {problem}" in capsys.readouterr().out
+    assert f"attributes are left out: {problem}" in capsys.readouterr().err
     alike = DemoCars(np.zeros((5, 2), np.float32), [Path()] * 5, [{"style": "van"}] * 5)
     assert "parameters that vary" in problem_of_cars(alike, alike)

@@ -10,9 +10,10 @@ import trimesh
 from numpy.testing import assert_allclose, assert_array_equal
 
 from configs.errors import UserError
+from configs.files import write_json
 from configs.layout import given_path
 from evaluation.cloud_folder import CloudFolder, cloud_files
-from generation.cloud_files import write_cloud, write_ply
+from generation.cloud_files import listed_clouds, write_cloud, write_ply
 
 CLOUDS = np.random.default_rng(0).normal(size=(4, 20, 3)).astype(np.float32)
 
@@ -61,6 +62,28 @@ def test_files_come_in_the_order_of_their_numbers_and_twins_count_once(tmp_path:
     assert [Path(name).parent.name for name in found.names] == ["1", "9", "10"]
     assert {Path(name).suffix for name in found.names} == {".npz"}
     assert_array_equal(found[2], CLOUDS[2])
+
+
+def test_of_a_folder_with_an_index_only_the_clouds_that_it_lists_are_read(tmp_path: Path):
+    place = tmp_path / "deep"
+    for n in range(4):
+        write_cloud(place / str(n), CLOUDS[n])
+    np.save(place / "mine.npy", CLOUDS[0, :7])  # what a user put there
+    write_json(place / "index.json", {"shapes": ["3", "1"], "facts": []})
+    for folder in (place, tmp_path):
+        assert [Path(name).parent.name for name in read(folder).names] == ["1", "3"]
+    np.save(tmp_path / "other.npy", CLOUDS[:2])
+    assert len(read(tmp_path)) == 4
+    assert listed_clouds(tmp_path) is None
+    for other in ({"shapes": 3}, {"files": []}):  # of another program
+        write_json(place / "index.json", other)
+        assert len(cloud_files(place, "samples")) == 5
+    write_json(place / "index.json", {"shapes": ["3", "4"]})
+    with pytest.raises(UserError, match="index.json lists .*4.dense_point_cloud.npz, which is gone"):
+        read(place)
+    (place / "index.json").rename(place / "made_of.json")
+    with pytest.raises(UserError, match="deep is not finished"):
+        read(place)
 
 
 @pytest.mark.parametrize("kind", ["ply", "off"])

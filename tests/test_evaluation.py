@@ -2,22 +2,34 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_experiment import make_shapes, tiny_config
+import torch
+from tiny_experiment import encode, make_shapes, tiny_config
 
 import evaluate
+from configs.artefacts import deciding
 from configs.errors import UserError
+from configs.files import write_npz
 from configs.layout import Experiment
+from configs.options.results import ANALYSES as ALL_ANALYSES
+from configs.options.results import TASKS as ALL_TASKS
 from dataprocessing.split import split_folders
+from dataprocessing.stored_points import shape_digests
 from dataprocessing.surface import surface_points
+from evaluation.code_nna import shares_of
+from evaluation.evaluate_all import TASKS
 from evaluation.experiment_sets import ExperimentSets, experiment_protocol
+from evaluation.latent_space.analyse import ANALYSES
 from evaluation.metrics import chamfer_l2_sq, mmd_cov
 from evaluation.network_table import network_rows
 from evaluation.protocols import training_statistics
-from frozen.checkpoint_files import best_checkpoint, fingerprint
+from evaluation.report import former_results
+from frozen.checkpoint_files import best_checkpoint, fingerprint, load_checkpoint
+from frozen.trained_on import trained_on
 from generation.cloud_files import read_cloud
 from generation.networks import Networks
 from generation.reconstructions import reconstructed
@@ -87,7 +99,9 @@ def test_all_tasks_and_a_second_run_with_the_same_bytes(root: Path, capsys: pyte
     assert [row["set"] for row in nearest] == [*SYSTEMS, "test shapes", "test shapes, decoded"]
     assert {row["training"] for row in nearest} == {7}
     networks = Networks(tiny_config(root))
-    assert tables["networks"]["rows"] == network_rows(networks, split_folders(networks.cfg)["test"])
+    assert tables["networks"]["rows"] == network_rows(
+        networks, split_folders(networks.cfg)["test"], shares_of(networks)
+    )
     assert report["checkpoints"]["rnvp_sha256"] == fingerprint(best_checkpoint(networks.experiment.rnvp_checkpoints))
     assert report["error_of_approximate_emd"]["emd"]["worst"] < 1e-9  # exact for clouds of up to 256 points
     assert report["config"]["num_eval_points"] == 60
@@ -117,14 +131,131 @@ def test_the_rows_compare_what_they_say(root: Path):
         assert min(np.abs(np.sort(cloud, axis=0) - np.sort(one, axis=0)).max() for one in training) == 0
 
 
-def test_tasks_choose_the_parts(root: Path):
+def former_results_of(folder: Path, report: dict) -> dict:
+    (folder / "results.json").write_text(json.dumps(report))
+    return former_results(folder / "results.json")
+
+
+def test_a_task_run_alone_keeps_the_results_of_the_others(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    folder = Experiment(tiny_config(root)).evaluation
+    (folder / "results.json").write_text('{"tables": {"networks": {}}}')  # of an earlier version: no facts, replaced
     assert list(run(root, "--tasks", "networks")["tables"]) == ["networks"]
-    assert list(run(root, "--tasks", "reconstruction")["tables"]) == ["reconstruction", "reconstruction_per_shape"]
     report = run(root, "--tasks", "generation", "--emd", "none")
-    assert list(report["tables"]) == ["generation_cd", "nearest_training", "wholeness", "wholeness_per_shape"]
+    generation = ["generation_cd", "nearest_training", "wholeness", "wholeness_per_shape"]
+    assert list(report["tables"]) == ["networks", *generation]
     assert report["error_of_approximate_emd"] == {}
+    for broken in ({"rows": 5}, {"columns": [[1]]}, {"rows": [{"mmd": {"mean": "x"}}]}):
+        damaged = json.loads((folder / "results.json").read_text())
+        damaged["tables"]["generation_cd"] |= broken
+        assert former_results_of(tmp_path, damaged) == {}
+    capsys.readouterr()
+    more = run(root, "--tasks", "reconstruction", "--num_eval_points", "50")
+    printed = capsys.readouterr()
+    assert list(more["tables"]) == ["networks", "reconstruction", "reconstruction_per_shape", *generation]
+    assert "Reconstruction: test" in printed.out and "Networks" not in printed.out and "note" not in printed.err
+    for name, table in report["tables"].items():
+        assert more["tables"][name] == table
+        assert table["title"] in (folder / "results.md").read_text() or name.endswith("_per_shape")
+    assert more["parts"]["generation"] == report["parts"]["generation"]
+    assert more["parts"]["generation"]["made_of"]["options"]["num_eval_points"] == 60  # not of this run
+    assert more["protocol"] == report["protocol"] and more["config"]["num_eval_points"] == 50
+    assert "generation_cd,flow,test shapes,cd" in (folder / "results.csv").read_text()
     report = run(root, "--tasks", "generation", "--emd", "none", "--num_whole_shapes", "0")
-    assert list(report["tables"]) == ["generation_cd", "nearest_training"]
+    assert "wholeness" not in report["tables"]
+
+
+@pytest.fixture
+def copied(root: Path, tmp_path: Path) -> Path:
+    """A copy of the experiment and its shapes, for tests that change them."""
+    shutil.copytree(root, tmp_path / "copy")
+    parts = np.load(tmp_path / "copy" / "split.npz")
+    names = {part: [str(tmp_path / "copy" / "data" / Path(name).name) for name in parts[part]] for part in parts}
+    write_npz(tmp_path / "copy" / "split.npz", **names)
+    (tmp_path / "copy" / "experiments" / "test" / "evaluation" / "results.json").unlink(missing_ok=True)
+    return tmp_path / "copy"
+
+
+def change_cloud(root: Path, name: str) -> None:
+    """Another input cloud for a shape, as preprocessing makes it of another mesh."""
+    path = next((root / "data" / name).glob("voxelized*"))
+    write_npz(path, point_cloud=0.9 * np.load(path)["point_cloud"])
+
+
+def test_results_of_other_shapes_are_left_out_with_a_line(copied: Path, capsys: pytest.CaptureFixture):
+    run(copied, "--tasks", "reconstruction", "likelihood")
+    change_cloud(copied, "sphere1")  # of training
+    encode(tiny_config(copied, **SMALL))
+    capsys.readouterr()
+    assert list(run(copied, "--tasks", "networks")["tables"]) == [
+        "networks", "reconstruction", "reconstruction_per_shape",
+    ]  # fmt: skip
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "note" in line]
+    assert (
+        "likelihood" in line
+        and "train_clouds changed" in line
+        and "reconstruction" not in line.partition("results.json")[0]
+    )
+
+
+def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
+    cfg = tiny_config(copied, **SMALL)
+    path = Experiment(cfg).reconstruction / "index.json"
+    index = json.loads(path.read_text())
+    digests = shape_digests(split_folders(cfg)["test"], cfg)
+    index["facts"] = [{"cloud": digests[name]} for name in index["shapes"]]
+    path.write_text(json.dumps(index))
+    run(copied, "--tasks", "reconstruction")
+    change_cloud(copied, index["shapes"][1])
+    with pytest.raises(UserError, match=f"input cloud of {index['shapes'][1]}.*generate.py --mode reconstruct"):
+        run(copied, "--tasks", "reconstruction")
+    parts = {part: list(names) for part, names in np.load(copied / "split.npz").items()}
+    parts["train"], parts["test"] = parts["train"] + parts["test"][:1], parts["test"][1:]
+    write_npz(copied / "split.npz", **parts)
+    with pytest.raises(UserError, match="the codes of .*test.json .*sphere8; encode them again .*train_rnvp.py"):
+        run(copied, "--tasks", "likelihood")
+
+
+@pytest.mark.parametrize("folder", ["checkpoints_ndf", "checkpoints_rnvp"])
+def test_shapes_that_a_network_was_trained_on_are_refused(copied: Path, folder: str):
+    cfg = tiny_config(copied, **SMALL)
+    path = best_checkpoint(Experiment(cfg).root / folder)
+    digests = shape_digests(split_folders(cfg)["test"], cfg)
+    names = list(digests)
+    state = load_checkpoint(path)
+    known = {"train": {"another": digests[names[1]], names[3]: "0"}, "val": {names[0]: "0"}, "test": {}}
+    torch.save(state | {"shapes": known}, path)
+    before = Experiment(cfg).evaluation / "results.json"
+    before.unlink(missing_ok=True)
+    make = {"checkpoints_ndf": "the NDF", "checkpoints_rnvp": "the flow"}[folder]
+    for task in ("networks", "reconstruction", "generation", "likelihood"):
+        with pytest.raises(UserError, match=f"{make} in .* trained on 2 of the 4 test shapes .*{names[1]}.*allow_tra"):
+            run(copied, "--tasks", task)
+    assert not before.exists()
+    if folder == "checkpoints_rnvp":
+        report = run(copied, "--tasks", "networks", "--allow_trained_on", "true")
+        assert "the flow was trained on 2 of the test shapes" in report["tables"]["networks"]["note"]
+        assert report["parts"]["networks"]["made_of"]["trained_on"] == {"test": {"the flow": 2}}
+
+
+def test_extra_cars_count_as_trained_on(tmp_path: Path):
+    path = tmp_path / "best.tar"
+    sources = [{"demo_cars": 3, "demo_seed": 7}, {"folder": "x", "meshes": 1}]
+    shapes = {"train": {}, "extra": {"mine": "ab"}}
+    torch.save({"model_state_dict": {}, "trained_on": {"sources": sources}, "shapes": shapes}, path)
+    asked = dict.fromkeys(("demo_s7_00002", "demo_s7_00003", "demo_s8_00000", "mine"), "") | {"other": "ab"}
+    assert trained_on(path, asked) == ["demo_s7_00002", "mine", "other"]
+    torch.save({"model_state_dict": {}}, path)  # an earlier version tells nothing
+    assert trained_on(path, asked) == []
+    torch.save({"model_state_dict": {}, "shapes": {"train": 5}}, path)
+    with pytest.raises(UserError, match=r"best.tar: .*is it complete"):
+        trained_on(path, asked)
+
+
+def test_every_option_of_the_tables_belongs_to_a_part():
+    known = {name for part in (*TASKS, *ANALYSES) for name in part.options}
+    of_folders_and_edits = {"normalised_samples", "num_edited"}
+    assert known == set(deciding("tables")) - {"tasks", "analyses"} - of_folders_and_edits
+    assert [part.name for part in TASKS] == list(ALL_TASKS) and {part.name for part in ANALYSES} == set(ALL_ANALYSES)
 
 
 def test_box_compares_every_cloud_in_its_own_box(root: Path):
@@ -163,7 +294,7 @@ def test_reconstructions_of_another_ndf_are_refused(root: Path):
     path = Experiment(tiny_config(root)).reconstruction / "index.json"
     text = path.read_text()
     path.write_text(json.dumps(json.loads(text) | {"ndf_sha256": "0" * 64}))  # as if the NDF had been trained on
-    with pytest.raises(UserError, match=r"reconstruction are of another NDF checkpoint .*generate.py --mode reconstr"):
+    with pytest.raises(UserError, match=r"ndf_sha256 changed\); make them again with: .*generate.py --mode reconstr"):
         run(root, "--tasks", "reconstruction")
     path.write_text(text)
 

@@ -236,12 +236,11 @@ def test_the_reconstruction_table_says_so_and_refuses_clouds_made_otherwise(root
     folder = Experiment(tiny_config(root)).evaluation
     note = json.loads((folder / "results.json").read_text())["tables"]["reconstruction"]["note"]
     assert note.endswith(told(folder / "reconstruction") + ".")
-    made = r"reconstruction were made with --plausible true --fit_steps 4, or by an .*generate.py --mode reconstruct"
-    for options in (["--plausible", "false"], ["--fit_steps", "5"]):
-        with pytest.raises(UserError, match=made):
+    for options, changed in (["--plausible", "false"], "plausible true -> false"), (["--fit_steps", "5"], "4 -> 5"):
+        with pytest.raises(UserError, match=f"{changed}.*generate.py --mode reconstruct"):
             evaluate.main([*reconstruction, *options])
     generate.main([*strange, "--plausible", "false"])
-    with pytest.raises(UserError, match="were made with --plausible false, or by an earlier version; give this here"):
+    with pytest.raises(UserError, match="plausible false -> true"):
         evaluate.main(reconstruction)
     assert evaluate.main([*reconstruction, "--plausible", "false"]) == 0
 

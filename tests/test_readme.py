@@ -14,7 +14,7 @@ from configs.config_loader import build_parser
 from configs.layout import ROOT
 
 OUTPUTS = ("datasets/", "models/experiments/", "slurm_scripts/logs/", ".venv/")  # made by the commands
-WRITTEN = ("config_train_ndf.txt", "codes.md", "attributes.md")  # by an experiment
+WRITTEN = ("config_train_ndf.txt", "codes.md")  # by an experiment
 EXPERIMENT = ("checkpoints_ndf", "checkpoints_rnvp", "codes", "summary", "evaluation")  # folders of one experiment
 SOURCES = (".py", ".sh", ".yml", ".toml", ".md", ".txt")  # a bare name with such an end is a file of the repository
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "slurm_scripts" / "README.md"]

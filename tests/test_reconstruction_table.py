@@ -25,6 +25,7 @@ from evaluation.reconstruction import (
     NOTE,
     TITLE,
     TrueSurface,
+    check_current,
     reconstruction_rows,
     scores_by_part,
     true_surface,
@@ -219,6 +220,34 @@ def test_reconstructions_of_an_earlier_version_are_told(cfg: Namespace) -> None:
     write_json(index, {"shapes": NAMES})
     with pytest.raises(UserError, match=r"index.json is of an earlier version .*again with: python generate.py"):
         table(cfg, exp_name="old")
+
+
+def test_reconstructions_are_compared_with_what_they_tell_of_their_making(cfg: Namespace) -> None:
+    cfg = Namespace(**vars(cfg) | {"exp_name": "told", "compare_experiments": ["others"], "fit_steps": 4})
+    digests, sources = dict.fromkeys(NAMES, "aa"), {"ndf_sha256": "n", "rnvp_sha256": "f"}
+    index = {"code_kind": "vector", "code_shape": [7], **sources, "plausible": {"fit_steps": 4}}
+
+    def check(name: str = "told", cloud: str = "aa", **changed: object) -> None:
+        write_reconstructions(cfg, "told", [], 0.0, index | {"shapes": NAMES})
+        write_reconstructions(cfg, "others", [], 0.0, {"code_kind": "none", "shapes": NAMES[:1]})
+        path = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=name)).reconstruction / "index.json"
+        facts = [{"cloud": "aa"}, {"cloud": cloud}, {}]
+        write_json(path, {**index, "shapes": NAMES, "facts": facts, **changed})
+        check_current(cfg, digests, sources)
+
+    check()
+    check("others", ndf_sha256="x", plausible={"fit_steps": 9})  # networks and options of its own
+    check(facts=[])  # of an earlier version
+    check(plausible=None, rnvp_sha256="x", code_kind="none")  # no flow has looked at its codes
+    for changes, words in (
+        ({"cloud": "bb"}, 'told/.*input cloud of box1 "bb" -> "aa".*--config .*config'),
+        ({"name": "others", "cloud": "bb"}, "others/.*input cloud of box1.*the config of others"),
+        ({"ndf_sha256": "x"}, "ndf_sha256"),
+        ({"rnvp_sha256": "x"}, "rnvp_sha256"),
+        ({"plausible": {"fit_steps": 9}}, "fit_steps 9 -> 4"),
+    ):
+        with pytest.raises(UserError, match=f"{words}"):
+            check(**changes)
 
 
 def test_an_experiment_without_codes_is_a_plain_ndf(cfg: Namespace) -> None:

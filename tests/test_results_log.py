@@ -10,6 +10,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from configs.layout import Experiment
 from evaluation.results_log import TAGS, log_results
+from evaluation.study import Result
 from evaluation.tables import Table, spread
 from training.hparams import METRICS
 
@@ -19,7 +20,7 @@ def generation_row(name: str, reference: str, nna: float) -> dict:
     return {"set": name, "reference": reference} | measures
 
 
-def tables(nna: float = 0.6) -> list[Table]:
+def results(nna: float = 0.6, protocol: str = "raw") -> dict[str, Result]:
     generation = [
         generation_row("Gaussian on whitened codes", "test shapes", 0.9),
         generation_row("flow", "test shapes", nna),
@@ -32,17 +33,15 @@ def tables(nna: float = 0.6) -> list[Table]:
         {"set": "decoded (other)", "part": "whole", "chamfer_udf_mean": 1.0},
     ]
     networks = [{"measure": "1-NNA of codes, flow", "value": 52.0}, {"measure": "test flow NLL", "value": 1.0}]
-    return [
-        Table("generation_cd", "", (), generation),
-        Table("reconstruction", "", (), reconstruction),
-        Table("networks", "", (), networks),
-        Table(
-            "wholeness",
-            "",
-            (),
-            [{"set": "test shapes", "unsettled_mean": 0.1}, {"set": "flow", "unsettled_mean": 0.02}],
+    wholeness = [{"set": "test shapes", "unsettled_mean": 0.1}, {"set": "flow", "unsettled_mean": 0.02}]
+    of_sets = {"generation_cd": generation, "wholeness": wholeness}
+    return {
+        "networks": Result([Table("networks", "", (), networks)], {}, {"options": {}}),
+        "reconstruction": Result([Table("reconstruction", "", (), reconstruction)], {}, {"options": {}}),
+        "generation": Result(
+            [Table(name, "", (), rows) for name, rows in of_sets.items()], {}, {"options": {"protocol": protocol}}
         ),
-    ]
+    }
 
 
 def found_in(cfg: Namespace, name: str = "evaluation") -> dict[str, float]:
@@ -55,7 +54,7 @@ def found_in(cfg: Namespace, name: str = "evaluation") -> dict[str, float]:
 
 def test_the_results_of_this_experiment_are_logged_in_the_units_of_the_tables(tmp_path: Path):
     cfg = read_config(tmp_path)
-    log_results(cfg, tables())
+    log_results(cfg, results())
     assert found_in(cfg) == pytest.approx(
         {
             "evaluation/chamfer_udf_x1e4": 0.2,
@@ -70,18 +69,20 @@ def test_the_results_of_this_experiment_are_logged_in_the_units_of_the_tables(tm
             "evaluation/flow_unsettled_percent": 2,
         }
     )
-    log_results(cfg, tables(nna=0.7))
+    log_results(cfg, results(nna=0.7))
     assert found_in(cfg)["evaluation/flow_1nna_true_percent"] == pytest.approx(70)
-    log_results(cfg, [])  # as of --tasks likelihood
+    log_results(cfg, {})  # as of --tasks likelihood
     assert found_in(cfg)["evaluation/flow_1nna_true_percent"] == pytest.approx(70)
 
 
 def test_another_protocol_does_not_mix_with_raw(tmp_path: Path):
     cfg = read_config(tmp_path)
-    log_results(cfg, tables())
-    log_results(read_config(tmp_path, protocol="box"), tables(nna=0.7))
+    log_results(cfg, results())
+    log_results(read_config(tmp_path, protocol="box"), results(0.7, "box"))
     assert found_in(cfg)["evaluation/flow_1nna_true_percent"] == pytest.approx(60)
     assert found_in(cfg, "evaluation_box")["evaluation/flow_1nna_true_percent"] == pytest.approx(70)
+    log_results(cfg, results(protocol="box"))  # kept from a run of another protocol than this one
+    assert "evaluation/flow_1nna_true_percent" not in found_in(cfg)
 
 
 def test_the_columns_of_hparams_are_tags_that_are_logged():

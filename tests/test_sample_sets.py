@@ -12,12 +12,12 @@ from torch.testing import assert_close
 from configs.errors import UserError
 from dataprocessing.split import split_folders
 from evaluation.baselines import SHARES, draw_mixtures, gaussian_codes, nearest_codes, neighbour_codes
-from evaluation.code_nna import code_one_nna
+from evaluation.code_nna import shares_of
 from evaluation.network_table import network_rows
 from evaluation.sample_sets import (
     SET_STRIDE,
     decoded_recipe,
-    is_written,
+    kept_set,
     read_set,
     sampled_recipes,
     set_path,
@@ -106,6 +106,9 @@ def test_sets_are_written_once_and_anew_for_other_options(root: Path):
     assert rewritten() == set()
     assert rewritten(num_output_points=33, num_shapes=2) == set()  # generate.py's own options
     assert rewritten(temperature=0.5) == {"flow_0.npz", "flow_1.npz"}
+    for options in ({"precision": "bf16"}, {"num_sample_points_generation": 700}):
+        assert rewritten(temperature=0.5, **options) == set(before)
+    assert rewritten(temperature=0.5) == set(before)
     assert rewritten(num=2, temperature=0.5) == set(before)
     path = networks.experiment.sets / "gaussian_1.npz"
     path.write_bytes(path.read_bytes()[:-30])  # as a broken disk leaves it
@@ -123,7 +126,7 @@ def test_a_set_holds_its_shapes_with_their_likelihoods(root: Path):
     assert_close(torch.from_numpy(arrays["log_likelihood"]), networks.flow.log_prob(codes))
     assert_close(torch.from_numpy(arrays["nll_nats_per_dim"]), networks.flow.nats_per_dim(codes))
     assert json.loads(str(arrays["index"]))["rnvp_sha256"] == networks.sources["rnvp_sha256"]
-    first, second = (read_set(set_path(networks, recipe)) for recipe in recipes)
+    first, second = (read_set(networks, recipe) for recipe in recipes)
     clouds = list(decode_each(networks, sampled(networks, 3, networks.cfg.seed).codes, 60))  # what generate.py makes
     np.testing.assert_array_equal(first, np.stack(clouds))
     assert abs(first - second).max() > 0.01
@@ -136,10 +139,10 @@ def test_shapes_of_a_split_are_decoded_by_name(root: Path):
     rows = {row["name"]: i for i, row in enumerate(stored.rows)}
     expected = stored.codes[[rows["sphere10"], rows["sphere8"]]]
     np.testing.assert_array_equal(recipe.make().numpy(), expected)
-    assert not is_written(networks, recipe)
+    assert kept_set(networks, recipe) is None
     write_sets(networks, [recipe])
-    assert is_written(networks, recipe)
-    assert not is_written(networks, decoded_recipe(networks, "test_decoded", "test", ["sphere8", "sphere10"]))
+    assert kept_set(networks, recipe) is not None
+    assert kept_set(networks, decoded_recipe(networks, "test_decoded", "test", ["sphere8", "sphere10"])) is None
     with pytest.raises(UserError, match="no code of sphere3 in .*codes/test.json, so the split has changed since"):
         decoded_recipe(networks, "x", "test", ["sphere8", "sphere3"])
 
@@ -156,8 +159,8 @@ def test_sets_draw_from_streams_of_their_own(root: Path):
 
 def test_network_rows_are_the_stored_values_and_the_same_of_the_test_split(networks: Networks):
     cfg, flow = networks.cfg, networks.flow
-    folders = split_folders(cfg)["test"]
-    values = {row["measure"]: (row["value"], row["unit"]) for row in network_rows(networks, folders)}
+    folders, shares = split_folders(cfg)["test"], shares_of(networks)
+    values = {row["measure"]: (row["value"], row["unit"]) for row in network_rows(networks, folders, shares)}
     errors = []
     for batch in validation_batches(folders, cfg):
         x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
@@ -173,8 +176,8 @@ def test_network_rows_are_the_stored_values_and_the_same_of_the_test_split(netwo
         assert values[f"{part} flow NLL"] == (pytest.approx(expected, rel=1e-4), "nats/dim")
     assert values["validation Gaussian NLL"] == (stored["gaussian"], "nats/dim")
     assert len({value for value, unit in values.values() if unit != "%"}) == 7
-    shares = code_one_nna(networks, noise)
-    assert {f"1-NNA of codes, {kind}": (100 * share, "%") for kind, share in shares.items()}.items() <= values.items()
+    expected = {f"1-NNA of codes, {kind}": (100 * np.mean(one["seen"]), "%") for kind, one in shares.items()}
+    assert len(expected) == 4 and expected.items() <= values.items()
 
 
 def test_one_nna_of_codes_tells_far_samples_and_not_those_of_the_same_shapes(
@@ -184,7 +187,8 @@ def test_one_nna_of_codes_tells_far_samples_and_not_those_of_the_same_shapes(
     monkeypatch.setattr("evaluation.code_nna.drawn_codes", lambda *args, **kwargs: test + 50 * torch.eye(5)[0])
     monkeypatch.setattr("evaluation.code_nna.gaussian_codes", lambda *args, **kwargs: test)
     for noise in (0.1, 1e6):  # every direction below the noise: all count
-        found = code_one_nna(networks, noise)
+        monkeypatch.setattr("evaluation.code_nna.load_checkpoint", lambda path, noise=noise: {"flow_noise": noise})
+        found = {kind: np.mean(one["seen"]) for kind, one in shares_of(networks).items()}
         assert found["flow"] == 1 and found["Gaussian"] == 0  # a twin of the other set beside each
         assert 0 <= found["training"] <= 1 and 0 <= found["neighbours"] <= 1
 

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from configs.seeds import WHOLENESS_STREAMS, random_stream
 from evaluation import wholeness as measures
-from evaluation.code_nna import MOST_CODES, code_shares, coordinates, one_nna_by_directions
+from evaluation.code_nna import MOST_CODES, code_shares, coordinates, shares_of
 from evaluation.experiment_sets import ExperimentSets
 from evaluation.metrics import one_nna
 from evaluation.wholeness import RESOLUTION, Wholeness, kept_at, wholeness, wholeness_of_sets
@@ -120,7 +120,8 @@ def test_the_table_measures_what_its_rows_say(root: Path):
     networks = Networks(cfg)
     sets = ExperimentSets(cfg, networks)
     recipes = sets.whole_recipes()
-    table, per_shape = wholeness_tables(networks, recipes, sets.whole_labels())
+    shares = shares_of(networks)
+    table, per_shape = wholeness_tables(networks, recipes, sets.whole_labels(), shares)
     assert [row["set"] for row in table.rows] == [
         "test shapes", "training shapes", "interpolated neighbours", "Gaussian on whitened codes", "flow",
     ]  # fmt: skip
@@ -135,7 +136,7 @@ def test_the_table_measures_what_its_rows_say(root: Path):
     assert flow["border_length_mean"] == pytest.approx(np.mean([row["border_length"] for row in mine]))
     names = [row["shape"] for row in per_shape.rows if row["set"] == "test shapes"]
     assert names == [folder.name for folder in sets.references[:3]]
-    assert flow["nna_codes_all"]["values"] == one_nna_by_directions(networks)["flow"]["all"]
+    assert flow["nna_codes_all"]["values"] == shares["flow"]["all"]
     assert "nna_codes_all" not in table.rows[0]
     assert set(table.rows[1]) >= {column.key for column in COLUMNS}
     assert "±" in table.text() and str(RESOLUTION) in table.note

@@ -69,21 +69,21 @@ def _add_decoding(group: Options) -> None:
         type=positive(float),
         default=1.0,
         help="scale of z before the flow's inverse",
-        decides="sample edit set wholeness tables",
+        decides="sample edit tables",
     )
     group.add(
         "--best_of",
         type=positive(int),
         default=1,
         help="codes drawn for each sample at most, all of one kind of shape, of which the best is taken",
-        decides="sample edit set wholeness tables",
+        decides="sample edit tables",
     )
     group.add(
         "--best_by",
         choices=("settled", "likely"),
         default="settled",
         help="settled: the first draw whose surface is whole, else the least torn; likely: the likeliest of all draws",
-        decides="sample edit set wholeness tables",
+        decides="sample edit tables",
     )
     group.add(
         "--num_steps",
@@ -131,7 +131,14 @@ def _add_evaluation(group: Options) -> None:
         nargs="+",
         choices=TASKS,
         default=list(TASKS),
-        help="parts of the evaluation; the results hold those that are named",
+        help="parts of the evaluation; those that are not named keep the results that they have",
+        decides="tables",
+    )
+    group.add(
+        "--allow_trained_on",
+        type=boolean,
+        default=False,
+        help="evaluate on shapes that a network was trained on, too; the tables then say how many these are",
         decides="tables",
     )
     group.add(
@@ -147,7 +154,7 @@ def _add_evaluation(group: Options) -> None:
         type=positive(int),
         default=100,
         help="shapes in each set that is compared, at most",
-        decides="tables set",
+        decides="tables",
     )
     group.add(
         "--num_eval_points",
@@ -182,7 +189,7 @@ def _add_evaluation(group: Options) -> None:
         type=not_negative(int),
         default=24,
         help="shapes of each set whose wholeness is measured, about a second each; 0: none",
-        decides="tables wholeness",
+        decides="tables",
     )
     group.add(
         "--num_eval_points_dense",

@@ -12,7 +12,8 @@ from configs.config_loader import get_config
 from configs.errors import UserError, run
 from evaluation.editing.fit import check_editable
 from evaluation.editing.ways import all_ways
-from evaluation.report import write_results
+from evaluation.report import text_of, write_results
+from evaluation.study import Result
 from evaluation.tables import Column, Table
 from generation.decode import decode_each
 from generation.editing.attributes import LEAST_R2, Array, Attribute, Attributes, load_attributes
@@ -80,7 +81,9 @@ def main(argv: list[str] | None = None) -> int:
         Table(f"{NAME}_leakage", f"Leakage of each edit: {rows[-1]['set']}", LEAK_COLUMNS, leaks, ""),
     ]
     folder = networks.experiment.analysis
-    print(write_results(folder, NAME, cfg, tables, {"checkpoints": networks.sources}))
+    results = {NAME: Result(tables, {}, {})}
+    write_results(folder, NAME, cfg, results, {"checkpoints": networks.sources})
+    print(text_of(results))
     print(f"results: {folder / NAME}.json, .csv, .md")
     return 0
 

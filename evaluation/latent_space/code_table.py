@@ -130,9 +130,10 @@ class ExperimentFiles:
             tables: dict[str, Any] = report["tables"]
             if not all(isinstance(value, dict) for value in (measured, tables)):
                 raise ValueError("checkpoints and tables are no objects")
+            made_of = [one["made_of"] for one in report.get("parts", {}).values()]
         own = {"ndf_sha256": self.index["sha256"]} if self.index is not None else {}
         own |= {"rnvp_sha256": fingerprint(flow_path)} if flow_path is not None else {}
-        if any(key in measured and measured[key] != value for key, value in own.items()):
+        if any(one.get(key, value) != value for one in made_of or [measured] for key, value in own.items()):
             missing.append(f"{RESULTS}.json of {self.name} is of other checkpoints: {command}")
             return {}
         for name in ["reconstruction"] + (["generation_cd"] if self.index is not None else []):

@@ -1,6 +1,5 @@
 """TensorBoard's projector: codes to explore, each with name, style, split and thumbnail."""
 
-import json
 from argparse import Namespace
 from pathlib import Path
 
@@ -9,12 +8,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from configs.artefacts import kept_arrays
 from configs.errors import one_line
-from configs.files import write_npz
 from configs.layout import Experiment
-from dataprocessing.stored_points import read_input_cloud
+from dataprocessing.stored_points import cloud_digest, read_input_cloud
 from evaluation.latent_space.code_map import ShownShapes
-from evaluation.latent_space.decoded import read_array
 from training.code_spectrum import PrincipalAxes
 from training.progress_log import replaced_run
 from visualization.rendering import render_cloud
@@ -51,11 +49,14 @@ def projector_numbers(codes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def thumbnails(cfg: Namespace, shown: ShownShapes, cache: Path) -> NDArray[np.uint8]:
     """Pictures of the shapes' input points, (S, THUMBNAIL, THUMBNAIL, 3); stored in `cache`."""
-    folders = shown.column("folder")
-    index = json.dumps({"folders": folders, "size": THUMBNAIL, "num_points": cfg.num_points})
-    found = read_array(cache, "pictures", index)
-    if found is None:
-        bar = tqdm(folders, desc="thumbnails", unit="picture", disable=None)
-        found = np.stack([render_cloud(read_input_cloud(Path(folder), cfg), size=(THUMBNAIL,) * 2) for folder in bar])
-        write_npz(cache, pictures=found, index=np.array(index))
-    return found
+    clouds = [read_input_cloud(Path(folder), cfg) for folder in shown.column("folder")]
+    size = (THUMBNAIL, THUMBNAIL)
+
+    def make() -> dict[str, NDArray]:
+        bar = tqdm(clouds, desc="thumbnails", unit="picture", disable=None)
+        return {"pictures": np.stack([render_cloud(cloud, size=size) for cloud in bar])}
+
+    facts = {"clouds": [cloud_digest(cloud) for cloud in clouds], "size": THUMBNAIL}
+    found = kept_arrays(cache, facts, make, shapes={"pictures": (len(clouds), *size, 3)})
+    assert found is not None  # since it can be made
+    return found["pictures"]

@@ -206,6 +206,7 @@ def of_caches() -> Iterator[Case]:
     words = (*CONFIG, *EVALUATE)
     chosen = ("empty", "first half", "random bytes", "a pickle that runs code", "a folder", "a link to /dev/zero")
     damages = {name: BROKEN[name] for name in chosen} | dict(list(FLIPS.items())[:2])
+    yield from broken("results", f"{EXPERIMENT}/evaluation/results.json", damages, evaluate, words, EXPERIMENT, (0, 2))
     for reader, file, key in (
         ("set of clouds", "sets/flow_0.npz", "point_cloud"),
         ("distances", "cache/cd-test-flow_0.npz", "point_cloud"),
