@@ -132,6 +132,11 @@ def differences(made: Any, wanted: Any, name: str = "") -> list[str]:
     return [f"{name} {words[0]} -> {words[1]}"]
 
 
+def entry_of(of: Facts, files: Sequence[str] = (), found: Any = None, finished: bool = True) -> Facts:
+    """An entry of `Records`, as json holds it."""
+    return {"of": plain(of), "files": list(files), "found": plain(found), "finished": finished}
+
+
 class Records:
     """What the artefacts of a folder are made of, kept in it as `made_of.json`: artefact -> of, files, found, finished.
 
@@ -212,6 +217,11 @@ class Records:
 
     def _put(self, artefact: str, entry: Facts) -> None:
         self.entries[artefact] = entry
+        self._write()
+
+    def put(self, entries: Mapping[str, Facts]) -> None:
+        """Write entries (`entry_of`) at once: of files that are made together, before they are and after."""
+        self.entries = dict(sorted({**self.entries, **entries}.items()))
         self._write()
 
     def _write(self) -> None:

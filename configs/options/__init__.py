@@ -18,6 +18,7 @@ from configs.options.results import (
     EXPORT,
     GENERATION,
     OTHERS,
+    OUT,
     PLAUSIBLE,
     WEIGHTS,
 )
@@ -31,14 +32,14 @@ READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads,
     "train_rnvp": (RUN, DATA, SAMPLES, INPUT, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
     "export": (RUN, EXPORT),
     "generate": (
-        *(RUN, DATA, INPUT, WEIGHTS, GENERATION, OWN_MESHES, EDITING, MESHES, MOVIES, DECODING, PLAUSIBLE, CHUNKS),
+        *(RUN, DATA, INPUT, WEIGHTS, OUT, GENERATION, OWN_MESHES, EDITING, MESHES, MOVIES, DECODING, PLAUSIBLE, CHUNKS),
     ),
     "fit": (RUN, INPUT, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),  # evaluation/editing
     "compare": (RUN, INPUT, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),
     "html_page": (CLOUDS,),
     "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, CLOUDS, COMPARISON, CHUNKS),
-    "make_scan": (RUN, SCAN_TOOL),
-    "complete": (RUN, INPUT, WEIGHTS, DECODING, COMPLETION),
+    "make_scan": (RUN, SCAN_TOOL, OUT),
+    "complete": (RUN, INPUT, WEIGHTS, OUT, DECODING, COMPLETION),
     "analyse_codes": (RUN, DATA, INPUT, WEIGHTS, DECODING, OTHERS, ANALYSIS),
 }
 ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group in groups))

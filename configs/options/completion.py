@@ -11,7 +11,6 @@ def _add_scan_tool(group: Options) -> None:
         default="view",
         help="what one depth view sees, one half (left, right, front or rear, by the seed), or few points all over",
     )
-    group.add("--out", default="scan.ply", help="file of the scan: .ply, .npz or .xyz")
     group.add("--scan_size", type=positive(int), default=None, help="points of the scan; default: 3000, sparse 300")
     group.add("--scan_noise", type=not_negative(float), default=0.0, help="sd of the points' errors, mesh units")
 

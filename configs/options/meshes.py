@@ -18,11 +18,6 @@ def _add_own_meshes(group: Options) -> None:
         " reconstructed, without any other step; see up and front",
     )
     group.add(
-        "--own_meshes_out",
-        default=None,
-        help="folder of their clouds; default: evaluation/own_meshes/NAME_OF_THE_FOLDER of the experiment",
-    )
-    group.add(
         "--keep_frame",
         type=boolean,
         default=True,
@@ -34,8 +29,6 @@ def _add_own_meshes(group: Options) -> None:
 def _check_own_meshes(cfg: Namespace, given: Collection[str]) -> None:
     if cfg.own_meshes and cfg.mode == "interpolate":
         raise UserError("--own_meshes reconstructs meshes, --mode interpolate found; leave one of them out")
-    if cfg.own_meshes_out and not cfg.own_meshes:
-        raise UserError("--own_meshes_out is given without --own_meshes; give the folder of the meshes too")
 
 
 def _add_meshes(group: Options) -> None:

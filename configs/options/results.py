@@ -16,6 +16,16 @@ def _add_export(group: Options) -> None:
     group.add("--export_dir", default="models/pretrained", help="folder of the small files EXP_NAME_{ndf,rnvp}.tar")
 
 
+def _add_out(group: Options) -> None:
+    group.add(
+        *("--out", "--own_meshes_out"),  # the latter is its former name
+        dest="out",
+        default=None,
+        help="folder of what is made, default: one of the experiment; make_scan.py: file of the scan (.ply, .npz or"
+        " .xyz), default: MESH_KIND.ply",
+    )
+
+
 def _add_generation(group: Options) -> None:
     group.add(
         "--mode",
@@ -284,6 +294,7 @@ def _add_analysis(group: Options) -> None:
 
 WEIGHTS = Group("trained networks", "those of the experiment, unless others are named", _add_weights)
 EXPORT = Group("export", "weights for others", _add_export)
+OUT = Group("output", "where it goes", _add_out)
 GENERATION = Group("generation", "what is made", _add_generation)
 DECODING = Group("decoding", "from a latent code to the points of a cloud", _add_decoding)
 PLAUSIBLE = Group("codes unlike the training's", "how their shapes are reconstructed", _add_plausible)
