@@ -42,8 +42,9 @@ def is_mesh(path: Path) -> bool:
 
 
 def path_below(mesh: Path, folder: Path) -> PurePosixPath:
-    """The path of a mesh below a folder; its name alone if the folder is the mesh itself."""
-    return PurePosixPath(mesh.name if mesh == folder else mesh.relative_to(folder).as_posix())
+    """The path of a mesh below a folder; its name alone if it is not in it, or the folder is the mesh itself."""
+    inside = mesh != folder and mesh.is_relative_to(folder)
+    return PurePosixPath(mesh.relative_to(folder).as_posix() if inside else mesh.name)
 
 
 def mesh_name(below: PurePosixPath) -> str:

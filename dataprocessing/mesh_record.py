@@ -12,7 +12,8 @@ MESH = "mesh"  # the entry of it: of: its digest; found: path below data_dir, st
 def told_of_mesh(records: Records) -> dict[str, Any]:
     """`path` below data_dir, and `stream` where random numbers belong to another name than the folder's; {} if none."""
     found = records.entries.get(MESH, {}).get("found")
-    return found if isinstance(found, dict) else {}
+    told = found if isinstance(found, dict) else {}  # anything may stand in a file
+    return {key: value for key, value in told.items() if isinstance(value, list if key == "marks" else str)}
 
 
 def mesh_entry(mesh: Path, path: str, stream: str, records: Records) -> Facts:

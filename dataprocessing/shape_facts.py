@@ -36,8 +36,7 @@ def why_made(path: Path, wanted: Facts, records: Records, cfg: Namespace) -> str
     if entry is None:
         mesh = {MESH: wanted[MESH]}
         return why(records.made_of(MESH) or mesh, mesh) or why_not_as_said(path, cfg)
-    size = entry["found"] and entry["found"].get("bytes")
-    damaged = "damaged" if size not in (None, path.stat().st_size) else ""
+    damaged = "" if entry.get("found") == {"bytes": path.stat().st_size} else "damaged"
     return records.why(path.name, wanted) or damaged or why_not_as_said(path, cfg)
 
 

@@ -67,8 +67,8 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
     assert {**vars(again), "config": None} == {**vars(cfg), "config": None}
 
 
-WORDS = ["/d/cars #1", "a;b", "a ; b", '"q"', "'q'", "it's", " a ", "[x]", "[x, y] #2", 'a" #b', "true", "#x", "-x", "=",
-         "k: v", '["a"]', "a\\b", ""]  # fmt: skip
+WORDS = ["/d/cars #1", "a;b", "a ; b", '"q"', "'q'", "it's", " a ", "[x]", "[x, y] #2", 'a" #b', "true", "#x", "-x",
+         "=", "k: v", '["a"]', "a\\b", ""]  # fmt: skip
 
 
 @pytest.mark.parametrize("word", WORDS)
