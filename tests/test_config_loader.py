@@ -167,7 +167,7 @@ def test_help_shows_the_options_of_its_script_alone(script: str, capsys: pytest.
     parser = configargparse.ArgumentParser(add_config_file_help=False)
     for group in READ_BY[script]:
         group.add(Options(parser))
-    shown = set(re.findall(r"^  (?:-\w[^,]*, )?--(\w+)", text, flags=re.M))
+    shown = set(re.findall(r"^  (?:-\w[^,]*, |--own_meshes_out OUT, )?--(\w+)", text, flags=re.M))
     assert shown == {action.dest for action in parser._actions}
     titles = [text.index(f"\n{group.title}:") for group in READ_BY[script]]
     assert titles == sorted(titles)  # in order of use

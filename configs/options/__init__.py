@@ -6,7 +6,7 @@ Names and meanings that users of NDF and of the thesis know are kept.
 
 from configs.options.completion import COMPLETION, SCAN_TOOL
 from configs.options.data import CHUNKS, DATA, DEMO_CARS, INPUT, PREPROCESSING, RUN, SAMPLES, SPLIT
-from configs.options.editing import ATTRIBUTES, EDITING, MOVIES
+from configs.options.editing import ATTRIBUTES, EDITING, VIEWS
 from configs.options.meshes import MESHES, OWN_MESHES
 from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
 from configs.options.results import (
@@ -32,14 +32,14 @@ READ_BY: dict[str, tuple[Group, ...]] = {  # script -> the groups that it reads,
     "train_rnvp": (RUN, DATA, SAMPLES, INPUT, NETWORK, WEIGHTS, CODES, TRAINING, FLOW),
     "export": (RUN, EXPORT),
     "generate": (
-        *(RUN, DATA, INPUT, WEIGHTS, OUT, GENERATION, OWN_MESHES, EDITING, MESHES, MOVIES, DECODING, PLAUSIBLE, CHUNKS),
+        *(RUN, DATA, INPUT, WEIGHTS, GENERATION, OWN_MESHES, EDITING, MESHES, VIEWS, OUT, DECODING, PLAUSIBLE, CHUNKS),
     ),
     "fit": (RUN, INPUT, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),  # evaluation/editing
     "compare": (RUN, INPUT, WEIGHTS, CODES, EDITING, ATTRIBUTES, DECODING),
     "html_page": (CLOUDS,),
     "evaluate": (RUN, DATA, INPUT, WEIGHTS, DECODING, PLAUSIBLE, EVALUATION, OTHERS, CLOUDS, COMPARISON, CHUNKS),
     "make_scan": (RUN, SCAN_TOOL, OUT),
-    "complete": (RUN, INPUT, WEIGHTS, OUT, DECODING, COMPLETION),
+    "complete": (RUN, INPUT, WEIGHTS, DECODING, COMPLETION, MESHES, VIEWS, OUT),
     "analyse_codes": (RUN, DATA, INPUT, WEIGHTS, DECODING, OTHERS, ANALYSIS),
 }
 ALL_GROUPS = tuple(dict.fromkeys(group for groups in READ_BY.values() for group in groups))

@@ -60,7 +60,15 @@ def _check_editing(cfg: Namespace, given: Collection[str]) -> None:
         raise UserError("--mode edit without --attribute; name the one to change, such as --attribute length")
 
 
-def _add_movies(group: Options) -> None:
+def _add_views(group: Options) -> None:
+    group.add(
+        "--html",
+        nargs="?",
+        type=boolean,
+        const=True,
+        default=False,
+        help="also write shapes.html, a page to turn them, cut them open and colour them in a browser",
+    )
     group.add(
         "--movie",
         choices=["none", "gif", "webp"],
@@ -79,7 +87,7 @@ def _add_movies(group: Options) -> None:
     )
 
 
-def _check_movies(cfg: Namespace, given: Collection[str]) -> None:
+def _check_views(cfg: Namespace, given: Collection[str]) -> None:
     if "movie" in given and cfg.movie != "none" and cfg.mode in ("sample", "reconstruct") and not cfg.turntable:
         raise UserError(
             f"--movie {cfg.movie} found, but --mode {cfg.mode} gives no series of shapes; use --mode interpolate or"
@@ -105,5 +113,5 @@ def _add_attributes(group: Options) -> None:
 
 
 EDITING = Group("edits", "more or less of an attribute: docs/editing.md", _add_editing, _check_editing)
-MOVIES = Group("movies", "moving pictures beside the contact sheet", _add_movies, _check_movies)
+VIEWS = Group("views", "a page and movies, beside the contact sheet", _add_views, _check_views)
 ATTRIBUTES = Group("attributes", "how codes tell of attributes", _add_attributes)

@@ -16,16 +16,6 @@ def _add_export(group: Options) -> None:
     group.add("--export_dir", default="models/pretrained", help="folder of the small files EXP_NAME_{ndf,rnvp}.tar")
 
 
-def _add_out(group: Options) -> None:
-    group.add(
-        *("--out", "--own_meshes_out"),  # the latter is its former name
-        dest="out",
-        default=None,
-        help="folder of what is made, default: one of the experiment; make_scan.py: file of the scan (.ply, .npz or"
-        " .xyz), default: MESH_KIND.ply",
-    )
-
-
 def _add_generation(group: Options) -> None:
     group.add(
         "--mode",
@@ -49,14 +39,6 @@ def _add_generation(group: Options) -> None:
         decides="cloud",
     )
     group.add(
-        "--html",
-        nargs="?",
-        type=boolean,
-        const=True,
-        default=False,
-        help="also write shapes.html, a page to turn them, cut them open and colour them in a browser",
-    )
-    group.add(
         "--interpolate_from",
         default=None,
         help="name of the first shape; default: first of the test split",
@@ -67,6 +49,17 @@ def _add_generation(group: Options) -> None:
         default=None,
         help="name of the second shape; default: second of the test split",
         decides="path",
+    )
+
+
+def _add_out(group: Options) -> None:
+    group.add(
+        "--own_meshes_out",  # its former name
+        "--out",
+        dest="out",
+        default=None,
+        help="folder of all that is made (make_scan.py: its file); what lies there and was not made here is left alone."
+        " Default: a folder of the experiment",
     )
 
 
@@ -292,9 +285,9 @@ def _add_analysis(group: Options) -> None:
     )
 
 
+OUT = Group("output", "where files go", _add_out)
 WEIGHTS = Group("trained networks", "those of the experiment, unless others are named", _add_weights)
 EXPORT = Group("export", "weights for others", _add_export)
-OUT = Group("output", "where it goes", _add_out)
 GENERATION = Group("generation", "what is made", _add_generation)
 DECODING = Group("decoding", "from a latent code to the points of a cloud", _add_decoding)
 PLAUSIBLE = Group("codes unlike the training's", "how their shapes are reconstructed", _add_plausible)

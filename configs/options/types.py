@@ -20,7 +20,7 @@ class Options:
         self.decides: dict[str, tuple[str, ...]] = {}
 
     def add(self, *names: str, decides: str = "", **words: Any) -> None:
-        self.decides[words.get("dest") or names[-1].removeprefix("--")] = tuple(decides.split())
+        self.decides[names[-1].removeprefix("--")] = tuple(decides.split())
         if self.parser is not None:
             self.parser.add_argument(*names, **words)
 
