@@ -14,7 +14,7 @@ import json
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from configs.errors import UserError, note, one_line
@@ -137,6 +137,12 @@ def entry_of(of: Facts, files: Sequence[str] = (), found: Any = None, finished: 
     return {"of": plain(of), "files": list(files), "found": plain(found), "finished": finished}
 
 
+def _is_inside(name: Any) -> bool:
+    """Whether this names a file of a folder, or below it: a record of others could name any file."""
+    path = PurePath(name)  # TypeError if it is none
+    return not path.is_absolute() and ".." not in path.parts
+
+
 class Records:
     """What the artefacts of a folder are made of, kept in it as `made_of.json`: artefact -> of, files, found, finished.
 
@@ -150,7 +156,7 @@ class Records:
         self.entries: dict[str, Any] = {}
         try:
             entries = read_json(self.path)
-            if all(isinstance(one["of"], dict) and isinstance(one["files"], list) for one in entries.values()):
+            if all(isinstance(one["of"], dict) and all(map(_is_inside, one["files"])) for one in entries.values()):
                 self.entries = entries
         except (DamagedFile, KeyError, TypeError):
             pass

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import re
 import shutil
@@ -170,6 +171,28 @@ def test_files_without_a_record_are_taken_unless_the_mesh_was_another_one(meshes
     assert former != there
     assert preprocess(tmp_path) == 0
     assert capsys.readouterr().out.count("30 skipped") == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda record: [],
+        lambda record: {"mesh": None},
+        lambda record: record | {"mesh": {"of": {}, "files": [], "found": {"path": 5, "stream": [], "marks": "x"}}},
+        lambda record: {name: entry | {"files": ["../victim"]} for name, entry in record.items()},
+        lambda record: {name: entry | {"files": [[]]} for name, entry in record.items()},
+        lambda record: {name: {"of": {"options": 5}, "files": [], "finished": True} for name in record},
+    ],
+)
+def test_a_damaged_record_does_no_harm(damage, meshes, tmp_path):
+    assert preprocess(tmp_path) == 0
+    before = samples(meshes[0])
+    record = meshes[0].with_name("made_of.json")
+    whole = record.read_text()
+    record.write_text(json.dumps(damage(json.loads(whole))))
+    assert len(find_shapes(read_config(tmp_path)).folders) == 5
+    assert preprocess(tmp_path) == 0
+    assert samples(meshes[0]) == before and record.read_text() == whole
 
 
 def test_finished_files_in_a_folder_that_is_read_only_need_no_record(meshes, tmp_path, monkeypatch, capsys):
