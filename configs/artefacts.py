@@ -14,7 +14,7 @@ import json
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -134,6 +134,17 @@ def differences(made: Any, wanted: Any, name: str = "") -> list[str]:
     return [f"{name} {words[0]} -> {words[1]}"]
 
 
+def entry_of(of: Facts, files: Sequence[str] = (), found: Any = None, finished: bool = True) -> Facts:
+    """An entry of `Records`, as json holds it."""
+    return {"of": plain(of), "files": list(files), "found": plain(found), "finished": finished}
+
+
+def _is_inside(name: Any) -> bool:
+    """Whether this names a file of a folder, or below it: a record of others could name any file."""
+    path = PurePath(name)  # TypeError if it is none
+    return not path.is_absolute() and ".." not in path.parts
+
+
 class Records:
     """What the artefacts of a folder are made of, kept in it as `made_of.json`: artefact -> of, files, found, finished.
 
@@ -147,7 +158,7 @@ class Records:
         self.entries: dict[str, Any] = {}
         try:
             entries = read_json(self.path)
-            if all(isinstance(one["of"], dict) and isinstance(one["files"], list) for one in entries.values()):
+            if all(isinstance(one["of"], dict) and all(map(_is_inside, one["files"])) for one in entries.values()):
                 self.entries = entries
         except (DamagedFile, KeyError, TypeError):
             pass
@@ -219,6 +230,11 @@ class Records:
 
     def _put(self, artefact: str, entry: Facts) -> None:
         self.entries[artefact] = entry
+        self._write()
+
+    def put(self, entries: Mapping[str, Facts]) -> None:
+        """Write entries (`entry_of`) at once: of files that are made together, before they are and after."""
+        self.entries = dict(sorted({**self.entries, **entries}.items()))
         self._write()
 
     def _write(self) -> None:

@@ -9,10 +9,11 @@ import re
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import configargparse
 
+from configs.config_text import ConfigLines, Words, line_of
 from configs.errors import UserError, note
 from configs.layout import ROOT
 from configs.options import ALL_GROUPS, COMPARED, READ_BY, RETIRED
@@ -26,11 +27,17 @@ MOST_CONFIG = 2**17  # characters of a config file and all that it includes
 
 
 class _Parser(configargparse.ArgumentParser):
-    """Raises UserError where argparse would print its usage and exit. Takes -y, an axis, as a value like -1."""
+    """Raises UserError where argparse would print its usage and exit. Takes -y, an axis, as a value like -1e-3."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._negative_number_matcher = re.compile(r"^-(\d+|\d*\.\d+|[xyz])$")
+        self._negative_number_matcher = re.compile(r"^-((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[xyz])$")
+
+    def convert_item_to_command_line_arg(self, action: argparse.Action | None, key: str, value: Any) -> list[str]:
+        one_word = isinstance(value, Words) and action is not None and action.nargs in (None, "?")
+        return cast(
+            "list[str]", super().convert_item_to_command_line_arg(action, key, value.text if one_word else value)
+        )
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see --help")
@@ -72,6 +79,7 @@ def build_parser(script: str | None = None) -> configargparse.ArgumentParser:
         formatter_class=_HelpFormatter,
         add_config_file_help=False,
         config_file_open_func=_open_config,
+        config_file_parser_class=ConfigLines,
         allow_abbrev=False,
         add_env_var_help=False,
     )
@@ -124,15 +132,16 @@ def config_as_dict(cfg: Namespace) -> dict[str, object]:
 
 
 def config_as_text(cfg: Namespace) -> str:
-    """The merged configuration as a config file that gives the same configuration again."""
-    lines = []
-    for key, value in config_as_dict(cfg).items():
-        if key == "config" or value is None:
-            continue
-        lines.append(
-            f"{key} = [{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else f"{key} = {value}"
-        )
-    return "\n".join(lines) + "\n"
+    """The merged configuration as a config file that gives the same configuration again: it is read to see that.
+
+    Raises UserError if a value cannot be written.
+    """
+    values = {key: value for key, value in config_as_dict(cfg).items() if key != "config" and value is not None}
+    text = "\n".join(line_of(key, value) for key, value in values.items()) + "\n"
+    again = vars(build_parser().parse_known_args([], config_file_contents=text)[0])
+    if wrong := [key for key, value in values.items() if key in again and again[key] != value]:
+        raise UserError(f"{wrong[0]} {values[wrong[0]]!r} cannot be written into a config file; choose another value")
+    return text
 
 
 def _open_config(name: str, mode: str = "r") -> io.StringIO:

@@ -1,30 +1,106 @@
 # PYTHON_ARGCOMPLETE_OK
 """Step 2: divide the preprocessed shapes into train, val and test."""
 
+import json
+import shutil
 from argparse import Namespace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from configs.artefacts import OPTIONS, Facts, options_of, plain, why
 from configs.config_loader import get_config
-from configs.errors import UserError, run
-from configs.files import write_npz
-from configs.layout import absolute
-from dataprocessing.shapes import find_shapes
+from configs.errors import UserError, note, one_line, run
+from configs.files import atomic_path, write_npz
+from configs.layout import Experiment, absolute
+from configs.reading import open_npz
+from dataprocessing.shapes import find_shapes, processed_root, shape_name
+from dataprocessing.split import load_split, paths_in
+
+MADE_OF = "made_of"  # array of a split: its facts, a json text
 
 
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "create_split")
-    shapes, left_out = find_shapes(cfg)
+    shapes, lacking, gone = find_shapes(cfg)
     held_out, others = hold_out(shapes, cfg)
     split = {"train": [], "val": [], "test": held_out}
     for name, folders in group_by_class(others, cfg).items() if others else ():  # no others: test shapes alone
         for part, chosen in divide(folders, name, cfg).items():
             split[part] += chosen
     path = absolute(cfg.split_file)
-    write_npz(path, durable=True, **{part: [str(folder) for folder in folders] for part, folders in split.items()})
+    there = write_split(path, split, facts_of(shapes, cfg), cfg)
     counts = ", ".join(f"{part} {len(folders)}" for part, folders in split.items())
-    print(f"{counts} of {len(shapes)} shapes in {path}; {left_out} left out: not all of their files are there")
+    print(
+        f"{counts} of {len(shapes)} shapes in {path}{', which is there already' if there else ''};"
+        f" {lacking} left out: not all of their files are there"
+        + (f"; {gone} left out: their meshes are no longer in {absolute(cfg.data_dir)}" if gone else "")
+    )
     return 0
+
+
+def facts_of(shapes: list[Path], cfg: Namespace) -> Facts:
+    """What a split is made of: its options, and the shapes by their folders below `processed_root`."""
+    root = processed_root(cfg)
+    below = [shape.relative_to(root).as_posix() for shape in shapes]
+    return plain({OPTIONS: options_of("split", cfg), "shapes": below})
+
+
+def write_split(path: Path, split: dict[str, list[Path]], facts: Facts, cfg: Namespace) -> bool:
+    """Write a split, unless the file is of these facts. Returns whether it was; says why it is made again.
+
+    A split of others, or of an earlier version, is kept beside it. Raises UserError if the file is no split.
+    """
+    there = False
+    if path.exists():
+        made_of = read_made_of(path)
+        if made_of is not None and not (reason := why(made_of, facts)):
+            return True
+        there = is_same(path, split, cfg)
+        if made_of is not None:
+            note(f"{path} made again: {one_line(reason)}")
+        elif not there:
+            keep_former(path)
+        network = Experiment(cfg).ndf_checkpoints
+        if not there and any(network.glob("*.tar")):
+            note(
+                f"{network.parent} has a network trained on the former split: train it again, or give another exp_name"
+            )
+        there = there and made_of is None
+    arrays = {part: [str(folder) for folder in folders] for part, folders in split.items()}
+    write_npz(path, durable=True, **arrays, made_of=json.dumps(facts))
+    return there
+
+
+def is_same(path: Path, split: dict[str, list[Path]], cfg: Namespace) -> bool:
+    """Whether a split file names the shapes of this split."""
+    try:
+        return load_split(path, processed_root(cfg)) == split
+    except UserError:  # some of them are gone
+        return False
+
+
+def read_made_of(path: Path) -> Facts | None:
+    """The facts of a split; None if it is of others, or of an earlier version. Raises UserError if it is none."""
+    try:
+        paths_in(path)
+        with open_npz(path) as file:
+            return dict(json.loads(str(file[MADE_OF]))) if MADE_OF in file else None
+    except UserError as error:
+        raise UserError(
+            f"{path} is there, and no split that can be read; move it away, or give another split_file"
+        ) from error
+
+
+def keep_former(path: Path) -> None:
+    """Copy a split that was not made here, or not by this version, to NAME_former. Raises UserError if one is there."""
+    kept = path.with_name(f"{path.stem}_former{path.suffix}")
+    if kept.exists() and kept.read_bytes() != path.read_bytes():
+        raise UserError(
+            f"{path} was not made by this version; it would be kept as {kept}, which is there: move one away"
+        )
+    with atomic_path(kept, durable=True) as spare:
+        shutil.copyfile(path, spare)
+    note(f"{path} was made by others, or by an earlier version: kept as {kept}")
 
 
 def hold_out(shapes: list[Path], cfg: Namespace) -> tuple[list[Path], list[Path]]:
@@ -32,8 +108,6 @@ def hold_out(shapes: list[Path], cfg: Namespace) -> tuple[list[Path], list[Path]
 
     Raises UserError if the pattern names none, or n_test or r_test is given too.
     """
-    from dataprocessing.shapes import shape_name
-
     if cfg.test_pattern is None:
         return [], shapes
     if cfg.n_test is not None or cfg.r_test is not None:
@@ -51,8 +125,6 @@ def group_by_class(shapes: list[Path], cfg: Namespace) -> dict[str, list[Path]]:
 
     Raises UserError if class_folders matches nothing, or a shape is in none of them.
     """
-    from dataprocessing.shapes import processed_root
-
     if not cfg.class_folders:
         return {"": shapes}
     root = processed_root(cfg)

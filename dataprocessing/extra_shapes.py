@@ -17,9 +17,9 @@ from configs.options.data import ANY_LAYOUT
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.demo_cars.car import make_car
 from dataprocessing.frames import front_of, to_unit_box
-from dataprocessing.mesh_folder import meshes_below, names_of
+from dataprocessing.mesh_folder import is_mesh, mesh_name, meshes_below, path_below, stream_name
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
-from dataprocessing.shapes import demo_car_name, shape_name
+from dataprocessing.shapes import demo_car_name, shape_name, stream_of
 from dataprocessing.voxelized_pointcloud_sampling import input_points
 
 
@@ -30,6 +30,7 @@ class ExtraShape(NamedTuple):
     mesh: str = ""  # absolute path
     demo_seed: int = 0
     number: int = 0
+    stream: str = ""  # what the random numbers of a mesh belong to
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ def find_extras(cfg: Namespace, split: dict[str, list[Path]]) -> list[ExtraSourc
     """The sources that the options extra_... name, demo cars first; none by default.
 
     split: folders of the shapes of each part. Raises UserError if demo cars of the same seed are among them, and if
-    there are no meshes, or two of one name.
+    there are no meshes.
     """
-    names = {shape_name(folder) for folders in split.values() for folder in folders}
+    names = {name for part in split.values() for folder in part for name in (shape_name(folder), stream_of(folder))}
     sources = []
     if cfg.extra_demo_cars:
         sources.append(demo_source(cfg.extra_demo_cars, cfg.extra_demo_seed, names))
@@ -72,28 +73,23 @@ def demo_source(count: int, seed: int, names: set[str]) -> ExtraSource:
 
 
 def mesh_source(folder: str, pattern: str, names: set[str]) -> ExtraSource:
-    """Meshes are named by their folders, as in preprocessing; those in `folder` itself by their files, and with
-    pattern `any` by `names_of`.
+    """Meshes are named as in preprocessing with input_data_glob `any`.
 
-    names: of the shapes of the split; meshes of these names are left out.
+    Their random numbers belong to their folders, or to the files of those in `folder` itself; with pattern `any` to
+    `stream_name`. names: of the shapes of the split, and of their streams; meshes that have one of them are left out.
     """
     root = absolute(folder)
     if not root.is_dir():
         raise UserError(f"no extra_data_dir {root}; give the folder of the extra meshes")
     any_layout = pattern == ANY_LAYOUT
-    paths = meshes_below(root) if any_layout else sorted(root.glob(pattern.strip("/") or "*"))
-    paths = [path for path in paths if path.is_file()]
-    at_place: dict[Path, Path] = {}
-    for path in paths if not any_layout else ():
-        other = at_place.setdefault(path.with_suffix("") if path.parent == root else path.parent, path)
-        if other != path:
-            raise UserError(
-                f"{other} and {path} would have one name; set extra_data_glob to one of them, or give each mesh a"
-                " folder of its own"
-            )
-    by_folder = {path: path.stem if path.parent == root else shape_name(path.parent) for path in paths}
-    named = names_of(paths, root) if any_layout else by_folder
-    shapes = [ExtraShape(name, str(path)) for path, name in named.items() if name not in names]
+    paths = meshes_below(root) if any_layout else sorted(filter(is_mesh, root.glob(pattern.strip("/") or "*")))
+    all_shapes = []
+    for path in paths:
+        below = path_below(path, root)
+        by_folder = path.stem if path.parent == root else shape_name(path.parent)
+        stream = stream_name(below) if any_layout else by_folder
+        all_shapes.append(ExtraShape(mesh_name(below), str(path), stream=stream))
+    shapes = [shape for shape in all_shapes if names.isdisjoint((shape.name, shape.stream))]
     if not shapes:
         found = f"all {len(paths)} meshes have names of the split" if paths else "no file matches"
         raise UserError(f"{found} in extra_data_dir {root}, extra_data_glob {pattern!r}; 1 or more others expected")
@@ -122,7 +118,7 @@ def extra_cloud(shape: ExtraShape, cfg: Namespace) -> np.ndarray | str:
         vertices, faces, _ = make_car(shape.demo_seed, shape.number)
         return input_points(scale_mesh(Mesh(vertices, faces)), shape.name, cfg)
     try:
-        return input_points(to_unit_box(load_mesh(shape.mesh), cfg.up, cfg.front)[0], shape.name, cfg)
+        return input_points(to_unit_box(load_mesh(shape.mesh), cfg.up, cfg.front)[0], shape.stream, cfg)
     except MeshError as error:
         return str(error)
     except Exception as error:  # one odd mesh of thousands must not end the run

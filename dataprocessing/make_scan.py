@@ -1,7 +1,8 @@
 # PYTHON_ARGCOMPLETE_OK
-"""A partial scan: python -m dataprocessing.make_scan --scanned_mesh m.obj --kind view --seed 0 --out scan.ply"""
+"""A partial scan: python -m dataprocessing.make_scan --scanned_mesh m.obj --kind view --seed 0"""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
 
     if cfg.scanned_mesh is None:
         raise UserError("no --scanned_mesh given; name the mesh that is scanned")
-    out = Path(cfg.out)
+    out = Path(cfg.out or f"{Path(cfg.scanned_mesh).stem}_{cfg.kind}.ply").expanduser()
     if out.suffix.lower() not in SUFFIXES:
         raise UserError(f"--out {out} found, a file that ends in {', '.join(SUFFIXES)} expected")
     try:
@@ -31,13 +32,26 @@ def main(argv: list[str] | None = None) -> int:
         scan = partial_scan(mesh, cfg.kind, cfg.scan_size or SIZES[cfg.kind], rng, cfg.scan_noise)
     except (MeshError, ValueError) as error:
         raise UserError(f"{cfg.scanned_mesh}: {error}") from error
-    write_scan(out, scan.points)
-    print(f"{out}: {len(scan.points)} points, {scan.words}")
+    there = write_unless_there(out, scan.points)
+    print(f"{out}{' is there already' if there else ''}: {len(scan.points)} points, {scan.words}")
     if scan.camera is not None:
         print("seen from: --camera " + " ".join(f"{value:.4f}" for value in scan.camera))
     if scan.covered is not None:
         print("covers: --covered " + " ".join(f"{value:g}" for value in scan.covered))
     return 0
+
+
+def write_unless_there(path: Path, points: np.ndarray) -> bool:
+    """Write a scan where no file is. Returns whether the same is there already; raises UserError if another file is."""
+    if not path.exists():
+        write_scan(path, points)
+        return False
+    with TemporaryDirectory() as folder:
+        wanted = Path(folder) / path.name
+        write_scan(wanted, points)
+        if not path.is_file() or path.read_bytes() != wanted.read_bytes():
+            raise UserError(f"{path} is there, with other content, and would be overwritten; give another --out")
+    return True
 
 
 def write_scan(path: Path, points: np.ndarray) -> None:

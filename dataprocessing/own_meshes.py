@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from configs.errors import UserError, raise_if_interrupted
 from configs.layout import given_path
 from configs.seeds import generator
 from dataprocessing.frames import Frame, front_of, to_unit_box
-from dataprocessing.mesh_folder import meshes_below, names_of
+from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.pool import run_in_order
 from dataprocessing.surface import sample_surface
@@ -27,12 +27,16 @@ MESHES_A_WORKER = 8  # for fewer, starting a process takes longer than reading t
 
 
 class OwnMesh(NamedTuple):
-    """A mesh file with its name, its input cloud (num_points, 3) float32 in the unit box, and its own frame."""
+    """A mesh file with its name, its input cloud (num_points, 3) float32 in the unit box, and its own frame.
+
+    stream: what its random numbers belong to.
+    """
 
     name: str
     path: Path
     cloud: np.ndarray
     frame: Frame
+    stream: str
 
 
 @dataclass
@@ -52,17 +56,17 @@ class OwnMeshes:
         ]
 
     def relative(self, path: Path) -> str:
-        return path.name if path == self.folder else path.relative_to(self.folder).as_posix()
+        return str(path_below(path, self.folder))
 
 
-def read_own_meshes(cfg: Namespace) -> OwnMeshes:
-    """Read the meshes that `--own_meshes` names, in any layout, and draw their input points.
+def read_own_meshes(cfg: Namespace, out: Path) -> OwnMeshes:
+    """Read the meshes that `--own_meshes` names, in any layout, and draw their input points; those below `out` are none.
 
     Raises UserError if there are none, or none that can be used.
     """
     folder = given_path(cfg.own_meshes).resolve()
-    paths = meshes_below(folder, left_out=None if cfg.out is None else Path(cfg.out).expanduser().resolve())
-    tasks = [(path, name, cfg) for path, name in names_of(paths, folder).items()]
+    paths = meshes_below(folder, left_out=out.resolve())
+    tasks = [(path, path_below(path, folder), cfg) for path in paths]
     found = OwnMeshes(folder, [])
     workers = min(num_workers(cfg.num_cpus), len(tasks) // MESHES_A_WORKER)
     with closing(run_in_order(read_own_mesh, tasks, workers)) as outcomes:  # closed: Ctrl-C ends the workers
@@ -89,11 +93,15 @@ def shown(outcomes: Iterator[OwnMesh | str], total: int) -> Iterator[OwnMesh | s
     return iter(tqdm(outcomes, total=total, desc="reading meshes", unit="mesh", disable=None))
 
 
-def read_own_mesh(path: Path, name: str, cfg: Namespace) -> OwnMesh | str:
-    """A mesh, or a line that says why it cannot be used. Its points are those that step 1 would draw for this name."""
+def read_own_mesh(path: Path, below: PurePosixPath, cfg: Namespace) -> OwnMesh | str:
+    """A mesh, or a line that says why it cannot be used. Its points are those that step 1 would draw.
+
+    below: its path below the folder of the meshes.
+    """
+    stream = stream_name(below)
     try:
         mesh, frame = to_unit_box(load_mesh(path), cfg.up, cfg.front)
-        return OwnMesh(name, path, input_points(mesh, name, cfg), frame)
+        return OwnMesh(mesh_name(below), path, input_points(mesh, stream, cfg), frame, stream)
     except MeshError as error:
         return str(error)
     except Exception as error:  # one odd mesh of many must not end the run
@@ -104,7 +112,7 @@ def read_own_mesh(path: Path, name: str, cfg: Namespace) -> OwnMesh | str:
 def true_surface(own: OwnMesh, num_points: int, cfg: Namespace) -> np.ndarray:
     """Points drawn uniformly from the mesh itself, (num_points, 3) float32 in the unit box."""
     mesh, _ = to_unit_box(load_mesh(own.path), cfg.up, cfg.front)
-    return sample_surface(mesh, num_points, generator(cfg.seed, own.name, "surface")).astype(np.float32)
+    return sample_surface(mesh, num_points, generator(cfg.seed, own.stream, "surface")).astype(np.float32)
 
 
 def digest(cloud: np.ndarray) -> str:

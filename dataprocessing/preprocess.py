@@ -22,10 +22,12 @@ def main(argv: list[str] | None = None) -> int:
     folders = output_folders(all_meshes, cfg)
     outcomes = preprocess({mesh: folders[mesh] for mesh in meshes}, cfg)
     failures = sorted((outcome.mesh, outcome.failure) for outcome in outcomes if outcome.failure)
+    again = [reason for outcome in outcomes for reason in outcome.again]
+    why = f" ({one_line(max(set(again), key=again.count))})" if again else ""
     print(
         f"{len(outcomes) - len(failures)} shapes are ready in {processed_root(cfg)}:"
-        f" {sum(o.made for o in outcomes)} files made, {sum(o.made_again for o in outcomes)} made again for other"
-        f" options, {sum(o.skipped for o in outcomes)} skipped; {len(failures)} meshes failed"
+        f" {sum(o.made for o in outcomes)} files made, {len(again)} made again{why},"
+        f" {sum(o.skipped for o in outcomes)} skipped; {len(failures)} meshes failed"
     )
     print_failures(failures)
     return 1 if failures else 0

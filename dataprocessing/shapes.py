@@ -1,13 +1,17 @@
 """Which shapes a configuration means, and where the files of each of them are."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from configs import layout
+from configs.artefacts import Records
 from configs.errors import UserError
 from configs.options.data import ANY_LAYOUT
-from dataprocessing.mesh_folder import meshes_below, names_of
+from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
+from dataprocessing.mesh_record import told_of_mesh
 
 MODEL_FOLDER = "models"  # ShapeNetCore.v2 keeps the mesh of shape ID in ID/models, v1 in ID
 
@@ -72,11 +76,29 @@ def mesh_pattern(cfg: Namespace) -> str:
 
 def output_folders(meshes: Sequence[Path], cfg: Namespace) -> dict[Path, Path]:
     """Where the files made of each mesh go: the same sub-folders as below data_dir, below `processed_root`; with
-    input_data_glob `any`, a folder with the name of each mesh. meshes: all of `find_meshes`."""
+    input_data_glob `any`, a folder with the name of each mesh. meshes: all of `find_meshes`.
+
+    Earlier versions named the latter by `stream_name`. Where such a folder is there, it stays in use.
+    """
     root, data_dir = processed_root(cfg), layout.absolute(cfg.data_dir)
-    if cfg.input_data_glob == ANY_LAYOUT:
-        return {mesh: root / name for mesh, name in names_of(meshes, data_dir).items()}
-    return {mesh: root / mesh.parent.relative_to(data_dir) for mesh in meshes}
+    if cfg.input_data_glob != ANY_LAYOUT:
+        return {mesh: root / mesh.parent.relative_to(data_dir) for mesh in meshes}
+    below = {mesh: path_below(mesh, data_dir) for mesh in meshes}
+    streams = Counter(map(stream_name, below.values()))
+    folders = {}
+    for mesh, path in below.items():
+        folder, former = root / mesh_name(path), root / stream_name(path)
+        if former != folder and former.is_dir() and not folder.is_dir():
+            told = told_of_mesh(Records(former)).get("path")
+            if told == str(path) or (told is None and streams[former.name] == 1):
+                folder = former
+        folders[mesh] = folder
+    return folders
+
+
+def stream_of(folder: Path) -> str:
+    """What the random numbers of a preprocessed shape belong to: its name, or what its record says."""
+    return told_of_mesh(Records(folder)).get("stream") or shape_name(folder)
 
 
 def shape_folders(cfg: Namespace) -> list[Path]:
@@ -104,21 +126,48 @@ def _some_names(folder: Path, count: int = 3) -> str:
     return ", ".join(names[:count]) + (f" and {len(names) - count} more" if len(names) > count else "")
 
 
-def find_shapes(cfg: Namespace) -> tuple[list[Path], int]:
-    """Folders with all preprocessed files, sorted, and the number of those that lack some.
+class Found(NamedTuple):
+    """Folders with all preprocessed files, sorted; how many lack some; and how many have all, but no mesh any more."""
 
-    Raises UserError if no folder has all.
-    """
-    root, folders = processed_root(cfg), shape_folders(cfg)
-    lacking = {}  # folder -> the first file that it lacks
-    for folder in folders:
-        lacks = next((name for name in expected_files(cfg) if not (folder / name).is_file()), None)
-        if lacks:
-            lacking[folder] = lacks
-    if len(lacking) == len(folders):
+    folders: list[Path]
+    lacking: int
+    gone: int
+
+
+def find_shapes(cfg: Namespace) -> Found:
+    """The preprocessed shapes whose meshes are still there, if data_dir is. Raises UserError if there are none."""
+    folders = shape_folders(cfg)
+    records = {folder: Records(folder) for folder in folders}
+    lacking = {folder: name for folder in folders if (name := _first_lacking(folder, records[folder], cfg))}
+    complete = {folder: records[folder] for folder in folders if folder not in lacking}
+    gone = without_mesh(complete, cfg)
+    if len(gone) == len(complete):
         example = next((f", for example no {name} in {folder}" for folder, name in lacking.items()), "")
+        example += f"; of {len(gone)} the meshes are no longer in {cfg.data_dir}" if gone else ""
         raise UserError(
-            f"none of the {len(folders)} shapes in {root} is preprocessed{example}; first run: python"
+            f"none of the {len(folders)} shapes in {processed_root(cfg)} is preprocessed{example}; first run: python"
             f" dataprocessing/preprocess.py --config {cfg.config}"
         )
-    return [folder for folder in folders if folder not in lacking], len(lacking)
+    return Found([folder for folder in complete if folder not in gone], len(lacking), len(gone))
+
+
+def _first_lacking(folder: Path, records: Records, cfg: Namespace) -> str | None:
+    """The first file that is not there, or was begun anew and not finished."""
+    begun = {name for name, entry in records.entries.items() if not entry.get("finished")}
+    return next((name for name in expected_files(cfg) if name in begun or not (folder / name).is_file()), None)
+
+
+def without_mesh(shapes: Mapping[Path, Records], cfg: Namespace) -> set[Path]:
+    """The folders of those shapes whose mesh is no longer in data_dir; none if data_dir, or all meshes, are away.
+
+    In ShapeNet's layout the mesh is told by the record; with input_data_glob `any`, each has the folder of its name.
+    """
+    data_dir = layout.absolute(cfg.data_dir)
+    if cfg.input_data_glob == ANY_LAYOUT:
+        try:
+            return shapes.keys() - set(output_folders(find_meshes(cfg), cfg).values())
+        except UserError:
+            return set()
+    meshes = {folder: data_dir / path for folder, one in shapes.items() if (path := told_of_mesh(one).get("path"))}
+    gone = {folder for folder, mesh in meshes.items() if not mesh.is_file()}
+    return gone if len(gone) < len(meshes) else set()

@@ -21,7 +21,7 @@ def split_folders(cfg: Namespace, needed: Sequence[str] = ()) -> dict[str, list[
     Raises UserError if one of the parts `needed` is empty.
     """
     if cfg.split_file == NO_SPLIT:
-        folders = {"train": [], "val": [], "test": find_shapes(cfg)[0]}
+        folders = {"train": [], "val": [], "test": find_shapes(cfg).folders}
     else:
         folders = load_split(absolute(cfg.split_file), processed_root(cfg))
     if empty := [part for part in needed if not folders[part]]:
@@ -63,7 +63,7 @@ def _read(split_file: Path) -> dict[str, list[str]]:
     if not split_file.is_file():
         raise UserError(f"no split file {split_file}; make it with: python dataprocessing/create_split.py --config ...")
     try:
-        paths = _paths_in(split_file)
+        paths = paths_in(split_file)
     except DamagedFile as error:
         raise UserError(
             f"{split_file} cannot be read as a split ({error.reason}); expected an .npz with arrays of strings train,"
@@ -78,7 +78,8 @@ def _read(split_file: Path) -> dict[str, list[str]]:
     return paths
 
 
-def _paths_in(split_file: Path) -> dict[str, list[str]]:
+def paths_in(split_file: Path) -> dict[str, list[str]]:
+    """The paths in a split file as they are. Raises UserError if it is none."""
     with open_npz(split_file) as file:
         absent = [part for part in PARTS if part not in file]
         if absent:

@@ -8,7 +8,7 @@ from configs.errors import UserError
 from configs.layout import SCALED_MESH
 from configs.seeds import generator
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh, triangle_areas
-from dataprocessing.shapes import shape_name
+from dataprocessing.shapes import stream_of
 
 
 def surface_points(folder: Path, num_points: int, seed: int) -> np.ndarray:
@@ -16,7 +16,7 @@ def surface_points(folder: Path, num_points: int, seed: int) -> np.ndarray:
 
     Returns (num_points, 3) float32, mesh units. Raises UserError if the folder holds no scaled mesh.
     """
-    rng = generator(seed, shape_name(folder), "surface")
+    rng = generator(seed, stream_of(folder), "surface")
     return sample_surface(scaled_mesh(folder), num_points, rng).astype(np.float32)
 
 

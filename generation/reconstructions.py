@@ -93,7 +93,8 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
 def reconstructed_meshes(networks: Networks) -> Shapes:
     """Somebody's own meshes, encoded from points drawn from them: needs no split, no stored codes and no flow."""
     cfg = networks.cfg
-    own = read_own_meshes(cfg)
+    folder = folder_of_clouds(cfg)
+    own = read_own_meshes(cfg, Path(cfg.out).expanduser() if cfg.out else folder)
     tell_left_out(own)
     meshes = own.meshes
     where = "where the meshes lie, in their axes and units" if cfg.keep_frame else "in the unit box"
@@ -101,7 +102,7 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
         "own_mesh",
         [one.name for one in meshes],
         [],
-        folder_of_clouds(cfg),
+        folder,
         lambda numbers: f"The meshes, from {cfg.num_points:,} points of each, decoded from {decoded_from(cfg)}",
         cfg.num_output_points,
         facts=own.facts(cfg),

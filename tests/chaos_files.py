@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 
+from configs.artefacts import RECORDS
+from configs.reading import read_json
 from frozen.checkpoint_files import load_checkpoint
 
 TIMED = re.compile(r"checkpoint_\d+h_\d+m_\d+s_([\d.]+)\.tar$")
-OF_THIS_RUN = {"training_time", "commit"}  # keys of a checkpoint
+OF_THIS_RUN = {"training_time", "commit", "marks"}  # keys of a checkpoint; of a record: times of the mesh file
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -29,6 +31,8 @@ def digests(folder: Path) -> dict[str, str]:
                 timed[name.parent] = timed.get(name.parent, 0) + 1
                 name = name.with_name(f"checkpoint {timed[name.parent]}.tar")
             found[str(name)] = digest(load_checkpoint(path))
+        elif path.name == RECORDS:
+            found[str(name)] = digest(read_json(path))
         else:
             found[str(name)] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

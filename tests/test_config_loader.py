@@ -11,6 +11,7 @@ from configs.errors import UserError, run
 from configs.files import atomic_path, write_text
 from configs.layout import ROOT
 from configs.options import READ_BY
+from configs.options.types import Options
 
 CONFIGS = sorted(path.name for path in (ROOT / "configs").glob("*.txt"))
 THEIRS = """
@@ -66,6 +67,42 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
     assert {**vars(again), "config": None} == {**vars(cfg), "config": None}
 
 
+WORDS = ["/d/cars #1", "a;b", "a ; b", '"q"', "'q'", "it's", " a ", "[x]", "[x, y] #2", 'a" #b', "true", "#x", "-x",
+         "=", "k: v", '["a"]', "a\\b", ""]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_each_value_survives_a_config_file(tmp_path: Path, word: str):
+    numbers = {"by": [-6e-05], "camera": [-1e-05, 0.0, 1e20], "code_mirror": False, "n_val": 3, "test_pattern": word}
+    cfg = get_config(["--config", write(tmp_path, THEIRS)])
+    vars(cfg).update(numbers, data_dir=word, compare_experiments=["a, b", " c ", "#d", 'e" ;f', "[g]", "1"])
+    again = get_config(["--config", write(tmp_path, config_as_text(cfg))])
+    assert {**vars(again), "config": None} == {**vars(cfg), "config": None}
+
+
+@pytest.mark.parametrize("word", ["a\nb", "a\u2028b"])
+def test_a_value_that_no_line_can_give_is_told(tmp_path: Path, word: str):
+    cfg = get_config(["--config", write(tmp_path, THEIRS)])
+    cfg.data_dir = word
+    with pytest.raises(UserError, match="data_dir .*cannot be written into a config file"):
+        config_as_text(cfg)
+
+
+STEPS = ["preprocess", "create_split", "train_ndf", "train_rnvp", "evaluate", "analyse_codes", "complete", "make_scan"]
+
+
+@pytest.mark.parametrize("line", ["movie = gif", "attribute = length", "by = 1"])
+def test_a_config_that_all_steps_share_may_hold_options_of_one_mode(tmp_path: Path, line: str):
+    for script in STEPS:
+        get_config(["--config", write(tmp_path, THEIRS + line)], script)
+
+
+def test_on_the_command_line_of_another_mode_they_are_errors(tmp_path: Path):
+    for words in (["--movie", "gif"], ["--attribute", "length"]):
+        with pytest.raises(UserError, match=words[0]):
+            get_config(["--config", write(tmp_path, THEIRS), *words], "generate")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -99,7 +136,6 @@ def test_the_merged_config_gives_itself_again(tmp_path: Path):
         ("by = nan", "by: nan found, a finite number expected"),
         ("by = 1\nto = 2", "--by and --to found; give one of them"),
         ("mode = edit", "--mode edit without --attribute; name the one to change"),
-        ("movie = webp", "--movie webp found, but --mode sample gives no series of shapes"),
         ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),
     ],
 )
@@ -128,10 +164,10 @@ def test_help_shows_the_options_of_its_script_alone(script: str, capsys: pytest.
     with pytest.raises(SystemExit):
         get_config(["--help"], script)
     text = capsys.readouterr().out
-    parser = configargparse.ArgumentParser()
+    parser = configargparse.ArgumentParser(add_config_file_help=False)
     for group in READ_BY[script]:
-        group.add(parser)
-    shown = set(re.findall(r"^  (?:-\w[^,]*, )?--(\w+)", text, flags=re.M))
+        group.add(Options(parser))
+    shown = set(re.findall(r"^  (?:-\w[^,]*, |--own_meshes_out OUT, )?--(\w+)", text, flags=re.M))
     assert shown == {action.dest for action in parser._actions}
     titles = [text.index(f"\n{group.title}:") for group in READ_BY[script]]
     assert titles == sorted(titles)  # in order of use

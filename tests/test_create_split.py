@@ -22,7 +22,7 @@ def make_shapes(root: Path, names: list[str], tmp_path: Path) -> None:
 def split(tmp_path: Path, **options: object) -> dict[str, list[str]]:
     assert main(["--config", str(write_config(tmp_path, **options))]) == 0
     with np.load(tmp_path / "split.npz", allow_pickle=False) as file:
-        assert sorted(file) == ["test", "train", "val"]
+        assert sorted(file) == ["made_of", "test", "train", "val"]
         return {part: file[part].tolist() for part in ("train", "val", "test")}
 
 
@@ -85,6 +85,50 @@ def test_each_class_is_split_on_its_own(tmp_path):
         split(tmp_path, **layout, n_val=4, n_test=6)
     with pytest.raises(UserError, match=r"is in no class folder: class_folders '/cars\*/'"):
         split(tmp_path, **layout | {"class_folders": "/cars*/"})
+
+
+def test_a_split_of_the_same_facts_is_there_already_wherever_the_data_are(shapes, tmp_path, capsys):
+    parts = split(tmp_path)
+    file = tmp_path / "split.npz"
+    before = file.read_bytes(), file.stat().st_mtime_ns
+    split(tmp_path)
+    shapes.rename(tmp_path / "moved")
+    split(tmp_path, data_dir=tmp_path / "moved")
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+    told = capsys.readouterr()
+    assert told.out.count("which is there already") == 2 and not told.err
+    assert split(tmp_path, data_dir=tmp_path / "moved", seed=3) != parts
+    told = capsys.readouterr()
+    assert "made again: seed 0 -> 3" in told.err and "already" not in told.out
+
+
+def test_a_network_trained_on_the_former_split_is_told_of(shapes, tmp_path, capsys):
+    (tmp_path / "experiments" / "test" / "checkpoints_ndf").mkdir(parents=True)
+    (tmp_path / "experiments" / "test" / "checkpoints_ndf" / "best.tar").touch()
+    split(tmp_path)
+    split(tmp_path, r_val=0.1)  # as by default
+    assert "has a network" not in capsys.readouterr().err
+    split(tmp_path, seed=5)
+    assert "test has a network trained on the former split: train it again" in capsys.readouterr().err
+
+
+def test_a_split_of_an_earlier_version_is_taken_and_that_of_others_kept(shapes, tmp_path, capsys):
+    parts, file = split(tmp_path), tmp_path / "split.npz"
+    np.savez(file, **parts)
+    assert split(tmp_path) == parts
+    assert "which is there already" in capsys.readouterr().out and not (tmp_path / "split_former.npz").exists()
+    np.savez(file, train=["/theirs/car01"], val=["/theirs/car02"], test=["/theirs/car03"])
+    theirs = file.read_bytes()
+    assert split(tmp_path) == parts
+    assert (tmp_path / "split_former.npz").read_bytes() == theirs
+    np.savez(file, train=["/theirs/car04"], val=["/theirs/car02"], test=["/theirs/car03"])
+    with pytest.raises(UserError, match="it would be kept as .*split_former.npz, which is there: move one away"):
+        split(tmp_path)
+    for data in (b"notes of mine", b""):
+        file.write_bytes(data)
+        with pytest.raises(UserError, match="split.npz is there, and no split that can be read; move it away"):
+            split(tmp_path)
+        assert file.read_bytes() == data
 
 
 def test_split_lists_the_folders_below_processed_dir(tmp_path):

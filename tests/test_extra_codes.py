@@ -20,6 +20,7 @@ from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.extra_shapes import ExtraShape, find_extras
 from dataprocessing.mesh_io import NO_FACES, load_mesh
 from dataprocessing.shape_files import write_files
+from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
 from evaluation.baselines import draw_mixtures, neighbour_codes
 from evaluation.sample_sets import sampled_recipes
@@ -87,7 +88,7 @@ def test_codes_are_those_of_cars_that_are_written_and_sampled(own: Path):
     folders = write_cars(own / "written", cfg)
     for folder in folders:
         mesh = scale_mesh(load_mesh(folder / make_demo_cars.MESH))
-        write_files(mesh, folder, [voxelized_point_cloud(cfg.input_res, cfg.num_points)], cfg)
+        write_files(mesh, folder, [voxelized_point_cloud(cfg.input_res, cfg.num_points)], shape_name(folder), cfg)
     model = load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, CPU)
     for k, mirrored in enumerate((False, True)):
         clouds = [input_cloud({"folder": folder, "draw": 0, "mirrored": mirrored}, cfg) for folder in folders]

@@ -45,7 +45,7 @@ def test_a_car_does_not_depend_on_how_many_are_asked_for(tmp_path: Path):
 def test_meshes_are_named_as_in_preprocessing_and_those_of_the_split_left_out(meshes: list[Path], tmp_path: Path):
     cfg = read_config(tmp_path, extra_data_dir=tmp_path / "data", extra_demo_cars=3)
     demo, source = find_extras(cfg, split_of("car1", "car4"))
-    assert source.shapes == [ExtraShape(f"car{i}", str(meshes[i])) for i in (0, 2, 3)]
+    assert source.shapes == [ExtraShape(f"car{i}", str(meshes[i]), stream=f"car{i}") for i in (0, 2, 3)]
     assert describe([demo.facts, source.facts]).startswith("3 demo cars of seed 1000 and 3 meshes of ")
     assert facts_of(cfg, "car1", "car4") == [demo.facts, source.facts] != facts_of(cfg, "car1", "car3")
     cloud = extra_cloud(source.shapes[0], cfg)
@@ -60,14 +60,21 @@ def test_meshes_of_one_folder_are_named_by_their_files(tmp_path: Path):
     for name in ("b", "a"):
         write_obj(tmp_path / "more" / f"{name}.obj", *open_box(rng))
     found = mesh_source(str(tmp_path / "more"), "*.obj", set())
-    assert [shape.name for shape in found.shapes] == ["a", "b"]
+    assert [(shape.name, shape.stream) for shape in found.shapes] == [("a.obj", "a"), ("b.obj", "b")]
     (tmp_path / "more" / "a.off").write_text("OFF")
-    with pytest.raises(UserError, match=r"a.obj and .*a.off would have one name; set extra_data_glob"):
-        mesh_source(str(tmp_path / "more"), "/*", set())
-    write_obj(tmp_path / "more" / "below" / "one.obj", *open_box(rng))
-    write_obj(tmp_path / "more" / "below" / "two.obj", *open_box(rng))
-    with pytest.raises(UserError, match=r"one.obj and .*two.obj would have one name"):
-        mesh_source(str(tmp_path / "more"), "/*/*.obj", set())
+    (tmp_path / "more" / "a.mtl").write_text("no mesh")
+    assert [shape.name for shape in mesh_source(str(tmp_path / "more"), "/*", set()).shapes] == [
+        "a.obj",
+        "a.off",
+        "b.obj",
+    ]
+    for name in ("x/below/one", "x/below/two", "y/below/one"):
+        write_obj(tmp_path / "more" / f"{name}.obj", *open_box(rng))
+    found = mesh_source(str(tmp_path / "more"), "/*/*/*.obj", set())
+    names = ["x__below__one.obj", "x__below__two.obj", "y__below__one.obj"]
+    assert [(shape.name, shape.stream) for shape in found.shapes] == [(name, "below") for name in names]
+    with pytest.raises(UserError, match="all 3 meshes have names of the split"):  # the folders' names, as step 1 gives
+        mesh_source(str(tmp_path / "more"), "/*/*/*.obj", {"below"})
 
 
 def test_a_folder_without_meshes_is_told(tmp_path: Path):

@@ -16,6 +16,7 @@ from configs.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
 from dataprocessing import own_meshes, preprocess
 from dataprocessing.frames import frame_of_matrix, to_unit_box
 from dataprocessing.mesh_io import Mesh, load_mesh
+from dataprocessing.voxelized_pointcloud_sampling import input_points
 from frozen.checkpoint_files import best_checkpoint
 from generation import decode, decoded_shape
 from generation.cloud_files import read_cloud, read_unit_cloud
@@ -87,7 +88,7 @@ def test_every_kind_of_weights_reconstructs_without_data_codes_or_split(kind: st
     }[kind]()
     status, out = run(tmp_path, mine, *words, "--up", "z")
     assert status == 0
-    assert index_of(out)["shapes"] == ["rotes Auto ü", "sedans__a", "vans__a"]
+    assert index_of(out)["shapes"] == ["rotes Auto ü.obj", "sedans__a.obj", "vans__a.obj"]
     for name in index_of(out)["shapes"]:
         assert len(read_cloud(out / name / DENSE_POINT_CLOUD)) == 90
         with np.load(out / name / DENSE_POINT_CLOUD) as file:
@@ -122,12 +123,27 @@ def test_the_points_are_those_of_steps_1_and_6(root: Path, tmp_path: Path, meshe
     assert generate.main(["--config", cfg.config, "--own_meshes", str(tmp_path / "data"), *weights(root),
                           "--keep_frame", "false"]) == 0  # fmt: skip
     experiment = Experiment(cfg)
-    read = own_meshes.read_own_meshes(Namespace(**vars(cfg) | {"own_meshes": str(tmp_path / "data")}))
+    read = own_meshes.read_own_meshes(Namespace(**vars(cfg) | {"own_meshes": str(tmp_path / "data")}), tmp_path / "out")
     for one, cloud in zip(read.meshes, stored, strict=True):
         np.testing.assert_array_equal(one.cloud, cloud)
         made = [folder / one.name / DENSE_POINT_CLOUD for folder in (experiment.reconstruction,
                                                                      experiment.own_meshes / "data")]  # fmt: skip
         np.testing.assert_array_equal(read_cloud(made[0]), read_cloud(made[1]))
+
+
+def test_points_of_a_mesh_do_not_depend_on_its_ending_or_its_neighbours(root: Path, tmp_path: Path):
+    """Those of a mesh without a twin are what earlier versions drew for its name without ending."""
+    cfg = Namespace(**vars(tiny_config(root)) | {"own_meshes": str(tmp_path / "mine"), "num_points": 53})
+    write_obj(tmp_path / "mine" / "vans" / "a.obj", *open_box(np.random.default_rng(3)))
+    (alone,) = own_meshes.read_own_meshes(cfg).meshes
+    shape = Mesh(*open_box(np.random.default_rng(3)))
+    np.testing.assert_array_equal(alone.cloud, input_points(to_unit_box(shape)[0], "vans__a", cfg))
+    write_obj(tmp_path / "mine" / "vans__a.obj", *open_box(np.random.default_rng(4)))
+    both = {one.name: one for one in own_meshes.read_own_meshes(cfg).meshes}
+    assert sorted(both) == ["vans__a.obj", "vans__a.obj~a84037b8"]
+    np.testing.assert_array_equal(both["vans__a.obj"].cloud, alone.cloud)
+    surfaces = [own_meshes.true_surface(one, 9, cfg) for one in (alone, both["vans__a.obj"])]
+    np.testing.assert_array_equal(*surfaces)
 
 
 def sorted_centres(mesh: Mesh) -> np.ndarray:
@@ -227,7 +243,9 @@ def test_a_stopped_run_goes_on_and_one_with_other_options_starts_over(
 def test_clouds_of_another_folder_are_not_overwritten_and_clouds_are_no_meshes(root: Path, mine: Path, tmp_path: Path):
     _, out = run(tmp_path, mine, *weights(root))
     write_obj(tmp_path / "others" / "vans" / "a.obj", *open_box(np.random.default_rng(5)))
-    with pytest.raises(UserError, match=r"clouds_alone holds vans__a of .*mine, .*others found; give another --out"):
+    with pytest.raises(
+        UserError, match=r"clouds_alone holds vans__a.obj of .*mine, .*others found; give another --out"
+    ):
         run(tmp_path, tmp_path / "others", *weights(root))
     inside = ["--own_meshes_out", str(mine / "out")]
     for _ in range(2):

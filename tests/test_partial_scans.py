@@ -97,6 +97,23 @@ def test_the_tool_writes_files_that_are_read_again(tmp_path: Path, capsys: pytes
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([mesh.name, out.name])
 
 
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    trimesh.Trimesh(*open_box(seeded()), process=False).export(tmp_path / "scan.ply")
+    before = (tmp_path / "scan.ply").read_bytes()
+    words = ["--scanned_mesh", "scan.ply", "--scan_size", "70"]
+    for _ in range(2):  # the second time the same is there
+        assert make_scan.main(words) == 0
+    assert "scan_view.ply is there already: 70 points" in capsys.readouterr().out
+    scan = (tmp_path / "scan_view.ply").read_bytes()
+    for more in (["--out", "scan.ply"], ["--out", f"{tmp_path}/../{tmp_path.name}/scan.ply"], ["--seed", "1"]):
+        with pytest.raises(make_scan.UserError, match=r"is there, with other content.*give another --out"):
+            make_scan.main([*words, *more])
+    assert make_scan.main([*words, "--kind", "half"]) == 0
+    assert ((tmp_path / "scan.ply").read_bytes(), (tmp_path / "scan_view.ply").read_bytes()) == (before, scan)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scan.ply", "scan_half.ply", "scan_view.ply"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from helpers import brute_force_distance, open_box, read_config, write_config, write_obj
 
 from configs import layout
@@ -18,7 +20,7 @@ from dataprocessing import distances, shape_files
 from dataprocessing.mesh_io import load_mesh
 from dataprocessing.pool import run_tasks
 from dataprocessing.preprocess import main
-from dataprocessing.shapes import expected_files, find_meshes, shape_name
+from dataprocessing.shapes import expected_files, find_meshes, find_shapes, shape_name
 from training.shape_samples import read_samples
 
 
@@ -77,7 +79,7 @@ def test_two_workers_write_the_same_as_one(meshes, tmp_path):
     assert preprocess(tmp_path, processed_dir=tmp_path / "one", num_cpus=1) == 0
     assert preprocess(tmp_path, processed_dir=tmp_path / "two", num_cpus=2) == 0
     one = contents(tmp_path / "one")
-    assert len(one) == 5 * 6
+    assert len(one) == 5 * 7
     assert one == contents(tmp_path / "two")
 
 
@@ -98,12 +100,12 @@ def test_finished_files_are_skipped_and_other_counts_made_again(meshes, tmp_path
     before = times(tmp_path / "data")
     assert preprocess(tmp_path) == 0
     assert times(tmp_path / "data") == before
-    assert "0 files made, 0 made again for other options, 30 skipped" in capsys.readouterr().out
+    assert "0 files made, 0 made again, 30 skipped" in capsys.readouterr().out
     assert preprocess(tmp_path, num_uniform_samples=99, sample_std_dev=[0.08, 0.02]) == 0
-    assert "5 files made, 5 made again for other options, 20 skipped" in capsys.readouterr().out
+    assert "5 files made, 5 made again (num_uniform_samples 101 -> 99), 20 skipped" in capsys.readouterr().out
     assert len(np.load(meshes[0].parent / "uniform_samples.npz")["df"]) == 99
     assert preprocess(tmp_path, num_uniform_samples=99, bb_max=0.6) == 0
-    assert "5 made again" in capsys.readouterr().out
+    assert "5 made again (bb_max 0.5 -> 0.6)" in capsys.readouterr().out
     assert float(np.load(meshes[0].parent / layout.voxelized_point_cloud(16, 53))["bb_max"]) == 0.6
 
 
@@ -121,7 +123,7 @@ def test_grid_coords_are_left_out_on_request_and_made_where_they_are_wanted_and_
     assert few["cloud"].shape == (53, 3) and [len(df) for _, df in few["sets"]] == [301, 301, 101, 71]
     capsys.readouterr()
     assert preprocess(tmp_path, processed_dir=tmp_path / "out") == 0
-    assert "0 files made, 20 made again for other options, 10 skipped" in capsys.readouterr().out
+    assert "0 files made, 20 made again (grid_coords false -> true), 10 skipped" in capsys.readouterr().out
     source = {name: data for name, data in full.items() if not name.endswith(".obj")}
     assert contents(tmp_path / "out") == source  # the same samples as before
 
@@ -129,6 +131,126 @@ def test_grid_coords_are_left_out_on_request_and_made_where_they_are_wanted_and_
 def test_no_uniform_and_no_gap_samples_on_request(meshes, tmp_path):
     assert preprocess(tmp_path, num_uniform_samples=0, num_gap_samples=0) == 0
     assert not [*tmp_path.rglob("uniform*"), *tmp_path.rglob("gap*")]
+
+
+def samples(mesh: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in [*mesh.parent.glob("*.npz"), *mesh.parent.glob("*.off")]}
+
+
+def test_files_are_made_again_from_another_mesh_and_with_another_seed(meshes, tmp_path, capsys):
+    assert preprocess(tmp_path) == 0
+    before = [samples(mesh) for mesh in meshes]
+    shutil.copy(meshes[0], meshes[1])  # another mesh
+    meshes[2].touch()  # the same, with another time
+    capsys.readouterr()
+    assert preprocess(tmp_path) == 0
+    assert "0 files made, 6 made again (mesh changed), 24 skipped" in capsys.readouterr().out
+    after = [samples(mesh) for mesh in meshes]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True, True, True]
+    assert after[1][layout.SCALED_MESH] == after[0][layout.SCALED_MESH]
+    assert preprocess(tmp_path, seed=1) == 0
+    assert "25 made again (seed 0 -> 1), 5 skipped" in capsys.readouterr().out  # scaled meshes have no seed
+    assert preprocess(tmp_path, up="z", front="-y", seed=1) == 0
+    assert "30 made again" in capsys.readouterr().out
+    assert preprocess(tmp_path, up="z", seed=1) == 0  # the front that is usual then
+    assert "30 skipped" in capsys.readouterr().out
+
+
+def test_files_without_a_record_are_taken_unless_the_mesh_was_another_one(meshes, tmp_path, capsys):
+    assert preprocess(tmp_path) == 0
+    for mesh in meshes:
+        mesh.with_name("made_of.json").unlink()  # as NDF or an earlier version left them
+    before = samples(meshes[0])
+    assert preprocess(tmp_path, num_points=40) == 0
+    assert "5 files made, 0 made again, 25 skipped" in capsys.readouterr().out
+    assert before.items() <= samples(meshes[0]).items()
+    shutil.copy(meshes[1], meshes[0])
+    assert preprocess(tmp_path, num_points=40) == 0
+    assert preprocess(tmp_path) == 0  # the cloud of 53 points, of which no record tells, is of the former mesh
+    former, there = (path[layout.voxelized_point_cloud(16, 53)] for path in (before, samples(meshes[0])))
+    assert former != there
+    assert preprocess(tmp_path) == 0
+    assert capsys.readouterr().out.count("30 skipped") == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda record: [],
+        lambda record: {"mesh": None},
+        lambda record: record | {"mesh": {"of": {}, "files": [], "found": {"path": 5, "stream": [], "marks": "x"}}},
+        lambda record: {name: entry | {"files": ["../victim"]} for name, entry in record.items()},
+        lambda record: {name: entry | {"files": [[]]} for name, entry in record.items()},
+        lambda record: {name: {"of": {"options": 5}, "files": [], "finished": True} for name in record},
+    ],
+)
+def test_a_damaged_record_does_no_harm(damage, meshes, tmp_path):
+    assert preprocess(tmp_path) == 0
+    before = samples(meshes[0])
+    record = meshes[0].with_name("made_of.json")
+    whole = record.read_text()
+    record.write_text(json.dumps(damage(json.loads(whole))))
+    assert len(find_shapes(read_config(tmp_path)).folders) == 5
+    assert preprocess(tmp_path) == 0
+    assert samples(meshes[0]) == before and record.read_text() == whole
+
+
+def test_finished_files_in_a_folder_that_is_read_only_need_no_record(meshes, tmp_path, monkeypatch, capsys):
+    assert preprocess(tmp_path) == 0
+    for mesh in meshes:
+        mesh.with_name("made_of.json").unlink()
+
+    def refuse(path, *more):
+        raise PermissionError(errno.EACCES, "no", str(path))
+
+    monkeypatch.setattr("configs.artefacts.write_json", refuse)
+    assert preprocess(tmp_path) == 0
+    assert "30 skipped" in capsys.readouterr().out
+
+
+def test_a_shape_whose_mesh_broke_is_no_shape_until_it_is_mended(meshes, tmp_path, capsys):
+    assert preprocess(tmp_path) == 0
+    whole = meshes[1].read_bytes()
+    meshes[1].write_bytes(whole[:-40] + b"f 1 2 99")
+    assert preprocess(tmp_path) == 1
+    found = find_shapes(read_config(tmp_path))
+    assert (meshes[1].parent not in found.folders, len(found.folders), found.lacking) == (True, 4, 1)
+    meshes[1].write_bytes(whole)
+    assert preprocess(tmp_path) == 0
+    assert len(find_shapes(read_config(tmp_path)).folders) == 5
+
+
+def test_a_cut_file_is_made_again_also_a_scaled_mesh(meshes, tmp_path, capsys):
+    assert preprocess(tmp_path) == 0
+    before = samples(meshes[0])
+    for name in (layout.SCALED_MESH, layout.GAP_SAMPLES):
+        path = meshes[0].with_name(name)
+        path.write_bytes(path.read_bytes()[:-9])
+    assert preprocess(tmp_path) == 0
+    assert "2 made again (damaged), 28 skipped" in capsys.readouterr().out
+    assert samples(meshes[0]) == before
+
+
+def test_a_gltf_changes_with_its_buffers(tmp_path, capsys):
+    def write(seed: int) -> None:
+        scene = trimesh.Scene(trimesh.Trimesh(*open_box(np.random.default_rng(seed)), process=False))
+        scene.export(tmp_path / "data" / "car.gltf")
+
+    (tmp_path / "data").mkdir()
+    write(0)
+    assert preprocess(tmp_path, input_data_glob="any") == 0
+    text = (tmp_path / "data" / "car.gltf").read_bytes()
+    write(1)
+    (tmp_path / "data" / "car.gltf").write_bytes(text)  # the buffers alone are others
+    preprocess(tmp_path, input_data_glob="any")
+    assert "6 made again (mesh changed)" in capsys.readouterr().out
+
+
+def test_a_deleted_mesh_of_shapenets_layout_leaves_no_shape(meshes, tmp_path):
+    assert preprocess(tmp_path) == 0
+    meshes[2].unlink()
+    found = find_shapes(read_config(tmp_path))
+    assert (meshes[2].parent in found.folders, len(found.folders), found.gone) == (False, 4, 1)
 
 
 def test_a_run_after_a_kill_finishes_and_cleans_up(meshes, tmp_path):
@@ -151,7 +273,7 @@ def test_a_run_after_a_kill_finishes_and_cleans_up(meshes, tmp_path):
     cut.write_bytes(b"PK\3\4 cut off")
     assert main(["--config", str(config)]) == 0
     names = {Path(name).name for name in contents(tmp_path / "data")}
-    assert names == {"model_normalized.obj", *expected_files(read_config(tmp_path))}
+    assert names == {"model_normalized.obj", "made_of.json", *expected_files(read_config(tmp_path))}
     assert len(np.load(cut)["df"]) == 301
 
 
@@ -168,10 +290,10 @@ def test_broken_meshes_are_listed_and_the_others_done(meshes, tmp_path, capsys):
 
 
 def test_an_unforeseen_error_of_one_mesh_does_not_stop_the_others(meshes, tmp_path, capsys, monkeypatch):
-    def fail_once(mesh, folder, names, cfg, write_files=shape_files.write_files):
+    def fail_once(mesh, folder, *more, write_files=shape_files.write_files):
         if "car2" in str(folder):
             raise ZeroDivisionError("odd\nmesh")
-        write_files(mesh, folder, names, cfg)
+        write_files(mesh, folder, *more)
 
     monkeypatch.setattr(shape_files, "write_files", fail_once)
     assert preprocess(tmp_path) == 1
@@ -190,7 +312,7 @@ def test_source_folder_is_not_touched(meshes, tmp_path):
     finally:
         for path in [source, *source.rglob("*")]:
             path.chmod(0o755)
-    assert len(contents(tmp_path / "deep" / "out" / "car3" / "models")) == 6
+    assert len(contents(tmp_path / "deep" / "out" / "car3" / "models")) == 7
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 from hostile.damage import BROKEN, FLIPS, Damage, hostile_npz, unreadable
 from hostile.inputs_of_meshes import GLB, OBJ, OFF, PLY, STL
-from hostile.inputs_of_states import CHECKPOINTS, CODE_ROWS, CONFIGS, FLOWS, INDICES, NAMES, SPLITS, TENSORS
+from hostile.inputs_of_states import CHECKPOINTS, CODE_ROWS, CONFIGS, FLOWS, INDICES, NAMES, RECORDS, SPLITS, TENSORS
 from hostile.sandbox import Case
 from hostile.template import EVALUATE, MESHES
 
@@ -119,6 +119,12 @@ def of_splits() -> Iterator[Case]:
     damages = BROKEN | {name: written(content) for name, content in arrays.items()} | SPLITS
     yield from broken("split", "split.npz", damages, train_ndf, CONFIG, EXPERIMENT)
     yield from broken("split", "split.npz", SPLITS, generate, (*CONFIG, "--mode", "reconstruct"), EXPERIMENT)
+    words = (*CONFIG, "--input_data_glob", "/*/model.obj")
+    there = {name: damage for name, damage in BROKEN.items() if name != "a link to itself"}  # there is none, then
+    yield from broken("split that is there", "split.npz", there, create_split, words, "experiments/none")
+    records = {name: written(text) for name, text in RECORDS.items()}
+    words += ("--split_file", f"FOLDER/{EXPERIMENT}/other.npz")
+    yield from broken("record", "data/sphere0/made_of.json", records, create_split, words, EXPERIMENT, (0,))
 
 
 def of_samples() -> Iterator[Case]:

@@ -57,6 +57,16 @@ def _split(name: str, **parts: list[str]) -> Damage:
     return lambda path: np.savez(path, **{part: np.array(paths, dtype=np.str_) for part, paths in names.items()})
 
 
+RECORDS = {  # of a shape's folder
+    "brackets": "[" * 200_000,
+    "a number": "5",
+    "no facts": json.dumps({"mesh": {"of": None, "files": [], "found": {"path": "a"}}}),
+    "a path that leads out": json.dumps(
+        {"mesh": {"of": {}, "files": ["../victim"], "found": {"path": "../../victim"}}}
+    ),
+    "a path that is none": json.dumps({"mesh": {"of": {}, "files": [], "found": {"path": "\0", "stream": 5}}}),
+}
+
 SPLITS: dict[str, Damage] = {
     name: _split(name, test=[path], val=[path], train=[path])
     for name, path in {

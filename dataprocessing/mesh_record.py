@@ -1,0 +1,54 @@
+"""Which mesh the files of a shape were made from, as the record in their folder tells it."""
+
+from pathlib import Path
+from typing import Any
+
+from configs.artefacts import Facts, Records, digest, entry_of, file_sha256
+from configs.reading import DamagedFile, read_json, reading, require_file
+
+MESH = "mesh"  # the entry of it: of: its digest; found: path below data_dir, stream, marks of its files
+
+
+def told_of_mesh(records: Records) -> dict[str, Any]:
+    """`path` below data_dir, and `stream` where random numbers belong to another name than the folder's; {} if none."""
+    found = records.entries.get(MESH, {}).get("found")
+    told = found if isinstance(found, dict) else {}  # anything may stand in a file
+    return {key: value for key, value in told.items() if isinstance(value, list if key == "marks" else str)}
+
+
+def mesh_entry(mesh: Path, path: str, stream: str, records: Records) -> Facts:
+    """The entry of a mesh in the record of its folder; it is read only if it is another file than at the last time.
+
+    path, stream: see `told_of_mesh`. Raises DamagedFile if it cannot be read.
+    """
+    with reading(mesh):
+        marks = [mark_of(file) for file in geometry_files(mesh)]
+        former = records.made_of(MESH)
+        if former is None or told_of_mesh(records).get("marks") != marks:
+            former = {MESH: mesh_sha256(mesh)}
+    return entry_of(former, found={"path": path, "stream": stream, "marks": marks})
+
+
+def mesh_sha256(mesh: Path) -> str:
+    """SHA-256 of what the geometry of a mesh is read from: its file, and the buffers of a .gltf."""
+    found = [file_sha256(file) for file in geometry_files(mesh)]
+    return found[0] if len(found) == 1 else digest(found)
+
+
+def geometry_files(mesh: Path) -> list[Path]:
+    """The file of a mesh and, of a .gltf, those of its buffers that are there, as `Beside` finds them."""
+    if mesh.suffix.lower() != ".gltf":
+        return [mesh]
+    try:
+        uris = [buffer.get("uri") for buffer in read_json(mesh)["buffers"]]
+    except (DamagedFile, KeyError, TypeError, AttributeError):
+        uris = []
+    names = [uri for uri in uris if isinstance(uri, str) and not uri.startswith("data:") and Path(uri).name == uri]
+    return [mesh, *(mesh.with_name(name) for name in names if mesh.with_name(name).is_file())]
+
+
+def mark_of(file: Path) -> list[int]:
+    """What changes when a file does, without reading it."""
+    require_file(file)
+    found = file.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
