@@ -196,27 +196,20 @@ class Records:
         if reason:
             self.check_free(files)
             self.forget(artefact)
-            self._put(artefact, {"of": plain(wanted), "files": list(files), "found": None, "finished": False})
+            self.put({artefact: entry_of(wanted, files, finished=False)})
             found = maker()
             written = [name for name in files if (self.folder / name).is_file()]
-            self._put(artefact, {"of": plain(wanted), "files": written, "found": found, "finished": True})
+            self.put({artefact: entry_of(wanted, written, found)})
         return reason
 
     def forget(self, artefact: str) -> None:
         """Delete the files of an artefact, and then what is said of them."""
-        if artefact not in self.entries:
-            return
-        entry = self.entries[artefact] | {"finished": False}
-        self._put(artefact, entry)
-        for name in entry["files"]:
-            if (self.folder / name).is_file():
-                (self.folder / name).unlink()
-        del self.entries[artefact]
-        self._write()
-
-    def note_former(self, files: Sequence[str]) -> None:
-        """Note files that an earlier version made, which told nothing: they are ours, and of no artefact."""
-        self._put("former", {"of": {}, "files": list(files), "found": None, "finished": False})
+        if artefact in self.entries:
+            for name in self.entries[artefact]["files"]:
+                if (self.folder / name).is_file():
+                    (self.folder / name).unlink()
+            del self.entries[artefact]
+            self._write()
 
     def check_free(self, files: Iterable[str]) -> None:
         """Raise UserError if one of these files is there and not of ours."""
@@ -227,10 +220,6 @@ class Records:
                     f"{self.folder / name} is in the way: it was not made here, and would be overwritten; move it away,"
                     " or give another --out"
                 )
-
-    def _put(self, artefact: str, entry: Facts) -> None:
-        self.entries[artefact] = entry
-        self._write()
 
     def put(self, entries: Mapping[str, Facts]) -> None:
         """Write entries (`entry_of`) at once: of files that are made together, before they are and after."""

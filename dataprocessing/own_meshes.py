@@ -60,9 +60,9 @@ class OwnMeshes:
 
 
 def read_own_meshes(cfg: Namespace, out: Path) -> OwnMeshes:
-    """Read the meshes that `--own_meshes` names, in any layout, and draw their input points; those below `out` are none.
+    """Read the meshes that `--own_meshes` names, in any layout, and draw their input points.
 
-    Raises UserError if there are none, or none that can be used.
+    What lies below `out` is none of them. Raises UserError if there are none, or none that can be used.
     """
     folder = given_path(cfg.own_meshes).resolve()
     paths = meshes_below(folder, left_out=out.resolve())

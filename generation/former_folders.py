@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from configs.artefacts import RECORDS, Records
+from configs.artefacts import RECORDS, Records, entry_of
 from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE, INDEX, MESH, MESH_FORMATS
 from configs.reading import DamagedFile
 from generation.cloud_files import read_index
 
+FORMER = "former"  # entry of files of which nothing is known but that they are ours
 UNFINISHED = "index_unfinished.json"
 OF_ALL = (INDEX, UNFINISHED, CONTACT_SHEET, HTML_PAGE, "edits.json", "completion.json")
 MOVIES = ("walk*.gif", "walk*.webp")
@@ -35,4 +36,4 @@ def adopt(folder: Path) -> None:
 
 def note_files(folder: Path, names: list[str] | tuple[str, ...]) -> None:
     if there := [name for name in names if (folder / name).is_file()]:
-        Records(folder).note_former(there)
+        Records(folder).put({FORMER: entry_of({}, there, finished=False)})

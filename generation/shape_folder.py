@@ -21,7 +21,7 @@ from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX, MESH
 from configs.locks import only_run, refuse_while_held
 from generation.cloud_files import read_index
 from generation.decoded_shape import DecodedShape
-from generation.former_folders import adopt
+from generation.former_folders import FORMER, adopt
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, FACTS
 from generation.shapes import Shapes
@@ -127,7 +127,7 @@ class ShapeFolder:
             check_room(self.shapes.num_points, made[0], self.path)
             told_again(clouds, "clouds")
             told_again(meshes, "meshes")
-            for unfinished in ("index", "former"):  # the index is there when all that it lists is
+            for unfinished in ("index", FORMER):  # the index is there when all that it lists is
                 self.records.forget(unfinished)
             lacking = [n for n in chunk if clouds[n] or meshes.get(n)]
             for n in tqdm(lacking, desc=self.shapes.kind.replace("_", " "), unit="shape", disable=None):

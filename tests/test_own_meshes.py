@@ -243,9 +243,7 @@ def test_a_stopped_run_goes_on_and_one_with_other_options_starts_over(
 def test_clouds_of_another_folder_are_not_overwritten_and_clouds_are_no_meshes(root: Path, mine: Path, tmp_path: Path):
     _, out = run(tmp_path, mine, *weights(root))
     write_obj(tmp_path / "others" / "vans" / "a.obj", *open_box(np.random.default_rng(5)))
-    with pytest.raises(
-        UserError, match=r"clouds_alone holds vans__a.obj of .*mine, .*others found; give another --out"
-    ):
+    with pytest.raises(UserError, match=r"alone holds vans__a.obj of .*mine, .*others found; give another --out"):
         run(tmp_path, tmp_path / "others", *weights(root))
     inside = ["--own_meshes_out", str(mine / "out")]
     for _ in range(2):
