@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ from generation.latents import path_between
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
 from generation.shapes import Group, Shapes, continued
-from generation.sheet_rows import MOST_SHOWN, both_sides, caption
 from models.ndf import Code
-from visualization.contact_sheet import ShapeRow
+
+if TYPE_CHECKING:
+    from visualization.contact_sheet import ShapeRow
 
 CloudOf = Callable[[int], np.ndarray]  # number of a shape -> its input points (n, 3) float32, mesh units
 
@@ -152,7 +153,9 @@ def from_clouds(
         shapes.about["plausible"], shapes.found = codes.options(), codes.facts_of
     shapes.codes = codes
 
-    def above(numbers: Sequence[int]) -> list[ShapeRow]:
+    def above(numbers: Sequence[int]) -> "list[ShapeRow]":
+        from generation.sheet_rows import MOST_SHOWN, both_sides, caption
+
         clouds = [truth(n, min(shapes.num_points, MOST_SHOWN)) for n in numbers]
         captions = [caption(shapes.names[n]) for n in numbers]
         return both_sides(f"{whose} (true surface)", clouds, "grey", captions)

@@ -9,7 +9,6 @@ from models.ndf import Code
 
 if TYPE_CHECKING:
     from dataprocessing.frames import Frame
-    from generation.shape_folder import ShapeFolder
     from visualization.contact_sheet import ShapeRow
 
 
@@ -39,8 +38,8 @@ class Shapes:
     about: facts of all. source: the user's meshes or scan that they come from. told: what the index says beside, and
     decides nothing. label: of some of them on the sheet, by their numbers; title: of the sheet, after the experiment;
     groups: which belong together, default all; above: rows of the sheet over some shapes, above_of: facts that decide
-    them. remarks: sentences for the user. report: what is written and told when all files are there. status: of the
-    script.
+    them. remarks: sentences for the user. report: of their `ShapeFolder`, what is written and told when all files
+    are there. status: of the script.
     """
 
     kind: str
@@ -63,7 +62,7 @@ class Shapes:
     above: "Callable[[Sequence[int]], list[ShapeRow]]" = lambda numbers: []
     above_of: dict[str, Any] = field(default_factory=dict)
     remarks: Sequence[str] = ()
-    report: "Callable[[ShapeFolder], Iterator[str]]" = lambda folder: iter(())
+    report: Callable[[Any], Iterator[str]] = lambda folder: iter(())
     status: int = 0
 
     def frame(self, n: int) -> "Frame | None":

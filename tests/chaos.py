@@ -224,7 +224,7 @@ def import_all() -> None:
     import importlib
 
     names = ["open3d", "torch.utils.tensorboard", "matplotlib.figure", "scipy.optimize", "scipy.spatial", "scipy.stats"]
-    rooms = ("configs", "dataprocessing", "models", "visualization", "training", "generation", "evaluation")
+    rooms = ("configs", "dataprocessing", "models", "frozen", "visualization", "training", "generation", "evaluation")
     files = [path.relative_to(ROOT) for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
     names += [".".join(path.with_suffix("").parts) for path in files if path.name != "__init__.py"]
     for name in names:

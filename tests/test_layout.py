@@ -13,9 +13,10 @@ ROOMS = {  # room -> the rooms that it may import from
     "dataprocessing": {"configs"},
     "models": {"configs"},
     "visualization": {"configs"},
-    "training": {"configs", "dataprocessing", "models", "visualization"},
-    "generation": {"configs", "dataprocessing", "models", "visualization", "training"},
-    "evaluation": {"configs", "dataprocessing", "models", "visualization", "training", "generation"},
+    "frozen": {"configs", "dataprocessing", "models"},
+    "training": {"configs", "dataprocessing", "models", "visualization", "frozen"},
+    "generation": {"configs", "dataprocessing", "models", "visualization", "frozen", "training"},
+    "evaluation": {"configs", "dataprocessing", "models", "visualization", "frozen", "training", "generation"},
 }
 FILES = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py")) if "experiments" not in path.parts]
 

@@ -135,11 +135,11 @@ def test_points_of_a_mesh_do_not_depend_on_its_ending_or_its_neighbours(root: Pa
     """Those of a mesh without a twin are what earlier versions drew for its name without ending."""
     cfg = Namespace(**vars(tiny_config(root)) | {"own_meshes": str(tmp_path / "mine"), "num_points": 53})
     write_obj(tmp_path / "mine" / "vans" / "a.obj", *open_box(np.random.default_rng(3)))
-    (alone,) = own_meshes.read_own_meshes(cfg).meshes
+    (alone,) = own_meshes.read_own_meshes(cfg, tmp_path / "out").meshes
     shape = Mesh(*open_box(np.random.default_rng(3)))
     np.testing.assert_array_equal(alone.cloud, input_points(to_unit_box(shape)[0], "vans__a", cfg))
     write_obj(tmp_path / "mine" / "vans__a.obj", *open_box(np.random.default_rng(4)))
-    both = {one.name: one for one in own_meshes.read_own_meshes(cfg).meshes}
+    both = {one.name: one for one in own_meshes.read_own_meshes(cfg, tmp_path / "out").meshes}
     assert sorted(both) == ["vans__a.obj", "vans__a.obj~a84037b8"]
     np.testing.assert_array_equal(both["vans__a.obj"].cloud, alone.cloud)
     surfaces = [own_meshes.true_surface(one, 9, cfg) for one in (alone, both["vans__a.obj"])]

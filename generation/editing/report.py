@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,17 +12,15 @@ from configs.files import write_json
 from configs.reading import open_npz
 from generation.cloud_files import read_cloud
 from generation.editing.attributes import Array, Attribute, Attributes
+from generation.editing.edited_codes import EditedCodes
 from generation.latents import distances_from_base, likelihoods
+from generation.shape_folder import ShapeFolder
 from training.encoding import encode_batches
-
-if TYPE_CHECKING:
-    from generation.editing.edited import EditedCodes
-    from generation.shape_folder import ShapeFolder
 
 REPORT = "edits.json"
 
 
-def report(codes: "EditedCodes", folder: "ShapeFolder") -> Iterator[str]:
+def report(codes: EditedCodes, folder: ShapeFolder) -> Iterator[str]:
     """Write `edits.json` of the clouds in a folder, decoded from the codes of `edited`; yields its rows as text."""
     attribute = codes.attribute
     about = {"attribute": attribute.name, "r2": attribute.r2, "largest_z_norm": codes.radius}
@@ -38,7 +36,7 @@ def report(codes: "EditedCodes", folder: "ShapeFolder") -> Iterator[str]:
     yield as_text(folder.records.found("report"), attribute)
 
 
-def edit_rows(codes: "EditedCodes", folder: "ShapeFolder") -> list[dict[str, Any]]:
+def edit_rows(codes: EditedCodes, folder: ShapeFolder) -> list[dict[str, Any]]:
     """A row for each cloud: what was asked for, what is read, and how much else has changed.
 
     aim: the reading that was asked for, None to leave the shape as it is. read: of the code; read_again: of the code of
@@ -73,7 +71,7 @@ def read_code(cloud: Path) -> np.ndarray:
     return code
 
 
-def first_unchanged(codes: "EditedCodes") -> int:
+def first_unchanged(codes: EditedCodes) -> int:
     return next(n for n, aim in enumerate(codes.aims) if aim.reading is None and aim.by == 0)
 
 
