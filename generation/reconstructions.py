@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.errors import UserError
-from configs.layout import Experiment
+from configs.errors import UserError, note
+from configs.layout import INDEX, Experiment
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import cloud_digest, read_input_cloud
 from dataprocessing.surface import surface_points
 from frozen.loading import encode_clouds
+from generation.cloud_files import read_index
 from generation.latents import path_between
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
@@ -66,8 +67,11 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
 
     Raises UserError if two of them have one name, and so would overwrite each other.
     """
-    cfg = networks.cfg
-    folders = split_folders(cfg, needed=[split])[split]
+    cfg, place = networks.cfg, networks.experiment.reconstruction
+    try:
+        folders = split_folders(cfg, needed=[split])[split]
+    except UserError as error:
+        return reconstructed_before(networks, place, num, error)
     names = [shape_name(folder) for folder in folders[:num]]
     if twice := next((name for name in names if names.count(name) > 1), None):
         places = [str(folder) for folder in folders[:num] if shape_name(folder) == twice]
@@ -79,8 +83,8 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
             "reconstruction",
             names,
             [],
-            networks.experiment.reconstruction,
-            lambda numbers: f"Test shapes, decoded from {decoded_from(cfg)}",
+            place,
+            label_of_tests(cfg),
             cfg.num_output_points,
             facts=[{"cloud": cloud_digest(cloud(n))} for n in range(len(names))],
         ),
@@ -89,6 +93,31 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
         lambda n, count: surface_points(folders[n], count, cfg.seed),
         "Test shapes",
     )
+
+
+def reconstructed_before(networks: Networks, place: Path, num: int | None, error: UserError) -> Shapes:
+    """The reconstructions that are in their folder already, where the data they were made of are not at hand.
+
+    Raises `error`, which says so, if there are none, and when a code is asked for.
+    """
+    cfg = networks.cfg
+    index_path = (Path(cfg.out).expanduser() if cfg.out else place) / INDEX
+    index = read_index(index_path) if index_path.is_file() else {}
+    if index.get("kind") != "reconstruction":
+        raise error
+
+    def absent(n: int) -> np.ndarray:
+        raise error
+
+    note(f"what is there already is taken as it is: {error}")
+    names, facts = index["shapes"][:num], index["facts"][:num]
+    label, points = label_of_tests(cfg), cfg.num_output_points
+    shapes = Shapes("reconstruction", names, [], place, label, points, facts=facts)
+    return from_clouds(networks, shapes, absent, len(names), lambda n, count: absent(n), "Test shapes")
+
+
+def label_of_tests(cfg: Namespace) -> Callable[[Sequence[int]], str]:
+    return lambda numbers: f"Test shapes, decoded from {decoded_from(cfg)}"
 
 
 def reconstructed_meshes(networks: Networks) -> Shapes:
@@ -156,7 +185,11 @@ def from_clouds(
     def above(numbers: Sequence[int]) -> "list[ShapeRow]":
         from generation.sheet_rows import MOST_SHOWN, both_sides, caption
 
-        clouds = [truth(n, min(shapes.num_points, MOST_SHOWN)) for n in numbers]
+        try:
+            clouds = [truth(n, min(shapes.num_points, MOST_SHOWN)) for n in numbers]
+        except UserError as error:
+            note(f"no true surfaces on the contact sheet: {error}")
+            return []
         captions = [caption(shapes.names[n]) for n in numbers]
         return both_sides(f"{whose} (true surface)", clouds, "grey", captions)
 
