@@ -127,8 +127,6 @@ class ShapeFolder:
             check_room(self.shapes.num_points, made[0], self.path)
             told_again(clouds, "clouds")
             told_again(meshes, "meshes")
-            for unfinished in ("index", FORMER):  # the index is there when all that it lists is
-                self.records.forget(unfinished)
             lacking = [n for n in chunk if clouds[n] or meshes.get(n)]
             for n in tqdm(lacking, desc=self.shapes.kind.replace("_", " "), unit="shape", disable=None):
                 self._make_shape(n, bool(clouds[n]))
@@ -140,6 +138,9 @@ class ShapeFolder:
         """The cloud of shape n and, with `mesh`, its mesh, of one field."""
         records = self.records_of(n)
         decoded = DecodedShape(self.networks, self.shapes, n, records.folder, stored=not lacks_cloud)
+        _ = decoded.field  # what it needs may be gone: nothing is deleted before
+        for unfinished in ("index", FORMER):  # the index is there when all that it lists is
+            self.records.forget(unfinished)
         if lacks_cloud:
             for other in records.entries.keys() - {"cloud"} - ({"mesh"} if self.mesh_made(n) else set()):
                 records.forget(other)  # which shows another cloud

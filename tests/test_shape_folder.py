@@ -74,6 +74,19 @@ def test_without_its_data_a_sample_has_a_sheet_and_a_page(root: Path, tmp_path: 
     assert "no training shapes on the contact sheet" in capsys.readouterr().err
 
 
+def test_reconstructions_whose_data_are_away_are_shown_and_not_lost(root: Path, tmp_path: Path):
+    shutil.copytree(root, tmp_path / "copy")
+    words = ["--mode", "reconstruct", "--num_shapes", "2"]
+    run(tmp_path / "copy", tmp_path / "out", *words)
+    before = times(tmp_path / "out", "dense*")
+    (tmp_path / "copy" / "split.npz").rename(tmp_path / "away.npz")
+    run(tmp_path / "copy", tmp_path / "out", *words, "--html", "--mesh", "--mesh_resolution", "48")
+    assert times(tmp_path / "out", "dense*") == before
+    with pytest.raises(UserError, match="no split file"):
+        run(tmp_path / "copy", tmp_path / "out", *words, "--num_output_points", "50")
+    assert times(tmp_path / "out", "dense*") == before and len(listed_clouds(tmp_path / "out")) == 2
+
+
 def test_a_page_and_a_sheet_follow_the_meshes(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     run(root, tmp_path, "--html")
     before = times(tmp_path)
