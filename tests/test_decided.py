@@ -1,26 +1,40 @@
 """What an option decides is what changes with it: the clouds, meshes and codes of every option, by their bytes."""
 
+import shutil
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from perturbed import actions, another
+from helpers import open_box, read_config, write_obj
+from perturbed import NAMES, actions, another
 from tiny_experiment import make_shapes, tiny_config
 
-from configs.artefacts import ARTEFACTS, deciding
+from configs.artefacts import ARTEFACTS, Records, deciding, options_of
 from configs.config_loader import option_names
 from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD
+from configs.files import write_npz
+from configs.layout import DENSE_POINT_CLOUD, SCALED_MESH, Experiment, voxelized_point_cloud
 from configs.options import READ_BY
+from dataprocessing.create_split import facts_of as facts_of_split
+from dataprocessing.mesh_record import mesh_sha256
+from dataprocessing.shape_facts import facts_of as facts_of_samples
+from dataprocessing.shape_facts import why_made
+from dataprocessing.shape_files import process_shape
+from dataprocessing.shapes import expected_files
+from dataprocessing.split import split_folders
+from evaluation.sample_sets import sampled_recipes
+from frozen.checkpoint_files import best_checkpoint, load_checkpoint
 from generation.decode import decode
 from generation.networks import Networks
 from generation.reconstructions import interpolated, reconstructed
 from generation.sampling import sampled
 from generation.shape_folder import ShapeFolder
 from generation.shapes import Shapes
+from training.checkpoints import write_state
+from training.encoding import facts_of as facts_of_codes
 
 MAKERS = {
     "sample": lambda made: sampled(made, 2, made.cfg.seed),
@@ -88,3 +102,96 @@ def test_options_that_decide_clouds_make_them_stale(root: Path, folders: dict[st
 
 def decided_by(option: str) -> list[str]:
     return [artefact for artefact in ARTEFACTS if option in deciding(artefact)]
+
+
+def changed(cfg: Namespace) -> Iterator[tuple[str, Namespace]]:
+    """Each option with a configuration in which it alone is another."""
+    for name, action in actions().items():
+        yield name, Namespace(**vars(cfg) | {name: another(action, vars(cfg))})
+
+
+def stale_options(cfg: Namespace, facts: Callable[[Namespace], object]) -> set[str]:
+    """The options with which facts are others, or cannot be had since other files are asked for."""
+    own, found = facts(cfg), set()
+    for name, other in changed(cfg):
+        try:
+            if facts(other) != own:
+                found.add(name)
+        except UserError:
+            found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["scaled_mesh", "input", "samples"])
+def test_samples_are_stale_for_the_options_that_decide_them(tmp_path: Path, kind: str):
+    cfg = read_config(tmp_path, grid_coords=False)
+    mesh, folder = tmp_path / "data" / "car" / "models" / "model.obj", tmp_path / "data" / "car" / "models"
+    write_obj(mesh, *open_box(np.random.default_rng(0)))
+    assert process_shape(mesh, folder, cfg).made
+
+    def lacking(cfg: Namespace) -> set[str]:
+        records = Records(folder)
+        found = {name: facts_of_samples(name, {"mesh": mesh_sha256(mesh)}, cfg) for name in expected_files(cfg)}
+        kinds = {SCALED_MESH: "scaled_mesh", voxelized_point_cloud(cfg.input_res, cfg.num_points): "input"}
+        mine = {name: facts for name, facts in found.items() if kinds.get(name, "samples") == kind}
+        return {name for name, facts in mine.items() if why_made(folder / name, facts, records, cfg)}
+
+    assert lacking(cfg) == set()
+    assert stale_options(cfg, lacking) == set(deciding(kind))
+    write_obj(mesh, *open_box(np.random.default_rng(1)))
+    assert lacking(cfg)
+
+
+def test_codes_and_splits_are_stale_for_the_options_that_decide_them(root: Path):
+    cfg = tiny_config(root, code_draws=2)
+    folders = split_folders(cfg)
+    codes = stale_options(cfg, lambda cfg: facts_of_codes("train", folders["train"], cfg, "sha"))
+    assert codes == set(deciding("codes"))
+    assert stale_options(cfg, lambda cfg: facts_of_codes("test", folders["test"], cfg, "sha")) == codes - {
+        "seed", "code_draws", "code_mirror",
+    }  # fmt: skip
+    shapes = folders["train"]
+    assert stale_options(cfg, lambda cfg: facts_of_split(shapes, cfg)) == set(deciding("split")) - NAMES
+
+
+def test_sets_meshes_and_chains_are_stale_for_the_options_that_decide_them(root: Path):
+    made = Networks(tiny_config(root, best_of=2))
+
+    def of_set(cfg: Namespace) -> object:
+        made.cfg = cfg
+        return sampled_recipes(made, 3)["flow"][0].facts | options_of("set", cfg)
+
+    decide_set = {*deciding("set"), *deciding("sample")}
+    assert stale_options(made.cfg, of_set) == decide_set
+    cfg = tiny_config(root, best_of=2)
+    for artefact in ("mesh", "chains", "wholeness"):
+        assert stale_options(cfg, lambda cfg, name=artefact: options_of(name, cfg)) == set(deciding(artefact))
+
+
+def test_each_input_makes_stale_what_is_made_of_it(root: Path, tmp_path: Path):
+    """The input cloud of a shape, the NDF, the flow: what is made of them alone, by the reasons that are given."""
+    shutil.copytree(root, tmp_path / "copy")
+    cfg = Namespace(**vars(tiny_config(tmp_path / "copy", **BASE)))
+    folders = {kind: tmp_path / kind for kind in MAKERS}
+    for kind, folder in folders.items():
+        made = Networks(cfg)
+        make_shapes(made, MAKERS[kind](made), folder)
+
+    def stale() -> dict[str, set[str]]:
+        made = Networks(cfg)
+        found = {}
+        for kind, folder in folders.items():
+            there = ShapeFolder(made, MAKERS[kind](made), folder)
+            reasons = {n: there.records_of(n).why("cloud", there.cloud_facts(n)) for n in there.numbers}
+            found[kind] = {there.shapes.names[n] for n, reason in reasons.items() if reason}
+        return found
+
+    assert not any(stale().values())
+    cloud = next((tmp_path / "copy" / "data" / "sphere8").glob("voxelized*"))
+    before = cloud.read_bytes()
+    write_npz(cloud, point_cloud=0.9 * np.load(cloud)["point_cloud"])
+    assert stale() == {"sample": set(), "reconstruction": {"sphere8"}, "path": {"000", "001", "002"}}
+    cloud.write_bytes(before)
+    checkpoint = best_checkpoint(Experiment(cfg).rnvp_checkpoints)
+    write_state(load_checkpoint(checkpoint) | {"step": 1}, checkpoint)
+    assert all(len(names) > 1 for names in stale().values())  # a flow judges reconstructions, too
