@@ -7,8 +7,9 @@ Names and meanings that users of NDF and of the thesis know are kept.
 from configs.options.completion import COMPLETION, SCAN_TOOL
 from configs.options.data import CHUNKS, DATA, DEMO_CARS, INPUT, PREPROCESSING, RUN, SAMPLES, SPLIT
 from configs.options.editing import ATTRIBUTES, EDITING, VIEWS
+from configs.options.flow import CODES, FLOW
 from configs.options.meshes import MESHES, OWN_MESHES
-from configs.options.networks import CODES, FLOW, NDF_TRAINING, NETWORK, TRAINING
+from configs.options.networks import NDF_TRAINING, NETWORK, TRAINING
 from configs.options.results import (
     ANALYSIS,
     CLOUDS,

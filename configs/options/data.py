@@ -93,6 +93,7 @@ def _add_demo_cars(group: Options) -> None:
 
 
 def _add_samples(group: Options) -> None:
+    group = group.deciding("samples ndf_course")
     group.add(
         "--sample_std_dev",
         type=positive(float),
@@ -114,21 +115,18 @@ def _add_samples(group: Options) -> None:
         type=positive(int),
         default=50_000,
         help="samples stored per sigma and shape (NDF 100,000)",
-        decides="samples ndf_course",
     )
     group.add(
         "--num_uniform_samples",
         type=not_negative(int),
         default=20_000,
         help="samples stored per shape, uniform in the box of half side 0.55; 0: none, as NDF",
-        decides="samples ndf_course",
     )
     group.add(
         "--num_gap_samples",
         type=not_negative(int),
         default=5_000,
         help="samples stored per shape in its openings, such as windows; 0: none, as NDF",
-        decides="samples ndf_course",
     )
 
 
@@ -210,33 +208,20 @@ def _check_chunks(cfg: Namespace, given: Collection[str]) -> None:
 
 
 def _add_split(group: Options) -> None:
+    group = group.deciding("split")
     group.add(
         "--class_folders",
         default=None,
         help="pattern of class folders below data_dir, such as /*/; each class is split on its own",
-        decides="split",
     )
-    group.add(
-        "--r_val",
-        type=not_negative(float),
-        default=None,
-        help="share of validation shapes (default 0.1)",
-        decides="split",
-    )
-    group.add(
-        "--r_test", type=not_negative(float), default=None, help="share of test shapes (default 0.2)", decides="split"
-    )
-    group.add(
-        "--n_val", type=not_negative(int), default=None, help="number of validation shapes (per class)", decides="split"
-    )
-    group.add(
-        "--n_test", type=not_negative(int), default=None, help="number of test shapes (per class)", decides="split"
-    )
+    group.add("--r_val", type=not_negative(float), default=None, help="share of validation shapes (default 0.1)")
+    group.add("--r_test", type=not_negative(float), default=None, help="share of test shapes (default 0.2)")
+    group.add("--n_val", type=not_negative(int), default=None, help="number of validation shapes (per class)")
+    group.add("--n_test", type=not_negative(int), default=None, help="number of test shapes (per class)")
     group.add(
         "--test_pattern",
         default=None,
         help="the test split: shapes whose name matches this, such as demo_s1_* for cars of another demo_seed",
-        decides="split",
     )
 
 

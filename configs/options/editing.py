@@ -8,13 +8,15 @@ from configs.options.types import Group, Options, boolean, finite, not_negative,
 
 
 def _add_editing(group: Options) -> None:
+    group = group.deciding("edit")
     group.add(
         "--attributes_file",
         default=None,
         help="what codes tell of attributes, as python -m evaluation.editing.fit wrote it; default: that of the"
         " experiment",
+        decides="",
     )
-    group.add("--attribute", default=None, help="the attribute to change, such as length", decides="edit")
+    group.add("--attribute", default=None, help="the attribute to change, such as length")
     group.add(
         "--by",
         type=finite,
@@ -22,7 +24,6 @@ def _add_editing(group: Options) -> None:
         default=None,
         help="by how much, in standard deviations of the attribute over the cars of the fit; default: edit_steps equal"
         " steps from -2 to 2",
-        decides="edit",
     )
     group.add(
         "--to",
@@ -30,24 +31,19 @@ def _add_editing(group: Options) -> None:
         default=None,
         help="values that it is set to instead, numbers in its own unit; default for an attribute without numbers: all"
         " of its values",
-        decides="edit",
     )
-    group.add(
-        "--edit_steps", type=positive(int), default=5, help="pictures from -2 to 2 standard deviations", decides="edit"
-    )
+    group.add("--edit_steps", type=positive(int), default=5, help="pictures from -2 to 2 standard deviations")
     group.add(
         "--edit_shapes",
         nargs="+",
         default=["0", "1", "2"],
         help="the shapes to change: numbers of samples of the seed, names of test shapes",
-        decides="edit",
     )
     group.add(
         "--hold",
         type=not_negative(float),
         default=10.0,
         help="how strongly all other attributes are held where they are; 0: they may follow as they do among cars",
-        decides="edit",
     )
 
 

@@ -1,4 +1,4 @@
-"""Options of steps 3 and 4: the two networks and their trainings."""
+"""Options of step 3, and of both trainings: the NDF and how it is trained."""
 
 from argparse import Namespace
 from collections.abc import Collection
@@ -8,30 +8,21 @@ from configs.options.types import Group, Options, boolean, not_negative, positiv
 
 
 def _add_network(group: Options) -> None:
+    group = group.deciding("ndf")
     group.add(
         "--code_kind",
         choices=["none", "fused", "grid", "vector"],
         default="none",
         help="none: plain NDF; fused: its pyramid resampled, as the thesis; grid, vector: learned bottleneck",
-        decides="ndf",
     )
-    group.add(
-        "--latent_dim",
-        type=positive(int),
-        default=256,
-        help="numbers of a vector code; channels of a grid code",
-        decides="ndf",
-    )
-    group.add(
-        "--out_resolution", type=positive(int), default=8, help="nodes per axis of a fused or grid code", decides="ndf"
-    )
+    group.add("--latent_dim", type=positive(int), default=256, help="numbers of a vector code; channels of a grid code")
+    group.add("--out_resolution", type=positive(int), default=8, help="nodes per axis of a fused or grid code")
     group.add(
         "--input_features",
         choices=["occupancy", "offsets"],
         default="occupancy",
         help="the encoder's input at each node: its occupancy (NDF), or also the mean offset of its points, which makes"
         " a coarse grid as precise as the points",
-        decides="ndf",
     )
     group.add(
         "--input_fold",
@@ -39,7 +30,6 @@ def _add_network(group: Options) -> None:
         default=1,
         help="vector: blocks of so many nodes per axis become channels before the encoder's first layer, so that this"
         " works on fewer nodes of more channels, which is faster; 1 as in NDF",
-        decides="ndf",
     )
     group.add(
         "--encoder_channels",
@@ -47,14 +37,12 @@ def _add_network(group: Options) -> None:
         nargs="+",
         default=[16, 32, 64, 128, 128, 128],
         help="channels of the encoder's levels f1, f2, ...; NDF has six levels",
-        decides="ndf",
     )
     group.add(
         "--hidden_dim",
         type=positive(int),
         default=256,
         help="width of the point network: fc_0 has twice as many, fc_1 and fc_2 as many",
-        decides="ndf",
     )
     group.add(
         "--distance_head",
@@ -62,14 +50,12 @@ def _add_network(group: Options) -> None:
         default="value",
         help="what the point network gives: a distance (NDF), or the side of a sheet and the distance beyond its"
         " border, which make thinner sheets (models/distance_heads.py)",
-        decides="ndf",
     )
     group.add(
         "--decoder_hidden",
         type=positive(int),
         default=512,
         help="width of the layers from a vector code to feature grids",
-        decides="ndf",
     )
     group.add(
         "--decoder_resolution",
@@ -77,27 +63,16 @@ def _add_network(group: Options) -> None:
         nargs="+",
         default=[8],
         help="nodes per axis of the decoder's feature grids, coarse to fine, each twice the last",
-        decides="ndf",
     )
-    group.add(
-        "--decoder_channels", type=positive(int), nargs="+", default=[16], help="channels of these grids", decides="ndf"
-    )
+    group.add("--decoder_channels", type=positive(int), nargs="+", default=[16], help="channels of these grids")
     group.add(
         "--plane_resolution",
         type=positive(int),
         nargs="*",
         default=[16, 32],
         help="vector: nodes per side of the three feature planes, coarse to fine, each twice the last; no value: none",
-        decides="ndf",
     )
-    group.add(
-        "--plane_channels",
-        type=positive(int),
-        nargs="*",
-        default=[32, 16],
-        help="channels of these planes",
-        decides="ndf",
-    )
+    group.add("--plane_channels", type=positive(int), nargs="*", default=[32, 16], help="channels of these planes")
     group.add(
         "--plane_decoder",
         choices=["quadtree", "convolution", "residual"],
@@ -105,7 +80,6 @@ def _add_network(group: Options) -> None:
         help="vector: how planes are refined: each node split in 2 x 2 by a linear layer, twice as fast on a CPU;"
         " by transposed convolutions, as in checkpoints that do not say; or residual: with two more convolutions at"
         " each resolution, sharper, for a GPU",
-        decides="ndf",
     )
     group.add(
         "--num_places",
@@ -113,7 +87,6 @@ def _add_network(group: Options) -> None:
         choices=[1, 7],
         default=1,
         help="grid and vector: places where a point looks grids up, itself alone or with its six neighbours (NDF)",
-        decides="ndf",
     )
     group.add(
         "--code_encoder",
@@ -121,21 +94,18 @@ def _add_network(group: Options) -> None:
         default="pyramid",
         help="vector: NDF's pyramid with a learned projection; the principal components of the occupancy; or both, the"
         " components first",
-        decides="ndf",
     )
     group.add(
         "--pca_dims",
         type=positive(int),
         default=48,
         help="principal components in a code with code_encoder both; the rest of latent_dim is learned",
-        decides="ndf",
     )
     group.add(
         "--pca_resolution",
         type=positive(int),
         default=32,
         help="nodes per axis of the occupancy that pca compares; a finer input is pooled",
-        decides="ndf",
     )
     group.add(
         "--pca_view_weight",
@@ -143,7 +113,6 @@ def _add_network(group: Options) -> None:
         default=0.0,
         help="weight, beside the occupancy, of what pca sees of a shape from six sides, which tells glass from"
         " openings; with 3 both vary alike on demo cars; 0: occupancy alone",
-        decides="ndf",
     )
     group.add(
         "--code_noise",
@@ -158,7 +127,6 @@ def _add_network(group: Options) -> None:
         default="fixed",
         help="grid and vector: fixed: normalised codes with noise of sd code_noise; learned: means of a variational"
         " posterior, whose KL to a standard normal is weighted by kl_weight",
-        decides="ndf",
     )
 
 
@@ -203,23 +171,15 @@ def _add_training(group: Options) -> None:
 
 
 def _add_ndf_training(group: Options) -> None:
-    group.add(
-        "--num_epochs", type=positive(int), default=1500, help="passes over the training shapes", decides="ndf_course"
-    )
-    group.add(
-        "--num_sample_points_training",
-        type=positive(int),
-        default=50_000,
-        help="points per shape and step",
-        decides="ndf_course",
-    )
+    group = group.deciding("ndf_course")
+    group.add("--num_epochs", type=positive(int), default=1500, help="passes over the training shapes")
+    group.add("--num_sample_points_training", type=positive(int), default=50_000, help="points per shape and step")
     group.add(
         "--min_input_points",
         type=not_negative(int),
         default=0,
         help="sparse inputs in training: half of the steps see only the first n points of their clouds, n log-uniform"
         " from here to num_points; 0: always all",
-        decides="ndf_course",
     )
     group.add(
         "--uniform_ratio",
@@ -241,14 +201,12 @@ def _add_ndf_training(group: Options) -> None:
         default=64,
         help="points per shape and step beside them: the worst predicted of hard_point_candidates times as many far"
         " from the surface",
-        decides="ndf_course",
     )
     group.add(
         "--hard_point_candidates",
         type=positive(int),
         default=16,
         help="drawn per hard point; with fewer a step is cheaper, and the largest errors are found less often",
-        decides="ndf_course",
     )
     group.add(
         "--max_dist",
@@ -262,7 +220,6 @@ def _add_ndf_training(group: Options) -> None:
         type=not_negative(float),
         default=1e-5,
         help="weight of a learned posterior's KL, mesh units per nat of a whole code",
-        decides="ndf_course",
     )
     group.add(
         "--optimizer",
@@ -277,27 +234,15 @@ def _add_ndf_training(group: Options) -> None:
         type=positive(float),
         default=1e-4,
         help="peak learning rate (NDF's 1e-6 is too slow; its users found 1e-4 as good as the published net)",
-        decides="ndf_course",
     )
-    group.add(
-        "--mirror",
-        type=boolean,
-        default=True,
-        help="show each shape mirrored in x half of the time",
-        decides="ndf_course",
-    )
-    group.add(
-        "--val_every",
-        type=positive(int),
-        default=500,
-        help="steps between validations and checkpoints",
-        decides="ndf_course",
-    )
+    group.add("--mirror", type=boolean, default=True, help="show each shape mirrored in x half of the time")
+    group.add("--val_every", type=positive(int), default=500, help="steps between validations and checkpoints")
     group.add(
         "--ram_cache_gb",
         type=not_negative(float),
         default=4.0,
         help="keep the training samples in memory if they need no more than this, else read them at every step",
+        decides="",
     )
     group.add(
         "--gpu_cache_gb",
@@ -305,6 +250,7 @@ def _add_ndf_training(group: Options) -> None:
         default=16.0,
         help="on a GPU: keep them in its memory if they need no more than this, and draw the batches there, so that it"
         " never waits for the CPU; 0: never",
+        decides="",
     )
 
 
@@ -316,167 +262,6 @@ def _check_ndf_training(cfg: Namespace, given: Collection[str]) -> None:
         )
 
 
-def _add_codes(group: Options) -> None:
-    group.add(
-        "--code_draws",
-        type=positive(int),
-        default=1,
-        help="codes per training shape, each from another draw of its input points; the first is the stored draw",
-        decides="codes",
-    )
-    group.add(
-        "--code_mirror",
-        type=boolean,
-        default=True,
-        help="add the codes of the mirrored training shapes",
-        decides="codes extra_codes",
-    )
-    group.add(
-        "--extra_demo_cars",
-        type=not_negative(int),
-        default=0,
-        help="demo cars that the flow is trained on beside the training shapes; they are made in memory",
-        decides="extra_codes",
-    )
-    group.add(
-        "--extra_demo_seed",
-        type=not_negative(int),
-        default=1000,
-        help="their demo_seed: another than that of any car of the data, above all of the test cars",
-        decides="extra_codes attributes",
-    )
-    group.add(
-        "--extra_data_dir",
-        default=None,
-        help="folder of more meshes that the flow is trained on; they need no preprocessing, and are left out where"
-        " the split has a shape of that name",
-    )
-    group.add(
-        "--extra_data_glob",
-        default="/*/models/model_normalized.obj",
-        help="pattern of these meshes, appended to extra_data_dir",
-    )
-
-
-def _check_codes(cfg: Namespace, given: Collection[str]) -> None:
-    if cfg.extra_demo_cars and cfg.extra_demo_seed == cfg.demo_seed:
-        raise UserError(
-            f"extra_demo_seed is {cfg.extra_demo_seed}, as demo_seed: the extra cars would be those of the data,"
-            " held-out ones too; give another extra_demo_seed"
-        )
-
-
-def _add_flow(group: Options) -> None:
-    group.add("--flow_steps", type=positive(int), default=20_000, help="training steps", decides="flow_course")
-    group.add(
-        "--flow_batch_size",
-        type=positive(int),
-        default=128,
-        help="codes per step, of all processes together",
-        decides="flow_course",
-    )
-    group.add(
-        "--flow_lr",
-        type=positive(float),
-        default=1e-3,
-        help="peak learning rate, AdamW, warm-up then cosine",
-        decides="flow_course",
-    )
-    group.add(
-        "--flow_couplings",
-        type=positive(int),
-        default=8,
-        help="coupling layers (per scale for 3-D codes)",
-        decides="flow",
-    )
-    group.add(
-        "--flow_hidden", type=positive(int), default=128, help="width of the nets that give s and t", decides="flow"
-    )
-    group.add(
-        "--flow_blocks",
-        type=positive(int),
-        default=2,
-        help="hidden layers or residual blocks of these nets",
-        decides="flow",
-    )
-    group.add(
-        "--flow_dims",
-        type=positive(int),
-        default=32,
-        help="vector codes: principal directions with couplings, about as many as vary by more than flow_noise"
-        " (train_rnvp.py says how many); the minor ones get a Gaussian that depends on them",
-        decides="flow",
-    )
-    group.add(
-        "--flow_tail_couplings",
-        type=positive(int),
-        default=1,
-        help="vector codes: couplings on the minor directions given the flow_dims leading ones; 1: a Gaussian that"
-        " depends on these",
-        decides="flow",
-    )
-    group.add(
-        "--flow_scales",
-        type=positive(int),
-        default=2,
-        help="scales of the 3-D flow, each halves the resolution",
-        decides="flow",
-    )
-    group.add(
-        "--flow_s_max", type=positive(float), default=1.0, help="bound on |s|, nats per code dimension", decides="flow"
-    )
-    group.add(
-        "--flow_base",
-        choices=("normal", "mixture"),
-        default="normal",
-        help="density of the flow's z: one Gaussian, or a mixture, which keeps kinds of shape apart",
-        decides="flow",
-    )
-    group.add("--flow_components", type=positive(int), default=256, help="Gaussians of the mixture", decides="flow")
-    group.add(
-        "--flow_dropout",
-        type=not_negative(float),
-        default=0.0,
-        help="dropout in the nets that give s and t",
-        decides="flow",
-    )
-    group.add(
-        "--flow_noise",
-        type=not_negative(float),
-        default=0.1,
-        help="sd of fresh Gaussian noise on codes in training, in shares of their spread; NLLs are of noised codes",
-        decides="flow",
-    )
-    group.add(
-        "--flow_ema",
-        type=not_negative(float),
-        default=0.999,
-        help="decay of the averaged weights that are used",
-        decides="flow_course",
-    )
-    group.add(
-        "--flow_val_every",
-        type=positive(int),
-        default=250,
-        help="steps between validations and checkpoints",
-        decides="flow_course",
-    )
-    group.add(
-        "--flow_patience",
-        type=positive(int),
-        default=20,
-        help="early stopping: validations without an improvement of the NLL",
-        decides="flow_course",
-    )
-
-
-def _check_flow(cfg: Namespace, given: Collection[str]) -> None:
-    if not 0 <= cfg.flow_ema < 1:
-        raise UserError(f"flow_ema {cfg.flow_ema} is not in [0, 1)")
-
-
 NETWORK = Group("NDF network and shape codes", "the architecture: fixed once trained", _add_network, _check_network)
 TRAINING = Group("training", "read by both trainings", _add_training)
 NDF_TRAINING = Group("NDF training", "losses and batches of train_ndf.py", _add_ndf_training, _check_ndf_training)
-CODES = Group("codes", "which codes the flow is trained on", _add_codes, _check_codes)
-FLOW = Group("flow", "the RealNVP and its training", _add_flow, _check_flow)

@@ -17,20 +17,16 @@ def _add_export(group: Options) -> None:
 
 
 def _add_generation(group: Options) -> None:
+    group = group.deciding("path")
     group.add(
         "--mode",
         choices=["sample", "reconstruct", "interpolate", "edit"],
         default="sample",
         help="new shapes, the test split from its codes, a path between two test shapes, or shapes with more or less of"
         " an attribute",
+        decides="",
     )
-    group.add(
-        "--num_shapes",
-        type=positive(int),
-        default=16,
-        help="shapes to make (steps of the path in interpolate)",
-        decides="path",
-    )
+    group.add("--num_shapes", type=positive(int), default=16, help="shapes to make (steps of the path in interpolate)")
     group.add(
         "--num_output_points",
         type=positive(int),
@@ -38,18 +34,8 @@ def _add_generation(group: Options) -> None:
         help="points of each cloud (NDF 900,000)",
         decides="cloud",
     )
-    group.add(
-        "--interpolate_from",
-        default=None,
-        help="name of the first shape; default: first of the test split",
-        decides="path",
-    )
-    group.add(
-        "--interpolate_to",
-        default=None,
-        help="name of the second shape; default: second of the test split",
-        decides="path",
-    )
+    group.add("--interpolate_from", default=None, help="name of the first shape; default: first of the test split")
+    group.add("--interpolate_to", default=None, help="name of the second shape; default: second of the test split")
 
 
 def _add_out(group: Options) -> None:
@@ -64,26 +50,19 @@ def _add_out(group: Options) -> None:
 
 
 def _add_decoding(group: Options) -> None:
-    group.add(
-        "--temperature",
-        type=positive(float),
-        default=1.0,
-        help="scale of z before the flow's inverse",
-        decides="sample edit tables",
-    )
+    group = group.deciding("sample edit tables")
+    group.add("--temperature", type=positive(float), default=1.0, help="scale of z before the flow's inverse")
     group.add(
         "--best_of",
         type=positive(int),
         default=1,
         help="codes drawn for each sample at most, all of one kind of shape, of which the best is taken",
-        decides="sample edit tables",
     )
     group.add(
         "--best_by",
         choices=("settled", "likely"),
         default="settled",
         help="settled: the first draw whose surface is whole, else the least torn; likely: the likeliest of all draws",
-        decides="sample edit tables",
     )
     group.add(
         "--num_steps",
@@ -126,20 +105,19 @@ def _add_plausible(group: Options) -> None:
 
 
 def _add_evaluation(group: Options) -> None:
+    group = group.deciding("tables")
     group.add(
         "--tasks",
         nargs="+",
         choices=TASKS,
         default=list(TASKS),
         help="parts of the evaluation; those that are not named keep the results that they have",
-        decides="tables",
     )
     group.add(
         "--allow_trained_on",
         type=boolean,
         default=False,
         help="evaluate on shapes that a network was trained on, too; the tables then say how many these are",
-        decides="tables",
     )
     group.add(
         "--protocol",
@@ -147,15 +125,8 @@ def _add_evaluation(group: Options) -> None:
         default="raw",
         help="raw: clouds as they are (mesh units), test split; box: each cloud centred, longest side 1; pointflow:"
         " 2,048 points in the data's own frame, validation split",
-        decides="tables",
     )
-    group.add(
-        "--num_eval_shapes",
-        type=positive(int),
-        default=100,
-        help="shapes in each set that is compared, at most",
-        decides="tables",
-    )
+    group.add("--num_eval_shapes", type=positive(int), default=100, help="shapes in each set that is compared, at most")
     group.add(
         "--num_eval_points",
         type=positive(int),
@@ -168,35 +139,30 @@ def _add_evaluation(group: Options) -> None:
         type=positive(int),
         default=10,
         help="sample sets per generator; every measure is given as mean and standard deviation over them",
-        decides="tables",
     )
     group.add(
         "--emd",
         choices=["exact", "approx", "none"],
         default="approx",
         help="the two earth mover's distances: exact matching, a fast approximation whose error is printed, or none",
-        decides="tables",
     )
     group.add(
         "--num_emd_sets",
         type=positive(int),
         default=None,
         help="sample sets that are compared by them, which takes longest; default: all",
-        decides="tables",
     )
     group.add(
         "--num_whole_shapes",
         type=not_negative(int),
         default=24,
         help="shapes of each set whose wholeness is measured, about a second each; 0: none",
-        decides="tables",
     )
     group.add(
         "--num_eval_points_dense",
         type=positive(int),
         default=100_000,
         help="points per shape in the reconstruction's chamfer_udf",
-        decides="tables",
     )
 
 
@@ -229,66 +195,32 @@ def _add_comparison(group: Options) -> None:
 
 
 def _add_analysis(group: Options) -> None:
+    group = group.deciding("tables")
     group.add(
         "--analyses",
         nargs="+",
         choices=ANALYSES,
         default=list(ANALYSES),
         help="parts of the study; table is that of codes and their spectra, the only part without decoding",
-        decides="tables",
     )
-    group.add(
-        "--num_analysis_points",
-        type=positive(int),
-        default=2048,
-        help="points of each cloud that is compared",
-        decides="tables",
-    )
-    group.add(
-        "--num_paths",
-        type=positive(int),
-        default=8,
-        help="pairs of test shapes with a path between them",
-        decides="tables",
-    )
-    group.add(
-        "--path_steps", type=positive(int), default=12, help="steps of a path: it has one shape more", decides="tables"
-    )
-    group.add(
-        "--num_map_shapes",
-        type=positive(int),
-        default=500,
-        help="shapes in the map and the projector, at most",
-        decides="tables",
-    )
-    group.add(
-        "--num_neighbour_samples",
-        type=positive(int),
-        default=8,
-        help="samples shown beside training shapes",
-        decides="tables",
-    )
+    group.add("--num_analysis_points", type=positive(int), default=2048, help="points of each cloud that is compared")
+    group.add("--num_paths", type=positive(int), default=8, help="pairs of test shapes with a path between them")
+    group.add("--path_steps", type=positive(int), default=12, help="steps of a path: it has one shape more")
+    group.add("--num_map_shapes", type=positive(int), default=500, help="shapes in the map and the projector, at most")
+    group.add("--num_neighbour_samples", type=positive(int), default=8, help="samples shown beside training shapes")
     group.add(
         "--temperatures",
         type=positive(float),
         nargs="+",
         default=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2],
         help="scales of z that are compared",
-        decides="tables",
     )
-    group.add(
-        "--num_curve_shapes",
-        type=positive(int),
-        default=50,
-        help="shapes at each temperature, at most",
-        decides="tables",
-    )
+    group.add("--num_curve_shapes", type=positive(int), default=50, help="shapes at each temperature, at most")
     group.add(
         "--num_attribute_shapes",
         type=positive(int),
         default=60,
         help="test shapes that are decoded and encoded again to read their attributes, at most",
-        decides="tables",
     )
 
 

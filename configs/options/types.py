@@ -1,6 +1,7 @@
 """Types of option values, and what a group of options is."""
 
 import argparse
+import copy
 import math
 from argparse import Namespace
 from collections.abc import Callable, Collection
@@ -16,11 +17,17 @@ class Options:
     """
 
     def __init__(self, parser: argparse._ActionsContainer | None = None):
-        self.parser = parser
+        self.parser, self.usual = parser, ""
         self.decides: dict[str, tuple[str, ...]] = {}
 
-    def add(self, *names: str, decides: str = "", **words: Any) -> None:
-        self.decides[names[-1].removeprefix("--")] = tuple(decides.split())
+    def deciding(self, artefacts: str) -> "Options":
+        """These options, where those that do not say what they decide decide these artefacts."""
+        usual = copy.copy(self)
+        usual.usual = artefacts
+        return usual
+
+    def add(self, *names: str, decides: str | None = None, **words: Any) -> None:
+        self.decides[names[-1].removeprefix("--")] = tuple((self.usual if decides is None else decides).split())
         if self.parser is not None:
             self.parser.add_argument(*names, **words)
 
