@@ -211,14 +211,14 @@ class Records:
             del self.entries[artefact]
             self._write()
 
-    def check_free(self, files: Iterable[str]) -> None:
-        """Raise UserError if one of these files is there and not of ours."""
+    def check_free(self, files: Iterable[str], option: str = "--out") -> None:
+        """Raise UserError if one of these files is there and not of ours. option: by which another folder is given."""
         ours = self.files()
         for name in files:
             if name not in ours and (self.folder / name).exists():
                 raise UserError(
                     f"{self.folder / name} is in the way: it was not made here, and would be overwritten; move it away,"
-                    " or give another --out"
+                    f" or give another {option}"
                 )
 
     def put(self, entries: Mapping[str, Facts]) -> None:

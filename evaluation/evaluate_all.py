@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from configs.artefacts import Facts
+from configs.artefacts import Facts, Records, entry_of
 from configs.errors import UserError
 from configs.layout import RESULTS, Experiment
 from evaluation import likelihood, reconstruction
@@ -13,7 +13,7 @@ from evaluation.definitions import MEASURES, SETS
 from evaluation.experiment_sets import ExperimentSets
 from evaluation.generation_table import Comparison, NamedSet, generation_tables, nearest_table
 from evaluation.network_table import COLUMNS, NOTE, network_rows
-from evaluation.report import text_of, with_former, write_results
+from evaluation.report import former_results, text_of, with_former, write_results
 from evaluation.results_log import log_results
 from evaluation.study import Part, Result, Study
 from evaluation.tables import Table
@@ -50,10 +50,16 @@ def decode_chunk(cfg: Namespace) -> str:
     return ExperimentSets(cfg, study.networks).write_chunk()
 
 
+OF_FOLDERS = (*(f"{RESULTS}.{ending}" for ending in ("json", "csv", "md")), "one_nna.png", "nearest_training.png")
+
+
 def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:
     """Compare the clouds of --samples with those of --references. Returns the tables as text, and the output folder."""
     folder = Path(cfg.output).expanduser()
-    sets = FolderSets(cfg)
+    sets, records = FolderSets(cfg), Records(folder)
+    if not (records.entries or former_results(folder / f"{RESULTS}.json")):  # of an earlier run
+        records.check_free(OF_FOLDERS, "--output")
+    records.put({RESULTS: entry_of({}, OF_FOLDERS)})
     tables, errors = generation(sets.comparison(), sets.training_set(), folder)
     facts = {"of": "folders", "folders": sets.facts(), "reading": RULE, "seeds": {"seed": cfg.seed}}
     facts |= {"protocol": sets.protocol.facts(), "error_of_approximate_emd": errors, "definitions": MEASURES}

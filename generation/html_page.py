@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from configs.artefacts import RECORDS, Records, entry_of
 from configs.config_loader import get_config
 from configs.errors import UserError, run
 from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, given_path
@@ -26,6 +27,7 @@ from visualization.html_page import PageShape, write_page
 
 SUFFIXES = (".npz", ".npy", ".ply", ".off")  # of a.npz and a.ply, only the first is read
 MOST_SHAPES = 64  # in one page; each takes 2 seconds to prepare
+OURS = b"<title>Shapes</title>"  # near the beginning of each page that is made here
 FACTS = (  # key in the file of a cloud, and how the page says it
     ("log_likelihood", "log-likelihood", "{:,.1f} nats"),
     ("nll_nats_per_dim", "NLL", "{:.3f} nats/dim"),
@@ -46,8 +48,17 @@ def main(argv: list[str] | None = None) -> int:
         paths = cloud_paths(given_path(cfg.training))
         training = training_in(paths, [name_of(path) for path in paths])
     folder = given_path(cfg.samples)
+    check_page(folder / HTML_PAGE)
     print(write_html(folder, training))
+    if (folder / RECORDS).is_file():
+        Records(folder).put({"page": entry_of({}, [HTML_PAGE])})
     return 0
+
+
+def check_page(page: Path) -> None:
+    """Raise UserError if a page is there that was not made here."""
+    if page.exists() and (not page.is_file() or OURS not in page.read_bytes()[:2048]):
+        raise UserError(f"{page} is in the way: it was not made here, and would be overwritten; move it away")
 
 
 def make_page(folder: ShapeFolder) -> str:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from configs.errors import UserError, note
-from configs.layout import INDEX, Experiment
+from configs.layout import INDEX, Experiment, absolute
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
-from dataprocessing.shapes import shape_name
-from dataprocessing.split import split_folders
+from dataprocessing.shapes import processed_root, shape_name
+from dataprocessing.split import NO_SPLIT, split_folders
 from dataprocessing.stored_points import cloud_digest, read_input_cloud
 from dataprocessing.surface import surface_points
 from frozen.loading import encode_clouds
@@ -71,6 +71,8 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
     try:
         folders = split_folders(cfg, needed=[split])[split]
     except UserError as error:
+        if processed_root(cfg).is_dir() and (cfg.split_file == NO_SPLIT or absolute(cfg.split_file).is_file()):
+            raise
         return reconstructed_before(networks, place, num, error)
     names = [shape_name(folder) for folder in folders[:num]]
     if twice := next((name for name in names if names.count(name) > 1), None):

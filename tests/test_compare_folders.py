@@ -90,7 +90,9 @@ def test_a_second_run_gives_the_same_bytes(folders: Path):
         files = sorted(path for path in (folders / "out").iterdir() if path.is_file())
         written.append({path.name: path.read_bytes() for path in files})
     assert written[0] == written[1]
-    assert set(written[0]) == {"results.json", "results.csv", "results.md", "one_nna.png", "nearest_training.png"}
+    assert set(written[0]) == {
+        "results.json", "results.csv", "results.md", "one_nna.png", "nearest_training.png", "made_of.json",
+    }  # fmt: skip
 
 
 def test_sample_sets_are_different_parts_of_the_samples(folders: Path):
@@ -161,3 +163,13 @@ def test_what_does_not_fit_is_told(folders: Path, options: list[str], message: s
 def test_both_folders_are_needed(folders: Path):
     with pytest.raises(UserError, match="--samples is given without --references; give both folders"):
         evaluate.main(["--samples", str(folders / "samples")])
+
+
+def test_results_of_users_are_not_overwritten_and_own_ones_are(folders: Path, tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.csv").write_text("theirs")
+    with pytest.raises(UserError, match=r"results.csv is in the way.*--output"):
+        evaluate.main(arguments(folders, "--emd", "none"))
+    assert (tmp_path / "out" / "results.csv").read_text() == "theirs"
+    for _ in range(2):
+        assert evaluate.main(arguments(folders, "--emd", "none", "--output", str(tmp_path / "other"))) == 0

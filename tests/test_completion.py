@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import write_config
+from test_shape_meshes import small_mesh
 from tiny_experiment import TINY
 from torch import Tensor
 from torch.testing import assert_close
@@ -212,7 +213,8 @@ def test_the_script_writes_clouds_results_and_a_picture(root: Path, capsys, monk
 def test_a_killed_run_goes_on_without_running_its_chains_again(root: Path, tmp_path: Path, monkeypatch, quick_pictures):
     config, scan = write_config(root, **(TINY | SMALL)), tmp_path / "scan.ply"
     write_ply(scan, cap(90))
-    words = ["--config", str(config), "--scan", str(scan), "--mesh", "--mesh_resolution", "48", "--out"]
+    monkeypatch.setattr(decoded_shape, "mesh_of", lambda *_: small_mesh())
+    words = ["--config", str(config), "--scan", str(scan), "--mesh", "--out"]
     assert script.main([*words, str(tmp_path / "whole")]) == 0
     plain, made = decoded_shape.decode_parts, []
 
@@ -239,7 +241,9 @@ def test_a_killed_run_goes_on_without_running_its_chains_again(root: Path, tmp_p
 
 @pytest.fixture
 def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
+    for name in ("render_cloud", "render_mesh"):
+        picture = lambda *_, **__: np.zeros((4, 6, 3), np.uint8)  # noqa: E731
+        monkeypatch.setattr(f"visualization.contact_sheet.{name}", picture)
 
 
 def test_mistakes_are_told(root: Path, tmp_path: Path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_shape_meshes import small_mesh
 from tiny_experiment import make_shapes, tiny_config
 
 import generate
@@ -25,7 +26,10 @@ pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
 
 @pytest.fixture(autouse=True)
-def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_pictures_and_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generation.decoded_shape.mesh_of", lambda *_: small_mesh())
+    monkeypatch.setattr("visualization.mesh_rendering.render_mesh", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
+    monkeypatch.setattr("visualization.contact_sheet.render_mesh", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
     monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
 
 
