@@ -1,8 +1,10 @@
 """What an option decides is what changes with it: the clouds, meshes and codes of every option, by their bytes."""
 
+import copy
 import shutil
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +47,24 @@ BASE = {"best_of": 2, "fit_steps": 2, "num_sample_points_generation": 500}
 
 
 def shapes_of(root: Path, maker: str, /, **options: object) -> tuple[Networks, Shapes]:
-    cfg = Namespace(**vars(tiny_config(root, **BASE)) | options)
-    networks = Networks(cfg)
+    """Shapes by networks that are loaded anew where an option might keep them from it."""
+    cfg = Namespace(**vars(base_config(root)) | options)
+    if {"ndf", "input"} & {one for name in options for one in decided_by(name)}:
+        networks = Networks(cfg)
+    else:
+        networks = copy.copy(loaded(root))
+        networks.cfg = cfg
     return networks, MAKERS[maker](networks)
+
+
+@cache
+def base_config(root: Path) -> Namespace:
+    return tiny_config(root, **BASE)
+
+
+@cache
+def loaded(root: Path) -> Networks:
+    return Networks(base_config(root))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +84,7 @@ def test_a_cloud_is_stale_where_its_bytes_would_be_others_and_only_for_options_t
     root: Path, folders: dict[str, Path], kind: str
 ):
     """Each option that generate.py reads, one by one; all others at once."""
-    present = vars(tiny_config(root, **BASE))
+    present = vars(base_config(root))
     changed = {name: another(action, present) for name, action in actions().items()}
     read = {name.lstrip("-") for group in READ_BY["generate"] for name in option_names(group)} & changed.keys()
     unread = {
@@ -94,7 +111,7 @@ def test_a_cloud_is_stale_where_its_bytes_would_be_others_and_only_for_options_t
 def test_options_that_decide_clouds_make_them_stale(root: Path, folders: dict[str, Path]):
     for kind in MAKERS:
         for name in {*deciding("cloud"), *deciding(kind)} & actions().keys() - {"bb_min", "bb_max"}:
-            value = another(actions()[name], vars(tiny_config(root, **BASE)))
+            value = another(actions()[name], vars(base_config(root)))
             folder = ShapeFolder(*shapes_of(root, kind, **{name: value}), folders[kind])
             reason = folder.records_of(0).why("cloud", folder.cloud_facts(0))
             assert reason or name in ("num_completion_points",), (kind, name)
