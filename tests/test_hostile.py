@@ -6,7 +6,7 @@ import sys
 
 from configs.layout import ROOT
 
-EVERY = 20  # of the inputs one
+EVERY = 30  # of the inputs one
 
 
 def test_hostile_inputs_end_in_one_line():

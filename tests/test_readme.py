@@ -5,6 +5,7 @@ import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ DOCUMENTS += sorted(ROOT.glob("C*.md"))
 STEPS = ("make_demo_cars", "preprocess", "create_split", "train_ndf", "train_rnvp", "generate", "evaluate")
 
 
+@cache
 def known_options() -> set[str]:
     """The options of the project's scripts, and those that the measurements in tests/ and benchmarks/ add."""
     files = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).glob("*.py")]
@@ -30,6 +32,7 @@ def known_options() -> set[str]:
     return of_measurements | {name for action in build_parser()._actions for name in action.option_strings}
 
 
+@cache
 def sbatch_options() -> set[str]:
     """The options of sbatch that the job scripts use."""
     text = "".join(path.read_text() for path in (ROOT / "slurm_scripts").glob("*.sh"))
