@@ -6,6 +6,7 @@ lie there from earlier runs, and are not shown, measured or compared.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -40,6 +41,8 @@ class ShapeFolder:
     def __init__(self, networks: Networks, shapes: Shapes, path: Path):
         self.networks, self.cfg, self.shapes, self.path = networks, networks.cfg, shapes, path
         self.numbers = range(len(shapes.names))
+        if twice := [name for name, times in Counter(shapes.names).items() if times > 1]:
+            raise UserError(f"{twice[0]} would be the folder of two different shapes; ask for one of them alone")
         self._records: dict[int, Records] = {}
 
     @contextmanager

@@ -303,3 +303,14 @@ def test_a_bad_mesh_and_bad_folders_are_one_line(folder: Path, tmp_path: Path):
     ):
         with pytest.raises(UserError, match=found):
             main(words)
+
+
+def test_a_page_of_somebody_else_stays_and_one_of_ours_is_made_again(tmp_path: Path):
+    write_cloud(tmp_path / "car", np.random.default_rng(0).uniform(-0.4, 0.4, (90, 3)))
+    (tmp_path / HTML_PAGE).write_text("<html>theirs</html>")
+    with pytest.raises(UserError, match=f"{HTML_PAGE} is in the way"):
+        main([str(tmp_path)])
+    assert (tmp_path / HTML_PAGE).read_text() == "<html>theirs</html>"
+    (tmp_path / HTML_PAGE).unlink()
+    for _ in range(2):
+        assert main([str(tmp_path)]) == 0
