@@ -17,8 +17,11 @@ OF_EACH = (
 )
 
 
-def adopt(folder: Path) -> None:
-    """Note the files of such a folder as ours, and as to be made again. Others are left alone."""
+def adopt(folder: Path, of_experiment: bool) -> None:
+    """Note the files of such a folder as ours, and as to be made again. Others are left alone.
+
+    of_experiment: whether it is an experiment's own, where nobody else writes; then it need not have an index.
+    """
     if (folder / RECORDS).is_file():
         return
     index = next((path for path in (folder / INDEX, folder / UNFINISHED) if path.is_file()), None)
@@ -26,6 +29,8 @@ def adopt(folder: Path) -> None:
         names = read_index(index)["shapes"] if index and "ndf_sha256" in read_index(index) else None
     except DamagedFile:
         names = None
+    if names is None and of_experiment:
+        names = [path.parent.name for path in folder.glob(f"*/{DENSE_POINT_CLOUD}")]
     if names is None:
         return
     note_files(folder, [*OF_ALL, *(path.name for pattern in MOVIES for path in folder.glob(pattern))])

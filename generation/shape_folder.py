@@ -20,7 +20,7 @@ from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX, MESH
 from configs.locks import only_run, refuse_while_held
-from generation.cloud_files import read_index
+from configs.reading import DamagedFile, read_json
 from generation.decoded_shape import DecodedShape
 from generation.former_folders import FORMER, adopt
 from generation.networks import Networks
@@ -54,13 +54,13 @@ class ShapeFolder:
         with only_run(self.path / own, "writing shapes there", "give another --out"):
             for other in self.path.glob(others):
                 refuse_while_held(other, "writing shapes there", "give another --out")
-            adopt(self.path)
+            adopt(self.path, of_experiment=self.cfg.out is None)
             self._check_source()
             yield
 
     def _check_source(self) -> None:
         """Raise UserError if shapes of these names are there that come from other meshes, or from another scan."""
-        there = read_index(self.path / INDEX).get(SOURCE) if self.records.made_of("index") else None
+        there = self._index_there().get(SOURCE)
         if there in (None, self.shapes.source) or self.shapes.source is None:
             return
         for n, name in enumerate(self.shapes.names):
@@ -166,8 +166,17 @@ class ShapeFolder:
         empty = [n for n in self.numbers if self.mesh_made(n) and self.records_of(n).found("mesh") is None]
         return [self.shapes.names[n] for n in empty]
 
+    def _index_there(self) -> Facts:
+        """What an index of ours says; nothing, if there is none that is whole."""
+        try:
+            return read_json(self.path / INDEX) if self.records.made_of("index") else {}
+        except DamagedFile:
+            return {}
+
     def _write_index(self) -> None:
         index = plain(self._index())
+        if self._index_there() != index:
+            self.records.forget("index")
         write = lambda: write_json(self.path / INDEX, index, durable=True)  # noqa: E731
         self.records.make("index", {"content": digest(index)}, [INDEX], write)
 

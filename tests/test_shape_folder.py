@@ -134,6 +134,16 @@ def test_a_folder_of_an_earlier_version_is_ours(root: Path, tmp_path: Path):
     assert (tmp_path / "walk_mine.txt").read_text() == "theirs"
 
 
+def test_a_folder_of_an_experiment_is_ours_even_without_an_index(root: Path):
+    words = ["--config", tiny_config(root).config, "--num_shapes", "2", "--seed", "9"]
+    assert generate.main(words) == 0
+    folder = Experiment(tiny_config(root)).generation
+    for path in [*folder.rglob(RECORDS), folder / INDEX]:
+        path.unlink()
+    assert generate.main(words) == 0
+    assert json.loads((folder / INDEX).read_text())["shapes"] == ["0", "1"]
+
+
 def test_a_run_that_broke_off_leaves_no_index(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run(root, tmp_path)
 
@@ -146,6 +156,15 @@ def test_a_run_that_broke_off_leaves_no_index(root: Path, tmp_path: Path, monkey
     assert not (tmp_path / INDEX).exists()
     with pytest.raises(UserError, match="not finished"):
         listed_clouds(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"shapes": [1]}', '{"shapes": ["..", "0"]}'])
+def test_an_index_that_is_damaged_or_gone_is_written_again(root: Path, tmp_path: Path, content: str | None):
+    run(root, tmp_path)
+    before, clouds = (tmp_path / INDEX).read_bytes(), times(tmp_path, "dense*")
+    (tmp_path / INDEX).unlink() if content is None else (tmp_path / INDEX).write_text(content)
+    run(root, tmp_path)
+    assert (tmp_path / INDEX).read_bytes() == before and times(tmp_path, "dense*") == clouds
 
 
 HOLD = """
