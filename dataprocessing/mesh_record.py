@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from configs.artefacts import Facts, Records, digest, entry_of, file_sha256
-from configs.reading import DamagedFile, read_json, reading, require_file
+from configs.reading import DamagedFile, damaged, read_json, reading, require_file
+from dataprocessing.mesh_io import MOST_BYTES
 
 MESH = "mesh"  # the entry of it: of: its digest; found: path below data_dir, stream, marks of its files
 
@@ -22,7 +23,7 @@ def mesh_entry(mesh: Path, path: str, stream: str, records: Records) -> Facts:
     path, stream: see `told_of_mesh`. Raises DamagedFile if it cannot be read.
     """
     with reading(mesh):
-        marks = [mark_of(file) for file in geometry_files(mesh)]
+        marks = marks_of(mesh)
         former = records.made_of(MESH)
         if former is None or told_of_mesh(records).get("marks") != marks:
             former = {MESH: mesh_sha256(mesh)}
@@ -31,7 +32,11 @@ def mesh_entry(mesh: Path, path: str, stream: str, records: Records) -> Facts:
 
 def mesh_sha256(mesh: Path) -> str:
     """SHA-256 of what the geometry of a mesh is read from: its file, and the buffers of a .gltf."""
-    found = [file_sha256(file) for file in geometry_files(mesh)]
+    files = geometry_files(mesh)
+    for file in files:
+        if (size := require_file(file)) > MOST_BYTES:
+            raise damaged(file, f"{size / 1e9:,.1f} GB, at most {MOST_BYTES / 1e9:.1f} GB expected")
+    found = [file_sha256(file) for file in files]
     return found[0] if len(found) == 1 else digest(found)
 
 
@@ -47,8 +52,9 @@ def geometry_files(mesh: Path) -> list[Path]:
     return [mesh, *(mesh.with_name(name) for name in names if mesh.with_name(name).is_file())]
 
 
-def mark_of(file: Path) -> list[int]:
-    """What changes when a file does, without reading it."""
-    require_file(file)
-    found = file.stat()
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+def marks_of(mesh: Path) -> list[list[int]]:
+    """What changes when one of the files of a mesh does, without reading it."""
+    files = geometry_files(mesh)
+    sizes = [require_file(file) for file in files]
+    found = [file.stat() for file in files]
+    return [[size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino] for size, one in zip(sizes, found, strict=True)]

@@ -302,8 +302,8 @@ def test_meshes_that_have_not_changed_are_not_read_again(own: Path, monkeypatch:
     found = extra_codes.mesh_digests(meshes, own / "kept.json")
     assert len(set(found.values())) == 3
     read: list[Path] = []
-    plain = extra_codes.file_sha256
-    monkeypatch.setattr(extra_codes, "file_sha256", lambda path: read.append(path) or plain(path))
+    plain = extra_codes.mesh_sha256
+    monkeypatch.setattr(extra_codes, "mesh_sha256", lambda path: read.append(path) or plain(path))
     assert extra_codes.mesh_digests(meshes, own / "kept.json") == found and not read
     meshes["b"].write_text("other")
     again = extra_codes.mesh_digests(meshes, own / "kept.json")

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from configs.artefacts import Facts, deciding, file_sha256, kept_arrays
+from configs.artefacts import Facts, deciding, kept_arrays
 from configs.cores import num_workers
 from configs.devices import keep_freed_memory
 from configs.errors import UserError
@@ -29,6 +29,7 @@ from configs.layout import Experiment
 from configs.reading import DamagedFile, open_npz, read_json
 from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
 from dataprocessing.frames import front_of
+from dataprocessing.mesh_record import marks_of, mesh_sha256
 from dataprocessing.pool import run_in_order
 from dataprocessing.preprocess import print_failures
 from frozen.codes import EXTRA
@@ -78,7 +79,7 @@ def extra_facts(sources: list[ExtraSource], cfg: Namespace, ndf_sha256: str) -> 
 def mesh_digests(meshes: dict[str, Path], kept: Path) -> dict[str, str]:
     """16 hex digits that change with the content of each mesh, by its name.
 
-    kept: the json file that keeps them with size and date, so that a mesh is read again only where one has changed.
+    kept: the json file that keeps them with the `marks_of` each, so that a mesh is read again only where it changed.
     """
     try:
         known = read_json(kept)
@@ -88,14 +89,14 @@ def mesh_digests(meshes: dict[str, Path], kept: Path) -> dict[str, str]:
     for name, path in meshes.items():
         before = known.get(name)
         try:
-            stamp = [path.stat().st_size, path.stat().st_mtime_ns]
-            same = isinstance(before, list) and len(before) == 3 and before[:2] == stamp
-            found[name] = before if same else [*stamp, file_sha256(path)[:16]]
-        except OSError:
-            found[name] = [0, 0, "unreadable"]  # which is told when it is to be encoded
+            marks = marks_of(path)
+            same = isinstance(before, list) and len(before) == 2 and before[0] == marks
+            found[name] = before if same else [marks, mesh_sha256(path)[:16]]
+        except (DamagedFile, OSError):
+            found[name] = [[], "unreadable"]  # which is told when it is to be encoded
     if found != known:
         write_json(kept, found)
-    return {name: digest for name, (_, _, digest) in found.items()}
+    return {name: digest for name, (_, digest) in found.items()}
 
 
 def encode_extras(
