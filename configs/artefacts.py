@@ -261,7 +261,7 @@ def kept_arrays(
     return arrays
 
 
-def told_again(reasons: Mapping[Any, str], what: str) -> None:
+def note_made_again(reasons: Mapping[Any, str], what: str) -> None:
     """Say in one line why several things are made again. reasons: of each, as `Records.why` gives them."""
     again = [reason for reason in reasons.values() if reason not in ("", NOT_THERE)]
     if again:

@@ -47,7 +47,7 @@ def run(main: Callable[[], int]) -> None:
         elif isinstance(error, BrokenPipeError):  # `script.py | head`: the reader left, which is no error of ours
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115, python flushes it at exit
             status = 0
-        elif isinstance(error, Exception) and (message := told(error)) is not None:
+        elif isinstance(error, Exception) and (message := message_for_user(error)) is not None:
             let_the_first_tell()
             status = fail(message)
         else:
@@ -78,11 +78,11 @@ def _note_interrupts() -> None:
 
 def _leave_to_main(found: threading.ExceptHookArgs) -> None:
     """Keep quiet of a thread's error that its user will raise again, as TensorBoard's writer does of a full disk."""
-    if found.exc_value is None or told(found.exc_value) is None:
+    if found.exc_value is None or message_for_user(found.exc_value) is None:
         threading.__excepthook__(found)
 
 
-def told(error: BaseException) -> str | None:
+def message_for_user(error: BaseException) -> str | None:
     """What the user is told of an exception; None for a mistake of the program, which keeps its traceback."""
     if isinstance(error, UserError):
         lines = str(error).strip().split("\n")

@@ -68,11 +68,11 @@ def report(folder: ShapeFolder, scan: Scan, truth: Cloud | None) -> Iterator[str
 
     of = {"clouds": folder.facts_of_files(), **folder.shapes.above_of}
     folder.records.make("report", of, [RESULTS], write)
-    yield from told(folder.records.found("report"), cfg)
+    yield from completion_lines(folder.records.found("report"), cfg)
     yield f"numbers: {folder.path / RESULTS}"
 
 
-def told(facts: Mapping[str, Any], cfg: Namespace) -> list[str]:
+def completion_lines(facts: Mapping[str, Any], cfg: Namespace) -> list[str]:
     """A table of the completions, and what is doubtful of the chains, as lines."""
     lines = [
         f"{'cloud':>5} {'log posterior':>14} {'rms of scan':>12} {'acceptance':>11} {'effective':>10} {'CD x1e4':>8}"

@@ -19,7 +19,7 @@ from evaluation.study import Part, Result, Study
 from evaluation.tables import Table
 from evaluation.wholeness_table import wholeness_tables
 from frozen.checkpoint_files import load_checkpoint
-from generation.plausible_codes import told
+from generation.plausible_codes import brought_back_sentence
 from visualization.evaluation_plots import plot_likelihood, plot_nearest_training, plot_one_nna
 
 Found = tuple[list[Table], Facts]
@@ -95,7 +95,7 @@ def reconstruction_tables(study: Study) -> Found:
     cfg = study.cfg
     reconstruction.check_current(cfg, study.digests("test"), study.sources)
     rows, per_shape = reconstruction.reconstruction_rows(cfg, study.folders["test"])
-    sentence = told(Experiment(cfg).reconstruction)
+    sentence = brought_back_sentence(Experiment(cfg).reconstruction)
     note = reconstruction.NOTE + (f" {sentence}." if sentence else "")
     tables = [
         Table("reconstruction", reconstruction.TITLE, reconstruction.COLUMNS, rows, note),

@@ -49,10 +49,11 @@ class DecodedShape:
         """Write the cloud's files, (num_points, 3) float32 where the shape lies. Returns what was found on the way."""
         shapes, n, seed = self.shapes, self.n, self.cfg.seed
         parts = map(self._placed, decode_parts(self.networks, self.field, shapes.num_points, n))
-        torn = unsettled_share(self.field, random_stream(seed, UNSETTLED_STREAMS + n)) if shapes.told_of_tears else None
-        tears = {} if torn is None else {UNSETTLED: torn}
-        found = shapes.found(n)
-        arrays = {**shapes.known(n), **arrays_of(self.networks, self.code), **tears, **found}
+        tears = {}
+        if shapes.measures_tears:
+            tears[UNSETTLED] = unsettled_share(self.field, random_stream(seed, UNSETTLED_STREAMS + n))
+        found = shapes.arrays_after(n)
+        arrays = {**shapes.arrays_before(n), **arrays_of(self.networks, self.code), **tears, **found}
         write_cloud_parts(self.folder, parts, shapes.num_points, seed=seed, **self._frame_arrays(), **arrays)
         return tears | as_plain(found)
 

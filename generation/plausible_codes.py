@@ -100,7 +100,7 @@ def as_plain(found: dict[str, Any]) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in found.items()}
 
 
-def told(folder: Path) -> str:
+def brought_back_sentence(folder: Path) -> str:
     """What the index of a folder of shapes says of brought-back codes, as a sentence; empty if there are none."""
     index_path = folder / INDEX
     index = read_index(index_path) if index_path.is_file() else {}

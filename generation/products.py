@@ -6,11 +6,11 @@ from pathlib import Path
 from configs.layout import MESH
 from generation.movies import write_movies
 from generation.networks import Networks
-from generation.plausible_codes import told
+from generation.plausible_codes import brought_back_sentence
 from generation.shape_folder import ShapeFolder
 from generation.shapes import Shapes
 from generation.showcase import write_contact_sheet
-from generation.torn_surfaces import told_of, torn_sentence
+from generation.torn_surfaces import numbers_of_cloud, torn_sentence
 
 
 def make_products(networks: Networks, shapes: Shapes) -> Iterator[str]:
@@ -42,8 +42,8 @@ def told_of_shapes(folder: ShapeFolder, num_clouds: int, num_meshes: int) -> Ite
     there = "" if num_clouds == count else " were there already" if not num_clouds else f", {num_clouds} made now"
     yield f"{count} clouds of {shapes.num_points} points{there}: {folder.path}"
     yield from shapes.remarks
-    torn = torn_sentence({shapes.names[n]: told_of(folder.cloud(n)) for n in folder.numbers})
-    yield from filter(None, (told(folder.path), torn))
+    torn = torn_sentence({shapes.names[n]: numbers_of_cloud(folder.cloud(n)) for n in folder.numbers})
+    yield from filter(None, (brought_back_sentence(folder.path), torn))
     if folder.cfg.mesh:
         others = ", the others were there" if num_meshes < count else ""
         yield f"{num_meshes} of {count} meshes made{others}: {folder.path}/*/{MESH}.*"

@@ -140,7 +140,7 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
         facts=own.facts(cfg),
         about={"keep_frame": cfg.keep_frame},
         source=str(own.folder),
-        told={OWN_MESHES: str(own.folder), "left_out": left_out(own)},
+        told_in_index={OWN_MESHES: str(own.folder), "left_out": left_out(own)},
         frames=[one.frame for one in meshes],
         keep_frame=cfg.keep_frame,
         remarks=[f"they lie {where} (--keep_frame {str(cfg.keep_frame).lower()})"],
@@ -181,7 +181,7 @@ def from_clouds(
     shapes.about["box"] = box(networks.cfg)
     if applies(networks):
         codes = PlausibleCodes(networks, shapes.names, codes, cloud)
-        shapes.about["plausible"], shapes.found = codes.options(), codes.facts_of
+        shapes.about["plausible"], shapes.arrays_after = codes.options(), codes.facts_of
     shapes.codes = codes
 
     def above(numbers: Sequence[int]) -> "list[ShapeRow]":

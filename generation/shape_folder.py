@@ -15,7 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from configs.artefacts import Facts, Records, digest, options_of, plain, told_again
+from configs.artefacts import Facts, Records, digest, note_made_again, options_of, plain
 from configs.errors import UserError
 from configs.files import write_json
 from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX, MESH
@@ -128,8 +128,8 @@ class ShapeFolder:
         if any(made):
             self._check_free(clouds, meshes)
             check_room(self.shapes.num_points, made[0], self.path)
-            told_again(clouds, "clouds")
-            told_again(meshes, "meshes")
+            note_made_again(clouds, "clouds")
+            note_made_again(meshes, "meshes")
             lacking = [n for n in chunk if clouds[n] or meshes.get(n)]
             for n in tqdm(lacking, desc=self.shapes.kind.replace("_", " "), unit="shape", disable=None):
                 self._make_shape(n, bool(clouds[n]))
@@ -194,7 +194,7 @@ class ShapeFolder:
             "shapes": shapes.names,
             "facts": list(shapes.facts),
             **shapes.about,
-            **shapes.told,
+            **shapes.told_in_index,
         }
         if "plausible" in shapes.about:
             back = {name: {key: one[key] for key in FACTS} for name, one in found.items() if FACTS[0] in one}

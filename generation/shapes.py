@@ -30,16 +30,16 @@ class Shapes:
 
     Of each:
     codes: made on access. facts: what decides the code, as plain values. frames: where it lies in its user's file;
-    without, and where `keep_frame` is false, it stays in the unit box. known, found: arrays for the file of its cloud,
-    from before and after the code is made; told_of_tears: whether that says, too, how much of its surface is torn.
+    without, and where `keep_frame` is false, it stays in the unit box. arrays_before, arrays_after: for the file of its
+    cloud, from before and after the code is made; measures_tears: whether that says, too, how much of it is torn.
 
     Of all:
     kind: what the codes are, an artefact of `configs.artefacts`. folder: for the files, if no other is asked for.
-    about: facts of all. source: the user's meshes or scan that they come from. told: what the index says beside, and
-    decides nothing. label: of some of them on the sheet, by their numbers; title: of the sheet, after the experiment;
-    groups: which belong together, default all; above: rows of the sheet over some shapes, above_of: facts that decide
-    them. remarks: sentences for the user. report: of their `ShapeFolder`, what is written and told when all files
-    are there. status: of the script.
+    about: facts of all. source: the user's meshes or scan that they come from. told_in_index: what the index says
+    beside, and decides nothing. label: of some of them on the sheet, by their numbers; title: of the sheet, after the
+    experiment; groups: which belong together, default all; above: rows of the sheet over some shapes, above_of: facts
+    that decide them. remarks: sentences for the user. report: of their `ShapeFolder`, what is written and told when all
+    files are there. status: of the script.
     """
 
     kind: str
@@ -50,10 +50,10 @@ class Shapes:
     num_points: int
     facts: Sequence[dict[str, Any]] = ()
     about: dict[str, Any] = field(default_factory=dict)
-    told: dict[str, Any] = field(default_factory=dict)
-    known: Callable[[int], dict[str, Any]] = lambda n: {}
-    found: Callable[[int], dict[str, Any]] = lambda n: {}
-    told_of_tears: bool = True
+    told_in_index: dict[str, Any] = field(default_factory=dict)
+    arrays_before: Callable[[int], dict[str, Any]] = lambda n: {}
+    arrays_after: Callable[[int], dict[str, Any]] = lambda n: {}
+    measures_tears: bool = True
     frames: "Sequence[Frame]" = ()
     keep_frame: bool = False
     source: str | None = None

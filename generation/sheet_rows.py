@@ -13,7 +13,7 @@ from generation.cloud_files import Cloud, read_unit_cloud
 from generation.decode import decode_each
 from generation.mesh_files import mesh_beside
 from generation.networks import Networks
-from generation.torn_surfaces import TORN, Told, torn_sentence
+from generation.torn_surfaces import TORN, CloudNumbers, torn_sentence
 from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR, Caption, ShapeRow, Triangles
 
 FRONT, REAR = "from the front left", "from the rear right"
@@ -29,11 +29,11 @@ def both_sides(
     return [first, ShapeRow(f"The same {REAR}", shapes, tint, "rear", captions)]
 
 
-def shape_rows(folder: Path, told: Mapping[str, Told], label: str) -> list[ShapeRow]:
+def shape_rows(folder: Path, of_clouds: Mapping[str, CloudNumbers], label: str) -> list[ShapeRow]:
     """Shapes of a folder: clouds from both sides and cut open, and from both sides the meshes that are there."""
-    paths = [folder / name / DENSE_POINT_CLOUD for name in told]
+    paths = [folder / name / DENSE_POINT_CLOUD for name in of_clouds]
     clouds, meshes = [read_unit_cloud(path, MOST_SHOWN) for path in paths], [mesh_beside(path) for path in paths]
-    captions = [caption(name, one) for name, one in told.items()]
+    captions = [caption(name, one) for name, one in of_clouds.items()]
     rows = both_sides(f"{label}: points", clouds, "blue", captions)
     rows.append(ShapeRow("The same, cut open lengthwise", clouds, "amber", "cut", captions))
     if any(mesh is not None for mesh in meshes):
@@ -60,28 +60,28 @@ def example_rows(networks: Networks, count: int) -> list[ShapeRow]:
     return [ShapeRow(label, true, "grey"), ShapeRow("The same, decoded from their codes", decoded, "green")]
 
 
-def caption(name: str, told: Told | None = None) -> Caption:
+def caption(name: str, numbers: CloudNumbers | None = None) -> Caption:
     """The name of a shape, the log-likelihood of its code, and how much of its surface is torn: marked above `TORN`."""
     words = [(name, NAME_COLOR)]
-    if told is not None and told.log_likelihood is not None:
-        words.append((f"{told.log_likelihood:,.1f} nats", PLAIN_COLOR))
-    if told is not None and told.unsettled is not None:
-        share = f"{100 * told.unsettled:.1f} %"
-        words.append((f"torn {share}", MARK_COLOR) if told.torn else (share, PLAIN_COLOR))
+    if numbers is not None and numbers.log_likelihood is not None:
+        words.append((f"{numbers.log_likelihood:,.1f} nats", PLAIN_COLOR))
+    if numbers is not None and numbers.unsettled is not None:
+        share = f"{100 * numbers.unsettled:.1f} %"
+        words.append((f"torn {share}", MARK_COLOR) if numbers.torn else (share, PLAIN_COLOR))
     return words
 
 
-def notes(told: Mapping[str, Told], most: int) -> list[str]:
+def notes(of_clouds: Mapping[str, CloudNumbers], most: int) -> list[str]:
     """What the sheet of the first `most` of these shapes says of them all, and how its captions are read."""
     found = []
-    if len(told) > most:
-        found.append(f"The first {most} of {len(told)} shapes are shown.")
-    if sentence := torn_sentence(dict(told)):
+    if len(of_clouds) > most:
+        found.append(f"The first {most} of {len(of_clouds)} shapes are shown.")
+    if sentence := torn_sentence(dict(of_clouds)):
         found.append(f"{sentence[0].upper()}{sentence[1:]}.")
     keys = ["the name of the shape's folder"]
-    if any(one.log_likelihood is not None for one in told.values()):
+    if any(one.log_likelihood is not None for one in of_clouds.values()):
         keys.append("the log-likelihood of its code (more is likelier)")
-    if any(one.unsettled is not None for one in told.values()):
+    if any(one.unsettled is not None for one in of_clouds.values()):
         keys.append(
             "the share of its surface that is torn (the field comes close to 0 there and does not reach it), red above"
             f" {100 * TORN:g} %"

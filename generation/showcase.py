@@ -9,7 +9,7 @@ from pathlib import Path
 from configs.layout import CONTACT_SHEET
 from generation.shape_folder import ShapeFolder
 from generation.sheet_rows import notes, shape_rows
-from generation.torn_surfaces import Told, told_of
+from generation.torn_surfaces import CloudNumbers, numbers_of_cloud
 from visualization.contact_sheet import ShapeRow, draw_shapes
 
 COLUMNS = 8
@@ -30,12 +30,12 @@ def write_contact_sheet(folder: ShapeFolder) -> Path:
 
 
 def draw(folder: ShapeFolder, title: str) -> None:
-    told = {name: told_of(folder.cloud(n)) for n, name in enumerate(folder.shapes.names)}
-    most = len(told) if len(folder.shapes.in_groups()) > 1 else MOST_SHAPES
-    draw_shapes(rows_of(folder, told, most), folder.path / CONTACT_SHEET, title, notes(told, most))
+    of_clouds = {name: numbers_of_cloud(folder.cloud(n)) for n, name in enumerate(folder.shapes.names)}
+    most = len(of_clouds) if len(folder.shapes.in_groups()) > 1 else MOST_SHAPES
+    draw_shapes(rows_of(folder, of_clouds, most), folder.path / CONTACT_SHEET, title, notes(of_clouds, most))
 
 
-def rows_of(folder: ShapeFolder, told: dict[str, Told], most: int) -> list[ShapeRow]:
+def rows_of(folder: ShapeFolder, of_clouds: dict[str, CloudNumbers], most: int) -> list[ShapeRow]:
     """The first `most` shapes of each group, in parts of one width, each below what its source shows."""
     names = folder.shapes.names
     rows: list[ShapeRow] = []
@@ -45,7 +45,7 @@ def rows_of(folder: ShapeFolder, told: dict[str, Told], most: int) -> list[Shape
         for start in range(0, len(numbers), columns):
             part = numbers[start : start + columns]
             rows += folder.shapes.above(part)
-            shown = {names[n]: told[names[n]] for n in part}
+            shown = {names[n]: of_clouds[names[n]] for n in part}
             rows += shape_rows(folder.path, shown, folder.shapes.label(part))
     return rows
 

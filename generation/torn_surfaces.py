@@ -11,7 +11,7 @@ TORN = 0.01  # a larger share of unsettled surface is called torn: docs/formats.
 MOST_NAMES = 12  # in a sentence
 
 
-class Told(NamedTuple):
+class CloudNumbers(NamedTuple):
     """What the file of a cloud tells of its shape; None where it tells nothing, as files of earlier versions."""
 
     log_likelihood: float | None = None  # of its code, nats
@@ -22,22 +22,22 @@ class Told(NamedTuple):
         return self.unsettled is not None and self.unsettled > TORN
 
 
-def told_of(cloud: Path) -> Told:
+def numbers_of_cloud(cloud: Path) -> CloudNumbers:
     """Raises UserError if the file is damaged."""
     found = read_numbers(cloud, [UNSETTLED, LOG_LIKELIHOOD])
     usable = {key: value for key, value in found.items() if math.isfinite(value)}
-    return Told(usable.get(LOG_LIKELIHOOD), usable.get(UNSETTLED))
+    return CloudNumbers(usable.get(LOG_LIKELIHOOD), usable.get(UNSETTLED))
 
 
-def torn_sentence(told: dict[str, Told]) -> str:
+def torn_sentence(of_clouds: dict[str, CloudNumbers]) -> str:
     """Which of these shapes, by name, have torn surfaces; empty if none of their files tells."""
-    known = [one for one in told.values() if one.unsettled is not None]
+    known = [one for one in of_clouds.values() if one.unsettled is not None]
     if not known:
         return ""
-    names = [name for name, one in told.items() if one.torn]
+    names = [name for name, one in of_clouds.items() if one.torn]
     of_all = f"of {len(known)} shape{'s' * (len(known) != 1)}"
-    if len(known) < len(told):
-        of_all += f" ({len(told) - len(known)} more are of an earlier version, which did not measure it)"
+    if len(known) < len(of_clouds):
+        of_all += f" ({len(of_clouds) - len(known)} more are of an earlier version, which did not measure it)"
     if not names:
         return f"none {of_all} has a torn surface"
     more = len(names) - MOST_NAMES

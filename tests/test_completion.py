@@ -18,7 +18,7 @@ import complete as script
 from configs.artefacts import RECORDS
 from configs.errors import UserError
 from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX
-from evaluation.completion import MISSED, RESULTS, distances_of, diversity, scores_of, told
+from evaluation.completion import MISSED, RESULTS, completion_lines, distances_of, diversity, scores_of
 from generation import decoded_shape
 from generation.cloud_files import read_cloud, write_ply
 from generation.code_fitting import CLAMP
@@ -277,6 +277,8 @@ def test_what_is_doubtful_is_told():
         "r_hat_of_energy": 1.02, "r_hat_of_z_median": 1.05,
     }  # fmt: skip
     cfg = Namespace(scan_sd=0.005)
-    assert len(told(facts, cfg)) == 5
-    assert "have not mixed" in told(facts | {"r_hat_of_z_median": 1.2}, cfg)[-1]
-    assert "misses the scan" in told(facts | {"rms_distance_of_scan_of_mode": 1.01 * MISSED * 0.005}, cfg)[-1]
+    assert len(completion_lines(facts, cfg)) == 5
+    assert "have not mixed" in completion_lines(facts | {"r_hat_of_z_median": 1.2}, cfg)[-1]
+    assert (
+        "misses the scan" in completion_lines(facts | {"rms_distance_of_scan_of_mode": 1.01 * MISSED * 0.005}, cfg)[-1]
+    )

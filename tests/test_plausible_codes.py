@@ -22,7 +22,7 @@ from frozen.checkpoint_files import best_checkpoint, load_checkpoint
 from generation.cloud_files import read_cloud
 from generation.decode import decode
 from generation.networks import Networks
-from generation.plausible_codes import PlausibleCodes, applies, as_plain, largest_norm, told
+from generation.plausible_codes import PlausibleCodes, applies, as_plain, brought_back_sentence, largest_norm
 from generation.reconstructions import reconstructed
 from training.checkpoints import write_state
 
@@ -235,7 +235,7 @@ def test_the_reconstruction_table_says_so_and_refuses_clouds_made_otherwise(root
     assert evaluate.main(reconstruction) == 0
     folder = Experiment(tiny_config(root)).evaluation
     note = json.loads((folder / "results.json").read_text())["tables"]["reconstruction"]["note"]
-    assert note.endswith(told(folder / "reconstruction") + ".")
+    assert note.endswith(brought_back_sentence(folder / "reconstruction") + ".")
     for options, changed in (["--plausible", "false"], "plausible true -> false"), (["--fit_steps", "5"], "4 -> 5"):
         with pytest.raises(UserError, match=f"{changed}.*generate.py --mode reconstruct"):
             evaluate.main([*reconstruction, *options])
@@ -251,10 +251,10 @@ def test_what_is_told_of_codes_that_are_not_finite(tmp_path: Path):
         options = {"largest_z_norm": 13.53, "fit_steps": 0}
         index = {"shapes": ["0", "1", "2"], "plausible": options, "brought_back": found}
         (tmp_path / "index.json").write_text(json.dumps(index))
-        return told(tmp_path)
+        return brought_back_sentence(tmp_path)
 
     far = sentence(20.0, 31.04)
     assert "2 of 3 shapes" in far and "(distance from the flow's base up to 31.0, at most 13.5 expected)" in far
     assert "(distance from the flow's base up to 20.0 or not finite, at most" in sentence(20.0, None)
     assert "(distance from the flow's base not finite, at most" in sentence(None)
-    assert sentence() == told(tmp_path / "nothing.json") == ""
+    assert sentence() == brought_back_sentence(tmp_path / "nothing.json") == ""

@@ -17,7 +17,7 @@ from generation.networks import Networks
 from generation.projection import DistanceField
 from generation.settledness import unsettled_share
 from generation.sheet_rows import caption, notes
-from generation.torn_surfaces import TORN, Told, told_of, torn_sentence
+from generation.torn_surfaces import TORN, CloudNumbers, numbers_of_cloud, torn_sentence
 from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR
 
 POINTS = np.random.default_rng(0).uniform(-0.4, 0.4, (30, 3))
@@ -46,46 +46,46 @@ def test_a_field_that_does_not_reach_0_is_marked_by_the_share_that_it_takes():
     # Beyond x = 0.275, a quarter of the plate, only |y| < 0.012 counts as near, of 0.02.
     assert torn == pytest.approx(0.25 * 0.6 / (0.75 + 0.25 * 0.6), abs=0.04)
     assert whole == 0
-    assert [text for text, _ in caption("7", Told(None, torn))] == ["7", f"torn {100 * torn:.1f} %"]
-    assert [text for text, _ in caption("7", Told(None, whole))] == ["7", "0.0 %"]
+    assert [text for text, _ in caption("7", CloudNumbers(None, torn))] == ["7", f"torn {100 * torn:.1f} %"]
+    assert [text for text, _ in caption("7", CloudNumbers(None, whole))] == ["7", "0.0 %"]
 
 
 def test_captions_say_name_likelihood_and_share_and_mark_torn_shapes():
-    assert caption("7", Told(-1312.44, 0.0312)) == [
+    assert caption("7", CloudNumbers(-1312.44, 0.0312)) == [
         ("7", NAME_COLOR), ("-1,312.4 nats", PLAIN_COLOR), ("torn 3.1 %", MARK_COLOR),
     ]  # fmt: skip
-    assert caption("7", Told(5.0, TORN))[1:] == [("5.0 nats", PLAIN_COLOR), ("1.0 %", PLAIN_COLOR)]
-    assert caption("7", Told()) == caption("7") == [("7", NAME_COLOR)]
+    assert caption("7", CloudNumbers(5.0, TORN))[1:] == [("5.0 nats", PLAIN_COLOR), ("1.0 %", PLAIN_COLOR)]
+    assert caption("7", CloudNumbers()) == caption("7") == [("7", NAME_COLOR)]
 
 
 def test_old_files_are_read_without_a_mark(folder: Path):
-    assert told_of(folder / "1" / DENSE_POINT_CLOUD) == (pytest.approx(-12.34), 0.031)
-    old = told_of(folder / "2" / DENSE_POINT_CLOUD)
+    assert numbers_of_cloud(folder / "1" / DENSE_POINT_CLOUD) == (pytest.approx(-12.34), 0.031)
+    old = numbers_of_cloud(folder / "2" / DENSE_POINT_CLOUD)
     assert old == (pytest.approx(-12.34), None) and not old.torn
-    told = {path.name: told_of(path / DENSE_POINT_CLOUD) for path in sorted(folder.iterdir())}
+    told = {path.name: numbers_of_cloud(path / DENSE_POINT_CLOUD) for path in sorted(folder.iterdir())}
     assert torn_sentence(told) == (
         "1 of 2 shapes (1 more are of an earlier version, which did not measure it) has a torn surface: 1"
     )
     assert torn_sentence({"2": told["2"]}) == ""
     write_cloud(folder / "2", POINTS, log_likelihood=np.nan, unsettled_share=np.nan)
-    assert told_of(folder / "2" / DENSE_POINT_CLOUD) == (None, None)
+    assert numbers_of_cloud(folder / "2" / DENSE_POINT_CLOUD) == (None, None)
 
 
 def test_the_summary_names_torn_shapes():
-    told = {str(n): Told(None, 0.03 if n in (3, 7) else 0.0) for n in range(12)}
+    told = {str(n): CloudNumbers(None, 0.03 if n in (3, 7) else 0.0) for n in range(12)}
     assert torn_sentence(told) == "2 of 12 shapes have torn surfaces: 3, 7"
-    assert torn_sentence({"0": Told(None, 0.0)}) == "none of 1 shape has a torn surface"
-    many = torn_sentence({str(n): Told(None, 0.5) for n in range(100)})
+    assert torn_sentence({"0": CloudNumbers(None, 0.0)}) == "none of 1 shape has a torn surface"
+    many = torn_sentence({str(n): CloudNumbers(None, 0.5) for n in range(100)})
     assert many.endswith("100 of 100 shapes have torn surfaces: " + ", ".join(map(str, range(12))) + " and 88 more")
 
 
 def test_notes_say_what_is_left_out_and_how_captions_are_read():
-    told = {str(n): Told(1.0, 0.0) for n in range(100)}
+    told = {str(n): CloudNumbers(1.0, 0.0) for n in range(100)}
     first, second, third = notes(told, 16)
     assert first == "The first 16 of 100 shapes are shown."
     assert second == "None of 100 shapes has a torn surface."
     assert "log-likelihood" in third and "red above 1 %" in third
-    assert notes({"a": Told()}, 16) == []
+    assert notes({"a": CloudNumbers()}, 16) == []
 
 
 def test_a_run_tells_of_torn_shapes_and_its_clouds_do_not_depend_on_the_measurement(
