@@ -30,9 +30,9 @@ SETTLE_S = 0.5  # after taking over a stale lock: another process may do so at t
 def only_run(path: Path, what: str, instead: str = "give another --exp_name") -> Iterator[None]:
     """Hold the lock file `path` while the block lasts. Raises UserError if another process that runs holds it.
 
-    what: what the block does, and instead: what to do beside waiting, for the message.
-    If the machine slept so long that another one has taken the lock over,
-    this process ends at once, with status 2: whatever it was writing is left under a spare name.
+    what: what the block does, and instead: what to do beside waiting, for the message. If the machine slept so long
+    that another one has taken the lock over, this process ends at once, with status 2: whatever it was writing is left
+    under a spare name.
     """
     lock = _Lock(path, what, instead)
     lock.acquire()

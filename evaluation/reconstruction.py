@@ -14,7 +14,7 @@ from tqdm import tqdm
 from configs.artefacts import Facts, why
 from configs.cores import num_workers
 from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
+from configs.layout import DENSE_POINT_CLOUD, INDEX, Experiment, voxelized_point_cloud
 from configs.reading import reading
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import scaled_mesh, surface_points
@@ -227,7 +227,7 @@ def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]
 
     Raises UserError if the index is missing or of an older version, or if one of its files is missing.
     """
-    path = experiment.reconstruction / "index.json"
+    path = experiment.reconstruction / INDEX
     if not path.is_file():
         raise UserError(f"no reconstructions in {path.parent} (no index.json); make them with: {command}")
     index = read_index(path)
@@ -246,7 +246,7 @@ def check_current(cfg: Namespace, digests: Mapping[str, str], sources: Mapping[s
     difference; of the experiments that are compared only the clouds count.
     """
     for name in dict.fromkeys([cfg.exp_name, *(cfg.compare_experiments or [])]):
-        path = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=name)).reconstruction / "index.json"
+        path = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=name)).reconstruction / INDEX
         if not path.is_file():
             continue  # told where they are read
         own, index = name == cfg.exp_name, read_index(path)
@@ -278,7 +278,7 @@ def told_by(index: Mapping[str, Any], own: bool) -> Facts:
 
 def label_of(experiment: Experiment) -> str:
     """The label of an experiment's row, from its kind of code: "vector code, 128 numbers (demo_cars)"."""
-    path, name = experiment.reconstruction / "index.json", experiment.root.name
+    path, name = experiment.reconstruction / INDEX, experiment.root.name
     index = read_index(path) if path.is_file() else {}
     if index.get("code_kind", "none") == "none":
         return f"NDF without a bottleneck ({name})"

@@ -123,7 +123,7 @@ def kept_set(
 ) -> dict[str, np.ndarray] | None:
     """The arrays of a set as its file has them, or as `make` gives them, which are then written; None without both."""
     num_points = networks.cfg.num_eval_points
-    facts = {**recipe.facts, **networks_of(networks), "options": options_of("set", networks.cfg)}
+    facts = {**recipe.facts, **networks.digests, "options": options_of("set", networks.cfg)}
     shapes = {"point_cloud": (recipe.num, num_points, 3)}
     return kept_arrays(set_path(networks, recipe), facts, make, durable=True, shapes=shapes)
 
@@ -138,8 +138,3 @@ def read_set(networks: Networks, recipe: SetRecipe) -> np.ndarray:
 
 def set_path(networks: Networks, recipe: SetRecipe) -> Path:
     return networks.experiment.sets / f"{recipe.name}.npz"
-
-
-def networks_of(networks: Networks) -> Facts:
-    """Both networks, by content."""
-    return {key: value for key, value in networks.sources.items() if key.endswith("sha256")}

@@ -4,7 +4,6 @@ Files are read with `weights_only=True`: an untrusted checkpoint cannot run code
 `checkpoint_{h}h_{m}m_{s}s_{seconds}.tar`, without its colons (which some file systems forbid); both are read.
 """
 
-import hashlib
 import re
 import warnings
 from argparse import Namespace
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from configs.artefacts import file_sha256
 from configs.devices import Model
 from configs.errors import UserError
 from configs.layout import Experiment, absolute
@@ -117,11 +117,7 @@ def fingerprint(path: Path) -> str:
     with reading(path):
         if (size := require_file(path)) > MOST_ARRAY:
             raise ValueError(f"{size / 1e9:.1f} GB, at most {MOST_ARRAY / 1e9:.1f} GB expected")
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_sha256(path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from generation.cloud_files import read_index
 from generation.latents import path_between
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
-from generation.shapes import Group, Shapes, continued
+from generation.shapes import CodesOnAccess, Group, Shapes, continued
 from models.ndf import Code
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CloudOf = Callable[[int], np.ndarray]  # number of a shape -> its input points (n, 3) float32, mesh units
 
 
-class InputCodes(Sequence[Code]):
+class InputCodes(CodesOnAccess):
     """The codes of shapes, each encoded from its input cloud on access.
 
     Encoded in the batches of `encoding.encode_splits`, since rounding depends on the batch size; the pyramids of a
@@ -45,12 +45,7 @@ class InputCodes(Sequence[Code]):
         self._start = -1
         self._batch: list[Code] = []
 
-    def __len__(self) -> int:
-        return self.num
-
-    def __getitem__(self, n: Any) -> Any:
-        if not 0 <= n < self.num:
-            raise IndexError(n)
+    def code_of(self, n: int) -> Code:
         start = n - n % self.batch_size
         if start != self._start:
             self._start, self._batch = start, self._encode(range(start, min(start + self.batch_size, self.total)))

@@ -13,7 +13,7 @@ from generation.decode import field_of
 from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
 from generation.settledness import WHOLE, unsettled_share
-from generation.shapes import Shapes, continued
+from generation.shapes import CodesOnAccess, Shapes, continued
 
 if TYPE_CHECKING:
     from visualization.contact_sheet import ShapeRow
@@ -37,18 +37,13 @@ def sampled(networks: Networks, num: int, seed: int) -> Shapes:
     )
 
 
-class SampledCodes(Sequence[Tensor]):
+class SampledCodes(CodesOnAccess):
     """`sampled_codes`, each made on access: a run that finds its clouds there draws none."""
 
     def __init__(self, networks: Networks, num: int, seed: int):
         self.networks, self.num, self.seed = networks, num, seed
 
-    def __len__(self) -> int:
-        return self.num
-
-    def __getitem__(self, n: Any) -> Any:
-        if not 0 <= n < self.num:
-            raise IndexError(n)
+    def code_of(self, n: int) -> Tensor:
         return sampled_codes(self.networks, 1, self.seed, n)
 
 

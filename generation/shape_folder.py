@@ -9,7 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +177,7 @@ class ShapeFolder:
         index = plain(self._index())
         if self._index_there() != index:
             self.records.forget("index")
-        write = lambda: write_json(self.path / INDEX, index, durable=True)  # noqa: E731
+        write = partial(write_json, self.path / INDEX, index, durable=True)
         self.records.make("index", {"content": digest(index)}, [INDEX], write)
 
     def _index(self) -> Facts:

@@ -1,5 +1,6 @@
 """What is decoded: the one form in which samples, reconstructions, own meshes, paths, edits and completions come."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,23 @@ from models.ndf import Code
 if TYPE_CHECKING:
     from dataprocessing.frames import Frame
     from visualization.contact_sheet import ShapeRow
+
+
+class CodesOnAccess(Sequence[Any], ABC):
+    """Codes, each a batch of one, made when they are asked for by number: `code_of`."""
+
+    num: int
+
+    @abstractmethod
+    def code_of(self, n: int) -> Code: ...
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __getitem__(self, n: Any) -> Any:
+        if not 0 <= n < self.num:
+            raise IndexError(n)
+        return self.code_of(n)
 
 
 class Group(NamedTuple):

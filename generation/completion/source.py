@@ -1,7 +1,6 @@
 """The shapes that `complete.py` makes of a partial scan: the best mode, and a draw of each chain."""
 
 import json
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from generation.completion.results import drawn, facts_of
 from generation.completion.scan_files import Scan, placed_scan, read_points, scan_name
 from generation.latents import codes_of
 from generation.networks import Networks
-from generation.shapes import Shapes, continued
+from generation.shapes import CodesOnAccess, Shapes, continued
 from generation.sheet_rows import both_sides, caption
 from visualization.contact_sheet import ShapeRow
 
@@ -28,7 +27,7 @@ MODE = "mode"  # name of the cloud of the best mode; draws are numbered
 CHAINS, FILE = "chains", "chains.npz"
 
 
-class Completed(Sequence[Tensor]):
+class Completed(CodesOnAccess):
     """The codes of the completions of a scan, the likeliest draw first after the best mode; each a batch of one.
 
     The chains run when they are first asked for, and only if their file in `folder`/chains is not current.
@@ -37,14 +36,10 @@ class Completed(Sequence[Tensor]):
     def __init__(self, networks: Networks, scan: Scan, points_sha256: str, folder: Path):
         self.networks, self.cfg, self.scan, self.folder = networks, networks.cfg, scan, folder
         self.names = [MODE, *map(str, range(self.cfg.num_chains))]
+        self.num = len(self.names)
         self.facts: Facts = {"scan": points_sha256, **options_of("chains", self.cfg)}
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, n: Any) -> Any:
-        if not 0 <= n < len(self):
-            raise IndexError(n)
+    def code_of(self, n: int) -> Tensor:
         return codes_of(self.networks, torch.from_numpy(self.found["z"][n : n + 1]).to(self.networks.device))
 
     def known(self, n: int) -> dict[str, Any]:

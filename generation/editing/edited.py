@@ -1,6 +1,7 @@
 """The shapes of `generate.py --mode edit`: samples and test shapes, each in several degrees of an attribute."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ def edited(networks: Networks) -> Shapes:
     attributes = load_attributes(cfg, networks.sources["ndf_sha256"])
     attribute = attributes.find(cfg.attribute)
     aims, wanted = asked(networks, attribute), list(dict.fromkeys(cfg.edit_shapes))
-    starts, about = zip(*(start_code(networks, shape) for shape in wanted), strict=True)
+    tests = cache(partial(reconstructed, networks))  # only if one is asked for, and then once
+    starts, about = zip(*(start_code(networks, shape, tests) for shape in wanted), strict=True)
     common = {"attribute": attribute.name, "attributes_sha256": fingerprint(attributes_path(cfg)), "hold": cfg.hold}
     facts = [
         {"shape": shape, "asked": aim.label, "by": aim.by, "to": aim.to, **more, **common}
@@ -89,12 +91,12 @@ def own_unit(text: str, attribute: Attribute) -> float:
     return value
 
 
-def start_code(networks: Networks, shape: str) -> tuple[Tensor, dict[str, Any]]:
+def start_code(networks: Networks, shape: str, tests: Callable[[], Shapes]) -> tuple[Tensor, dict[str, Any]]:
     """The code (1, D) of a sample by its number, or of a test shape by its name, and what decides it."""
     cfg = networks.cfg
     if shape.isdecimal():
         return sampled_codes(networks, 1, cfg.seed, int(shape)), {"seed": cfg.seed, **sampling_facts(cfg)}
-    found = reconstructed(networks)
+    found = tests()
     n = find_shape(found.names, shape, default=0)
     code = found.codes[n]
     assert isinstance(code, Tensor)  # of a vector

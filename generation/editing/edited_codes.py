@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -11,6 +10,7 @@ from generation.editing.moves import moved
 from generation.latents import codes_of, latents_of
 from generation.networks import Networks
 from generation.plausible_codes import largest_norm
+from generation.shapes import CodesOnAccess
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Aim:
         return None if self.reading is None else self.reading.tolist()
 
 
-class EditedCodes(Sequence[Tensor]):
+class EditedCodes(CodesOnAccess):
     """The codes of each start (1, D) in all degrees `aims` of an attribute, each a batch of one, made on access.
 
     As likely as codes of the training are, by the length of z, if that allows less than was asked for.
@@ -42,14 +42,9 @@ class EditedCodes(Sequence[Tensor]):
     ):
         self.networks, self.attributes, self.attribute = networks, attributes, attribute
         self.starts, self.aims = starts, aims
-        self.radius = largest_norm(networks)
+        self.num, self.radius = len(starts) * len(aims), largest_norm(networks)
 
-    def __len__(self) -> int:
-        return len(self.starts) * len(self.aims)
-
-    def __getitem__(self, n: Any) -> Any:
-        if not 0 <= n < len(self):
-            raise IndexError(n)
+    def code_of(self, n: int) -> Tensor:
         code, aim = self.starts[n // len(self.aims)], self.aims[n % len(self.aims)]
         return code if (reading := self.aim_of(code, aim)) is None else self._edited(code, reading)
 
