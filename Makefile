@@ -11,36 +11,36 @@ help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 demo: .venv/.installed  ## from nothing to novel cars: steps 0 to 7 on demo cars; finished steps are skipped
-	@$(PYTHON) configs/check_system.py
+	@$(PYTHON) runtime/check_system.py
 	@bash demo.sh $(CONFIG)
 
 clean-demo:  ## delete the demo's cars and its experiment, so that `make demo` starts over
 	rm -rf datasets/demo_cars models/experiments/demo_cars
 
 results: .venv/.installed  ## write docs/results.md and the table of README.md from the demo's results
-	@$(PYTHON) docs/write_results.py --config $(CONFIG)
+	@$(PYTHON) -m lab.documents.write_results --config $(CONFIG)
 
 options: .venv/.installed  ## write docs/options.md, the table of all options
-	@$(PYTHON) docs/write_options.py
+	@$(PYTHON) -m lab.documents.write_options
 
 test: .venv/.installed-dev  ## run the tests; one of them: make test ARGS="-k coupling"
-	@$(PYTHON) configs/check_system.py
+	@$(PYTHON) runtime/check_system.py
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
 
 bench: .venv/.installed-bench  ## our speed beside other libraries', into docs/performance.md (30 minutes); ARGS="--quick": a look
-	$(PYTHON) -m benchmarks $(or $(ARGS),--document docs/performance.md)
+	$(PYTHON) -m lab.benchmarks $(or $(ARGS),--document docs/performance.md)
 
 chaos: .venv/.installed-dev  ## kill every step at random moments, 100 times, and compare; other numbers: make chaos ARGS="--kills 20"
-	$(PYTHON) tests/chaos.py $(ARGS)
+	$(PYTHON) -m lab.stress.kills $(ARGS)
 
 hostile: .venv/.installed-dev  ## broken and hostile input for every reader (minutes); ARGS="split ply": some of them
-	OMP_NUM_THREADS=1 $(PYTHON) tests/hostile/run.py $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m lab.stress.hostile.run $(ARGS)
 
 full-disk: .venv/.installed-dev  ## every step on a full disk, as root (minutes)
-	OMP_NUM_THREADS=1 $(PYTHON) tests/hostile/full_disk.py
+	OMP_NUM_THREADS=1 $(PYTHON) lab/stress/hostile/full_disk.py
 
 slurm-check: .venv/.installed-dev  ## the job scripts on a real Slurm (minutes); ARGS="--install": install one on this machine, as root
-	OMP_NUM_THREADS=1 $(PYTHON) tests/slurm/run.py $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) lab/slurm/run.py $(ARGS)
 
 lint: .venv/.installed-dev  ## check style, format and types
 	.venv/bin/ruff check

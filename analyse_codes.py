@@ -2,7 +2,7 @@
 """Step 8: the latent-space study: what codes hold, how paths between them look, what is near samples."""
 
 from configs.config_loader import get_config
-from configs.errors import run
+from runtime.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 """Whole shapes from a partial scan, with their log posterior under the flow (docs/completion.md)."""
 
 from configs.config_loader import get_config
-from configs.errors import UserError, run
+from runtime.errors import UserError, run
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 """Step 7: measure reconstructions, samples, novelty and likelihoods; or compare two folders of anybody's clouds."""
 
 from configs.config_loader import get_config
-from configs.errors import run
+from runtime.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 """Step 6: dense point clouds: new shapes (default), test shapes or own meshes from their codes, a path, or edits."""
 
 from configs.config_loader import get_config
-from configs.errors import run
+from runtime.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:

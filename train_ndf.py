@@ -2,16 +2,16 @@
 """Step 3: train the NDF encoder and decoder on preprocessed shapes."""
 
 from configs.config_loader import get_config
-from configs.errors import run
+from runtime.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "train_ndf")
 
-    from configs.layout import Experiment
-    from configs.locks import only_run
     from dataprocessing.split import split_folders
     from generation.training_pictures import ValidationPictures
+    from runtime.layout import Experiment
+    from runtime.locks import only_run
     from training.distributed import all_processes, entered_by_first
     from training.ndf_trainer import NDFTrainer
 

@@ -2,7 +2,7 @@
 """Step 4: encode every shape once with the frozen NDF, then train a RealNVP on the codes."""
 
 from configs.config_loader import get_config
-from configs.errors import UserError, run
+from runtime.errors import UserError, run
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -12,14 +12,14 @@ def main(argv: list[str] | None = None) -> int:
             "code_kind = none is plain NDF, without a code to learn; set code_kind to vector, grid or fused"
         )
 
-    from configs.devices import pick_device
-    from configs.layout import Experiment
-    from configs.locks import only_run
     from dataprocessing.extra_shapes import find_extras
     from dataprocessing.split import split_folders
     from frozen.checkpoint_files import ndf_checkpoint_path
     from frozen.loading import load_frozen_ndf
     from generation.training_pictures import SamplePictures
+    from runtime.devices import pick_device
+    from runtime.layout import Experiment
+    from runtime.locks import only_run
     from training.distributed import all_processes, entered_by_first
     from training.flow_codes import make_codes
     from training.flow_trainer import FlowTrainer

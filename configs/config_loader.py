@@ -14,12 +14,12 @@ from typing import Any, NoReturn, cast
 import configargparse
 
 from configs.config_text import ConfigLines, Words, line_of
-from configs.errors import UserError, note
-from configs.layout import ROOT
 from configs.options import ALL_GROUPS, COMPARED, READ_BY, RETIRED
 from configs.options.data import DATA
 from configs.options.types import Group, Options
-from configs.reading import DamagedFile, read_text
+from runtime.errors import UserError, note
+from runtime.layout import ROOT
+from runtime.reading import DamagedFile, read_text
 
 EXPERIMENT_OPTIONS = ("config", "exp_name", "data_dir", "split_file")  # without default; every experiment needs them
 SHARED = "OPTIONS_FOR_ALL_STEPS"  # in the environment of scripts that are all given the same options: no notes

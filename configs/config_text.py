@@ -7,7 +7,7 @@ from typing import Any
 
 import configargparse
 
-from configs.errors import UserError
+from runtime.errors import UserError
 
 
 class Words(list[Any]):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.files import write_text
 from dataprocessing.frames import to_unit_box
 from dataprocessing.mesh_io import Mesh
+from runtime.files import write_text
 
 
 def scale_mesh(mesh: Mesh) -> Mesh:

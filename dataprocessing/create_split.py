@@ -7,14 +7,15 @@ from argparse import Namespace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from configs.artefacts import OPTIONS, Facts, options_of, plain, why
 from configs.config_loader import get_config
-from configs.errors import UserError, note, one_line, run
-from configs.files import atomic_path, write_npz
-from configs.layout import Experiment, absolute
-from configs.reading import open_npz
+from configs.decided import options_of
 from dataprocessing.shapes import find_shapes, processed_root, shape_name
 from dataprocessing.split import load_split, paths_in
+from runtime.artefacts import OPTIONS, Facts, plain, why
+from runtime.errors import UserError, note, one_line, run
+from runtime.files import atomic_path, write_npz
+from runtime.layout import Experiment, absolute
+from runtime.reading import open_npz
 
 MADE_OF = "made_of"  # array of a split: its facts, a json text
 
@@ -144,7 +145,7 @@ def divide(folders: list[Path], class_name: str, cfg: Namespace) -> dict[str, li
 
     Raises UserError if nothing is left for training.
     """
-    from configs.seeds import generator
+    from runtime.seeds import generator
 
     total = len(folders)
     n_val = how_many(total, cfg.n_val, cfg.r_val, 0.1)

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from configs.errors import UserError, raise_if_interrupted
+from runtime.errors import UserError, raise_if_interrupted
 
 THIN = 0.05  # height over longest side below which Embree's float32 arithmetic may place the nearest point wrongly
 BLOCK = 16_384  # points at a time in float64: their arrays stay in the processor's cache
@@ -29,8 +29,8 @@ def distance_function(cfg: Namespace) -> Distances:
         return partial(unsigned_distance, num_threads=1)
     import torch
 
-    from configs.devices import pick_device
     from dataprocessing.triangle_distances_torch import unsigned_distance_torch
+    from runtime.devices import pick_device
 
     device = pick_device(cfg)
     torch.set_num_threads(1)  # there are as many workers as cores
@@ -54,7 +54,7 @@ def why_slow(cfg: Namespace) -> str:
         return ""
     return (
         f"Open3D cannot be loaded ({reason}), so torch measures the distances: as exactly, but about 18 times slower"
-        " on a CPU; to see which libraries are missing: python configs/check_system.py; --distance_backend torch"
+        " on a CPU; to see which libraries are missing: python runtime/check_system.py; --distance_backend torch"
         " says that this is meant"
     )
 
@@ -150,6 +150,6 @@ def load_open3d() -> ModuleType:
         raise_if_interrupted()
         raise UserError(
             f"open3d, which measures distances, cannot be loaded ({error}); to see what it needs, run: python"
-            " configs/check_system.py; or measure without it: --distance_backend torch"
+            " runtime/check_system.py; or measure without it: --distance_backend torch"
         ) from error
     return open3d

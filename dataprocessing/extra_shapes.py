@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from configs.errors import UserError, raise_if_interrupted
-from configs.layout import absolute
 from configs.options.data import ANY_LAYOUT
 from dataprocessing.convert_to_scaled_off import scale_mesh
-from dataprocessing.demo_cars.car import make_car
 from dataprocessing.frames import front_of, to_unit_box
 from dataprocessing.mesh_folder import is_mesh, mesh_name, meshes_below, path_below, stream_name
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.shapes import demo_car_name, shape_name, stream_of
 from dataprocessing.voxelized_pointcloud_sampling import input_points
+from demo_cars.car import make_car
+from runtime.errors import UserError, raise_if_interrupted
+from runtime.layout import absolute
 
 
 class ExtraShape(NamedTuple):

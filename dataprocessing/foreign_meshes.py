@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.errors import raise_if_interrupted
-from configs.reading import read_bytes
+from runtime.errors import raise_if_interrupted
+from runtime.reading import read_bytes
 
 # Formats of one file. Archives and XML, which trimesh reads too, may unpack to any size.
 SUFFIXES = (".ply", ".stl", ".glb", ".gltf")

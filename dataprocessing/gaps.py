@@ -3,7 +3,7 @@
 Points near a shape's own surface hardly ever lie in its openings (of those of sigma 0.02 one in a thousand is in the
 middle of a demo car's window, of uniform ones one in 1,700), so a decoder of global codes is never told and closes
 every window. An opening is spanned by chords between two surface points that lie in the surface at both ends; of their
-points that are off the surface, one in 40 is in the middle of a window (`tests/measure_openings.py`).
+points that are off the surface, one in 40 is in the middle of a window (`lab/measurements/openings.py`).
 """
 
 import numpy as np

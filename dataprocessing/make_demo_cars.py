@@ -7,11 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 from configs.config_loader import get_config
-from configs.cores import num_workers
-from configs.errors import UserError, run
-from configs.files import write_text
-from configs.layout import DEMO_PARAMETERS, absolute
 from dataprocessing.shapes import MODEL_FOLDER, demo_car_name
+from runtime.cores import num_workers
+from runtime.errors import UserError, run
+from runtime.files import write_text
+from runtime.layout import DEMO_PARAMETERS, absolute
 
 MESH = "model_normalized.obj"
 
@@ -53,8 +53,8 @@ def make_all(cfg: Namespace, indices: list[int]) -> None:
 
 def write_car(cfg: Namespace, index: int) -> None:
     """Write the mesh and the parameters of one car; the mesh last, so that it marks the car as finished."""
-    from dataprocessing.demo_cars.car import build_car, to_obj
-    from dataprocessing.demo_cars.parameters import draw_parameters
+    from demo_cars.car import build_car, to_obj
+    from demo_cars.parameters import draw_parameters
 
     folder = car_folder(cfg, index)
     parameters = draw_parameters(cfg.demo_seed, index)

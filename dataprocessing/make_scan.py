@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from configs.config_loader import get_config
-from configs.errors import UserError, run
-from configs.files import atomic_path, write_npz
+from runtime.errors import UserError, run
+from runtime.files import atomic_path, write_npz
 
 SUFFIXES = (".ply", ".npz", ".xyz")
 
@@ -16,10 +16,10 @@ SUFFIXES = (".ply", ".npz", ".xyz")
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "make_scan", instead="scanned_mesh")
 
-    from configs.seeds import generator
     from dataprocessing.convert_to_scaled_off import scale_mesh
     from dataprocessing.mesh_io import MeshError, load_mesh
     from dataprocessing.partial_scans import SIZES, partial_scan
+    from runtime.seeds import generator
 
     if cfg.scanned_mesh is None:
         raise UserError("no --scanned_mesh given; name the mesh that is scanned")

@@ -5,8 +5,8 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 
-from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, SCALED_MESH
+from runtime.errors import UserError
+from runtime.layout import DENSE_POINT_CLOUD, SCALED_MESH
 
 SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
 MADE_HERE = (SCALED_MESH, Path(DENSE_POINT_CLOUD).with_suffix(".ply").name)  # by this project, beside meshes

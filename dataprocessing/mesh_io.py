@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from configs.errors import UserError
-from configs.reading import DamagedFile, read_bytes, reading
 from dataprocessing.foreign_meshes import NO_FACES, read_other
+from runtime.errors import UserError
+from runtime.reading import DamagedFile, read_bytes, reading
 
 MOST_BYTES = 2**29  # of a mesh file; text takes several times as much memory while it is read
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from configs.artefacts import Facts, Records, digest, entry_of, file_sha256
-from configs.reading import DamagedFile, damaged, read_json, reading, require_file
 from dataprocessing.mesh_io import MOST_BYTES
+from runtime.artefacts import Facts, Records, digest, entry_of, file_sha256
+from runtime.reading import DamagedFile, damaged, read_json, reading, require_file
 
 MESH = "mesh"  # the entry of it: of: its digest; found: path below data_dir, stream, marks of its files
 

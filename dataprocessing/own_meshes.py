@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from configs.cores import num_workers
-from configs.errors import UserError, raise_if_interrupted
-from configs.layout import given_path
-from configs.seeds import generator
 from dataprocessing.frames import Frame, front_of, to_unit_box
 from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.pool import run_in_order
 from dataprocessing.surface import sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import input_points
+from runtime.cores import num_workers
+from runtime.errors import UserError, raise_if_interrupted
+from runtime.layout import given_path
+from runtime.seeds import generator
 
 OWN_MESHES = "own_meshes"  # key of index.json: the folder of the meshes
 MESHES_A_WORKER = 8  # for fewer, starting a process takes longer than reading them

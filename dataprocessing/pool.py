@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any
 
-from configs.errors import UserError
+from runtime.errors import UserError
 
 
 def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Generator[Any, None, None]:

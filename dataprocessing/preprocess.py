@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from configs.config_loader import get_config
-from configs.errors import note, one_line, run
-from configs.layout import absolute
+from runtime.errors import note, one_line, run
+from runtime.layout import absolute
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,9 +40,9 @@ def preprocess(folders: dict[Path, Path], cfg: Namespace) -> list:
     """
     from tqdm import tqdm
 
-    from configs.cores import num_workers
     from dataprocessing.pool import run_tasks
     from dataprocessing.shape_files import process_shape
+    from runtime.cores import num_workers
 
     tasks = [(mesh, folder, cfg) for mesh, folder in folders.items()]
     with closing(run_tasks(process_shape, tasks, num_workers(cfg.num_cpus))) as results:  # closed: Ctrl-C ends it

@@ -7,12 +7,13 @@ the box. Files without a record, NDF's or an earlier version's, are taken as the
 from argparse import Namespace
 from pathlib import Path
 
-from configs import layout
-from configs.artefacts import NOT_THERE, OPTIONS, Facts, Records, entry_of, options_of, why
-from configs.reading import DamagedFile, open_npz
+from configs.decided import options_of
 from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import MESH
 from dataprocessing.shapes import samples_per_file
+from runtime import layout
+from runtime.artefacts import NOT_THERE, OPTIONS, Facts, Records, entry_of, why
+from runtime.reading import DamagedFile, open_npz
 
 SAID_BY_NAME = ("num_points", "input_res", "sample_std_dev")
 NUMBERS = ("num_boundary_samples", "num_uniform_samples", "num_gap_samples")

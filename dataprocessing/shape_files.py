@@ -6,13 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from configs import layout
-from configs.artefacts import NOT_THERE, Records
-from configs.errors import FORBIDDEN, UserError, raise_if_interrupted
-from configs.files import remove_spares, write_npz
 from configs.options.data import ANY_LAYOUT
-from configs.reading import DamagedFile
-from configs.seeds import generator
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.distances import distance_function, why_slow
@@ -24,6 +18,12 @@ from dataprocessing.mesh_record import MESH, mesh_entry
 from dataprocessing.shape_facts import begun, facts_of, finished, why_made
 from dataprocessing.shapes import expected_files, samples_per_file, shape_name
 from dataprocessing.voxelized_pointcloud_sampling import input_points, voxelized_arrays
+from runtime import layout
+from runtime.artefacts import NOT_THERE, Records
+from runtime.errors import FORBIDDEN, UserError, raise_if_interrupted
+from runtime.files import remove_spares, write_npz
+from runtime.reading import DamagedFile
+from runtime.seeds import generator
 
 
 @dataclass

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from configs import layout
-from configs.artefacts import Records
-from configs.errors import UserError
 from configs.options.data import ANY_LAYOUT
 from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
 from dataprocessing.mesh_record import told_of_mesh
+from runtime import layout
+from runtime.artefacts import Records
+from runtime.errors import UserError
 
 MODEL_FOLDER = "models"  # ShapeNetCore.v2 keeps the mesh of shape ID in ID/models, v1 in ID
 

@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from configs.errors import UserError
-from configs.layout import absolute
-from configs.reading import DamagedFile, open_npz
 from dataprocessing.shapes import MODEL_FOLDER, find_shapes, processed_root
+from runtime.errors import UserError
+from runtime.layout import absolute
+from runtime.reading import DamagedFile, open_npz
 
 PARTS = ("train", "val", "test")
 NO_SPLIT = "none"  # as split_file

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.artefacts import array_sha256
-from configs.errors import UserError
-from configs.layout import voxelized_point_cloud
-from configs.reading import open_npz
 from dataprocessing.shapes import shape_name
+from runtime.artefacts import array_sha256
+from runtime.errors import UserError
+from runtime.layout import voxelized_point_cloud
+from runtime.reading import open_npz
 
 REMADE = "delete it and run preprocess.py again"
 

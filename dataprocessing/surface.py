@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.errors import UserError
-from configs.layout import SCALED_MESH
-from configs.seeds import generator
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh, triangle_areas
 from dataprocessing.shapes import stream_of
+from runtime.errors import UserError
+from runtime.layout import SCALED_MESH
+from runtime.seeds import generator
 
 
 def surface_points(folder: Path, num_points: int, seed: int) -> np.ndarray:

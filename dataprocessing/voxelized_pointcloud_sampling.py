@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.layout import voxelized_point_cloud
-from configs.reading import open_npz
-from configs.seeds import generator
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
+from runtime.layout import voxelized_point_cloud
+from runtime.reading import open_npz
+from runtime.seeds import generator
 
 
 def input_points(mesh: Mesh, shape: str, cfg: Namespace) -> np.ndarray:

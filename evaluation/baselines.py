@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.errors import UserError
-from configs.seeds import GAUSSIAN_STREAMS, NEIGHBOUR_STREAMS, random_stream
 from frozen.codes import StoredCodes, load_flow_codes
 from generation.latents import MOST_CODES_AT_A_TIME, standard_latents, whitened
 from generation.networks import Networks
+from runtime.errors import UserError
+from runtime.seeds import GAUSSIAN_STREAMS, NEIGHBOUR_STREAMS, random_stream
 
 NUM_NEIGHBOURS = 3
 SHARES = (0.3, 0.7)  # of the second code in a mixture, which then copies neither

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, MESH, given_path
-from configs.reading import open_npz, read_npy, read_torch, reading
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.surface import sample_surface
 from generation.cloud_files import listed_clouds, natural, read_cloud
+from runtime.errors import UserError
+from runtime.layout import DENSE_POINT_CLOUD, MESH, given_path
+from runtime.reading import open_npz, read_npy, read_torch, reading
 
 Cloud = NDArray[np.float32]  # (N, 3)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.devices import pick_device
-from configs.errors import UserError
 from evaluation.cloud_folder import CloudFolder
 from evaluation.generation_table import Comparison, Competitor, NamedSet
 from evaluation.protocols import Clouds, Protocol, make_protocol
 from generation.cloud_files import listed_clouds
+from runtime.devices import pick_device
+from runtime.errors import UserError
 
 SAMPLES, REFERENCES, TRAINING = "samples", "references", "training clouds"
 

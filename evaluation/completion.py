@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from configs.artefacts import options_of
-from configs.files import write_json
+from configs.decided import options_of
 from evaluation.metrics import chamfer_udf, nearest_distances
 from generation.cloud_files import Cloud, read_cloud
 from generation.completion.evidence import at_most
 from generation.completion.scan_files import Scan
 from generation.completion.source import MODE, Completed
 from generation.shape_folder import ShapeFolder
+from runtime.files import write_json
 
 RESULTS = "completion.json"
 POINTS = 10_000  # of each cloud that is compared

@@ -3,9 +3,6 @@
 from argparse import Namespace
 from pathlib import Path
 
-from configs.artefacts import Facts, Records, entry_of
-from configs.errors import UserError
-from configs.layout import RESULTS, Experiment
 from evaluation import likelihood, reconstruction
 from evaluation.cloud_folder import RULE
 from evaluation.compare_folders import FolderSets
@@ -20,6 +17,9 @@ from evaluation.tables import Table
 from evaluation.wholeness_table import wholeness_tables
 from frozen.checkpoint_files import load_checkpoint
 from generation.plausible_codes import brought_back_sentence
+from runtime.artefacts import Facts, Records, entry_of
+from runtime.errors import UserError
+from runtime.layout import RESULTS, Experiment
 from visualization.evaluation_plots import plot_likelihood, plot_nearest_training, plot_one_nna
 
 Found = tuple[list[Table], Facts]

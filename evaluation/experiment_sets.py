@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from configs.errors import UserError
-from configs.layout import voxelized_point_cloud
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
 from dataprocessing.surface import surface_points
@@ -27,6 +25,8 @@ from evaluation.sample_sets import (
 )
 from generation.cloud_files import read_cloud
 from generation.networks import Networks
+from runtime.errors import UserError
+from runtime.layout import voxelized_point_cloud
 
 LABELS = {
     "flow": "flow",

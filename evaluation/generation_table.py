@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from configs.cores import num_workers
 from evaluation.metrics import CloudSet, Matrix, approximation_error, jsd, mmd_cov, nearest_in_set, one_nna, pairwise
 from evaluation.protocols import Clouds
 from evaluation.tables import Column, Table, spread
+from runtime.cores import num_workers
 
 LONG = 20_000  # pairs; larger matrices get their own progress bar
 ERROR_PAIRS = 16  # of clouds, on which approximate and exact EMDs are compared

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from configs.seeds import generator
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import sample_surface, scaled_mesh
 from generation.cloud_files import Cloud
+from runtime.seeds import generator
 
 REDRAWN = "control: the same cars, other input points"
 WRONG, OBJECTS, CUT = "(a) mirrored and scaled cars", "(b) spheres and chairs", "(c) cars with a part removed"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import UserError
+from runtime.errors import UserError
 
 Clouds = NDArray[np.float32]  # (S, N, 3)
 

@@ -11,11 +11,6 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from configs.artefacts import Facts, why
-from configs.cores import num_workers
-from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, INDEX, Experiment, voxelized_point_cloud
-from configs.reading import reading
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import scaled_mesh, surface_points
 from evaluation.interior import RULE, interior_mask
@@ -23,6 +18,11 @@ from evaluation.metrics import LocalPlanes, agreement, local_planes, nearest_poi
 from evaluation.metrics.normals import NEIGHBOURS, root_mean_square
 from evaluation.tables import Column
 from generation.cloud_files import Cloud, read_cloud, read_index
+from runtime.artefacts import Facts, why
+from runtime.cores import num_workers
+from runtime.errors import UserError
+from runtime.layout import DENSE_POINT_CLOUD, INDEX, Experiment, voxelized_point_cloud
+from runtime.reading import reading
 
 PARTS = ("whole", "interior", "exterior")
 INPUT, FLOOR = "input points", "floor: true surface drawn twice"

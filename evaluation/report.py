@@ -5,13 +5,13 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from configs.artefacts import OPTIONS, Facts
 from configs.config_loader import config_as_dict
-from configs.errors import note
-from configs.files import write_json, write_text
-from configs.reading import DamagedFile, read_json, reading
 from evaluation.study import Result, Study
 from evaluation.tables import Column, Table, long_csv
+from runtime.artefacts import OPTIONS, Facts
+from runtime.errors import note
+from runtime.files import write_json, write_text
+from runtime.reading import DamagedFile, read_json, reading
 from training.checkpoints import current_commit
 
 

@@ -3,11 +3,11 @@
 from argparse import Namespace
 from collections.abc import Mapping
 
-from configs.artefacts import OPTIONS
-from configs.layout import Experiment
 from evaluation.experiment_sets import LABELS
 from evaluation.latent_space.code_table import code_facts, generation_facts, reconstruction_facts
 from evaluation.study import Result
+from runtime.artefacts import OPTIONS
+from runtime.layout import Experiment
 from training.progress_log import replaced_run
 
 TAGS = {  # key of the facts -> tag, scale

@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from configs.artefacts import Facts, array_sha256, kept_arrays, options_of
-from configs.errors import UserError
-from configs.seeds import MAX_SETS, SET_STRIDE
+from configs.decided import options_of
 from evaluation.baselines import NUM_NEIGHBOURS, SHARES, gaussian_codes, neighbour_codes
 from frozen.codes import flow_codes_sha256, load_codes
 from generation.decode import decode_each
 from generation.latents import likelihoods
 from generation.networks import Networks
 from generation.sampling import drawn_codes, sampled_codes, sampling_facts
+from runtime.artefacts import Facts, array_sha256, kept_arrays
+from runtime.errors import UserError
+from runtime.seeds import MAX_SETS, SET_STRIDE
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from argparse import Namespace
 from collections.abc import Mapping
 
-from configs.errors import UserError
-from configs.layout import Experiment
-from configs.reading import reading
 from frozen.codes import REMADE, read_index
+from runtime.errors import UserError
+from runtime.layout import Experiment
+from runtime.reading import reading
 
 
 def check_codes(cfg: Namespace, split: str, digests: Mapping[str, str]) -> None:

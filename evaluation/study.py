@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from configs.artefacts import OPTIONS, Facts, digest, options_of, why
-from configs.errors import UserError
-from configs.layout import Experiment
+from configs.decided import options_of
 from dataprocessing.split import PARTS, split_folders
 from dataprocessing.stored_points import shape_digests
 from evaluation.code_nna import Shares, shares_of
@@ -18,6 +16,9 @@ from evaluation.tables import Table
 from frozen.checkpoint_files import best_checkpoint, fingerprint, ndf_checkpoint_path, rnvp_checkpoint_path
 from frozen.trained_on import check_not_trained_on
 from generation.networks import Networks
+from runtime.artefacts import OPTIONS, Facts, digest, why
+from runtime.errors import UserError
+from runtime.layout import Experiment
 
 TOLD = (OPTIONS, "trained_on")  # facts of a part that do not make it stale
 OTHER = "NDF of "  # and the name of another experiment

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from configs.errors import one_line
+from runtime.errors import one_line
 
 Row = Mapping[str, Any]
 FORMULA = ("=", "+", "-", "@", "|", "%")  # first letters that make a spreadsheet compute

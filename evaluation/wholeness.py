@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from configs.artefacts import kept_arrays, options_of
-from configs.seeds import WHOLENESS_STREAMS, random_stream
+from configs.decided import options_of
 from evaluation.sample_sets import SetRecipe
 from generation.decode import field_of
 from generation.meshing import OpenMesh, mesh_of
@@ -18,6 +17,8 @@ from generation.meshing.topology import border_sides, face_vectors, pieces_of
 from generation.networks import Networks
 from generation.projection import DistanceField
 from generation.settledness import NEAR, NUM_SEEDS, NUM_STEPS, SETTLED, unsettled_share
+from runtime.artefacts import kept_arrays
+from runtime.seeds import WHOLENESS_STREAMS, random_stream
 
 # Cells per axis of the mesh, 0.017 mesh units each: under a second a car. Finer ones say the same of demo cars, and
 # take twice as long at 96: holes smaller than a cell close, sheets closer than two cells grow together.

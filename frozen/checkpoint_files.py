@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from configs.artefacts import file_sha256
-from configs.devices import Model
-from configs.errors import UserError
-from configs.layout import Experiment, absolute
-from configs.reading import MOST_ARRAY, DamagedFile, read_torch, reading, require_file
 from frozen.checkpoint_seal import DamagedError, check_seal
+from runtime.artefacts import file_sha256
+from runtime.devices import Model
+from runtime.errors import UserError
+from runtime.layout import Experiment, absolute
+from runtime.reading import MOST_ARRAY, DamagedFile, read_torch, reading, require_file
 
 BEST = "best.tar"
 # Options of checkpoints from before the option was there.

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from configs.artefacts import digest, file_sha256
-from configs.errors import UserError
-from configs.layout import Experiment
-from configs.reading import damaged, read_json, read_npy, reading
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
+from runtime.artefacts import digest, file_sha256
+from runtime.errors import UserError
+from runtime.layout import Experiment
+from runtime.reading import damaged, read_json, read_npy, reading
 
 SPLITS = ("train", "val", "test")
 EXTRA = "extra"

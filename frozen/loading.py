@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.devices import autocast, place
-from configs.errors import UserError, note
-from configs.ranks import is_first
-from configs.reading import reading
 from frozen.checkpoint_files import build_checked, check_same_options, load_checkpoint
 from models.ndf import NDF, Code
 from models.occupancy import input_grid
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
 from models.shape_codes import ARCHITECTURE, build_ndf
+from runtime.devices import autocast, place
+from runtime.errors import UserError, note
+from runtime.ranks import is_first
+from runtime.reading import reading
 
 TRAIN_AGAIN = "delete the folder of the flow's checkpoints and run train_rnvp.py again"
 

@@ -4,10 +4,10 @@ from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
-from configs.errors import UserError
-from configs.reading import reading
 from dataprocessing.shapes import demo_car_name
 from frozen.checkpoint_files import load_checkpoint
+from runtime.errors import UserError
+from runtime.reading import reading
 
 SEEN = ("train", "extra")  # parts of the entry `shapes` of a checkpoint
 

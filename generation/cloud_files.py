@@ -11,13 +11,13 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from configs.artefacts import RECORDS
-from configs.errors import UserError
-from configs.files import atomic_path
-from configs.layout import DENSE_POINT_CLOUD, INDEX
-from configs.reading import DamagedFile, open_npz, read_json, read_npy, read_text, reading
 from dataprocessing.frames import Frame, frame_of_matrix
 from dataprocessing.mesh_io import MOST_BYTES
+from runtime.artefacts import RECORDS
+from runtime.errors import UserError
+from runtime.files import atomic_path
+from runtime.layout import DENSE_POINT_CLOUD, INDEX
+from runtime.reading import DamagedFile, open_npz, read_json, read_npy, read_text, reading
 
 Cloud = NDArray[np.float32]
 

@@ -13,11 +13,11 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from configs.seeds import CANDIDATE_STREAMS
 from generation.latents import draw_latents
 from generation.networks import Networks
 from generation.projection import HALF_EXTENT
 from models.occupancy import to_grid_coords
+from runtime.seeds import CANDIDATE_STREAMS
 
 NUM_POINTS = 2048  # input points, and as many away from them
 AROUND = 0.06  # mesh units: half of the points away are input points with noise of this sd, the others fill the box

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.devices import autocast
-from configs.seeds import POINT_STREAMS, random_stream
 from generation.latents import likelihoods
 from generation.networks import Networks
 from generation.projection import NetworkField, cloud_parts
 from models.ndf import Code
+from runtime.devices import autocast
+from runtime.seeds import POINT_STREAMS, random_stream
 
 if TYPE_CHECKING:
     from generation.cloud_files import Cloud

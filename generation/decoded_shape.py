@@ -8,9 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from configs.layout import DENSE_POINT_CLOUD
-from configs.reading import open_npz
-from configs.seeds import UNSETTLED_STREAMS, random_stream
 from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, write_cloud_parts
 from generation.decode import arrays_of, decode_parts, field_of
 from generation.mesh_files import numbers_of, write_mesh
@@ -22,6 +19,9 @@ from generation.settledness import unsettled_share
 from generation.shapes import Shapes
 from generation.torn_surfaces import UNSETTLED
 from models.ndf import Code
+from runtime.layout import DENSE_POINT_CLOUD
+from runtime.reading import open_npz
+from runtime.seeds import UNSETTLED_STREAMS, random_stream
 
 
 class DecodedShape:

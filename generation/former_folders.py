@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from configs.artefacts import RECORDS, Records, entry_of
-from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE, INDEX, MESH, MESH_FORMATS
-from configs.reading import DamagedFile
 from generation.cloud_files import read_index
+from runtime.artefacts import RECORDS, Records, entry_of
+from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE, INDEX, MESH, MESH_FORMATS
+from runtime.reading import DamagedFile
 
 FORMER = "former"  # entry of files of which nothing is known but that they are ours
 UNFINISHED = "index_unfinished.json"

@@ -13,16 +13,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from configs.artefacts import RECORDS, Records, entry_of
 from configs.config_loader import get_config
-from configs.errors import UserError, run
-from configs.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, given_path
-from configs.reading import open_npz
 from generation.cloud_files import listed_clouds, natural, read_unit_cloud
 from generation.mesh_files import mesh_beside
 from generation.nearest_training import TrainingClouds, training_digest, training_in, training_of
 from generation.shape_folder import ShapeFolder
 from generation.torn_surfaces import UNSETTLED
+from runtime.artefacts import RECORDS, Records, entry_of
+from runtime.errors import UserError, run
+from runtime.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, given_path
+from runtime.reading import open_npz
 from visualization.html_page import PageShape, write_page
 
 SUFFIXES = (".npz", ".npy", ".ply", ".off")  # of a.npz and a.ply, only the first is read

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from configs.seeds import random_stream
 from generation.networks import Networks
 from models.real_nvp import CodeFlow
+from runtime.seeds import random_stream
 
 NUMBERS_AT_A_TIME = 2**23  # in one batch of codes through the flow; a fused code has a quarter of a million
 MOST_CODES_AT_A_TIME = 256

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.artefacts import Records
-from configs.errors import UserError
-from configs.files import atomic_path
-from configs.layout import MESH, MESH_FORMATS
 from dataprocessing.mesh_io import MeshError, load_mesh
 from generation.cloud_files import own_frame
 from generation.meshing import OpenMesh
 from generation.meshing.topology import edges_of, pieces_of
+from runtime.artefacts import Records
+from runtime.errors import UserError
+from runtime.files import atomic_path
+from runtime.layout import MESH, MESH_FORMATS
 
 GREY = (150, 160, 172, 255)  # of the GLB's material
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from configs.artefacts import digest
 from generation.cloud_files import read_unit_cloud
 from generation.shape_folder import ShapeFolder
+from runtime.artefacts import digest
 from visualization.movies import turning, walking, write_movie
 from visualization.rendering import TINTS
 

@@ -9,14 +9,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from configs.artefacts import digest
-from configs.errors import UserError
-from configs.layout import SCALED_MESH, absolute
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
 from dataprocessing.stored_points import read_input_cloud, shape_digests
 from dataprocessing.surface import surface_points
 from generation.cloud_files import Cloud, read_unit_cloud
+from runtime.artefacts import digest
+from runtime.errors import UserError
+from runtime.layout import SCALED_MESH, absolute
 
 FEW = 1024  # points of a training shape that are compared
 FIRST_LOOK = 128  # of these that are compared with all training shapes

@@ -3,14 +3,14 @@
 from argparse import Namespace
 from pathlib import Path
 
-from configs.devices import pick_device
-from configs.errors import UserError, note
-from configs.layout import Experiment
 from frozen.checkpoint_files import fingerprint, ndf_checkpoint_path, rnvp_checkpoint_path
 from frozen.codes import read_index
 from frozen.loading import check_same_ndf, load_flow, load_frozen_ndf
 from models.ndf import NDF
 from models.real_nvp import CodeFlow
+from runtime.devices import pick_device
+from runtime.errors import UserError, note
+from runtime.layout import Experiment
 
 
 class Networks:

@@ -18,14 +18,14 @@ import torch
 from scipy.stats import chi
 from torch import Tensor
 
-from configs.layout import INDEX
-from configs.reading import reading
-from configs.seeds import FIT_STREAMS, random_stream
 from frozen.checkpoint_files import load_checkpoint
 from generation.cloud_files import read_index
 from generation.code_fitting import CodeFit
 from generation.networks import Networks
 from models.ndf import Code
+from runtime.layout import INDEX
+from runtime.reading import reading
+from runtime.seeds import FIT_STREAMS, random_stream
 
 QUANTILE = 0.999  # of the distance of z from its base, over the training codes; farther z are off the data
 BROUGHT_BACK = "brought_back"  # key of index.json: what was found, unlike its other keys, which decide the files

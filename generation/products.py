@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from configs.layout import MESH
 from generation.movies import write_movies
 from generation.networks import Networks
 from generation.plausible_codes import brought_back_sentence
@@ -11,6 +10,7 @@ from generation.shape_folder import ShapeFolder
 from generation.shapes import Shapes
 from generation.showcase import write_contact_sheet
 from generation.torn_surfaces import numbers_of_cloud, torn_sentence
+from runtime.layout import MESH
 
 
 def make_products(networks: Networks, shapes: Shapes) -> Iterator[str]:

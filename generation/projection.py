@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from configs.errors import UserError
-from configs.memory import PartSize
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
+from runtime.errors import UserError
+from runtime.memory import PartSize
 
 HALF_EXTENT = 0.55  # meshes lie in [-0.5, 0.5]^3; predicted surfaces may protrude a little
 LATTICE = 48  # cells per axis of the coarse lattice, an even number

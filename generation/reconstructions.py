@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.errors import UserError, note
-from configs.layout import INDEX, Experiment, absolute
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
@@ -23,6 +21,8 @@ from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
 from generation.shapes import CodesOnAccess, Group, Shapes, continued
 from models.ndf import Code
+from runtime.errors import UserError, note
+from runtime.layout import INDEX, Experiment, absolute
 
 if TYPE_CHECKING:
     from visualization.contact_sheet import ShapeRow

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from configs.seeds import SELECTION_STREAMS, random_stream
 from frozen.codes import codes_digest
 from generation.decode import field_of
 from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
 from generation.settledness import WHOLE, unsettled_share
 from generation.shapes import CodesOnAccess, Shapes, continued
+from runtime.seeds import SELECTION_STREAMS, random_stream
 
 if TYPE_CHECKING:
     from visualization.contact_sheet import ShapeRow

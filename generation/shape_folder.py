@@ -15,17 +15,18 @@ from typing import Any
 
 from tqdm import tqdm
 
-from configs.artefacts import Facts, Records, digest, note_made_again, options_of, plain
-from configs.errors import UserError
-from configs.files import write_json
-from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX, MESH
-from configs.locks import only_run, refuse_while_held
-from configs.reading import DamagedFile, read_json
+from configs.decided import options_of
 from generation.decoded_shape import DecodedShape
 from generation.former_folders import FORMER, adopt
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, FACTS
 from generation.shapes import Shapes
+from runtime.artefacts import Facts, Records, digest, note_made_again, plain
+from runtime.errors import UserError
+from runtime.files import write_json
+from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX, MESH
+from runtime.locks import only_run, refuse_while_held
+from runtime.reading import DamagedFile, read_json
 
 BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
 CLOUD_FILES = (DENSE_POINT_CLOUD, Path(DENSE_POINT_CLOUD).with_suffix(".ply").name)

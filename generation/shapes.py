@@ -52,7 +52,7 @@ class Shapes:
     cloud, from before and after the code is made; measures_tears: whether that says, too, how much of it is torn.
 
     Of all:
-    kind: what the codes are, an artefact of `configs.artefacts`. folder: for the files, if no other is asked for.
+    kind: what the codes are, an artefact of `runtime.artefacts`. folder: for the files, if no other is asked for.
     about: facts of all. source: the user's meshes or scan that they come from. told_in_index: what the index says
     beside, and decides nothing. label: of some of them on the sheet, by their numbers; title: of the sheet, after the
     experiment; groups: which belong together, default all; above: rows of the sheet over some shapes, above_of: facts

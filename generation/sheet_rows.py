@@ -5,8 +5,6 @@ from pathlib import Path
 
 import torch
 
-from configs.errors import UserError, note
-from configs.layout import DENSE_POINT_CLOUD
 from dataprocessing.surface import surface_points
 from frozen.codes import load_codes
 from generation.cloud_files import Cloud, read_unit_cloud
@@ -14,6 +12,8 @@ from generation.decode import decode_each
 from generation.mesh_files import mesh_beside
 from generation.networks import Networks
 from generation.torn_surfaces import TORN, CloudNumbers, torn_sentence
+from runtime.errors import UserError, note
+from runtime.layout import DENSE_POINT_CLOUD
 from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR, Caption, ShapeRow, Triangles
 
 FRONT, REAR = "from the front left", "from the rear right"

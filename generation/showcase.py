@@ -6,10 +6,10 @@ open, and above each stands how likely it is and how much of its surface is torn
 
 from pathlib import Path
 
-from configs.layout import CONTACT_SHEET
 from generation.shape_folder import ShapeFolder
 from generation.sheet_rows import notes, shape_rows
 from generation.torn_surfaces import CloudNumbers, numbers_of_cloud
+from runtime.layout import CONTACT_SHEET
 from visualization.contact_sheet import ShapeRow, draw_shapes
 
 COLUMNS = 8

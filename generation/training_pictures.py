@@ -15,9 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.devices import autocast
-from configs.errors import UserError
-from configs.seeds import POINT_STREAMS, random_stream
 from dataprocessing.stored_points import read_input_cloud
 from frozen.loading import encode_clouds
 from generation.cloud_files import Cloud
@@ -25,6 +22,9 @@ from generation.latents import draw_latents
 from generation.projection import NetworkField, dense_point_cloud
 from models.ndf import NDF, Code
 from models.real_nvp import CodeFlow
+from runtime.devices import autocast
+from runtime.errors import UserError
+from runtime.seeds import POINT_STREAMS, random_stream
 from training.progress_log import ProgressLog
 from visualization.rendering import TINTS, VIEWS, Color, render_cloud, view_axes
 

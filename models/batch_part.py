@@ -1,4 +1,4 @@
-"""Random numbers of a training batch that is split over processes (configs/ranks.py): those of the whole batch.
+"""Random numbers of a training batch that is split over processes (runtime/ranks.py): those of the whole batch.
 
 Each process draws for the whole batch, from the same state of the same generator, and keeps what belongs to its part:
 a training then does not depend on the number of processes. Parts are of equal size, in the order of the ranks.
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from configs.ranks import alone, ranks
+from runtime.ranks import alone, ranks
 
 
 def normal_like(part: Tensor) -> Tensor:

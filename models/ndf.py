@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from configs.errors import UserError
 from models.distance_heads import beyond_border, distance_to_sheet, first_bias, num_outputs
 from models.interpolation import at_places, nodes_around, sum_of_rows
 from models.occupancy import INPUT_CHANNELS, folded
 from models.products import linear
 from models.sparse_pyramid import Layer, SparsePyramid
+from runtime.errors import UserError
 
 Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
 

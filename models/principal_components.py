@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from configs.devices import exact_products
-from configs.errors import UserError
+from runtime.devices import exact_products
+from runtime.errors import UserError
 
 SD_FLOOR = 1e-3  # of a component that hardly varies, relative to the spread of all
 EXTRA_COMPONENTS = 2  # times as many as wanted are carried along while shapes stream in, so that few are lost

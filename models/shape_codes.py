@@ -22,12 +22,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from configs.errors import UserError
 from models.batch_part import normal_like
 from models.distance_heads import soft_positive
 from models.feature_planes import PLANE_DECODERS, look_up_planes
 from models.ndf import NDF, NDF_CHANNELS, look_up
 from models.principal_components import PrincipalComponents
+from runtime.errors import UserError
 
 LOG_VARIANCE_BOUND = 10.0  # of a learned posterior: sds from 0.007 to 150
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REAL_CARS, open_box, write_obj
-from tiny_experiment import make_experiment, tiny_config
 
 from generation.networks import Networks
+from lab.small.helpers import REAL_CARS, open_box, write_obj
+from lab.small.tiny_experiment import make_experiment, tiny_config
 
 # A test run in the background may have been told to ignore these, and so would all processes that tests start and stop.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -7,9 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers import STEPS
-
-from configs.layout import ROOT
+from lab.small.helpers import STEPS
+from runtime.layout import ROOT
 
 SCRIPTS = sorted((ROOT / "slurm_scripts").glob("*.sh"))  # of them common.sh, ending.sh and settings.sh are only read
 JOBS = sorted((ROOT / "slurm_scripts").glob("[1-9]_*.sh"))

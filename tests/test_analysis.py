@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 import torch
 from google.protobuf import text_format
-from helpers import write_config
 from PIL import Image
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
-from tiny_experiment import TINY, save_random_ndf, tiny_config, train_flow, write_shapes
 
 import analyse_codes
-from configs.errors import UserError
-from configs.files import write_json
-from configs.layout import DEMO_PARAMETERS, Experiment
 from dataprocessing.split import split_folders
 from evaluation.latent_space import neighbours, paths
 from evaluation.latent_space.attribute_table import COLUMNS as ATTRIBUTE_COLUMNS
@@ -35,6 +30,11 @@ from frozen.codes import load_codes
 from generation.latents import latents_of
 from generation.networks import Networks
 from generation.sampling import sampled_codes
+from lab.small.helpers import write_config
+from lab.small.tiny_experiment import TINY, save_random_ndf, tiny_config, train_flow, write_shapes
+from runtime.errors import UserError
+from runtime.files import write_json
+from runtime.layout import DEMO_PARAMETERS, Experiment
 
 SMALL = {
     "num_analysis_points": 40, "num_paths": 3, "path_steps": 3, "num_map_shapes": 9, "num_neighbour_samples": 3,

@@ -6,20 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.artefacts import (
-    ARTEFACTS,
-    NOT_THERE,
-    RECORDS,
-    Records,
-    array_sha256,
-    deciding,
-    digest,
-    file_sha256,
-    kept_arrays,
-    why,
-)
-from configs.errors import UserError
+from configs.decided import ARTEFACTS, deciding
 from configs.options import declared
+from runtime.artefacts import NOT_THERE, RECORDS, Records, array_sha256, digest, file_sha256, kept_arrays, why
+from runtime.errors import UserError
 
 
 def made(folder: Path, name: str = "a.txt", text: str = "one") -> None:

@@ -9,17 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import write_config
 from PIL import Image
 from scipy.stats import norm
-from tiny_experiment import TINY, tiny_config
 
 import analyse_codes
-from configs.errors import UserError
-from configs.layout import DEMO_PARAMETERS, Experiment
-from dataprocessing.demo_cars.parameters import CHOICES, RANGES, draw_parameters
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
+from demo_cars.parameters import CHOICES, RANGES, draw_parameters
 from evaluation.latent_space import attribute_table
 from evaluation.latent_space.attribute_scores import balanced_accuracy, nearest_values, r_squared, scores
 from evaluation.latent_space.attributes import DemoCars, Readings, Targets, problem_of_cars, read_cars
@@ -28,7 +24,11 @@ from evaluation.latent_space.parameters import MAX_VALUES, Parameter, demo_param
 from evaluation.latent_space.ridge import Reading, linear_reading, principal_coordinates
 from frozen.codes import load_codes
 from generation.networks import Networks
+from lab.small.helpers import write_config
+from lab.small.tiny_experiment import TINY, tiny_config
 from models.occupancy import occupancy_from_points
+from runtime.errors import UserError
+from runtime.layout import DEMO_PARAMETERS, Experiment
 
 RNG = np.random.default_rng(11)
 

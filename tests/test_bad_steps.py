@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import make_experiment, tiny_config, write_shapes
-from tiny_experiment import ndf_trainer as trainer
 from torch import nn
 
-from configs.errors import UserError
-from configs.layout import Experiment
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
+from lab.small.tiny_experiment import make_experiment, tiny_config, write_shapes
+from lab.small.tiny_experiment import ndf_trainer as trainer
+from runtime.errors import UserError
+from runtime.layout import Experiment
 from training import shape_samples
 from training.bad_steps import MOST_IN_A_ROW, BadSteps, shortened, suspects
 from training.flow_trainer import FlowTrainer

@@ -8,17 +8,17 @@ import pytest
 import torch
 from scipy.spatial import cKDTree
 
-from benchmarks import batches, growth, metrics, ndf_loop, ndf_recipe
-from benchmarks.cars import demo_cloud, demo_mesh, mesh_files
-from benchmarks.harness import Growth, Machine, Row, alternate, exponent, repeated, row_against
-from benchmarks.run import GROUPS, arguments, main
-from benchmarks.table import BEGIN, END, amount, growth_markdown, markdown, write_into
-from configs.errors import UserError
-from configs.layout import boundary_samples, voxelized_point_cloud
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.stored_points import read_arrays
 from dataprocessing.voxelized_pointcloud_sampling import read_occupancy, voxelize
 from evaluation.metrics import CloudSet, emd, pairwise
+from lab.benchmarks import batches, growth, metrics, ndf_loop, ndf_recipe
+from lab.benchmarks.cars import demo_cloud, demo_mesh, mesh_files
+from lab.benchmarks.harness import Growth, Machine, Row, alternate, exponent, repeated, row_against
+from lab.benchmarks.run import GROUPS, arguments, main
+from lab.benchmarks.table import BEGIN, END, amount, growth_markdown, markdown, write_into
+from runtime.errors import UserError
+from runtime.layout import boundary_samples, voxelized_point_cloud
 
 MACHINE = Machine(1, 1e9, 2e9, {"processor": "test"})
 

@@ -1,12 +1,12 @@
-"""The comparison of tests/chaos.py: what it must notice, and what differs between any two runs."""
+"""The comparison of lab/stress/kills.py: what it must notice, and what differs between any two runs."""
 
 from pathlib import Path
 
 import pytest
 import torch
-from chaos_files import differences, digests
 
-from configs.files import write_text
+from lab.stress.files_of_a_run import differences, digests
+from runtime.files import write_text
 from training.checkpoints import save_checkpoint
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from configs import check_system
-from configs.errors import UserError
+from runtime import check_system
+from runtime.errors import UserError
 
 
 def test_import_error_is_the_last_line_of_the_traceback():

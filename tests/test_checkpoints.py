@@ -10,8 +10,6 @@ import torch
 from torch import nn
 
 from configs.config_loader import get_config
-from configs.errors import UserError
-from configs.layout import ROOT
 from frozen.checkpoint_files import (
     best_checkpoint,
     check_same_options,
@@ -24,6 +22,8 @@ from frozen.checkpoint_files import (
 )
 from frozen.loading import load_frozen_ndf, network_input
 from models.occupancy import to_grid_coords
+from runtime.errors import UserError
+from runtime.layout import ROOT
 from training import checkpoints
 from training.checkpoints import latest_whole, save_checkpoint
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_experiment import tiny_config
 from torch import Tensor
 
 import evaluate
 import generate
-from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, Experiment
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes
 from generation.shape_folder import chunk_of
+from lab.small.tiny_experiment import tiny_config
+from runtime.errors import UserError
+from runtime.layout import DENSE_POINT_CLOUD, Experiment
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.errors import UserError
-from configs.reading import Arrays, open_npz
 from generation.cloud_files import read_cloud, write_cloud, write_ply
+from runtime.errors import UserError
+from runtime.reading import Arrays, open_npz
 
 COUNT = 37
 

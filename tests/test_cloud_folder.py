@@ -9,11 +9,11 @@ import torch
 import trimesh
 from numpy.testing import assert_allclose, assert_array_equal
 
-from configs.errors import UserError
-from configs.files import write_json
-from configs.layout import given_path
 from evaluation.cloud_folder import CloudFolder, cloud_files
 from generation.cloud_files import listed_clouds, write_cloud, write_ply
+from runtime.errors import UserError
+from runtime.files import write_json
+from runtime.layout import given_path
 
 CLOUDS = np.random.default_rng(0).normal(size=(4, 20, 3)).astype(np.float32)
 

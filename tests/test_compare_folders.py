@@ -11,10 +11,10 @@ import torch
 
 import evaluate
 from configs.config_loader import get_config
-from configs.errors import UserError
 from evaluation.compare_folders import FolderSets
 from evaluation.metrics import chamfer_l2_sq, mmd_cov
 from generation.cloud_files import write_ply
+from runtime.errors import UserError
 
 POINTS = 40
 

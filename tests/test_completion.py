@@ -8,16 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from helpers import write_config
 from test_shape_meshes import small_mesh
-from tiny_experiment import TINY
 from torch import Tensor
 from torch.testing import assert_close
 
 import complete as script
-from configs.artefacts import RECORDS
-from configs.errors import UserError
-from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX
 from evaluation.completion import MISSED, RESULTS, completion_lines, distances_of, diversity, scores_of
 from generation import decoded_shape
 from generation.cloud_files import read_cloud, write_ply
@@ -31,7 +26,12 @@ from generation.completion.source import MODE
 from generation.latents import codes_of
 from generation.networks import Networks
 from generation.projection import NetworkField
+from lab.small.helpers import write_config
+from lab.small.tiny_experiment import TINY
 from models.real_nvp.base import NormalBase
+from runtime.artefacts import RECORDS
+from runtime.errors import UserError
+from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX
 
 RADIUS, SD = 0.3, 0.01
 SMALL = {"num_chains": 3, "num_starts": 5, "map_steps": 4, "warmup": 3, "draws": 4, "leapfrog": 2}

@@ -7,11 +7,11 @@ import configargparse
 import pytest
 
 from configs.config_loader import build_parser, config_as_text, get_config
-from configs.errors import UserError, run
-from configs.files import atomic_path, write_text
-from configs.layout import ROOT
 from configs.options import READ_BY
 from configs.options.types import Options
+from runtime.errors import UserError, run
+from runtime.files import atomic_path, write_text
+from runtime.layout import ROOT
 
 CONFIGS = sorted(path.name for path in (ROOT / "configs").glob("*.txt"))
 THEIRS = """

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import read_config, write_config
 
-from configs.errors import UserError
 from dataprocessing.create_split import main
 from dataprocessing.shapes import expected_files
 from dataprocessing.split import load_split, split_folders
+from lab.small.helpers import read_config, write_config
+from runtime.errors import UserError
 
 
 def make_shapes(root: Path, names: list[str], tmp_path: Path) -> None:

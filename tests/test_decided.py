@@ -10,15 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import open_box, read_config, write_obj
 from perturbed import NAMES, actions, another
-from tiny_experiment import make_shapes, tiny_config
 
-from configs.artefacts import ARTEFACTS, Records, deciding, options_of
 from configs.config_loader import option_names
-from configs.errors import UserError
-from configs.files import write_npz
-from configs.layout import DENSE_POINT_CLOUD, SCALED_MESH, Experiment, voxelized_point_cloud
+from configs.decided import ARTEFACTS, deciding, options_of
 from configs.options import READ_BY
 from dataprocessing.create_split import facts_of as facts_of_split
 from dataprocessing.mesh_record import mesh_sha256
@@ -35,6 +30,12 @@ from generation.reconstructions import interpolated, reconstructed
 from generation.sampling import sampled
 from generation.shape_folder import ShapeFolder
 from generation.shapes import Shapes
+from lab.small.helpers import open_box, read_config, write_obj
+from lab.small.tiny_experiment import make_shapes, tiny_config
+from runtime.artefacts import Records
+from runtime.errors import UserError
+from runtime.files import write_npz
+from runtime.layout import DENSE_POINT_CLOUD, SCALED_MESH, Experiment, voxelized_point_cloud
 from training.checkpoints import write_state
 from training.encoding import facts_of as facts_of_codes
 

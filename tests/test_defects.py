@@ -5,7 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
-from defects import (
+from torch import Tensor
+
+from evaluation.metrics import chamfer_l2_sq, normal_consistency
+from evaluation.wholeness import wholeness
+from generation.projection import DistanceField, dense_point_cloud
+from lab.measurements.defects import (
     HOLE,
     OF_SHAPES,
     Points,
@@ -21,11 +26,6 @@ from defects import (
     with_piece,
     with_tear,
 )
-from torch import Tensor
-
-from evaluation.metrics import chamfer_l2_sq, normal_consistency
-from evaluation.wholeness import wholeness
-from generation.projection import DistanceField, dense_point_cloud
 
 COUNT, WHOLE, POINTS = 16, 3, 250
 LOW, TALL = (0.3, 0.12, 0.22), (0.22, 0.3, 0.22)  # half of the sides

@@ -10,16 +10,16 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from configs.errors import UserError
-from configs.layout import DEMO_PARAMETERS
-from dataprocessing.demo_cars.car import Car, build_car, make_car, to_obj
-from dataprocessing.demo_cars.interior import add_interior
-from dataprocessing.demo_cars.lines import Lines
-from dataprocessing.demo_cars.mesh import Parts, Sheet, cut, grid_faces, triangle_areas
-from dataprocessing.demo_cars.parameters import CHOICES, RANGES, STYLES, draw_parameters, range_of
-from dataprocessing.demo_cars.shell import EDGE, NORMAL, make_skin
-from dataprocessing.demo_cars.windows import closed_windows
 from dataprocessing.make_demo_cars import main
+from demo_cars.car import Car, build_car, make_car, to_obj
+from demo_cars.interior import add_interior
+from demo_cars.lines import Lines
+from demo_cars.mesh import Parts, Sheet, cut, grid_faces, triangle_areas
+from demo_cars.parameters import CHOICES, RANGES, STYLES, draw_parameters, range_of
+from demo_cars.shell import EDGE, NORMAL, make_skin
+from demo_cars.windows import closed_windows
+from runtime.errors import UserError
+from runtime.layout import DEMO_PARAMETERS
 
 SEATS = ("cushion", "backrest", "headrest")
 FULL = {"glazing": "own", "furnished": 1, "detail": "fine", "wheel": "rim", "doubling": "none", "antenna": 0}

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from configs.cores import num_workers
-from configs.devices import autocast, encoder_autocast, exact_products, pick_device, place
-from configs.errors import UserError
-from configs.ranks import Ranks
+from runtime.cores import num_workers
+from runtime.devices import autocast, encoder_autocast, exact_products, pick_device, place
+from runtime.errors import UserError
+from runtime.ranks import Ranks
 
 
 def options(device: str, precision: str = "auto") -> Namespace:
@@ -72,7 +72,7 @@ def test_processes_share_the_cores_of_their_machine(monkeypatch: pytest.MonkeyPa
 
 def one_of(monkeypatch: pytest.MonkeyPatch, several: Ranks) -> None:
     """This process is one of several of a training."""
-    monkeypatch.setattr("configs.ranks._joined", [several])
+    monkeypatch.setattr("runtime.ranks._joined", [several])
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "meta"])

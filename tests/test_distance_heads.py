@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from network_weights import random_weights
 from torch.testing import assert_close
 
-from configs.errors import UserError
+from lab.small.network_weights import random_weights
 from models.distance_heads import HEADS, RESTING, beyond_border, distance_to_sheet, first_bias, num_outputs
 from models.ndf import NDF
+from runtime.errors import UserError
 
 CHANNELS = (3, 5)
 

@@ -2,14 +2,14 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import brute_force_distance
 
-from configs.errors import UserError
 from dataprocessing import distances
 from dataprocessing.boundary_sampling import boundary_points
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.distances import point_triangle_distance, unsigned_distance
 from dataprocessing.mesh_io import load_mesh
+from lab.small.helpers import brute_force_distance
+from runtime.errors import UserError
 
 
 def random_soup(rng: np.random.Generator, num_faces: int) -> tuple[np.ndarray, np.ndarray]:

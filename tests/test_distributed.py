@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_experiment import ndf_trainer, write_shapes
 from torch import Tensor, nn
 from two_processes import collectives, config, flow, ndf, on_gpus, with_a_bad_shape
 
-from configs.errors import UserError
-from configs.layout import ROOT, Experiment
-from configs.ranks import Ranks
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
+from lab.small.tiny_experiment import ndf_trainer, write_shapes
 from models import batch_part
 from models.ndf import NDF
+from runtime.errors import UserError
+from runtime.layout import ROOT, Experiment
+from runtime.ranks import Ranks
 from training import distributed
 from training.training_run import EXIT_STOPPED
 

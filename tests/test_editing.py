@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import tiny_config
 
 import generate
-from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, Experiment
-from dataprocessing.demo_cars.parameters import draw_parameters
-from dataprocessing.demo_cars.windows import visible_attributes
+from demo_cars.parameters import draw_parameters
+from demo_cars.windows import visible_attributes
 from evaluation.editing import fit
 from evaluation.editing.fit import explained, fit_attributes
 from frozen.codes import load_codes
@@ -23,7 +20,10 @@ from generation.editing.edited import asked
 from generation.editing.moves import PULL, damped_step, moved
 from generation.networks import Networks
 from generation.sampling import sampled_codes
+from lab.small.tiny_experiment import tiny_config
 from models.real_nvp import build_flow
+from runtime.errors import UserError
+from runtime.layout import DENSE_POINT_CLOUD, Experiment
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 DIM, HOLD = 6, 4.0

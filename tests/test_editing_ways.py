@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 from test_editing import gaussian_codes, gaussian_flow, linear_attributes  # noqa: F401, a fixture
-from tiny_experiment import tiny_config
 
-from configs.layout import Experiment
 from evaluation.editing import compare, ways
 from evaluation.editing.fit import fit_attributes
 from evaluation.editing.ways import CodeWay, LatentWay, NeighbourWay
 from frozen.codes import load_codes
 from generation.networks import Networks
+from lab.small.tiny_experiment import tiny_config
+from runtime.layout import Experiment
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

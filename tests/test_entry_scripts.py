@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import STEPS
 
-from configs.layout import ROOT
+from lab.small.helpers import STEPS
+from runtime.layout import ROOT
 
 SCRIPTS = ["dataprocessing/make_demo_cars.py", *STEPS, "analyse_codes.py", "dataprocessing/make_scan.py", "complete.py"]
 HEAVY = {"torch", "open3d", "matplotlib", "scipy", "trimesh", "tensorboard", "PIL"}

@@ -8,13 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import encode, make_shapes, tiny_config
 
 import evaluate
-from configs.artefacts import deciding
-from configs.errors import UserError
-from configs.files import write_npz
-from configs.layout import Experiment
+from configs.decided import deciding
 from configs.options.results import ANALYSES as ALL_ANALYSES
 from configs.options.results import TASKS as ALL_TASKS
 from dataprocessing.split import split_folders
@@ -33,6 +29,10 @@ from frozen.trained_on import trained_on
 from generation.cloud_files import read_cloud
 from generation.networks import Networks
 from generation.reconstructions import reconstructed
+from lab.small.tiny_experiment import encode, make_shapes, tiny_config
+from runtime.errors import UserError
+from runtime.files import write_npz
+from runtime.layout import Experiment
 
 SYSTEMS = ["flow", "Gaussian on whitened codes", "interpolated neighbours"]
 SMALL = {"num_sample_sets": 2, "num_eval_shapes": 3, "num_whole_shapes": 2}

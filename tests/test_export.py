@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import torch
-from tiny_experiment import make_experiment, train_flow
 
-from configs import layout
 from frozen.checkpoint_files import best_checkpoint, fingerprint, load_checkpoint
 from frozen.loading import load_frozen_ndf
 from generation.networks import Networks
 from generation.sampling import sampled_codes
+from lab.small.tiny_experiment import make_experiment, train_flow
+from runtime import layout
 from training import export
 
 

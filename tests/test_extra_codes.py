@@ -9,12 +9,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
-from tiny_experiment import tiny_config, train_flow
 
 import train_rnvp
-from configs.errors import UserError
-from configs.files import write_npz
-from configs.layout import Experiment, voxelized_point_cloud
 from dataprocessing import make_demo_cars
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.extra_shapes import ExtraShape, find_extras
@@ -34,6 +30,10 @@ from frozen.checkpoint_files import (
 from frozen.codes import EXTRA, StoredCodes, flow_codes_sha256, has_extra, load_codes, load_flow_codes, read_index
 from frozen.loading import encode_clouds, load_frozen_ndf
 from generation.networks import Networks
+from lab.small.tiny_experiment import tiny_config, train_flow
+from runtime.errors import UserError
+from runtime.files import write_npz
+from runtime.layout import Experiment, voxelized_point_cloud
 from training import extra_codes
 from training.checkpoints import write_state
 from training.encoding import input_cloud

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import open_box, read_config, write_obj
 
-from configs.errors import UserError
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.extra_shapes import ExtraShape, describe, extra_cloud, find_extras, mesh_source
 from dataprocessing.mesh_io import load_mesh
+from lab.small.helpers import open_box, read_config, write_obj
+from runtime.errors import UserError
 
 
 def split_of(*names: str) -> dict[str, list[Path]]:

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from configs.errors import UserError
 from models.feature_planes import (
     PLANE_DECODERS,
     VIEWS,
@@ -17,6 +16,7 @@ from models.feature_planes import (
     joined,
     look_up_planes,
 )
+from runtime.errors import UserError
 
 
 def bilinear(image: torch.Tensor, column: float, row: float) -> torch.Tensor:

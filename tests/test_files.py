@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from configs import files
-from configs.files import MOST_PAUSE_S, atomic_path, remove_spares, spare_path, write_text
-from configs.processes import is_running, machine, machine_started_at, started_at
+from runtime import files
+from runtime.files import MOST_PAUSE_S, atomic_path, remove_spares, spare_path, write_text
+from runtime.processes import is_running, machine, machine_started_at, started_at
 
 
 @pytest.fixture

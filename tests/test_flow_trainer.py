@@ -11,17 +11,17 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
-from tiny_experiment import encode, make_experiment, save_random_ndf, tiny_config, train_flow
 
 import train_rnvp
-from configs.errors import UserError
-from configs.files import write_npz
-from configs.layout import Experiment, voxelized_point_cloud
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud, shape_digests
 from frozen.checkpoint_files import best_checkpoint, latest_checkpoint, load_checkpoint
 from frozen.codes import SPLITS, load_codes, read_index
 from frozen.loading import load_flow
+from lab.small.tiny_experiment import encode, make_experiment, save_random_ndf, tiny_config, train_flow
+from runtime.errors import UserError
+from runtime.files import write_npz
+from runtime.layout import Experiment, voxelized_point_cloud
 from training.checkpoints import write_state
 from training.code_nna import nna_while_training
 from training.flow_trainer import FlowTrainer, code_quantiles, noised_nll

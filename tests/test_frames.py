@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers import open_box, read_config
 
-from configs.errors import UserError
 from configs.options.data import AXES
 from dataprocessing.frames import frame_of_matrix, front_of, to_unit_box, turn_of
 from dataprocessing.mesh_io import Mesh
+from lab.small.helpers import open_box, read_config
+from runtime.errors import UserError
 
 PAIRS = [(up, front) for up, front in itertools.product(AXES, AXES) if up[-1] != front[-1]]
 

@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tiny_experiment import tiny_config
-
-from configs.layout import ROOT
+from lab.small.tiny_experiment import tiny_config
+from runtime.layout import ROOT
 
 SAMPLE = """
 import sys
@@ -25,7 +24,7 @@ from generation.sampling import sampled
 import json
 networks = Networks(Namespace(**json.loads(sys.argv[1])))
 print(decode(networks, sampled(networks, 1, 0).codes[0], 70, 0).shape)
-rooms = ("training", "evaluation", "visualization", "dataprocessing.demo_cars", "benchmarks")
+rooms = ("training", "evaluation", "visualization", "demo_cars", "benchmarks")
 print([name for name in sys.modules if name.startswith(rooms)])
 """
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from configs.errors import run
-from configs.files import atomic_path, write_json, write_npz, write_text
 from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.mesh_io import Mesh
 from evaluation.metrics.matrix_cache import MatrixCache
 from generation.cloud_files import write_cloud, write_cloud_parts, write_ply
+from runtime.errors import run
+from runtime.files import atomic_path, write_json, write_npz, write_text
 from training.checkpoints import save_checkpoint, write_state
 from training.encoding import write_codes
 from visualization.contact_sheet import contact_sheet

@@ -2,10 +2,10 @@
 
 import numpy as np
 import trimesh
-from helpers import brute_force_distance
 
 from dataprocessing.gaps import CANDIDATES_A_POINT, MAX_LENGTH, MIN_DISTANCE, gap_candidates, gap_indices
 from dataprocessing.mesh_io import Mesh
+from lab.small.helpers import brute_force_distance
 
 HALF_HOLE = 0.1
 

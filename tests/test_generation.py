@@ -7,12 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import make_shapes, save_random_ndf, tiny_config, train_flow, write_shapes
 from torch.testing import assert_close
 
 import generate
-from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, Experiment
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud as input_points
 from evaluation.reconstruction import reconstruction_rows
@@ -23,7 +20,10 @@ from generation.networks import Networks
 from generation.reconstructions import interpolated, reconstructed
 from generation.sampling import sampled, sampled_codes
 from generation.shape_folder import check_room
+from lab.small.tiny_experiment import make_shapes, save_random_ndf, tiny_config, train_flow, write_shapes
 from models.occupancy import occupancy_from_points
+from runtime.errors import UserError
+from runtime.layout import DENSE_POINT_CLOUD, Experiment
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

@@ -1,4 +1,4 @@
-"""What a machine without Open3D, trimesh and a renderer can do, and what tests/gpu/run.sh needs of the project."""
+"""What a machine without Open3D, trimesh and a renderer can do, and what lab/gpu/run.sh needs of the project."""
 
 import importlib.util
 import subprocess
@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 
 from configs.config_loader import get_config
-from configs.layout import ROOT, SCALED_MESH, UNIFORM_SAMPLES
+from runtime.layout import ROOT, SCALED_MESH, UNIFORM_SAMPLES
 
-GPU = ROOT / "tests" / "gpu"
+GPU = ROOT / "lab" / "gpu"
 BLOCKED = ("open3d", "trimesh", "pyvista", "vtk", "pyrender", "matplotlib", "PIL")
 
 WITHOUT = """
 import sys
 for name in {blocked}:
     sys.modules[name] = None
-sys.path.insert(0, {tests!r})
 {body}
 loaded = sorted(name for name in {blocked} if sys.modules.get(name) is not None)
 print("loaded:", loaded)
@@ -29,8 +28,8 @@ TRAIN_TO_DECODE = """
 from pathlib import Path
 import numpy as np
 import torch
-from helpers import open_box, read_config, write_config, write_obj
-from configs.files import write_npz
+from lab.small.helpers import open_box, read_config, write_config, write_obj
+from runtime.files import write_npz
 from dataprocessing import create_split, preprocess
 from generation.decode import decode_each
 from generation.networks import Networks
@@ -66,7 +65,7 @@ assert cloud.shape == (50, 3)
 
 def test_from_meshes_to_sampled_clouds_without_open3d_trimesh_or_a_renderer(tmp_path: Path):
     body = TRAIN_TO_DECODE.format(folder=str(tmp_path))
-    script = WITHOUT.format(blocked=BLOCKED, tests=str(ROOT / "tests"), body=body)
+    script = WITHOUT.format(blocked=BLOCKED, body=body)
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-2000:]
     assert "loaded: []" in result.stdout

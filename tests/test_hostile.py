@@ -4,15 +4,15 @@ import os
 import subprocess
 import sys
 
-from configs.layout import ROOT
+from runtime.layout import ROOT
 
 EVERY = 30  # of the inputs one
 
 
 def test_hostile_inputs_end_in_one_line():
-    command = [sys.executable, str(ROOT / "tests" / "hostile" / "run.py"), "--every", str(EVERY)]
+    command = [sys.executable, "-m", "lab.stress.hostile.run", "--every", str(EVERY)]
     result = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
+        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False
     )
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-2000:]
     assert " 0 failed" in result.stdout

@@ -14,12 +14,12 @@ import pytest
 import trimesh
 
 import generate
-from configs.errors import UserError
-from configs.files import write_npz
-from configs.layout import HTML_PAGE, Experiment
 from generation.cloud_files import write_cloud
 from generation.html_page import cloud_paths, main, name_of, write_html
 from generation.nearest_training import TrainingClouds, thinned, training_of
+from runtime.errors import UserError
+from runtime.files import write_npz
+from runtime.layout import HTML_PAGE, Experiment
 from visualization.html_page import PageShape, page, write_page
 from visualization.html_page.coarse_mesh import coarsened
 from visualization.html_page.packing import STEPS, frame_of, octahedral, packed
@@ -150,11 +150,11 @@ def test_only_the_pages_own_scripts_may_run_and_nothing_may_load(tmp_path: Path)
 
 
 def test_modules_of_the_page_are_all_joined_and_need_only_those_before_them():
-    there = {path.stem for path in (page.HERE / "js").glob("*.js")}
+    there = {path.stem for path in (page.SOURCES / "src").glob("*.js")}
     assert there == set(page.MODULES) and len(there) == len(page.MODULES)
     names: list[str] = []
     for n, module in enumerate(page.MODULES):
-        text = (page.HERE / "js" / f"{module}.js").read_text()
+        text = (page.SOURCES / "src" / f"{module}.js").read_text()
         assert len(text.splitlines()) < 350
         assert all(other in page.MODULES[:n] for other in re.findall(r'^import .* from "\./(\w+)\.js";$', text, re.M))
         names += re.findall(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", text, re.M)

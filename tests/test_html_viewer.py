@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from chromium import Chromium, chromium_path
 from PIL import Image
 
+from lab.pictures.chromium import Chromium, chromium_path
 from visualization.html_page import PageShape, write_page
 
 HOSTILE = "</script><img src=x onerror=window.hit=1>"

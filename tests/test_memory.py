@@ -8,12 +8,12 @@ import torch
 from test_projection import AnalyticField, sphere
 from torch import Tensor
 
-from configs.errors import is_out_of_memory, run
-from configs.memory import PartSize
 from evaluation.metrics.clouds import CloudSet
 from evaluation.metrics.pairs import METRICS, pairwise
 from generation import projection
 from generation.projection import dense_point_cloud, project
+from runtime.errors import is_out_of_memory, run
+from runtime.memory import PartSize
 
 ERRORS: dict[str, Callable[[], BaseException]] = {
     "a GPU": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has ..."),

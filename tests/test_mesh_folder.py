@@ -7,13 +7,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 import trimesh
-from helpers import open_box, read_config, write_config, write_obj
 
-from configs.errors import UserError
 from dataprocessing import create_split, preprocess
 from dataprocessing.extra_shapes import mesh_source
 from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
 from dataprocessing.shapes import shape_name
+from lab.small.helpers import open_box, read_config, write_config, write_obj
+from runtime.errors import UserError
 
 FILES = {  # below a folder -> the name of its shape, and what its random numbers belong to
     "bus.obj": ("bus.obj", "bus"),

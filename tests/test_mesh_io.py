@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import trimesh
-from helpers import open_box, write_obj
 
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh, triangle_areas
+from lab.small.helpers import open_box, write_obj
 
 V = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\n"
 OFF = "OFF\n4 2 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n"

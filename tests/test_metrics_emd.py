@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from dataprocessing.demo_cars.car import make_car
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
+from demo_cars.car import make_car
 from evaluation.metrics import CloudSet, approximation_error, emd, emd_cells, emd_sq, emd_sq_cells, matched_costs
 from evaluation.metrics.cells import MAX_CELLS, cell_centroids, kd_cells
 from evaluation.metrics.exact_emd import MIN_POINTS_PRICED, pair_costs

@@ -5,10 +5,10 @@ import copy
 import numpy as np
 import pytest
 import torch
-from network_weights import random_weights
 from torch import nn
 from torch.testing import assert_close
 
+from lab.small.network_weights import random_weights
 from training.muon import RMS, Muon, as_matrices, orthogonalised
 
 

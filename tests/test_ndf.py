@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from network_weights import random_weights
 from torch.testing import assert_close
 
+from lab.small.network_weights import random_weights
 from models.ndf import NDF, NDF_CHANNELS, look_up, place_offsets
 
 # The convolutions and batch norms of the published network: name -> (channels in, channels out).

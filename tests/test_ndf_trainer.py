@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import read_config
-from tiny_experiment import SMALL, write_shapes
-from tiny_experiment import ndf_trainer as trainer
 
 from configs.config_loader import config_as_dict, get_config
-from configs.errors import UserError
-from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
-from configs.seeds import step_seed
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import shape_digests
 from dataprocessing.voxelized_pointcloud_sampling import voxelize
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint, timed_checkpoints
 from frozen.loading import load_frozen_ndf
+from lab.small.helpers import read_config
+from lab.small.tiny_experiment import SMALL, write_shapes
+from lab.small.tiny_experiment import ndf_trainer as trainer
 from models.occupancy import occupancy_from_points, to_grid_coords
+from runtime.errors import UserError
+from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
+from runtime.seeds import step_seed
 from training.checkpoints import write_state
 from training.ndf_trainer import NDFTrainer, clamped_l1, training_loss, validate, with_hardest
 from training.shape_samples import ShapeSteps, far_files, validation_batches

@@ -10,27 +10,19 @@ from test_entry_scripts import SCRIPTS
 from test_readme import DOCUMENTS, fences
 
 from configs.config_loader import SHARED, build_parser, get_config, option_names
-from configs.layout import ROOT
 from configs.options import ALL_GROUPS, READ_BY, declared
+from lab.documents import write_options
+from runtime.layout import ROOT
 
 CONFIG = ("--config", str(ROOT / "configs" / "demo_cars.txt"))
 
 
-def write_options():
-    sys.path.insert(0, str(ROOT / "docs"))
-    try:
-        import write_options
-    finally:
-        sys.path.pop(0)
-    return write_options
-
-
 def test_the_table_of_options_is_up_to_date():
-    assert (ROOT / "docs" / "options.md").read_text() == write_options().page(), "run: make options"
+    assert (ROOT / "docs" / "options.md").read_text() == write_options.page(), "run: make options"
 
 
 def test_the_table_of_what_options_decide_is_up_to_date_and_holds_them():
-    made = write_options()
+    made = write_options
     assert (ROOT / "docs" / "formats.md").read_text() == made.formats(), "run: make options"
     cells = dict(zip(made.COLUMNS, made.signs(declared()["num_points"]), strict=True))
     assert (cells["samples"], cells["split"], cells["NDF"], cells["flow"]) == ("x", "", "refused", "(refused)")
@@ -41,7 +33,7 @@ def test_the_table_of_what_options_decide_is_up_to_date_and_holds_them():
 
 
 def test_the_table_has_every_option_once_and_every_script():
-    page = write_options().page()
+    page = write_options.page()
     for action in build_parser()._actions:
         if action.dest != "help":
             assert page.count(f"| `--{action.dest}` |") == 1, action.dest
@@ -95,7 +87,7 @@ def test_other_options_are_no_news(words: tuple[str, ...], capsys: pytest.Captur
 def test_steps_that_share_their_options_tell_nothing(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(SHARED, "1")
     assert note_of(capsys, "generate", "--flow_steps", "3") == ""
-    for script in ("demo.sh", "slurm_scripts/common.sh", "docs/latent_space.sh"):
+    for script in ("demo.sh", "slurm_scripts/common.sh", "lab/studies/latent_space.sh"):
         assert f"export {SHARED}=1" in (ROOT / script).read_text()
 
 

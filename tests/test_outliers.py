@@ -9,8 +9,6 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from configs.errors import UserError
-from configs.layout import SCALED_MESH
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.mesh_io import Mesh
@@ -29,6 +27,8 @@ from evaluation.outliers import (
     redrawn_car,
     wrong_car,
 )
+from runtime.errors import UserError
+from runtime.layout import SCALED_MESH
 
 NUM = 211
 

@@ -7,12 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from helpers import open_box, write_obj
-from tiny_experiment import save_random_ndf, tiny_config
 
 import generate
-from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
 from dataprocessing import own_meshes, preprocess
 from dataprocessing.frames import frame_of_matrix, to_unit_box
 from dataprocessing.mesh_io import Mesh, load_mesh
@@ -20,6 +16,10 @@ from dataprocessing.voxelized_pointcloud_sampling import input_points
 from frozen.checkpoint_files import best_checkpoint
 from generation import decode, decoded_shape
 from generation.cloud_files import read_cloud, read_unit_cloud
+from lab.small.helpers import open_box, write_obj
+from lab.small.tiny_experiment import save_random_ndf, tiny_config
+from runtime.errors import UserError
+from runtime.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

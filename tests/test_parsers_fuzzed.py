@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from configs.config_loader import get_config
-from configs.errors import UserError, one_line
-from configs.reading import DamagedFile, open_npz, read_json, read_npy
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.split import load_split
 from dataprocessing.surface import sample_surface_and_faces
 from evaluation.tables import Column, Table, long_csv
 from generation.cloud_files import read_cloud, write_cloud_parts, write_ply
+from runtime.errors import UserError, one_line
+from runtime.reading import DamagedFile, open_npz, read_json, read_npy
 from training.shape_samples import draw_points
 
 # The same inputs at every run; a file of the last one is overwritten by the next.
@@ -219,7 +219,7 @@ def test_links_in_names_do_not_become_links():
 
 
 def test_a_tensor_is_not_larger_than_its_file(tmp_path: Path):
-    from configs.reading import read_torch
+    from runtime.reading import read_torch
 
     torch.save(torch.zeros(1).expand(10**12), tmp_path / "a.pt")
     with pytest.raises(DamagedFile, match="without numbers of its own"):

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from helpers import open_box, write_obj
 
 from dataprocessing import make_scan
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.partial_scans import SIDES, draw_camera, first_hits, half, partial_scan
 from generation.completion.scan_files import read_points
+from lab.small.helpers import open_box, write_obj
 
 
 def seeded(seed: int = 0) -> np.random.Generator:

@@ -8,14 +8,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chi2
-from tiny_experiment import save_random_ndf, tiny_config, train_flow
 from torch import Tensor
 from torch.testing import assert_close
 
 import evaluate
 import generate
-from configs.errors import UserError
-from configs.layout import DENSE_POINT_CLOUD, Experiment
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
 from frozen.checkpoint_files import best_checkpoint, load_checkpoint
@@ -24,6 +21,9 @@ from generation.decode import decode
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies, as_plain, brought_back_sentence, largest_norm
 from generation.reconstructions import reconstructed
+from lab.small.tiny_experiment import save_random_ndf, tiny_config, train_flow
+from runtime.errors import UserError
+from runtime.layout import DENSE_POINT_CLOUD, Experiment
 from training.checkpoints import write_state
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from configs.errors import UserError
 from dataprocessing.pool import run_in_order
+from runtime.errors import UserError
 
 
 def slow_first(number: int) -> int:

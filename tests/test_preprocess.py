@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from helpers import brute_force_distance, open_box, read_config, write_config, write_obj
 
-from configs import layout
-from configs.errors import UserError
-from configs.files import atomic_path
 from dataprocessing import distances, shape_files
 from dataprocessing.mesh_io import load_mesh
 from dataprocessing.pool import run_tasks
 from dataprocessing.preprocess import main
 from dataprocessing.shapes import expected_files, find_meshes, find_shapes, shape_name
+from lab.small.helpers import brute_force_distance, open_box, read_config, write_config, write_obj
+from runtime import layout
+from runtime.errors import UserError
+from runtime.files import atomic_path
 from training.shape_samples import read_samples
 
 
@@ -203,7 +203,7 @@ def test_finished_files_in_a_folder_that_is_read_only_need_no_record(meshes, tmp
     def refuse(path, *more):
         raise PermissionError(errno.EACCES, "no", str(path))
 
-    monkeypatch.setattr("configs.artefacts.write_json", refuse)
+    monkeypatch.setattr("runtime.artefacts.write_json", refuse)
     assert preprocess(tmp_path) == 0
     assert "30 skipped" in capsys.readouterr().out
 
@@ -258,7 +258,7 @@ def test_a_run_after_a_kill_finishes_and_cleans_up(meshes, tmp_path):
     config = write_config(tmp_path)
     code = (
         "import os, signal, sys, dataprocessing.shape_files as files, dataprocessing.preprocess as step\n"
-        "from configs.files import atomic_path\n"
+        "from runtime.files import atomic_path\n"
         "def write_npz(path, **arrays):\n"
         "    with atomic_path(path) as spare:\n"
         "        spare.write_bytes(b'half')\n"
@@ -404,7 +404,7 @@ def test_preprocessing_without_open3d_says_so_once_and_what_to_do(meshes, tmp_pa
     assert preprocess(tmp_path, **few, processed_dir=tmp_path / "a") == 0
     notes = capsys.readouterr().err
     assert notes.count("note: Open3D cannot be loaded (") == 1
-    assert re.search(r"18 times slower on a CPU; .*python configs/check_system.py; --distance_backend torch", notes)
+    assert re.search(r"18 times slower on a CPU; .*python runtime/check_system.py; --distance_backend torch", notes)
     assert preprocess(tmp_path, **few, processed_dir=tmp_path / "a") == 0  # nothing to measure
     assert preprocess(tmp_path, **few, processed_dir=tmp_path / "b", distance_backend="torch") == 0  # it is meant
     assert "note" not in capsys.readouterr().err

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from configs.errors import UserError
 from models.occupancy import occupancy_and_offsets
 from models.principal_components import PrincipalComponents, first_hits
+from runtime.errors import UserError
 
 R, D = 5, 4
 

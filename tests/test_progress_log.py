@@ -11,19 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import read_config
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 from tensorboard.summary.writer.event_file_writer import AtomicCounter
 from tensorboard.util.tensor_util import make_ndarray
-from tiny_experiment import SMALL, make_experiment, tiny_config, write_shapes
 
-from configs.layout import Experiment
 from dataprocessing.split import split_folders
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint, ndf_checkpoint_path
 from frozen.codes import load_codes
 from frozen.loading import load_frozen_ndf
 from generation.training_pictures import SamplePictures, ValidationPictures
+from lab.small.helpers import read_config
+from lab.small.tiny_experiment import SMALL, make_experiment, tiny_config, write_shapes
+from runtime.layout import Experiment
 from training.code_spectrum import cumulative_shares, variances
 from training.flow_trainer import FlowTrainer
 from training.hparams import FLOW_OPTIONS, METRICS, NDF_OPTIONS

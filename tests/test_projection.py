@@ -4,10 +4,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from network_weights import random_weights
 from torch import Tensor
 
-from configs.errors import UserError
 from generation.projection import (
     DistanceField,
     NetworkField,
@@ -16,8 +14,10 @@ from generation.projection import (
     project,
     round_size,
 )
+from lab.small.network_weights import random_weights
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
+from runtime.errors import UserError
 
 RADIUS = 0.31
 

@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from configs.config_loader import get_config
-from configs.errors import UserError
 from evaluation.protocols import DEFINITIONS, Protocol, Statistics, make_protocol, training_statistics
+from runtime.errors import UserError
 
 
 def clouds(seed: int, shapes: int = 3, points: int = 40) -> np.ndarray:

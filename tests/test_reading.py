@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs import reading
-from configs.files import write_npz
-from configs.reading import DamagedFile, open_npz
+from runtime import reading
+from runtime.files import write_npz
+from runtime.reading import DamagedFile, open_npz
 
 ARRAYS = {
     "plain": np.arange(24, dtype=np.float32).reshape(2, 3, 4),

@@ -12,7 +12,7 @@ import pytest
 from test_layout import ROOMS
 
 from configs.config_loader import build_parser
-from configs.layout import ROOT
+from runtime.layout import ROOT
 
 OUTPUTS = ("datasets/", "models/experiments/", "slurm_scripts/logs/", ".venv/")  # made by the commands
 WRITTEN = ("config_train_ndf.txt", "codes.md")  # by an experiment
@@ -25,8 +25,8 @@ STEPS = ("make_demo_cars", "preprocess", "create_split", "train_ndf", "train_rnv
 
 @cache
 def known_options() -> set[str]:
-    """The options of the project's scripts, and those that the measurements in tests/ and benchmarks/ add."""
-    files = [path for folder in ("tests", "benchmarks") for path in (ROOT / folder).glob("*.py")]
+    """The options of the project's scripts, and those that the measurements in lab/ add."""
+    files = sorted((ROOT / "lab").rglob("*.py"))
     text = "".join(path.read_text() for path in files)
     of_measurements = set(re.findall(r'add_argument\("(--\w+)"', text))
     return of_measurements | {name for action in build_parser()._actions for name in action.option_strings}

@@ -8,9 +8,9 @@ from flow_checks import check_every_gradient, log_abs_det, normal, randomise
 from torch.distributions import MultivariateNormal
 from torch.testing import assert_close
 
-from configs.errors import UserError
 from models.real_nvp import CodeFlow, build_flow, flow_options
 from models.real_nvp.gaussian import ShrunkGaussian
+from runtime.errors import UserError
 
 KINDS = [("vector", (7,)), ("grid", (2, 4, 4, 4)), ("grid", (3, 3, 3, 3)), ("fused", (2, 4, 4, 4))]
 SMALL = {

@@ -5,10 +5,10 @@ import torch
 from flow_checks import check_bijection, check_every_gradient, log_abs_det, normal, randomise
 from torch.testing import assert_close
 
-from configs.errors import UserError
 from models.real_nvp.couplings import AffineCoupling, CheckerboardCoupling
 from models.real_nvp.grid_flow import GridFlow, Squeeze
 from models.real_nvp.nets import ResidualConv3d
+from runtime.errors import UserError
 
 
 def random_flow(shape: tuple[int, ...], scales: int, couplings: int = 4, **options: float) -> GridFlow:

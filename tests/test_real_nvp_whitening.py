@@ -7,8 +7,8 @@ import torch
 from flow_checks import check_bijection, normal
 from torch.testing import assert_close
 
-from configs.errors import UserError
 from models.real_nvp.whitening import Logit, LogitStandardise, PCAWhitening, Standardise, dequantize
+from runtime.errors import UserError
 
 
 def correlated_codes(num: int, dim: int, seed: int = 3) -> torch.Tensor:

@@ -6,13 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from helpers import read_config
 from numpy.typing import NDArray
 from test_metrics_normals import slow_planes
 
-from configs.errors import UserError
-from configs.files import write_json, write_npz
-from configs.layout import SCALED_MESH, Experiment, boundary_samples, voxelized_point_cloud
 from dataprocessing.split import load_split
 from dataprocessing.surface import surface_points
 from evaluation.interior import interior_mask
@@ -32,6 +28,10 @@ from evaluation.reconstruction import (
 )
 from evaluation.tables import Table
 from generation.cloud_files import write_cloud
+from lab.small.helpers import read_config
+from runtime.errors import UserError
+from runtime.files import write_json, write_npz
+from runtime.layout import SCALED_MESH, Experiment, boundary_samples, voxelized_point_cloud
 
 NAMES, DENSE = ["box0", "box1", "box2"], 403
 OTHER_CODES = {"code_kind": "grid", "code_shape": [2, 3, 3, 3]}

@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from test_layout import ROOMS
 
-from configs.layout import ROOT
+from runtime.layout import ROOT
 
 IMPORT_NAMES = {"pillow": "PIL", "open3d-cpu": "open3d"}
 INSTALL_LINES = {"-e .", "-r requirements.txt"}

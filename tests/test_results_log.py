@@ -4,14 +4,14 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from helpers import read_config
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from configs.layout import Experiment
 from evaluation.results_log import TAGS, log_results
 from evaluation.study import Result
 from evaluation.tables import Table, spread
+from lab.small.helpers import read_config
+from runtime.layout import Experiment
 from training.hparams import METRICS
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from configs import locks
-from configs.errors import UserError
-from configs.locks import only_run
-from configs.processes import machine, started_at
+from runtime import locks
+from runtime.errors import UserError
+from runtime.locks import only_run
+from runtime.processes import machine, started_at
 
 
 @pytest.fixture(autouse=True)
@@ -124,8 +124,8 @@ def test_without_links_the_lock_is_created(path: Path, monkeypatch: pytest.Monke
 HOLD = """
 import sys, time
 from pathlib import Path
-from configs.errors import run
-from configs import locks
+from runtime.errors import run
+from runtime import locks
 locks.BEAT_S, locks.SETTLE_S = 0.1, 0.3
 def main():
     with locks.only_run(Path(sys.argv[1]), "training"):

@@ -4,12 +4,13 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from helpers import read_config
-from tiny_experiment import SMALL
 
-from configs.artefacts import deciding, plain
 from configs.config_loader import config_as_dict
-from configs.errors import UserError
+from configs.decided import deciding
+from lab.small.helpers import read_config
+from lab.small.tiny_experiment import SMALL
+from runtime.artefacts import plain
+from runtime.errors import UserError
 from training.same_training import NO_EXTRAS, Wanted, idle, num_among, of_codes, shape_changes
 
 # Another value of every option that counts. `FULL` makes nearly all of them count.

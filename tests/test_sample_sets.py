@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import tiny_config
 from torch.testing import assert_close
 
-from configs.errors import UserError
 from dataprocessing.split import split_folders
 from evaluation.baselines import SHARES, draw_mixtures, gaussian_codes, nearest_codes, neighbour_codes
 from evaluation.code_nna import shares_of
@@ -29,7 +27,9 @@ from generation.decode import decode_each
 from generation.latents import draw_latents
 from generation.networks import Networks
 from generation.sampling import sampled, sampled_codes
+from lab.small.tiny_experiment import tiny_config
 from models.occupancy import occupancy_from_points, to_grid_coords
+from runtime.errors import UserError
 from training.flow_trainer import noised_nll
 from training.shape_samples import validation_batches
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_experiment import tiny_config, train_flow
 
 from generation import sampling
 from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
 from generation.sampling import drawn_codes, sampled, sampled_codes, sampling_facts
 from generation.settledness import WHOLE
+from lab.small.tiny_experiment import tiny_config, train_flow
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 

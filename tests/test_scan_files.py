@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import trimesh
 
-from configs.errors import UserError
-from configs.files import write_npz
 from generation.cloud_files import write_ply
 from generation.completion.evidence import MOST_POINTS
 from generation.completion.scan_files import placed_scan, read_points, scan_name
+from runtime.errors import UserError
+from runtime.files import write_npz
 
 
 def box_points(num: int = 200, seed: int = 0) -> np.ndarray:

@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 import torch
-from network_weights import random_weights
 from torch.testing import assert_close
 
-from configs.errors import UserError
+from lab.small.network_weights import random_weights
 from models.ndf import NDF, look_up
 from models.occupancy import folded
 from models.shape_codes import build_ndf
+from runtime.errors import UserError
 
 OPTIONS = {
     "encoder_channels": [3, 5, 6],

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from test_shape_meshes import small_mesh
-from tiny_experiment import make_shapes, tiny_config
 
 import generate
-from configs.artefacts import RECORDS
-from configs.errors import UserError
-from configs.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE, INDEX, ROOT, Experiment
 from generation.cloud_files import listed_clouds
 from generation.networks import Networks
 from generation.sampling import sampled
+from lab.small.tiny_experiment import make_shapes, tiny_config
+from runtime.artefacts import RECORDS
+from runtime.errors import UserError
+from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE, INDEX, ROOT, Experiment
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
@@ -170,7 +170,7 @@ def test_an_index_that_is_damaged_or_gone_is_written_again(root: Path, tmp_path:
 HOLD = """
 import sys, time
 from pathlib import Path
-from configs.locks import only_run
+from runtime.locks import only_run
 with only_run(Path(sys.argv[1]), "writing shapes there"):
     print("holds", flush=True)
     time.sleep(60)

@@ -6,11 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import save_random_ndf, tiny_config
 
 import generate
-from configs.errors import UserError
-from configs.layout import MESH_FORMATS, Experiment
 from dataprocessing.distances import load_open3d
 from dataprocessing.mesh_io import load_mesh
 from generation.decode import field_of
@@ -19,6 +16,9 @@ from generation.meshing import OpenMesh, mesh_of
 from generation.meshing.topology import vertex_normals
 from generation.networks import Networks
 from generation.shape_folder import MESHES
+from lab.small.tiny_experiment import save_random_ndf, tiny_config
+from runtime.errors import UserError
+from runtime.layout import MESH_FORMATS, Experiment
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice", "no_pictures")
 

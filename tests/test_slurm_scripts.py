@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import STEPS
 from slurm_stand_ins import (
     JOBS,
     RECORD,
@@ -27,7 +26,8 @@ from slurm_stand_ins import (
     start,
 )
 
-from configs.layout import ROOT
+from lab.small.helpers import STEPS
+from runtime.layout import ROOT
 
 BOTH_ARE_READY = """\
 import os, pathlib
@@ -225,7 +225,7 @@ def test_submit_all_stops_when_slurm_refuses_a_job(repository):
 
 def test_the_check_on_a_real_slurm_says_in_one_line_that_there_is_none(tmp_path):
     environment = {**os.environ, "PATH": str(tmp_path)}
-    command = [sys.executable, str(ROOT / "tests" / "slurm" / "run.py")]
+    command = [sys.executable, "-m", "lab.slurm.run"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (2, "")
     assert result.stdout.startswith("no slurm here: ") and result.stdout.count("\n") == 1

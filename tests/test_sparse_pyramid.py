@@ -5,9 +5,9 @@ import pickle
 
 import pytest
 import torch
-from network_weights import random_weights
 from torch import Tensor
 
+from lab.small.network_weights import random_weights
 from models import sparse_pyramid
 from models.ndf import NDF
 from models.occupancy import input_grid

@@ -28,7 +28,7 @@ sys.exit(EXIT_STOPPED)
 """
 INTERRUPTED = """
 import sys
-from configs.errors import UserError, run
+from runtime.errors import UserError, run
 def main():
     try:
         print("ready", flush=True)
@@ -41,7 +41,7 @@ run(main)
 
 PASSED_OVER = """
 import time
-from configs.errors import raise_if_interrupted, run
+from runtime.errors import raise_if_interrupted, run
 def main():
     while True:
         try:

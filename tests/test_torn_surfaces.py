@@ -5,12 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_experiment import tiny_config
 from torch import Tensor
 
 import generate
-from configs.layout import DENSE_POINT_CLOUD, Experiment
-from configs.seeds import UNSETTLED_STREAMS, random_stream
 from generation import decode
 from generation.cloud_files import write_cloud
 from generation.networks import Networks
@@ -18,6 +15,9 @@ from generation.projection import DistanceField
 from generation.settledness import unsettled_share
 from generation.sheet_rows import caption, notes
 from generation.torn_surfaces import TORN, CloudNumbers, numbers_of_cloud, torn_sentence
+from lab.small.tiny_experiment import tiny_config
+from runtime.layout import DENSE_POINT_CLOUD, Experiment
+from runtime.seeds import UNSETTLED_STREAMS, random_stream
 from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR
 
 POINTS = np.random.default_rng(0).uniform(-0.4, 0.4, (30, 3))

@@ -5,18 +5,18 @@ import sys
 import numpy as np
 import pytest
 import torch
-from helpers import brute_force_distance, read_config
 from test_distances import points_near, random_soup
 
-from configs.errors import UserError
 from dataprocessing import distances, triangle_distances_torch
 from dataprocessing.boundary_sampling import boundary_points, uniform_points
 from dataprocessing.convert_to_scaled_off import scale_mesh
-from dataprocessing.demo_cars.car import build_car, to_obj
-from dataprocessing.demo_cars.parameters import draw_parameters
 from dataprocessing.distances import distance_function, point_triangle_distance, unsigned_distance
 from dataprocessing.mesh_io import Mesh, load_mesh
 from dataprocessing.triangle_distances_torch import pieces, point_tree, squared_distance, unsigned_distance_torch
+from demo_cars.car import build_car, to_obj
+from demo_cars.parameters import draw_parameters
+from lab.small.helpers import brute_force_distance, read_config
+from runtime.errors import UserError
 
 
 @pytest.fixture(scope="module")

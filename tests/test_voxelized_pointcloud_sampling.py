@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from configs.files import write_npz
 from dataprocessing.voxelized_pointcloud_sampling import packed_nodes, read_occupancy, voxelize, voxelized_arrays
+from runtime.files import write_npz
 
 
 @pytest.mark.parametrize(

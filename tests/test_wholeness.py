@@ -6,12 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from network_weights import random_weights
-from tiny_experiment import tiny_config
 from torch import Tensor
 from torch.testing import assert_close
 
-from configs.seeds import WHOLENESS_STREAMS, random_stream
 from evaluation import wholeness as measures
 from evaluation.code_nna import MOST_CODES, code_shares, coordinates, shares_of
 from evaluation.experiment_sets import ExperimentSets
@@ -23,7 +20,10 @@ from generation.decode import field_of
 from generation.networks import Networks
 from generation.projection import DistanceField
 from generation.sampling import sampled_codes
+from lab.small.network_weights import random_weights
+from lab.small.tiny_experiment import tiny_config
 from models.real_nvp import build_flow
+from runtime.seeds import WHOLENESS_STREAMS, random_stream
 from training.code_nna import code_coordinates, drawn_samples, nna_while_training, num_leading, one_nna_of_points
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")

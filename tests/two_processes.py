@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from helpers import read_config
-from tiny_experiment import TINY, encode
 
-from configs.errors import UserError
-from configs.ranks import ranks
 from dataprocessing.split import split_folders
+from lab.small.helpers import read_config
+from lab.small.tiny_experiment import TINY, encode
+from runtime.errors import UserError
+from runtime.ranks import ranks
 from training import shape_samples
 from training.distributed import all_processes, any_of, exchange, from_first, mapped, mean_of, share
 from training.flow_trainer import FlowTrainer

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
-from configs.errors import UserError
+from runtime.errors import UserError
 from training.distributed import exchange
 
 MOST_IN_A_ROW = 10

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from configs.files import atomic_path, remove_spares
-from configs.layout import ROOT
 from frozen.checkpoint_files import BEST, DamagedCheckpoint, load_checkpoint, timed_checkpoints, timed_name
 from frozen.checkpoint_seal import write_sealed
+from runtime.files import atomic_path, remove_spares
+from runtime.layout import ROOT
 
 MOST_SIZE, MOST_LAYERS = 2**16, 1000  # of an option that sizes a network, and that counts its layers
 

@@ -9,8 +9,8 @@ from argparse import Namespace
 import torch
 from torch import Tensor
 
-from configs.seeds import step_seed
 from models.real_nvp import CodeFlow
+from runtime.seeds import step_seed
 
 MOST_CODES = 300  # of each set: a few tens of milliseconds
 SAMPLE_STREAM = 900_000_000  # step number of the numbers from which samples are drawn, far from those of a training

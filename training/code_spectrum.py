@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from configs.layout import Experiment
 from frozen.codes import StoredCodes, load_codes
+from runtime.layout import Experiment
 from training.distributed import first_only
 from training.progress_log import replaced_run
 

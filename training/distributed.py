@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from configs.devices import Model, pick_device
-from configs.errors import UserError, fail
-from configs.ranks import alone, is_first, join, ranks
+from runtime.devices import Model, pick_device
+from runtime.errors import UserError, fail
+from runtime.ranks import alone, is_first, join, ranks
 
 T = TypeVar("T")
 P = ParamSpec("P")

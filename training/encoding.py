@@ -13,18 +13,19 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from configs.artefacts import NOT_THERE, Facts, digest, file_sha256, options_of, why
-from configs.errors import note
-from configs.files import atomic_path, write_json
-from configs.layout import SCALED_MESH, Experiment
-from configs.ranks import is_first
-from configs.reading import DamagedFile, require_file
+from configs.decided import options_of
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud, shape_digests
 from dataprocessing.surface import surface_points
 from frozen.codes import SPLITS, read_index
 from frozen.loading import encode_clouds
 from models.ndf import NDF
+from runtime.artefacts import NOT_THERE, Facts, digest, file_sha256, why
+from runtime.errors import note
+from runtime.files import atomic_path, write_json
+from runtime.layout import SCALED_MESH, Experiment
+from runtime.ranks import is_first
+from runtime.reading import DamagedFile, require_file
 from training.distributed import first_only, from_first, mapped, wait_for_all
 from training.same_training import shape_changes, why_told
 

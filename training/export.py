@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from configs.config_loader import get_config
-from configs.errors import UserError, run
-from configs.layout import Experiment, absolute
 from frozen.checkpoint_files import best_checkpoint, load_checkpoint
+from runtime.errors import UserError, run
+from runtime.layout import Experiment, absolute
 from training.checkpoints import write_state
 
 KEPT = (

@@ -20,13 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from configs.artefacts import Facts, deciding, kept_arrays
-from configs.cores import num_workers
-from configs.devices import keep_freed_memory
-from configs.errors import UserError
-from configs.files import write_json
-from configs.layout import Experiment
-from configs.reading import DamagedFile, open_npz, read_json
+from configs.decided import deciding
 from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
 from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import marks_of, mesh_sha256
@@ -35,6 +29,13 @@ from dataprocessing.preprocess import print_failures
 from frozen.codes import EXTRA
 from frozen.loading import encode_clouds
 from models.ndf import NDF
+from runtime.artefacts import Facts, kept_arrays
+from runtime.cores import num_workers
+from runtime.devices import keep_freed_memory
+from runtime.errors import UserError
+from runtime.files import write_json
+from runtime.layout import Experiment
+from runtime.reading import DamagedFile, open_npz, read_json
 from training.distributed import first_only, from_first, share, wait_for_all
 from training.encoding import index_of, mirrors, tell_again, turned, why_again, write_codes
 from training.same_training import NO_EXTRAS

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from configs.layout import Experiment
 from dataprocessing.extra_shapes import ExtraSource
 from frozen.checkpoint_files import fingerprint, load_checkpoint
 from frozen.codes import EXTRA, SPLITS
 from models.ndf import NDF
+from runtime.layout import Experiment
 from training.checkpoints import latest_whole
 from training.distributed import from_first
 from training.encoding import encode_splits, facts_of, tell

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from configs.devices import pick_device
-from configs.layout import Experiment
-from configs.seeds import step_seed
 from frozen.checkpoint_files import load_checkpoint, ndf_checkpoint_path
 from frozen.codes import EXTRA, SPLITS, has_extra, load_codes, load_flow_codes, read_index
 from models.real_nvp import CodeFlow, build_flow, flow_options
+from runtime.devices import pick_device
+from runtime.layout import Experiment
+from runtime.seeds import step_seed
 from training.bad_steps import suspects
 from training.code_nna import nna_while_training
 from training.code_spectrum import record_spectrum

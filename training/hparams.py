@@ -9,8 +9,8 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard import SummaryWriter
 
-from configs.layout import Experiment
 from frozen.checkpoint_files import FORMER_OPTIONS
+from runtime.layout import Experiment
 from training.distributed import first_only
 
 SUFFIX = ".hparams"  # of the event file in summary/ itself

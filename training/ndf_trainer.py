@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from configs.devices import autocast, encoder_autocast, pick_device, place
-from configs.layout import Experiment
-from configs.seeds import step_seed
 from dataprocessing.stored_points import shape_digests
 from frozen.loading import network_input
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
 from models.shape_codes import build_ndf
+from runtime.devices import autocast, encoder_autocast, pick_device, place
+from runtime.layout import Experiment
+from runtime.seeds import step_seed
 from training.bad_steps import suspects
 from training.distributed import from_first, over_all, with_common_statistics
 from training.hparams import record_hparams

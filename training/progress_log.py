@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from configs.files import SPARE_SUFFIX
-from configs.ranks import is_first
+from runtime.files import SPARE_SUFFIX
+from runtime.ranks import is_first
 from training.training_run import TrainingRun
 
 MOST_SHARE = 0.03  # of the time of a step, 3 or 4, that its pictures may take

@@ -1,6 +1,6 @@
 """What a training was begun with, compared with what is wanted now, where it goes on or is finished already.
 
-Options of the artefacts `ndf` and `flow` (`configs/artefacts.py`) are refused where they differ, and so are other
+Options of the artefacts `ndf` and `flow` (`runtime/artefacts.py`) are refused where they differ, and so are other
 training shapes and other codes. Those of `ndf_best` and `flow_best`, and other validation shapes, let the best
 validation value start anew: it is measured otherwise. Those of `ndf_course` and `flow_course` are told. What a
 checkpoint of an earlier version does not tell is no difference.
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from configs.artefacts import Facts, deciding, options_of, plain, why
-from configs.errors import UserError
-from configs.reading import reading
+from configs.decided import deciding, options_of
 from dataprocessing.frames import front_of
 from frozen.loading import check_same_ndf
 from models.shape_codes import ARCHITECTURE
+from runtime.artefacts import Facts, plain, why
+from runtime.errors import UserError
+from runtime.reading import reading
 
 Shapes = dict[str, dict[str, str]]  # part of the split, or "extra" -> name -> digest (`shape_digests`)
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from configs.cores import num_workers
-from configs.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
-from configs.seeds import step_seed
 from dataprocessing.pool import run_in_order
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_arrays, read_input_cloud
+from runtime.cores import num_workers
+from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
+from runtime.seeds import step_seed
 from training.distributed import own_part
 from training.gpu_samples import GpuSamples, Samples, numbers_of_sets
 

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from configs.config_loader import config_as_dict, config_as_text
-from configs.devices import Model
-from configs.errors import UserError, note
-from configs.files import write_text
-from configs.layout import Experiment
-from configs.reading import reading
 from frozen.checkpoint_files import load_weights
+from runtime.devices import Model
+from runtime.errors import UserError, note
+from runtime.files import write_text
+from runtime.layout import Experiment
+from runtime.reading import reading
 from training.bad_steps import BadSteps
 from training.checkpoints import current_commit, delete_older, latest_whole, save_checkpoint
 from training.distributed import any_of, exchange, first_only, mean_of

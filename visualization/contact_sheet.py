@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from configs.files import atomic_path
+from runtime.files import atomic_path
 from visualization.mesh_rendering import render_mesh
 from visualization.rendering import TINTS, Color, render_cloud
 

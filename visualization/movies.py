@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from configs.files import atomic_path
+from runtime.files import atomic_path
 from visualization.rendering import VIEWS, Color, render_cloud
 
 Picture = NDArray[np.uint8]

@@ -6,7 +6,7 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # not pyplot, which may need a display: savefig to PNG uses Agg
 
-from configs.files import atomic_path
+from runtime.files import atomic_path
 
 COLORS = ("#2a78d6", "#c9781f", "#3a9a6a", "#8a63c0", "#6b7280", "#c2456b")  # colour-blind safe
 DARK = "#30363d"

@@ -4,8 +4,8 @@ from argparse import Namespace
 from collections.abc import Collection
 from pathlib import Path
 
-from configs.errors import UserError
 from configs.options.types import MOST_SEED, Group, Options, boolean, finite, not_negative, positive
+from runtime.errors import UserError
 
 ANY_LAYOUT = "any"  # as input_data_glob
 AXES = ("x", "y", "z", "-x", "-y", "-z")

@@ -3,8 +3,8 @@
 from argparse import Namespace
 from collections.abc import Collection
 
-from configs.errors import UserError
 from configs.options.types import Group, Options, boolean, finite, not_negative, positive
+from runtime.errors import UserError
 
 
 def _add_editing(group: Options) -> None:

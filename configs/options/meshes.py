@@ -3,9 +3,9 @@
 from argparse import Namespace
 from collections.abc import Collection
 
-from configs.errors import UserError
-from configs.layout import MESH_FORMATS
 from configs.options.types import Group, Options, boolean, positive
+from runtime.errors import UserError
+from runtime.layout import MESH_FORMATS
 
 MESH_RESOLUTIONS = (48, 512)  # cells per axis
 

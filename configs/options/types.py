@@ -12,7 +12,7 @@ from typing import Any
 class Options:
     """Where a group declares its options, each once: its value, its help, and the artefacts that it decides.
 
-    decides: names in `configs.artefacts.ARTEFACTS`, with spaces between; nothing where no file depends on the option.
+    decides: names in `configs.decided.ARTEFACTS`, with spaces between; nothing where no file depends on the option.
     parser: a group of an argparse parser; None to learn of the artefacts alone.
     """
 

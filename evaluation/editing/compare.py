@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from configs.config_loader import get_config
-from configs.errors import UserError, run
 from evaluation.editing.fit import check_editable
 from evaluation.editing.ways import all_ways
 from evaluation.report import text_of, write_results
@@ -21,6 +20,7 @@ from generation.editing.report import others_moved
 from generation.latents import distances_from_base, likelihoods
 from generation.networks import Networks
 from generation.sampling import sampled_codes
+from runtime.errors import UserError, run
 from training.encoding import encode_batches
 
 NUMBERS = ("length", "height", "wheel_radius", "screen_rake")  # each by -STEP and STEP

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from configs.config_loader import get_config
-from configs.errors import UserError, run
-from configs.seeds import EDIT_NOISE_STREAM
-from dataprocessing.demo_cars.parameters import draw_parameters
-from dataprocessing.demo_cars.windows import visible_attributes
 from dataprocessing.extra_shapes import demo_source
+from demo_cars.parameters import draw_parameters
+from demo_cars.windows import visible_attributes
 from evaluation.latent_space.attributes import Targets
 from evaluation.latent_space.code_features import Codes, flat, noise_of, noised_codes, spread_of
 from evaluation.latent_space.parameters import Car, Parameter
 from evaluation.latent_space.ridge import Array, Ridge, principal_coordinates
 from generation.editing.attributes import LEAST_R2, Attribute, Attributes, attributes_path
 from generation.networks import Networks
+from runtime.errors import UserError, run
+from runtime.seeds import EDIT_NOISE_STREAM
 from training.extra_codes import encoding, in_batches
 
 LEAST_CARS = 3

@@ -4,9 +4,6 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from configs.artefacts import Facts
-from configs.errors import UserError, note
-from configs.layout import CODE_TABLE, Experiment
 from evaluation.latent_space import attribute_table, code_table, neighbours, paths, temperatures
 from evaluation.latent_space.attributes import Targets, problem_of_cars, read_attributes, read_cars
 from evaluation.latent_space.code_features import noise_of
@@ -17,6 +14,9 @@ from evaluation.report import text_of, with_former, write_results
 from evaluation.study import Part, Study
 from evaluation.tables import Table
 from generation.networks import Networks
+from runtime.artefacts import Facts
+from runtime.errors import UserError, note
+from runtime.layout import CODE_TABLE, Experiment
 from training.code_spectrum import SHARES, cumulative_shares
 from visualization.contact_sheet import draw_rows
 from visualization.latent_space_plots import plot_attributes, plot_map, plot_paths, plot_spectrum, plot_temperatures

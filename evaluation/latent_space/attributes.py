@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.layout import DEMO_PARAMETERS
-from configs.seeds import NOISE_STREAMS
 from evaluation.latent_space.code_features import Codes, codes_of_decoded, flat, noised_codes, occupied_nodes, spread_of
 from evaluation.latent_space.parameters import Car, demo_parameters, find_parameters
 from evaluation.latent_space.ridge import (
@@ -24,6 +22,8 @@ from evaluation.latent_space.ridge import (
 from frozen.codes import load_codes
 from generation.networks import Networks
 from generation.sampling import drawn_codes
+from runtime.layout import DEMO_PARAMETERS
+from runtime.seeds import NOISE_STREAMS
 
 RESOLUTIONS = (32, 64)  # of the input occupancies, the bar for codes
 NUM_SAMPLES = 500  # of the flow; none is decoded

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from tqdm import tqdm
 
-from configs.seeds import REFERENCE_STREAMS, random_stream
 from dataprocessing.stored_points import read_input_cloud
 from evaluation.latent_space.decoded import decoded_clouds
 from frozen.checkpoint_files import load_checkpoint
 from generation.latents import in_parts
 from generation.networks import Networks
 from models.occupancy import occupancy_from_points
+from runtime.seeds import REFERENCE_STREAMS, random_stream
 from training.encoding import encode_batches
 
 Codes = NDArray[np.float32]  # (S, *code_shape)

@@ -9,9 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import UserError
-from configs.layout import RESULTS, Experiment, absolute
-from configs.reading import read_json, reading
 from evaluation.experiment_sets import LABELS
 from evaluation.reconstruction import PARTS
 from evaluation.tables import Column
@@ -23,6 +20,9 @@ from frozen.checkpoint_files import (
     ndf_checkpoint_path,
 )
 from frozen.codes import load_codes, read_index
+from runtime.errors import UserError
+from runtime.layout import RESULTS, Experiment, absolute
+from runtime.reading import read_json, reading
 from training.code_spectrum import MAX_SHAPES, SHARES, code_spectrum, dimensions_holding
 
 NAME, TITLE = "codes", "Shape codes: size, spectrum, reconstruction, flow and generation"

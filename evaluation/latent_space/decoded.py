@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from configs.artefacts import array_sha256, kept_arrays, options_of
+from configs.decided import options_of
 from generation.decode import decode_each
 from generation.networks import Networks
+from runtime.artefacts import array_sha256, kept_arrays
 
 
 def decoded_clouds(

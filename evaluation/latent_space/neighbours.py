@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from configs.cores import num_workers
 from dataprocessing.stored_points import read_input_cloud
 from dataprocessing.surface import surface_points
 from evaluation.latent_space.decoded import decoded_clouds
@@ -17,6 +16,7 @@ from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.networks import Networks
 from generation.sampling import drawn_codes
+from runtime.cores import num_workers
 from visualization.contact_sheet import contact_sheet
 from visualization.rendering import TINTS, render_cloud
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.layout import DEMO_PARAMETERS, absolute
-from configs.reading import DamagedFile, read_json
-from dataprocessing.demo_cars.windows import closed_windows
 from dataprocessing.shapes import processed_root
+from demo_cars.windows import closed_windows
+from runtime.layout import DEMO_PARAMETERS, absolute
+from runtime.reading import DamagedFile, read_json
 
 Car = dict[str, Any]  # name of a parameter -> number, word or switch
 MAX_VALUES = 64  # of a choice: a word with more, such as a name, is no kind of car

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from configs.devices import autocast
-from configs.errors import UserError
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.metrics import chamfer_l2_sq
 from evaluation.tables import Column
@@ -19,6 +17,8 @@ from generation.latents import codes_of, latents_of, likelihoods, path_between
 from generation.networks import Networks
 from generation.projection import HALF_EXTENT
 from models.occupancy import to_grid_coords
+from runtime.devices import autocast
+from runtime.errors import UserError
 
 SPACES = {"code": "straight in code space", "z": "straight in the flow's z"}
 NUM_QUERIES = 4096

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from configs.artefacts import kept_arrays
-from configs.errors import one_line
-from configs.layout import Experiment
 from dataprocessing.stored_points import cloud_digest, read_input_cloud
 from evaluation.latent_space.code_map import ShownShapes
+from runtime.artefacts import kept_arrays
+from runtime.errors import one_line
+from runtime.layout import Experiment
 from training.code_spectrum import PrincipalAxes
 from training.progress_log import replaced_run
 from visualization.rendering import render_cloud

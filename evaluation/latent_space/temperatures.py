@@ -5,9 +5,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from configs.cores import num_workers
-from configs.errors import UserError
-from configs.seeds import FLOOR_STREAMS, REFERENCE_STREAMS
 from evaluation.generation_table import set_measures
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.metrics import CloudSet, Matrix, pairwise
@@ -15,6 +12,9 @@ from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.latents import codes_of, draw_latents
 from generation.networks import Networks
+from runtime.cores import num_workers
+from runtime.errors import UserError
+from runtime.seeds import FLOOR_STREAMS, REFERENCE_STREAMS
 
 NAME, TITLE = "temperatures", "Sampling at several temperatures, against decoded test shapes by CD"
 FLOOR = "floor: training shapes, decoded"

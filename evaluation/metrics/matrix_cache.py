@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.files import write_npz
-from configs.reading import DamagedFile, open_npz
 from evaluation.metrics.clouds import CloudSet, Matrix
+from runtime.files import write_npz
+from runtime.reading import DamagedFile, open_npz
 
 SECONDS_BETWEEN_SAVES = 20.0
 VERSION = 2  # increase it when the values of a metric change

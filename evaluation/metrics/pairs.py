@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from configs.memory import PartSize
 from evaluation.metrics.cell_emd import emd_cells_block, emd_sq_cells_block
 from evaluation.metrics.chamfer import chamfer_block
 from evaluation.metrics.clouds import Cloud, CloudSet, Matrix
 from evaluation.metrics.exact_emd import check_counts, emd_block, emd_sq_block
 from evaluation.metrics.matrix_cache import MatrixCache, content_key
+from runtime.memory import PartSize
 
 if TYPE_CHECKING:
     import torch

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from configs.errors import UserError
-from configs.seeds import COMPLETION_STREAMS, random_stream
 from generation.code_fitting import RATE
 from generation.completion.curvature import standardising_factor
 from generation.completion.evidence import Evidence
@@ -18,6 +16,8 @@ from generation.completion.posterior import Posterior
 from generation.latents import draw_latents
 from generation.networks import Networks
 from generation.plausible_codes import largest_norm
+from runtime.errors import UserError
+from runtime.seeds import COMPLETION_STREAMS, random_stream
 
 MOVES = COMPLETION_STREAMS + 1_000_000  # stream of the chains' moves; those before are of the starts
 AT_A_TIME = 16  # codes

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from configs.errors import UserError
-from configs.reading import DamagedFile, read_text, reading
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import MOST_BYTES, MeshError, load_mesh
 from dataprocessing.surface import sample_surface
 from generation.cloud_files import Cloud, read_cloud
 from generation.completion.evidence import MOST_POINTS, at_most
+from runtime.errors import UserError
+from runtime.reading import DamagedFile, read_text, reading
 
 MESHES = (".obj", ".off", ".stl", ".glb", ".ply")  # a .ply or an .off without faces is a cloud
 CLOUDS = (".ply", ".off", ".npz", ".npy")

@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.artefacts import Facts, Records, array_sha256, options_of
-from configs.files import write_npz
-from configs.reading import open_npz
+from configs.decided import options_of
 from generation.cloud_files import Cloud
 from generation.completion.chains import check_networks, complete
 from generation.completion.evidence import evidence_of
@@ -21,6 +19,9 @@ from generation.latents import codes_of
 from generation.networks import Networks
 from generation.shapes import CodesOnAccess, Shapes, continued
 from generation.sheet_rows import both_sides, caption
+from runtime.artefacts import Facts, Records, array_sha256
+from runtime.files import write_npz
+from runtime.reading import open_npz
 from visualization.contact_sheet import ShapeRow
 
 MODE = "mode"  # name of the cloud of the best mode; draws are numbered

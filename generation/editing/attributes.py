@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.errors import UserError
-from configs.files import write_npz
-from configs.layout import Experiment, absolute
-from configs.reading import open_npz
 from frozen.loading import check_same_ndf
+from runtime.errors import UserError
+from runtime.files import write_npz
+from runtime.layout import Experiment, absolute
+from runtime.reading import open_npz
 
 LEAST_R2 = 0.3  # of an attribute that can be edited, and that is held while others are
 FIT = "python -m evaluation.editing.fit"

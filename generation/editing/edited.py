@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from configs.errors import UserError
 from frozen.checkpoint_files import fingerprint
 from generation.editing.attributes import Attribute, attributes_path, load_attributes
 from generation.editing.edited_codes import Aim, EditedCodes
@@ -16,6 +15,7 @@ from generation.networks import Networks
 from generation.reconstructions import find_shape, reconstructed
 from generation.sampling import sampled_codes, sampling_facts
 from generation.shapes import Group, Shapes
+from runtime.errors import UserError
 
 LARGEST_STEP = 2.0  # standard deviations, of the default steps
 UNCHANGED = "as it is"

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from configs.artefacts import digest
-from configs.files import write_json
-from configs.reading import open_npz
 from generation.cloud_files import read_cloud
 from generation.editing.attributes import Array, Attribute, Attributes
 from generation.editing.edited_codes import EditedCodes
 from generation.latents import distances_from_base, likelihoods
 from generation.shape_folder import ShapeFolder
+from runtime.artefacts import digest
+from runtime.files import write_json
+from runtime.reading import open_npz
 from training.encoding import encode_batches
 
 REPORT = "edits.json"

@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from configs.errors import UserError
 from models.real_nvp.base import build_base
 from models.real_nvp.code_flow import CodeFlow
 from models.real_nvp.grid_flow import GridFlow
 from models.real_nvp.vector_flow import VectorFlow
 from models.real_nvp.whitening import LogitStandardise, PCAWhitening, Standardise
+from runtime.errors import UserError
 
 FLOW_OPTIONS = (
     "flow_couplings",

@@ -6,10 +6,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from configs.errors import UserError
 from models.real_nvp.couplings import AffineCoupling, Bijection, Chain, CheckerboardCoupling, Permutation
 from models.real_nvp.nets import ResidualConv3d
 from models.real_nvp.normal_flow import NormalFlow
+from runtime.errors import UserError
 
 
 class Squeeze(Bijection):

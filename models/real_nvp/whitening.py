@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from configs.errors import UserError
+from runtime.errors import UserError
 
 DEFAULT_FLOOR = 0.1
 

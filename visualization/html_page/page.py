@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from configs.files import write_text
+from runtime.files import write_text
+from runtime.layout import ROOT
 from visualization.html_page.coarse_mesh import Triangles, coarsened
 from visualization.html_page.packing import Frame, as_bytes, as_text, frame_of, packed
 from visualization.local_planes import smooth_surface
@@ -21,8 +22,8 @@ from visualization.rendering import TINTS
 
 Array = NDArray[np.float32]
 
-HERE = Path(__file__).resolve().parent
-LIBRARY = HERE / "vendor" / "three" / "three.min.js"
+SOURCES = ROOT / "viewer"
+LIBRARY = SOURCES / "vendor" / "three" / "three.min.js"
 MODULES = (  # in an order in which each needs only those before it
     "data", "colours", "shaders", "surfaces", "drawing", "pace", "camera", "gallery", "controls", "picture", "main",
 )  # fmt: skip
@@ -140,7 +141,7 @@ def page_text(title: str, about: list[dict[str, Any]], data: list[str], largest_
     """The whole page. Names and numbers stand in it only as JSON without `<`, which no parser takes for markup."""
     facts = {"title": title, "tint": TINTS["blue"], "largestDistance": largest_distance, "shapes": about}
     library, program = LIBRARY.read_text(encoding="utf-8"), joined_modules()
-    style = (HERE / "page.css").read_text(encoding="utf-8")
+    style = (SOURCES / "page.css").read_text(encoding="utf-8")
     blocks = "\n".join(f'<script type="text/plain" id="data-{n}">{text}</script>' for n, text in enumerate(data))
     parts = {
         "policy": POLICY.format(scripts=f"{_source(library)} {_source(program)}", style=_source(style)),
@@ -150,13 +151,13 @@ def page_text(title: str, about: list[dict[str, Any]], data: list[str], largest_
         "library": library,
         "program": program,
     }
-    template = (HERE / "page.html").read_text(encoding="utf-8")
+    template = (SOURCES / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)  # in one pass: what is put in stays
 
 
 def joined_modules() -> str:
     """The modules of js/ as one script: their imports dropped, since they share one scope; see js/README.md."""
-    texts = [(HERE / "js" / f"{name}.js").read_text(encoding="utf-8") for name in MODULES]
+    texts = [(SOURCES / "src" / f"{name}.js").read_text(encoding="utf-8") for name in MODULES]
     plain = [re.sub(r"^export ", "", re.sub(r"^import .*;\n", "", text, flags=re.M), flags=re.M) for text in texts]
     return '(() => {\n"use strict";\n' + "\n".join(plain) + "})();\n"
 

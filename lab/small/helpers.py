@@ -1,0 +1,89 @@
+"""Small things that tests of several modules share."""
+
+import os
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+
+from configs.config_loader import get_config
+from runtime.layout import ROOT
+
+STEPS = [  # of a cluster run, in their order
+    "dataprocessing/preprocess.py",
+    "dataprocessing/create_split.py",
+    "train_ndf.py",
+    "train_rnvp.py",
+    "generate.py",
+    "evaluate.py",
+]
+REAL_CARS = Path(os.environ.get("REAL_CARS_DIR", ROOT.parent / "shared" / "real_cars"))
+
+
+def write_obj(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
+    """Write a text OBJ, making its folder; vertices with all digits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"v {x!r} {y!r} {z!r}" for x, y, z in np.asarray(vertices, dtype=float).tolist()]
+    lines += [f"f {a} {b} {c}" for a, b, c in (np.asarray(faces) + 1).tolist()]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def open_box(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A box of random size without lid, a loose sheet inside like a seat, a face doubled and one degenerate."""
+    size = rng.uniform(0.5, 2, 3)
+    corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)]) * size
+    quads = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [0, 2, 6, 4], [1, 5, 7, 3]]
+    sides = [half for a, b, c, d in quads for half in ([a, b, c], [a, c, d])]
+    sheet = rng.uniform(0.2, 0.8, (4, 3)) * size
+    faces = [*sides, [8, 9, 10], [8, 10, 11], sides[0], [4, 4, 6]]
+    return np.concatenate([corners, sheet]), np.array(faces)
+
+
+def write_config(folder: Path, **options: object) -> Path:
+    """A config file in `folder` with small numbers of samples; `options` win."""
+    settings = {
+        "exp_name": "test",
+        "exp_root": folder / "experiments",
+        "data_dir": folder / "data",
+        "split_file": folder / "split.npz",
+        "sample_std_dev": [0.08, 0.003],
+        "sample_ratio": [0.4, 0.6],
+        "num_boundary_samples": 301,
+        "num_uniform_samples": 101,
+        "num_gap_samples": 71,
+        "num_points": 53,
+        "input_res": 16,
+        "num_cpus": 1,
+    } | options
+    path = folder / "config.txt"
+    path.write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
+    return path
+
+
+def read_config(folder: Path, **options: object) -> Namespace:
+    """The configuration that `write_config` writes."""
+    return get_config(["--config", str(write_config(folder, **options))])
+
+
+def brute_force_distance(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Distance of each point (N, 3) to the nearest of the triangles, in float64, one triangle after the other.
+
+    The nearest point of a triangle a + u (b - a) + v (c - a) is the minimum of a quadratic in u and v: its stationary
+    point where that is inside, else on a side.
+    """
+    p = np.asarray(points, dtype=np.float64)
+    best = np.full(len(p), np.inf)
+    for a, b, c in np.asarray(vertices, dtype=np.float64)[faces]:
+        for start, end in ((a, b), (b, c), (c, a)):
+            side = end - start
+            t = np.clip((p - start) @ side / (side @ side), 0, 1) if side.any() else np.zeros(len(p))
+            best = np.minimum(best, np.linalg.norm(p - start - t[:, None] * side, axis=1))
+        edges = np.stack([b - a, c - a])
+        gram = edges @ edges.T
+        if np.linalg.det(gram) <= 1e-14 * gram[0, 0] * gram[1, 1]:  # thinner than 1e-7: its sides say it all
+            continue
+        u, v = np.linalg.solve(gram, edges @ (p - a).T)
+        inside = (u >= 0) & (v >= 0) & (u + v <= 1)
+        foot = a + u[:, None] * edges[0] + v[:, None] * edges[1]
+        best = np.where(inside, np.minimum(best, np.linalg.norm(p - foot, axis=1)), best)
+    return best

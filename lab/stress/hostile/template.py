@@ -1,0 +1,87 @@
+"""What every case starts from: small meshes, clouds, and a tiny experiment with results, below one folder."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+import trimesh
+
+import evaluate
+import evaluation.wholeness
+import generate
+import generation.projection
+import visualization.contact_sheet
+from dataprocessing.convert_to_scaled_off import write_off
+from dataprocessing.mesh_io import Mesh
+from lab.small.helpers import open_box, write_obj
+from lab.small.tiny_experiment import TINY, make_experiment, tiny_config
+from runtime.layout import Experiment
+
+MESHES = ("obj", "off", "ply", "stl", "glb", "gltf")
+EVALUATE = ("--tasks", "generation", "--num_sample_sets", "2", "--emd", "none", "--num_eval_shapes", "3",
+            "--num_whole_shapes", "2")  # fmt: skip
+
+
+def cheap_pictures() -> None:
+    """Decode from few cells, and draw grey pictures: what is tried here is reading."""
+    torch.set_num_threads(1)
+    generation.projection.LATTICE = 12
+    evaluation.wholeness.RESOLUTION = 24
+    visualization.contact_sheet.render_cloud = lambda *_, **__: np.full((4, 6, 3), 128, np.uint8)
+
+
+def make_template(folder: Path) -> None:
+    """folder/config.txt, data, split.npz and experiments; meshes, clouds, and victim, which nothing may touch."""
+    cheap_pictures()
+    make_experiment(folder)
+    options = TINY | {"num_output_points": 70, "num_shapes": 2, "num_sample_sets": 2}
+    cfg = tiny_config(folder, **options)
+    generate.main(["--config", str(folder / "config.txt")])
+    generate.main(["--config", str(folder / "config.txt"), "--mode", "reconstruct"])
+    evaluate.main(["--config", str(folder / "config.txt"), *EVALUATE])
+    shutil.rmtree(Experiment(cfg).summary)
+    make_meshes(folder / "meshes")
+    shutil.copytree(folder / "data" / "sphere0", folder / "meshes" / "other" / "sphere0")  # a split may name it
+    make_clouds(folder / "clouds")
+    (folder / "victim").mkdir()
+    shutil.copytree(folder / "data" / "sphere0", folder / "victim" / "models")
+
+
+def make_meshes(folder: Path) -> None:
+    """folder/KIND/good/model.KIND, and the same again in `bad`, which is to be broken."""
+    vertices, faces = open_box(np.random.default_rng(1))
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    for kind in MESHES:
+        for name in ("good", "bad"):
+            path = folder / kind / name / f"model.{kind}"
+            path.parent.mkdir(parents=True)
+            if kind == "obj":
+                write_obj(path, vertices, faces)
+            elif kind == "off":
+                write_off(path, Mesh(vertices, faces))
+            elif kind == "gltf":
+                for file, content in trimesh.exchange.gltf.export_gltf(mesh.scene()).items():
+                    (path.parent / (path.name if file.endswith(".gltf") else file)).write_bytes(content)
+            else:
+                mesh.export(path)
+
+
+def make_clouds(folder: Path) -> None:
+    """folder/good and folder/KIND, each with three clouds of 40 points; the last one is to be broken."""
+    rng = np.random.default_rng(2)
+    for kind in ("good", "npz", "npy", "pt", "ply", "off"):
+        (folder / kind).mkdir(parents=True)
+        for n in range(3):
+            path, points = folder / kind / f"{n}.{'npy' if kind == 'good' else kind}", rng.normal(size=(40, 3))
+            if path.suffix == ".npz":
+                np.savez(path, point_cloud=points.astype(np.float32))
+            elif path.suffix == ".npy":
+                np.save(path, points)
+            elif path.suffix == ".pt":
+                torch.save(torch.from_numpy(points), path)
+            elif path.suffix == ".ply":
+                trimesh.PointCloud(points).export(path)
+            else:
+                rows = "\n".join(" ".join(map(str, row)) for row in points.tolist())
+                path.write_text(f"OFF\n40 0 0\n{rows}\n")
