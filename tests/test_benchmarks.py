@@ -139,7 +139,7 @@ def test_a_misspelt_group_is_refused(capsys):
 
 @pytest.mark.parametrize("group", [group for group in GROUPS if group != "growth"])
 def test_every_row_works_without_any_peer(group: str, monkeypatch):
-    module = importlib.import_module(f"benchmarks.{group}")
+    module = importlib.import_module(f"lab.benchmarks.{group}")
     if hasattr(module, "installed"):
         monkeypatch.setattr(module, "installed", lambda name: False)
     rows = module.rows("tiny", MACHINE, None)
