@@ -1,7 +1,6 @@
 """Losses that are not finite: such steps change nothing, are counted, and many in a row end the training."""
 
 import math
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
+from configs.options import Config
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
 from lab.small.tiny_experiment import make_experiment, tiny_config, write_shapes
 from lab.small.tiny_experiment import ndf_trainer as trainer
 from runtime.errors import UserError
-from runtime.layout import Experiment
 from training import shape_samples
 from training.bad_steps import MOST_IN_A_ROW, BadSteps, shortened, suspects
 from training.flow_trainer import FlowTrainer
@@ -33,7 +32,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, bad: list[Path]) -> None:
     """Samples whose distances are no numbers, which no reader lets through, for the shapes in these folders."""
     read = shape_samples.read_samples
 
-    def read_samples(folder: Path, cfg: Namespace) -> dict:
+    def read_samples(folder: Path, cfg: Config) -> dict:
         samples = read(folder, cfg)
         if folder in bad:
             samples["sets"] = [(points, np.full_like(df, np.nan)) for points, df in samples["sets"]]
@@ -55,7 +54,7 @@ def test_a_bad_step_changes_neither_weights_nor_statistics_nor_moments(bad: floa
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     optimizer = torch.optim.Adam(model.parameters())
-    run = TrainingRun(Wanted("ndf", Namespace()), Path("nowhere"), model, optimizer)
+    run = TrainingRun(Wanted("ndf", Config()), Path("nowhere"), model, optimizer)
     run.optimise(model(torch.randn(8, 3)).square().mean(), 0.1, list)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     moments = {name: value.clone() for name, value in optimizer.state[model[0].weight].items()}
@@ -112,7 +111,7 @@ def test_a_training_of_bad_shapes_only_stops_and_keeps_its_checkpoint(shapes: Pa
 def test_a_flow_that_diverges_stops_with_the_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make_experiment(tmp_path)
     cfg = tiny_config(tmp_path, flow_steps=100, flow_val_every=50)
-    for path in Experiment(cfg).rnvp_checkpoints.iterdir():
+    for path in cfg.experiment.rnvp_checkpoints.iterdir():
         path.unlink()
     flow = FlowTrainer(cfg)
     log_prob = flow.flow.log_prob_whitened

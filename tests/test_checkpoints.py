@@ -204,7 +204,7 @@ PRETRAINED = sorted((ROOT / "models" / "pretrained").glob("*_ndf.tar"))
 def test_weights_that_come_along_load_by_the_config_of_their_name(path: Path):
     cfg = get_config(["--config", str(ROOT / "configs" / f"{path.name.removesuffix('_ndf.tar')}.txt")], "generate")
     assert ndf_checkpoint_path(cfg) == path
-    assert load_frozen_ndf(path, cfg, torch.device("cpu")).code_kind == cfg.code_kind
+    assert load_frozen_ndf(path, cfg, torch.device("cpu")).code_kind == cfg.network.code_kind
 
 
 def test_the_weights_for_any_car_measure_distances_to_a_shape_that_is_no_car():

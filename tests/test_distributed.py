@@ -22,7 +22,7 @@ from lab.small.tiny_experiment import ndf_trainer, write_shapes
 from models import batch_part
 from models.ndf import NDF
 from runtime.errors import UserError
-from runtime.layout import ROOT, Experiment
+from runtime.layout import ROOT
 from runtime.ranks import Ranks
 from training import distributed
 from training.training_run import EXIT_STOPPED
@@ -198,14 +198,14 @@ def test_two_gpus_train_as_one_does(tmp_path: Path):
 def test_a_killed_process_ends_the_others_and_leaves_a_checkpoint(tmp_path: Path):
     write_shapes(tmp_path, count=10)
     cfg = config(tmp_path, num_epochs=50_000, val_every=5, exp_name="killed")
-    options = ["--standalone", "--nproc_per_node", "2", "train_ndf.py", "--config", cfg.config]
+    options = ["--standalone", "--nproc_per_node", "2", "train_ndf.py", "--config", cfg.run.config]
     command = [sys.executable, "-m", "torch.distributed.run", *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
     try:
-        wait_for_checkpoint(process, Experiment(cfg).ndf_checkpoints)
-        first = json.loads(Experiment(cfg).lock("train_ndf").read_text())["pid"]
+        wait_for_checkpoint(process, cfg.experiment.ndf_checkpoints)
+        first = json.loads(cfg.experiment.lock("train_ndf").read_text())["pid"]
         workers = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
         assert first in workers
         os.kill(next(pid for pid in workers if pid != first), signal.SIGKILL)
@@ -218,8 +218,8 @@ def test_a_killed_process_ends_the_others_and_leaves_a_checkpoint(tmp_path: Path
     told = [line for line in err.splitlines() if line.startswith("error: ")]
     assert len(told) == 1 and told[0].startswith("error: process 0 of 2: another process was killed, or tells its own")
     assert out.count("NDF step 5/") == 1  # of the first process alone
-    assert load_checkpoint(latest_checkpoint(Experiment(cfg).ndf_checkpoints))["step"] % 5 == 0
-    assert not Experiment(cfg).lock("train_ndf").exists()
+    assert load_checkpoint(latest_checkpoint(cfg.experiment.ndf_checkpoints))["step"] % 5 == 0
+    assert not cfg.experiment.lock("train_ndf").exists()
 
 
 def wait_for_checkpoint(process: subprocess.Popen, folder: Path) -> None:

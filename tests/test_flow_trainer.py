@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from tensorboard.util.tensor_util import make_ndarray
 
 import train_rnvp
+from configs.options import Config
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud, shape_digests
 from frozen.checkpoint_files import best_checkpoint, latest_checkpoint, load_checkpoint
@@ -21,7 +21,7 @@ from frozen.loading import load_flow
 from lab.small.tiny_experiment import encode, make_experiment, save_random_ndf, tiny_config, train_flow
 from runtime.errors import UserError
 from runtime.files import write_npz
-from runtime.layout import Experiment, voxelized_point_cloud
+from runtime.layout import voxelized_point_cloud
 from training.checkpoints import write_state
 from training.code_nna import nna_while_training
 from training.flow_trainer import FlowTrainer, code_quantiles, noised_nll
@@ -33,19 +33,19 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def codes_only(tmp_path: Path) -> Path:
     """An experiment with codes; its flow is to be trained anew."""
-    experiment = Experiment(make_experiment(tmp_path))
+    experiment = make_experiment(tmp_path).experiment
     for path in experiment.rnvp_checkpoints.iterdir():
         path.unlink()
     return tmp_path
 
 
-def config(folder: Path, **options: object) -> Namespace:
+def config(folder: Path, **options: object) -> Config:
     return tiny_config(folder, flow_dropout=0.2, flow_steps=4, flow_val_every=3, **options)
 
 
 def test_four_steps_are_two_and_a_resume_and_two(codes_only: Path, monkeypatch: pytest.MonkeyPatch):
     cfg = config(codes_only)
-    folder = Experiment(cfg).rnvp_checkpoints
+    folder = cfg.experiment.rnvp_checkpoints
     assert FlowTrainer(cfg).train() == 0
     whole = load_checkpoint(latest_checkpoint(folder))
     for path in folder.iterdir():
@@ -124,7 +124,7 @@ def test_one_nna_of_codes_is_a_curve_beside_the_nll(codes_only: Path):
     trainer = FlowTrainer(cfg)
     trainer.val_codes = trainer.train_codes[:6]
     trainer.train()
-    events = EventAccumulator(str(Experiment(cfg).summary / "rnvp"))
+    events = EventAccumulator(str(cfg.experiment.summary / "rnvp"))
     events.Reload()
     expected = nna_while_training(trainer.average.model, trainer.val_codes, cfg)
     assert set(expected) == {"nna_codes_percent", "nna_codes_leading_percent"}
@@ -148,23 +148,23 @@ def test_codes_hold_mirror_images_and_draws_for_training_only(codes_only: Path):
 
 def test_codes_are_encoded_once(codes_only: Path):
     cfg = tiny_config(codes_only)
-    path = Experiment(cfg).codes / "train.npy"
+    path = cfg.experiment.codes / "train.npy"
     before = path.stat().st_mtime_ns
     train_flow(cfg)
     assert path.stat().st_mtime_ns == before
-    shutil.rmtree(Experiment(cfg).rnvp_checkpoints)
+    shutil.rmtree(cfg.experiment.rnvp_checkpoints)
     train_flow(tiny_config(codes_only, code_mirror=False))
     assert path.stat().st_mtime_ns > before
 
 
-def replace_cloud(folder: Path, cfg: Namespace) -> None:
+def replace_cloud(folder: Path, cfg: Config) -> None:
     """Other input points of a shape, as after its mesh was replaced."""
-    path = folder / voxelized_point_cloud(cfg.input_res, cfg.num_points)
+    path = folder / voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points)
     write_npz(path, point_cloud=0.9 * read_input_cloud(folder, cfg))
 
 
-def times(cfg: Namespace) -> dict[str, int]:
-    return {split: (Experiment(cfg).codes / f"{split}.npy").stat().st_mtime_ns for split in SPLITS}
+def times(cfg: Config) -> dict[str, int]:
+    return {split: (cfg.experiment.codes / f"{split}.npy").stat().st_mtime_ns for split in SPLITS}
 
 
 @pytest.mark.parametrize(
@@ -190,23 +190,23 @@ def test_codes_of_other_facts_are_made_again_and_told(
 def test_codes_of_an_earlier_version_are_made_again_the_same_and_their_flow_goes_on(codes_only: Path):
     cfg = tiny_config(codes_only)
     train_flow(cfg)
-    before = {path.name: path.read_bytes() for path in Experiment(cfg).codes.glob("*.npy")}
-    for path in Experiment(cfg).codes.glob("*.json"):
+    before = {path.name: path.read_bytes() for path in cfg.experiment.codes.glob("*.npy")}
+    for path in cfg.experiment.codes.glob("*.json"):
         index = json.loads(path.read_text())
         del index["made_of"]
         path.write_text(json.dumps(index))
-    for path in Experiment(cfg).rnvp_checkpoints.iterdir():
+    for path in cfg.experiment.rnvp_checkpoints.iterdir():
         state = load_checkpoint(path)
         assert state.pop("codes") and state.pop("shapes")
         write_state(state, path)
     train_flow(cfg)
-    assert {path.name: path.read_bytes() for path in Experiment(cfg).codes.glob("*.npy")} == before
-    assert read_index(Experiment(cfg).codes, "train")["made_of"]["options"]["num_points"] == 53
-    for path in Experiment(cfg).codes.glob("*.json"):  # neither codes nor flow record it: its configuration tells
+    assert {path.name: path.read_bytes() for path in cfg.experiment.codes.glob("*.npy")} == before
+    assert read_index(cfg.experiment.codes, "train")["made_of"]["options"]["num_points"] == 53
+    for path in cfg.experiment.codes.glob("*.json"):  # neither codes nor flow record it: its configuration tells
         path.unlink()
     with pytest.raises(UserError, match="code_draws 1 -> 2"):
         train_flow(tiny_config(codes_only, code_draws=2))
-    assert not (Experiment(cfg).codes / "train.json").exists()
+    assert not (cfg.experiment.codes / "train.json").exists()
 
 
 def test_other_facts_than_the_flows_are_refused_before_its_codes_are_replaced(codes_only: Path):
@@ -252,14 +252,14 @@ def test_a_run_killed_between_codes_and_flow_ends_with_the_same(codes_only: Path
     train_flow(cfg)
     replace_cloud(split_folders(cfg)["val"][0], cfg)
     longer = tiny_config(codes_only, flow_steps=30)
-    shutil.copytree(Experiment(cfg).root, codes_only / "kept")
+    shutil.copytree(cfg.experiment.root, codes_only / "kept")
     train_flow(longer)
-    whole = load_checkpoint(best_checkpoint(Experiment(cfg).rnvp_checkpoints))
-    shutil.rmtree(Experiment(cfg).root)
-    (codes_only / "kept").rename(Experiment(cfg).root)
+    whole = load_checkpoint(best_checkpoint(cfg.experiment.rnvp_checkpoints))
+    shutil.rmtree(cfg.experiment.root)
+    (codes_only / "kept").rename(cfg.experiment.root)
     encode(longer)
     train_flow(longer)
-    again = load_checkpoint(best_checkpoint(Experiment(cfg).rnvp_checkpoints))
+    again = load_checkpoint(best_checkpoint(cfg.experiment.rnvp_checkpoints))
     assert again["best"] == whole["best"] and again["step"] == whole["step"] == 30
     for name, value in whole["ema_state_dict"].items():
         assert torch.equal(value, again["ema_state_dict"][name])
@@ -268,7 +268,7 @@ def test_a_run_killed_between_codes_and_flow_ends_with_the_same(codes_only: Path
 def test_test_shapes_that_the_ndf_was_trained_on_are_told(codes_only: Path, capsys: pytest.CaptureFixture):
     cfg = tiny_config(codes_only)
     folders = split_folders(cfg)
-    for path in Experiment(cfg).ndf_checkpoints.iterdir():
+    for path in cfg.experiment.ndf_checkpoints.iterdir():
         state = load_checkpoint(path)
         write_state(state | {"shapes": {"train": shape_digests(folders["test"][:2], cfg)}}, path)
     encode(cfg)
@@ -281,9 +281,9 @@ def test_folders_of_codes_come_from_the_split(codes_only: Path):
     assert all("folder" not in row for row in stored.rows)
     assert stored.folders(cfg) == 2 * split_folders(cfg)["train"]
     arrays = {part: [str(folder) for folder in folders] for part, folders in split_folders(cfg).items()}
-    write_npz(Path(cfg.split_file), **arrays | {"train": arrays["train"][::-1]})
+    write_npz(Path(cfg.data.split_file), **arrays | {"train": arrays["train"][::-1]})
     assert stored.folders(cfg) == 2 * split_folders(cfg)["train"][::-1]
-    write_npz(Path(cfg.split_file), **arrays | {"train": arrays["train"][2:]})
+    write_npz(Path(cfg.data.split_file), **arrays | {"train": arrays["train"][2:]})
     with pytest.raises(UserError, match="codes of 2 shapes that the split"):
         stored.folders(cfg)
 
@@ -291,13 +291,13 @@ def test_folders_of_codes_come_from_the_split(codes_only: Path):
 def test_flow_of_another_networks_codes_is_refused(codes_only: Path):
     cfg = tiny_config(codes_only)
     train_flow(cfg)
-    path = best_checkpoint(Experiment(cfg).rnvp_checkpoints)
-    sha256 = read_index(Experiment(cfg).codes, "train")["sha256"]
+    path = best_checkpoint(cfg.experiment.rnvp_checkpoints)
+    sha256 = read_index(cfg.experiment.codes, "train")["sha256"]
     assert load_flow(path, cfg, (5,), sha256, CPU).dim == 5
     with pytest.raises(UserError, match="the flow in .*: of another NDF checkpoint.* delete the folder"):
         load_flow(path, cfg, (5,), "0" * 64, CPU)
     with pytest.raises(UserError, match="is no checkpoint of a flow"):
-        load_flow(best_checkpoint(Experiment(cfg).ndf_checkpoints), cfg, (5,), sha256, CPU)
+        load_flow(best_checkpoint(cfg.experiment.ndf_checkpoints), cfg, (5,), sha256, CPU)
     save_random_ndf(cfg, seed=7)
     with pytest.raises(UserError, match="the flow in .*: of another NDF checkpoint"):
         train_flow(cfg)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from configs.config_loader import config_as_dict, get_config
+from configs.config_loader import get_config
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import shape_digests
 from dataprocessing.voxelized_pointcloud_sampling import voxelize
@@ -181,7 +181,7 @@ def test_another_number_of_input_points_is_told(
 ):
     path = shapes / "checkpoint_0h_0m_1s_1.00.tar"
     run = trainer(shapes, min_input_points=least)
-    write_state({"model_state_dict": run.model.state_dict(), "config": config_as_dict(run.cfg)}, path)
+    write_state({"model_state_dict": run.model.state_dict(), "config": run.cfg.values()}, path)
     load_frozen_ndf(path, read_config(shapes, **SMALL, num_points=points), torch.device("cpu"))
     assert (f"num_points 53, and is given {points}" in capsys.readouterr().err) == told
 
@@ -262,12 +262,12 @@ def test_the_hardest_candidates_are_those_with_the_greatest_loss(shapes: Path):
     harder = with_hardest(model, grids, batch, run.cfg)
     assert torch.equal(harder["points"][:, :67], batch["points"])
     predicted = model(to_grid_coords(batch["candidates"]), x)
-    losses = clamped_l1(predicted, batch["candidate_distances"], run.cfg.max_dist)
+    losses = clamped_l1(predicted, batch["candidate_distances"], run.cfg.ndf_training.max_dist)
     for shape in range(2):
         worst = losses[shape].argsort(descending=True)[:3]
         assert torch.equal(harder["points"][shape, 67:], batch["candidates"][shape, worst])
         assert torch.equal(harder["distances"][shape, 67:], batch["candidate_distances"][shape, worst])
-    every = clamped_l1(model(to_grid_coords(harder["points"]), x), harder["distances"], run.cfg.max_dist)
+    every = clamped_l1(model(to_grid_coords(harder["points"]), x), harder["distances"], run.cfg.ndf_training.max_dist)
     assert training_loss(model, batch, run.cfg).item() == pytest.approx(every.mean().item())
 
 

@@ -4,7 +4,6 @@ import math
 import os
 import shutil
 import signal
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,7 +54,7 @@ def shapes(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def codes_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("codes")
-    experiment = Experiment(make_experiment(folder))
+    experiment = make_experiment(folder).experiment
     shutil.rmtree(experiment.rnvp_checkpoints)
     shutil.rmtree(experiment.summary)
     return folder
@@ -231,8 +230,8 @@ def test_a_resumed_flow_training_logs_each_point_once(
     else:
         assert first.train() == EXIT_STOPPED
     assert flow_trainer(codes_only).train() == 0
-    cfg = Namespace(**vars(whole.cfg) | {"exp_name": "kept"})
-    check_resumed(Experiment(cfg), first.experiment, at_stop=step if end is stop_after else None)
+    cfg = whole.cfg.changed(exp_name="kept")
+    check_resumed(cfg.experiment, first.experiment, at_stop=step if end is stop_after else None)
     assert same_weights(kept / "checkpoints_rnvp", first.experiment.rnvp_checkpoints)
 
 
@@ -320,7 +319,7 @@ def test_hparams_are_the_options_and_the_columns_are_there(shapes: Path, name: s
     assert row.group_name == name
     assert found["lr"] == 0.01 and found["latent_dim"] == 5
     assert found["decoder_channels"] == "4 3" and found["code_mirror"] is True
-    assert set(found) <= {*NDF_OPTIONS, *FLOW_OPTIONS} <= set(vars(trainer.cfg))
+    assert set(found) <= {*NDF_OPTIONS, *FLOW_OPTIONS} <= set(trainer.cfg.values())
     assert len(list(trainer.experiment.summary.glob("*tfevents*"))) == 1
 
 

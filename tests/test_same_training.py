@@ -1,12 +1,11 @@
 """What differs between a training and what is wanted of it: refused, told, or its best value starts anew."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from configs.config_loader import config_as_dict
 from configs.decided import deciding
+from configs.options import Config
 from lab.small.helpers import read_config
 from lab.small.tiny_experiment import SMALL
 from runtime.artefacts import plain
@@ -38,12 +37,12 @@ ARTEFACTS = ("ndf", "ndf_best", "ndf_course", "flow", "flow_best", "flow_course"
 
 
 @pytest.fixture(scope="module")
-def cfg(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
+def cfg(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return read_config(tmp_path_factory.mktemp("config"), **FULL)
 
 
-def with_others(cfg: Namespace, **others: object) -> Namespace:
-    return Namespace(**vars(cfg) | others)
+def with_others(cfg: Config, **others: object) -> Config:
+    return cfg.changed(**others)
 
 
 def made_of(**options: object) -> dict:
@@ -55,22 +54,22 @@ def made_of(**options: object) -> dict:
 
 def state_of(wanted: Wanted) -> dict:
     """Of a checkpoint of that training."""
-    return {"config": config_as_dict(wanted.cfg), "ndf_sha256": "f" * 64, **plain(wanted.entries())}
+    return {"config": wanted.cfg.values(), "ndf_sha256": "f" * 64, **plain(wanted.entries())}
 
 
-def wanted_of(kind: str, cfg: Namespace) -> Wanted:
+def wanted_of(kind: str, cfg: Config) -> Wanted:
     return Wanted("ndf", cfg, SPHERES) if kind == "ndf" else of_codes(cfg, made_of())
 
 
 @pytest.mark.parametrize(
     ("artefact", "option"), [(artefact, option) for artefact in ARTEFACTS for option in deciding(artefact)]
 )
-def test_each_option_that_decides_a_training_has_its_verdict(cfg: Namespace, artefact: str, option: str):
+def test_each_option_that_decides_a_training_has_its_verdict(cfg: Config, artefact: str, option: str):
     kind, _, what = artefact.partition("_")
     state, path = state_of(wanted_of(kind, cfg)), Path("checkpoints")
     assert not any(wanted_of(kind, cfg).compared(state, path))
     other = with_others(cfg, **{option: OTHERS[option]})
-    assert getattr(cfg, option) != OTHERS[option]
+    assert cfg.value(option) != OTHERS[option]
     wanted = wanted_of(kind, other)
     if option in IDLE:
         assert not any(wanted.compared(state, path))
@@ -94,12 +93,12 @@ def test_each_option_that_decides_a_training_has_its_verdict(cfg: Namespace, art
         ({"flow_base": "normal"}, {"flow_components"}, {"flow_base"}),
     ],
 )
-def test_options_of_another_kind_do_not_count(cfg: Namespace, own: dict, without: set, with_effect: set):
-    found = idle(vars(with_others(cfg, **own)))
+def test_options_of_another_kind_do_not_count(cfg: Config, own: dict, without: set, with_effect: set):
+    found = idle(with_others(cfg, **own).values())
     assert without <= found and not with_effect & found
 
 
-def test_other_training_shapes_are_refused_other_validation_shapes_start_the_best_anew(cfg: Namespace):
+def test_other_training_shapes_are_refused_other_validation_shapes_start_the_best_anew(cfg: Config):
     state, path = state_of(Wanted("ndf", cfg, SPHERES)), Path("checkpoints")
 
     def compared(**parts: dict) -> tuple[str, str]:
@@ -125,7 +124,7 @@ def test_other_training_shapes_are_refused_other_validation_shapes_start_the_bes
         ({"train": {"shapes": {"a": "01"}}}, "training shapes: 1 gone"),
     ],
 )
-def test_a_flow_of_other_codes_is_refused(cfg: Namespace, change: dict, reason: str):
+def test_a_flow_of_other_codes_is_refused(cfg: Config, change: dict, reason: str):
     before = made_of(code_draws=1)
     before["train"]["scaled_meshes"] = "d" * 64
     state = state_of(of_codes(cfg, before))
@@ -134,7 +133,7 @@ def test_a_flow_of_other_codes_is_refused(cfg: Namespace, change: dict, reason: 
         of_codes(cfg, after).compared(state, Path("checkpoints"))
 
 
-def test_test_codes_do_not_matter_to_a_flow_and_validation_codes_start_its_best_anew(cfg: Namespace):
+def test_test_codes_do_not_matter_to_a_flow_and_validation_codes_start_its_best_anew(cfg: Config):
     state, after = state_of(of_codes(cfg, made_of())), made_of()
     after["test"]["shapes"] = {"e": "08"}
     assert not any(of_codes(cfg, after).compared(state, Path("checkpoints")))
@@ -142,10 +141,10 @@ def test_test_codes_do_not_matter_to_a_flow_and_validation_codes_start_its_best_
     assert of_codes(cfg, after).compared(state, Path("checkpoints")) == ("validation shapes: 1 changed", "")
 
 
-def test_what_an_old_checkpoint_does_not_tell_is_no_difference(cfg: Namespace):
+def test_what_an_old_checkpoint_does_not_tell_is_no_difference(cfg: Config):
     path = Path("checkpoints")
     assert not any(Wanted("ndf", cfg, SPHERES).compared({}, path))
-    config = config_as_dict(cfg)
+    config = cfg.values()
     old = {"config": {name: config[name] for name in ("lr", "input_res", "code_draws")}, "ndf_sha256": "f" * 64}
     assert not any(of_codes(cfg, made_of()).compared(old, path))
     with pytest.raises(UserError, match="code_draws 1 -> 3"):  # its configuration tells
@@ -155,7 +154,7 @@ def test_what_an_old_checkpoint_does_not_tell_is_no_difference(cfg: Namespace):
 @pytest.mark.parametrize(
     "entry", [{"shapes": {"train": 5}}, {"codes": {"train": {"options": 5}}}, {"codes": {"train": 5}}]
 )
-def test_a_damaged_record_is_told_in_one_line(cfg: Namespace, entry: dict):
+def test_a_damaged_record_is_told_in_one_line(cfg: Config, entry: dict):
     wanted = of_codes(cfg, made_of())
     with pytest.raises(UserError):
         wanted.compared(state_of(wanted) | entry, Path("checkpoints"))

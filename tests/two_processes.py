@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import sys
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from configs.options import Config
 from dataprocessing.split import split_folders
 from lab.small.helpers import read_config
 from lab.small.tiny_experiment import TINY, encode
@@ -33,7 +33,7 @@ OPTIONS = TINY | {
 ON_GPUS = {"device": "cuda", "precision": "float32", "code_encoder": "both", "pca_dims": 1}
 
 
-def config(folder: Path, **options: object) -> Namespace:
+def config(folder: Path, **options: object) -> Config:
     """Each process writes a config file of its own, for what all of them share in the folder."""
     own = folder / f"process{ranks().rank}"
     own.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ def with_a_bad_shape(folder: Path, **options: object) -> list[float]:
     """The distances of one of the shapes are no numbers."""
     read, bad = shape_samples.read_samples, split_folders(config(folder))["train"][1]
 
-    def read_samples(place: Path, cfg: Namespace) -> dict:
+    def read_samples(place: Path, cfg: Config) -> dict:
         samples = read(place, cfg)
         if place == bad:
             samples["sets"] = [(points, np.full_like(df, np.nan)) for points, df in samples["sets"]]
@@ -131,6 +131,6 @@ def on_gpus(folder: Path) -> dict[str, object]:
 
 if __name__ == "__main__":
     folder, work = Path(sys.argv[1]), {"everything": everything, "on_gpus": on_gpus}[sys.argv[2]]
-    with all_processes(config(folder, **(ON_GPUS if work is on_gpus else {}))):
+    with all_processes(config(folder, **(ON_GPUS if work is on_gpus else {})).run):
         found = work(folder)
         (folder / f"found_{ranks().rank}.json").write_text(json.dumps(found))

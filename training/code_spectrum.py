@@ -1,13 +1,12 @@
 """In how many directions codes vary: principal components via the Gram matrix, for codes of any size."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from configs.options import Config
 from frozen.codes import StoredCodes, load_codes
-from runtime.layout import Experiment
 from training.distributed import first_only
 from training.progress_log import replaced_run
 
@@ -29,12 +28,12 @@ def code_spectrum(stored: StoredCodes, seed: int) -> NDArray[np.float64]:
 
 
 @first_only
-def record_spectrum(cfg: Namespace) -> None:
+def record_spectrum(cfg: Config) -> None:
     """Log the spectrum of the training codes to `summary/codes`: curves over the number of a principal direction."""
     stored = load_codes(cfg, "train")
     plain = stored.plain_indices()
     found = variances(stored.codes, plain[:: -(-len(plain) // MAX_LOGGED_SHAPES)])
-    with replaced_run(Experiment(cfg).summary / "codes") as log:
+    with replaced_run(cfg.experiment.summary / "codes") as log:
         for number, (variance, held) in enumerate(zip(found, cumulative_shares(found), strict=True), start=1):
             log.add_scalar("codes/sd_of_direction", variance**0.5, number)
             log.add_scalar("codes/percent_of_variance_in_first_directions", 100 * held, number)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from configs.options import Run
 from runtime.devices import Model, pick_device
 from runtime.errors import UserError, fail
 from runtime.ranks import alone, is_first, join, ranks
@@ -36,8 +37,8 @@ LOST = ("gloo", "Connection closed", "Connection reset", "Broken pipe", "Timed o
 
 
 @contextmanager
-def all_processes(args: Any) -> Iterator[None]:
-    """The block is run by all processes that torchrun has started, whose options are `args`; the first one tells of it.
+def all_processes(run: Run) -> Iterator[None]:
+    """The block is run by all processes that torchrun has started, whose options are `run`; the first one tells of it.
 
     If another process is gone, this one says so in a line and exits with status 2.
     """
@@ -46,7 +47,7 @@ def all_processes(args: Any) -> Iterator[None]:
         return
     import torch.distributed as dist
 
-    on_gpu = pick_device(args).type == "cuda"
+    on_gpu = pick_device(run).type == "cuda"
     with _quiet_but_the_first():
         try:
             dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=PATIENCE)

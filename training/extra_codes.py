@@ -8,7 +8,6 @@ are all parts in one, in the format of the split's codes (`training/encoding.py`
 """
 
 import json
-from argparse import Namespace
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import torch
 from tqdm import tqdm
 
 from configs.decided import deciding
+from configs.options import Config
 from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
 from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import marks_of, mesh_sha256
@@ -34,7 +34,6 @@ from runtime.cores import num_workers
 from runtime.devices import keep_freed_memory
 from runtime.errors import UserError
 from runtime.files import write_json
-from runtime.layout import Experiment
 from runtime.reading import DamagedFile, open_npz, read_json
 from training.distributed import first_only, from_first, share, wait_for_all
 from training.encoding import index_of, mirrors, tell_again, turned, why_again, write_codes
@@ -63,17 +62,17 @@ class Part:
     made_of: Facts
 
 
-def extra_facts(sources: list[ExtraSource], cfg: Namespace, ndf_sha256: str) -> Facts:
+def extra_facts(sources: list[ExtraSource], cfg: Config, ndf_sha256: str) -> Facts:
     """What the codes of the shapes of all sources are made of; demo cars are known by their numbers and seed."""
     if not sources:
         return NO_EXTRAS
     meshes = {shape.name: Path(shape.mesh) for source in sources for shape in source.shapes if shape.mesh}
     idle = set() if meshes else {"up", "front"}
-    if not cfg.extra_demo_cars:
+    if not cfg.codes.extra_demo_cars:
         idle.add("extra_demo_seed")
-    values = vars(cfg) | {"front": front_of(cfg.up, cfg.front)}
+    values = cfg.values() | {"front": front_of(cfg.data.up, cfg.data.front)}
     options = {name: values[name] for name in deciding("extra_codes") if name not in idle}
-    shapes = mesh_digests(meshes, Experiment(cfg).codes / f"{EXTRA}_meshes.json")
+    shapes = mesh_digests(meshes, cfg.experiment.codes / f"{EXTRA}_meshes.json")
     return {"ndf_sha256": ndf_sha256, "options": options, "extra_meshes": len(meshes), "shapes": shapes}
 
 
@@ -101,7 +100,7 @@ def mesh_digests(meshes: dict[str, Path], kept: Path) -> dict[str, str]:
 
 
 def encode_extras(
-    model: NDF, checkpoint: Path, sources: list[ExtraSource], made_of: Facts, cfg: Namespace, device: torch.device
+    model: NDF, checkpoint: Path, sources: list[ExtraSource], made_of: Facts, cfg: Config, device: torch.device
 ) -> None:
     """Write the codes of the shapes of all sources, which are made of these facts, except parts that are on disk
     already; without sources, none.
@@ -109,7 +108,7 @@ def encode_extras(
     Each shape has one code and, with code_mirror, that of its mirror image behind it. Broken meshes are reported and
     left out. Several processes make a part each at a time. Raises UserError if no mesh can be used.
     """
-    folder = Experiment(cfg).codes
+    folder = cfg.experiment.codes
     reason = from_first(lambda: why_again(folder, EXTRA, made_of))
     if sources and not reason:
         return
@@ -154,7 +153,7 @@ def parts_of(source: ExtraSource, made_of: Facts, folder: Path) -> Iterator[Part
         yield Part(path, shapes, {"ndf_sha256": made_of["ndf_sha256"], "options": options, "shapes": digests})
 
 
-def make_parts(model: NDF, parts: list[Part], cfg: Namespace, device: torch.device, num_shapes: int) -> None:
+def make_parts(model: NDF, parts: list[Part], cfg: Config, device: torch.device, num_shapes: int) -> None:
     """Encode parts and write each as soon as it is complete. num_shapes: with those of parts that are there."""
     batches = [in_batches(part.shapes, cfg, device) for part in parts]
     missing = sum(len(part.shapes) for part in parts)
@@ -164,27 +163,27 @@ def make_parts(model: NDF, parts: list[Part], cfg: Namespace, device: torch.devi
             write_part(model, part, islice(encoded, len(of_part)), bar)
 
 
-def in_batches(shapes: list[ExtraShape], cfg: Namespace, device: torch.device) -> list[list[ExtraShape]]:
+def in_batches(shapes: list[ExtraShape], cfg: Config, device: torch.device) -> list[list[ExtraShape]]:
     """What is encoded at a time."""
-    size = CPU_BATCH if device.type == "cpu" else cfg.batch_size
+    size = CPU_BATCH if device.type == "cpu" else cfg.training.batch_size
     return [shapes[start : start + size] for start in range(0, len(shapes), size)]
 
 
 @contextmanager
 def encoding(
-    model: NDF, batches: list[list[ExtraShape]], cfg: Namespace, device: torch.device
+    model: NDF, batches: list[list[ExtraShape]], cfg: Config, device: torch.device
 ) -> Iterator[Iterator[Encoded]]:
     """Batches of shapes, encoded one after the other; worker processes end with the context.
 
     On a CPU with one thread each, so that codes do not depend on the number of cores.
     """
-    workers, before = min(num_workers(cfg.num_cpus), len(batches)), torch.get_num_threads()
+    workers, before = min(num_workers(cfg.run.num_cpus), len(batches)), torch.get_num_threads()
     tasks = ((batch, cfg) for batch in batches)
     if device.type == "cpu":
         torch.set_num_threads(1)
         encoded = run_in_order(encode_in_worker, tasks, workers, shared=(model,))
     else:
-        ahead = CLOUDS_AHEAD // cfg.batch_size + 1
+        ahead = CLOUDS_AHEAD // cfg.training.batch_size + 1
         encoded = on_gpu(model, batches, run_in_order(extra_clouds, tasks, workers, ahead), cfg, device)
     try:
         with closing(encoded):  # Ctrl-C ends the workers
@@ -197,7 +196,7 @@ def on_gpu(
     model: NDF,
     batches: list[list[ExtraShape]],
     clouds: Generator[list[Cloud], None, None],
-    cfg: Namespace,
+    cfg: Config,
     device: torch.device,
 ) -> Generator[Encoded, None, None]:
     with closing(clouds):
@@ -205,18 +204,18 @@ def on_gpu(
             yield encode_usable(model, batch, next(clouds), cfg, device)
 
 
-def encode_in_worker(model: NDF, shapes: list[ExtraShape], cfg: Namespace) -> Encoded:
+def encode_in_worker(model: NDF, shapes: list[ExtraShape], cfg: Config) -> Encoded:
     """The codes of a few shapes, all on a CPU."""
     keep_freed_memory()
     return encode_usable(model, shapes, extra_clouds(shapes, cfg), cfg, torch.device("cpu"))
 
 
-def extra_clouds(shapes: list[ExtraShape], cfg: Namespace) -> list[Cloud]:
+def extra_clouds(shapes: list[ExtraShape], cfg: Config) -> list[Cloud]:
     return [extra_cloud(shape, cfg) for shape in shapes]
 
 
 def encode_usable(
-    model: NDF, shapes: list[ExtraShape], clouds: list[Cloud], cfg: Namespace, device: torch.device
+    model: NDF, shapes: list[ExtraShape], clouds: list[Cloud], cfg: Config, device: torch.device
 ) -> Encoded:
     """The codes of the shapes that have clouds, and why the others have none."""
     failures = {shape.name: cloud for shape, cloud in zip(shapes, clouds, strict=True) if isinstance(cloud, str)}
@@ -237,7 +236,7 @@ def write_part(model: NDF, part: Part, batches: Iterable[Encoded], bar: tqdm) ->
     )
 
 
-def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torch.device) -> np.ndarray:
+def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
     """Codes of clouds (B, n, 3): (B, *code_shape), or (2 B, *code_shape) with that of its mirror image behind each."""
     found = []
     for mirrored in mirrors(cfg):

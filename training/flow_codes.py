@@ -1,15 +1,14 @@
 """All codes that a flow is trained and validated on, and those of the test shapes, brought up to date."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import torch
 
+from configs.options import Config
 from dataprocessing.extra_shapes import ExtraSource
 from frozen.checkpoint_files import fingerprint, load_checkpoint
 from frozen.codes import EXTRA, SPLITS
 from models.ndf import NDF
-from runtime.layout import Experiment
 from training.checkpoints import latest_whole
 from training.distributed import from_first
 from training.encoding import encode_splits, facts_of, tell
@@ -22,7 +21,7 @@ def make_codes(
     checkpoint: Path,
     folders: dict[str, list[Path]],
     sources: list[ExtraSource],
-    cfg: Namespace,
+    cfg: Config,
     device: torch.device,
 ) -> None:
     """Write the codes of all splits and of the extra shapes, except those that are up to date.
@@ -36,7 +35,7 @@ def make_codes(
         return of_splits | {EXTRA: extra_facts(sources, cfg, sha256)}
 
     made_of = from_first(facts)
-    flows = Experiment(cfg).rnvp_checkpoints
+    flows = cfg.experiment.rnvp_checkpoints
     path, state, _ = latest_whole(flows)
     if path:
         of_codes(cfg, made_of).compared(state, flows)

@@ -1,6 +1,5 @@
 """Training a RealNVP on frozen shape codes."""
 
-from argparse import Namespace
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -9,11 +8,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from configs.options import Config
 from frozen.checkpoint_files import load_checkpoint, ndf_checkpoint_path
 from frozen.codes import EXTRA, SPLITS, has_extra, load_codes, load_flow_codes, read_index
 from models.real_nvp import CodeFlow, build_flow, flow_options
 from runtime.devices import pick_device
-from runtime.layout import Experiment
 from runtime.seeds import step_seed
 from training.bad_steps import suspects
 from training.code_nna import nna_while_training
@@ -36,29 +35,31 @@ VALIDATION_DRAWS = 8  # noise draws per validation code: their mean is stable en
 class FlowTrainer:
     """Trains one experiment's flow, from scratch or from its latest checkpoint. All codes are held in memory."""
 
-    def __init__(self, cfg: Namespace, draw: Draw | None = None):
-        self.cfg, self.experiment, self.draw = cfg, Experiment(cfg), draw
-        self.device = pick_device(cfg)
-        self.noise = cfg.flow_noise
+    def __init__(self, cfg: Config, draw: Draw | None = None):
+        self.cfg, self.experiment, self.draw = cfg, cfg.experiment, draw
+        self.device = pick_device(cfg.run)
+        self.noise = cfg.flow.flow_noise
         train, val = load_flow_codes(cfg), load_codes(cfg, "val").one_per_shape()
         self.train_codes, self.val_codes = train.tensor().to(self.device), val.tensor().to(self.device)
-        self.batch_size = min(cfg.flow_batch_size, len(self.train_codes))
+        self.batch_size = min(cfg.flow.flow_batch_size, len(self.train_codes))
         self.part = own_part(self.batch_size, "flow_batch_size")
         self.names = [row["name"] for row in train.rows]
         plain = train.plain_indices()
         self.plain_codes = self.train_codes[plain[:: -(-len(plain) // MOST_TRAIN_CODES)]]
         self.trained_on = self._trained_on(len(plain))
-        torch.manual_seed(cfg.seed)
-        flow = build_flow(cfg.code_kind, tuple(self.train_codes.shape[1:]), **flow_options(vars(cfg)))
+        torch.manual_seed(cfg.run.seed)
+        flow = build_flow(cfg.network.code_kind, tuple(self.train_codes.shape[1:]), **flow_options(cfg.values()))
         flow.fit_whitening(self.train_codes.cpu(), self.noise)
         self.flow = flow.to(self.device)
-        optimizer = torch.optim.AdamW(self.flow.parameters(), lr=cfg.flow_lr, weight_decay=WEIGHT_DECAY, fused=True)
+        optimizer = torch.optim.AdamW(
+            self.flow.parameters(), lr=cfg.flow.flow_lr, weight_decay=WEIGHT_DECAY, fused=True
+        )
         self.run = TrainingRun(self._wanted(), self.experiment.rnvp_checkpoints, self.flow, optimizer)
         self.ndf_sha256 = read_index(self.experiment.codes, "train")["sha256"]
         state = self.run.resume()
         if not state:
-            self.flow.fit_base(self.train_codes, self.noise, cfg.seed)
-        self.average = AveragedWeights(self.flow, cfg.flow_ema)
+            self.flow.fit_base(self.train_codes, self.noise, cfg.run.seed)
+        self.average = AveragedWeights(self.flow, cfg.flow.flow_ema)
         if state:
             self.average.model.load_state_dict(state["ema_state_dict"])
 
@@ -78,8 +79,8 @@ class FlowTrainer:
 
     @property
     def finished(self) -> bool:
-        patience = self.cfg.flow_patience * self.cfg.flow_val_every
-        return bool(self.run.step >= self.cfg.flow_steps or self.run.step - self.run.best_step >= patience)
+        patience = self.cfg.flow.flow_patience * self.cfg.flow.flow_val_every
+        return bool(self.run.step >= self.cfg.flow.flow_steps or self.run.step - self.run.best_step >= patience)
 
     def train(self) -> int:
         """Train until the last step or early stopping. Returns 0, or EXIT_STOPPED if asked to stop."""
@@ -98,7 +99,7 @@ class FlowTrainer:
         record_spectrum(self.cfg)
         print(f"training on {shapes}: {len(self.train_codes)} codes")
         above = int((self.flow.noise_sd(self.noise) < 1).sum())
-        entries = "principal directions" if self.cfg.code_kind == "vector" else "numbers"
+        entries = "principal directions" if self.cfg.network.code_kind == "vector" else "numbers"
         print(
             f"{above} of {self.flow.dim} {entries} of the codes vary by more than the noise"
             f" (sd {self.noise:g} of their spread)"
@@ -106,13 +107,13 @@ class FlowTrainer:
         gaussian = self.flow.gaussian_nats_per_dim(self.train_codes, self.val_codes, self.noise)
         self.flow.train()
         with self.progress_log() as log, tqdm(
-            total=self.cfg.flow_steps, initial=run.step, desc="RealNVP", unit="step", mininterval=1, disable=None
+            total=self.cfg.flow.flow_steps, initial=run.step, desc="RealNVP", unit="step", mininterval=1, disable=None
         ) as bar:  # fmt: skip
             while not self.finished:
                 nll = self.train_step()
                 bar.update()
                 log.step("batch_nll_nats_per_dim", nll)
-                due = run.step % self.cfg.flow_val_every == 0 or run.step == self.cfg.flow_steps
+                due = run.step % self.cfg.flow.flow_val_every == 0 or run.step == self.cfg.flow.flow_steps
                 stopping = stop.heard()
                 if stopping or due:
                     values = self.validate_and_save(log, gaussian, due)
@@ -139,7 +140,7 @@ class FlowTrainer:
             unit="codes",
             lines=("train", "val", "gaussian"),
             draw=draw and (lambda log: draw(log, self.average.model)),
-            drawn_at=picture_steps(self.cfg.flow_steps, self.cfg.num_pictures, before_the_first=True),
+            drawn_at=picture_steps(self.cfg.flow.flow_steps, self.cfg.training.num_pictures, before_the_first=True),
         )
 
     @cached_property
@@ -150,11 +151,11 @@ class FlowTrainer:
     def train_step(self) -> Tensor:
         """Returns the NLL of the whole batch."""
         cfg, step = self.cfg, self.run.step
-        torch.manual_seed(step_seed(cfg.seed, step))
+        torch.manual_seed(step_seed(cfg.run.seed, step))
         chosen = torch.randint(len(self.train_codes), (self.batch_size,))
         codes = self.train_codes[chosen.to(self.device)]
         w = self.flow.whiten_noised(codes, self.noise)[self.part]  # noise is drawn for the whole batch
-        rate = learning_rate(step, cfg.flow_steps, cfg.flow_lr, cfg.warmup_steps)
+        rate = learning_rate(step, cfg.flow.flow_steps, cfg.flow.flow_lr, cfg.training.warmup_steps)
         names = [self.names[i] for i in chosen[self.part]]
         nll = self.run.optimise(self.loss(w), rate, lambda: suspects(names, [codes[self.part]]))
         self.average.update(self.flow, step)
@@ -197,21 +198,21 @@ class FlowTrainer:
 
 
 @torch.no_grad()
-def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> float:
+def noised_nll(flow: CodeFlow, codes: Tensor, noise: float, cfg: Config) -> float:
     """Mean NLL, nats per dimension, of codes (S, *code_shape), noised and whitened, over fixed noise draws.
 
     flow: in eval mode; noise: as in training.
     """
-    torch.manual_seed(cfg.seed)
+    torch.manual_seed(cfg.run.seed)
     values = []
     for _ in range(VALIDATION_DRAWS):
-        for batch in codes.split(cfg.flow_batch_size):
+        for batch in codes.split(cfg.flow.flow_batch_size):
             values.append(-flow.log_prob_whitened(flow.whiten_noised(batch, noise)) / flow.dim)
     return torch.cat(values).mean().item()
 
 
 @torch.no_grad()
-def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) -> dict[str, dict[str, float]]:
+def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Config) -> dict[str, dict[str, float]]:
     """Quantiles of the base's `distance` of z ("z_norm") and of the NLL over codes (S, *code_shape), noised as in
     training and whitened.
 
@@ -219,9 +220,9 @@ def code_quantiles(flow: CodeFlow, codes: Tensor, noise: float, cfg: Namespace) 
     ones are far shorter in z (99.9 % of the demo cars of the weights that come along below 5.0, with noise 13.2).
     Returns measure -> quantile, as text -> value. flow: in eval mode.
     """
-    torch.manual_seed(cfg.seed)
+    torch.manual_seed(cfg.run.seed)
     found = []
-    for batch in codes.split(cfg.flow_batch_size):
+    for batch in codes.split(cfg.flow.flow_batch_size):
         w = flow.whiten_noised(batch, noise)
         z, log_det = flow.whitened_to_z(w)
         found.append((flow.base.distance(z), -(flow.base.log_prob(z) + log_det) / flow.dim))

@@ -1,6 +1,5 @@
 """Training an NDF, with or without a bottleneck."""
 
-from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
@@ -9,13 +8,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from configs.options import Config
 from dataprocessing.stored_points import shape_digests
 from frozen.loading import network_input
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
 from models.shape_codes import build_ndf
 from runtime.devices import autocast, encoder_autocast, pick_device, place
-from runtime.layout import Experiment
 from runtime.seeds import step_seed
 from training.bad_steps import suspects
 from training.distributed import from_first, over_all, with_common_statistics
@@ -53,43 +52,46 @@ def clamped_l1(predicted: Tensor, distances: Tensor, max_dist: float) -> Tensor:
     return torch.where(far, (max_dist - predicted).clamp(min=0), (predicted - distances).abs())
 
 
-def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
+def predict(model: NDF, batch: Batch, cfg: Config) -> Tensor:
     """Distances at the points of a batch, (B, N) float32, mesh units."""
     x = network_input(batch["cloud"], cfg)
-    with autocast(x.device, cfg.precision):
+    with autocast(x.device, cfg.run.precision):
         predicted: Tensor = model(to_grid_coords(batch["points"]), x)
         return predicted.float()
 
 
-def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
+def training_loss(model: NDF, batch: Batch, cfg: Config) -> Tensor:
     """The loss over the points of a batch and the hardest of its candidates, a scalar, mesh units.
 
     Plus kl_weight times the mean KL (nats) of the codes, if they have a learned posterior.
     """
     x = network_input(batch["cloud"], cfg)
-    with encoder_autocast(x.device, cfg.precision):
+    with encoder_autocast(x.device, cfg.run.precision):
         code, kl_nats = model.training_code(x)
-    with autocast(x.device, cfg.precision):
+    with autocast(x.device, cfg.run.precision):
         grids = model.features(code)
-    if cfg.num_hard_points:
+    if cfg.ndf_training.num_hard_points:
         batch = with_hardest(model, grids, batch, cfg)
-    with autocast(x.device, cfg.precision):
+    with autocast(x.device, cfg.run.precision):
         predicted = model.query(to_grid_coords(batch["points"]), grids).float()
-    loss: Tensor = clamped_l1(predicted, batch["distances"], cfg.max_dist).mean() + cfg.kl_weight * kl_nats.mean()
+    loss: Tensor = (
+        clamped_l1(predicted, batch["distances"], cfg.ndf_training.max_dist).mean()
+        + cfg.ndf_training.kl_weight * kl_nats.mean()
+    )
     return loss
 
 
-def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, cfg: Namespace) -> Batch:
+def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, cfg: Config) -> Batch:
     """The batch plus the num_hard_points candidates of each shape with the largest loss.
 
     Online hard example mining (Shrivastava et al. 2016): a false surface, such as a closed window, is so small that
     random points rarely hit it, but its errors are among the largest.
     """
     # A separate context: the casts that autocast caches here, without gradients, must not be reused for the loss.
-    with torch.no_grad(), autocast(batch["candidates"].device, cfg.precision):
+    with torch.no_grad(), autocast(batch["candidates"].device, cfg.run.precision):
         predicted = model.query(to_grid_coords(batch["candidates"]), grids).float()
-        losses = clamped_l1(predicted, batch["candidate_distances"], cfg.max_dist)
-    hardest = losses.topk(cfg.num_hard_points, dim=1).indices  # (B, M)
+        losses = clamped_l1(predicted, batch["candidate_distances"], cfg.ndf_training.max_dist)
+    hardest = losses.topk(cfg.ndf_training.num_hard_points, dim=1).indices  # (B, M)
     points = batch["candidates"].gather(1, hardest[..., None].expand(-1, -1, 3))
     distances = batch["candidate_distances"].gather(1, hardest)
     return batch | {
@@ -99,7 +101,7 @@ def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, cfg: Namespace) 
 
 
 @torch.no_grad()
-def validate(model: NDF, batches: Iterable[Batch], cfg: Namespace, device: torch.device) -> dict[str, float]:
+def validate(model: NDF, batches: Iterable[Batch], cfg: Config, device: torch.device) -> dict[str, float]:
     """Mean errors over fixed validation points, mesh units: the loss, and |error| of points below max_dist."""
     was_training = model.training
     model.eval()
@@ -107,8 +109,8 @@ def validate(model: NDF, batches: Iterable[Batch], cfg: Namespace, device: torch
     for batch in batches:
         batch = {name: value.to(device) for name, value in batch.items()}
         predicted = predict(model, batch, cfg)
-        loss.append(clamped_l1(predicted, batch["distances"], cfg.max_dist).mean())
-        near = batch["distances"] < cfg.max_dist
+        loss.append(clamped_l1(predicted, batch["distances"], cfg.ndf_training.max_dist).mean())
+        near = batch["distances"] < cfg.ndf_training.max_dist
         near_error += (predicted - batch["distances"]).abs()[near].sum().item()
         near_count += int(near.sum())
     model.train(was_training)
@@ -118,13 +120,13 @@ def validate(model: NDF, batches: Iterable[Batch], cfg: Namespace, device: torch
 class NDFTrainer:
     """Trains one experiment's NDF, from scratch or from its latest checkpoint."""
 
-    def __init__(self, cfg: Namespace, split: dict[str, list[Path]], draw: Draw | None = None):
-        self.cfg, self.experiment, self.draw = cfg, Experiment(cfg), draw
-        self.device = pick_device(cfg)
+    def __init__(self, cfg: Config, split: dict[str, list[Path]], draw: Draw | None = None):
+        self.cfg, self.experiment, self.draw = cfg, cfg.experiment, draw
+        self.device = pick_device(cfg.run)
         torch.backends.cudnn.benchmark = True  # every step has the same sizes: the fastest convolutions are found once
-        torch.manual_seed(cfg.seed)
-        self.model = with_common_statistics(place(build_ndf(vars(cfg)), self.device), self.device)
-        optimizer = make_optimizer(cfg.optimizer, self.model, cfg.lr)
+        torch.manual_seed(cfg.run.seed)
+        self.model = with_common_statistics(place(build_ndf(cfg.values()), self.device), self.device)
+        optimizer = make_optimizer(cfg.ndf_training.optimizer, self.model, cfg.ndf_training.lr)
         shapes = from_first(lambda: {part: shape_digests(folders, cfg) for part, folders in split.items()})
         self.run = TrainingRun(Wanted("ndf", cfg, shapes), self.experiment.ndf_checkpoints, self.model, optimizer)
         self.run.resume()
@@ -154,7 +156,7 @@ class NDFTrainer:
                 log.step("train_clamped_l1", loss)
                 if run.step % LOG_EVERY == 0:
                     bar.set_postfix(loss=f"{loss.item():.5f}", val=f"{run.best:.5f}")
-                due, stopping = run.step % self.cfg.val_every == 0 or run.step == num_steps, stop.heard()
+                due, stopping = run.step % self.cfg.ndf_training.val_every == 0 or run.step == num_steps, stop.heard()
                 if stopping or due:
                     self.validate_and_save(log, due)
                 if stopping and run.step < num_steps:
@@ -172,7 +174,7 @@ class NDFTrainer:
             every=LOG_EVERY,
             batch_size=self.steps.batch_size,
             draw=draw and (lambda log: draw(log, self.model)),
-            drawn_at=picture_steps(len(self.steps), self.cfg.num_pictures),
+            drawn_at=picture_steps(len(self.steps), self.cfg.training.num_pictures),
         )
 
     def fit_encoder(self) -> None:
@@ -189,7 +191,7 @@ class NDFTrainer:
         for start in tqdm(starts, desc="principal components", unit="batch", disable=None):
             x = network_input(self.steps.clouds(start, start + PCA_BATCH).to(self.device), self.cfg)
             yield x
-            if self.cfg.mirror:
+            if self.cfg.ndf_training.mirror:
                 yield x.flip(1)
 
     @cached_property
@@ -200,9 +202,9 @@ class NDFTrainer:
     def train_step(self, batch: Batch) -> Tensor:
         """batch: this process's part of it. Returns the loss of the whole batch."""
         cfg, step = self.cfg, self.run.step
-        torch.manual_seed(step_seed(cfg.seed, step))
+        torch.manual_seed(step_seed(cfg.run.seed, step))
         batch = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-        rate = learning_rate(step, len(self.steps), cfg.lr, cfg.warmup_steps)
+        rate = learning_rate(step, len(self.steps), cfg.ndf_training.lr, cfg.training.warmup_steps)
         return self.run.optimise(self.loss(batch), rate, lambda: suspects(self.steps.names(step), batch.values()))
 
     def validate_and_save(self, log: ProgressLog, due: bool) -> None:
@@ -215,5 +217,6 @@ class NDFTrainer:
         log.restart_clock()
         tqdm.write(
             f"NDF step {self.run.step}/{len(self.steps)}, {self.run.seconds / 60:.1f} min: validation loss"
-            f" {errors['clamped_l1']:.5f}, mean |error| within {self.cfg.max_dist:g} {errors['near_abs_error']:.5f}"
+            f" {errors['clamped_l1']:.5f}, mean |error| within {self.cfg.ndf_training.max_dist:g}"
+            f" {errors['near_abs_error']:.5f}"
         )

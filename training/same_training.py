@@ -6,13 +6,13 @@ validation value start anew: it is measured otherwise. Those of `ndf_course` and
 checkpoint of an earlier version does not tell is no difference.
 """
 
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from configs.decided import deciding, options_of
+from configs.options import Config
 from dataprocessing.frames import front_of
 from frozen.loading import check_same_ndf
 from models.shape_codes import ARCHITECTURE
@@ -42,7 +42,7 @@ class Wanted:
     """What a training is to be made of. kind: ndf or flow; codes: of a flow, part -> facts, shapes left out."""
 
     kind: str
-    cfg: Namespace
+    cfg: Config
     shapes: Shapes = field(default_factory=dict)
     codes: dict[str, Facts] = field(default_factory=dict)
 
@@ -75,10 +75,10 @@ class Wanted:
 
     def _options(self, artefact: str, config: Facts) -> str:
         """How the options that decide an artefact differ, of those that have an effect, and that the config tells."""
-        return why_told(config, options_of(artefact, self.cfg, left_out=idle(vars(self.cfg))))
+        return why_told(config, options_of(artefact, self.cfg, left_out=idle(self.cfg.values())))
 
 
-def of_codes(cfg: Namespace, made_of: Mapping[str, Facts]) -> Wanted:
+def of_codes(cfg: Config, made_of: Mapping[str, Facts]) -> Wanted:
     """What a flow is made of whose codes are made of these facts: train, val, test and extra -> facts, with shapes."""
     shapes = {part: facts["shapes"] for part, facts in made_of.items()}
     codes = {part: {name: fact for name, fact in facts.items() if name != "shapes"} for part, facts in made_of.items()}

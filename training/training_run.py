@@ -9,7 +9,6 @@ import math
 import os
 import signal
 import time
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic
@@ -17,12 +16,12 @@ from typing import Any, Generic
 import torch
 from torch import Tensor, nn
 
-from configs.config_loader import config_as_dict, config_as_text
+from configs.config_loader import config_as_text
+from configs.options import Config
 from frozen.checkpoint_files import load_weights
 from runtime.devices import Model
 from runtime.errors import UserError, note
 from runtime.files import write_text
-from runtime.layout import Experiment
 from runtime.reading import reading
 from training.bad_steps import BadSteps
 from training.checkpoints import current_commit, delete_older, latest_whole, save_checkpoint
@@ -134,7 +133,7 @@ class TrainingRun:
             self._seconds_before = state["training_time"]
             self.bad_steps.total = int(state.get("bad_steps", 0))
         if not damaged:
-            delete_older(self.folder, self.cfg.keep_checkpoints)  # a killed run may have left one too many
+            delete_older(self.folder, self.cfg.training.keep_checkpoints)  # a killed run may have left one too many
         return state
 
     @first_only
@@ -188,12 +187,12 @@ class TrainingRun:
             "best": self.best,
             "best_step": self.best_step,
             "bad_steps": self.bad_steps.total,
-            "config": config_as_dict(self.cfg),
+            "config": self.cfg.values(),
             "commit": current_commit(),
             **self.wanted.entries(),
             **more,
         }
-        path = save_checkpoint(self.folder, state, is_best, self.cfg.keep_checkpoints + len(self._damaged))
+        path = save_checkpoint(self.folder, state, is_best, self.cfg.training.keep_checkpoints + len(self._damaged))
         for newer in set(self._damaged) - {path}:
             newer.unlink(missing_ok=True)
         self._damaged = []
@@ -236,6 +235,6 @@ def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any], path
 
 
 @first_only
-def record_config(cfg: Namespace, step_name: str) -> None:
+def record_config(cfg: Config, step_name: str) -> None:
     """Write the merged configuration of a step to the experiment's folder, as a config file."""
-    write_text(Experiment(cfg).root / f"config_{step_name}.txt", config_as_text(cfg))
+    write_text(cfg.experiment.root / f"config_{step_name}.txt", config_as_text(cfg))

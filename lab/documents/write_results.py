@@ -15,7 +15,7 @@ from configs.config_loader import get_config
 from evaluation.tables import Column, Table
 from runtime.errors import UserError, run
 from runtime.files import write_text
-from runtime.layout import RESULTS, ROOT, Experiment
+from runtime.layout import RESULTS, ROOT
 
 PAGE = ROOT / "docs" / "results.md"
 README = ROOT / "README.md"
@@ -56,7 +56,7 @@ HOW_TO_READ = """\
 
 
 def main(argv: list[str] | None = None) -> int:
-    folder = Experiment(get_config(argv)).evaluation
+    folder = get_config(argv).experiment.evaluation
     report, tables = read_results(folder)
     readme = with_block(README.read_text(), small_block(report))
     write_text(PAGE, page(report, tables))

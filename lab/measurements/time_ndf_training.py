@@ -14,7 +14,6 @@ it is the time that the processor spent, which depends less on other jobs.
 import argparse
 import statistics
 import time
-from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from configs.config_loader import get_config
+from configs.options import Config
 from models import shape_codes
 from models.feature_planes import VIEWS, ConvolutionPlanes
 from models.ndf import NDF
@@ -64,8 +64,8 @@ class PlainNDF(shape_codes.VectorNDF):
         return torch.cat(found, dim=1).transpose(1, 2)  # (B, N, sum C_i)
 
 
-def plain_ndf(cfg: Namespace) -> NDF:
-    options = {**vars(cfg), "plane_decoder": "convolution"}
+def plain_ndf(cfg: Config) -> NDF:
+    options = {**cfg.values(), "plane_decoder": "convolution"}
     present = shape_codes.VectorNDF, shape_codes.PLANE_DECODERS["convolution"]
     try:
         shape_codes.VectorNDF, shape_codes.PLANE_DECODERS["convolution"] = PlainNDF, PlainPlanes  # type: ignore[misc]
@@ -74,21 +74,25 @@ def plain_ndf(cfg: Namespace) -> NDF:
         shape_codes.VectorNDF, shape_codes.PLANE_DECODERS["convolution"] = present  # type: ignore[misc]
 
 
-def random_batch(cfg: Namespace, device: torch.device) -> Batch:
+def random_batch(cfg: Config, device: torch.device) -> Batch:
     """Points in the box and distances up to max_dist, of the sizes of a training batch."""
-    candidates = cfg.hard_point_candidates * cfg.num_hard_points
-    sizes = {"cloud": cfg.num_points, "points": cfg.num_sample_points_training, "candidates": candidates}
-    batch = {name: torch.rand(cfg.batch_size, size, 3, device=device) - 0.5 for name, size in sizes.items()}
+    candidates = cfg.ndf_training.hard_point_candidates * cfg.ndf_training.num_hard_points
+    sizes = {
+        "cloud": cfg.grid.num_points,
+        "points": cfg.ndf_training.num_sample_points_training,
+        "candidates": candidates,
+    }
+    batch = {name: torch.rand(cfg.training.batch_size, size, 3, device=device) - 0.5 for name, size in sizes.items()}
     for name, distances in (("points", "distances"), ("candidates", "candidate_distances")):
-        batch[distances] = cfg.max_dist * torch.rand(batch[name].shape[:2], device=device)
+        batch[distances] = cfg.ndf_training.max_dist * torch.rand(batch[name].shape[:2], device=device)
     return batch
 
 
-def with_gradient(work: Callable[[], Tensor | list[Tensor]], inputs: list[Tensor], cfg: Namespace) -> Work:
+def with_gradient(work: Callable[[], Tensor | list[Tensor]], inputs: list[Tensor], cfg: Config) -> Work:
     """The work and the gradients of its outputs for the inputs, as a part of a step."""
 
     def run() -> None:
-        with autocast(inputs[0].device, cfg.precision):
+        with autocast(inputs[0].device, cfg.run.precision):
             outputs = work()
         outputs = [outputs] if isinstance(outputs, Tensor) else outputs
         torch.autograd.grad(outputs, inputs, [torch.ones_like(output) for output in outputs], allow_unused=True)
@@ -96,15 +100,15 @@ def with_gradient(work: Callable[[], Tensor | list[Tensor]], inputs: list[Tensor
     return run
 
 
-def parts(model: NDF, cfg: Namespace, device: torch.device) -> dict[str, Work]:
+def parts(model: NDF, cfg: Config, device: torch.device) -> dict[str, Work]:
     """The whole step and its parts, each on its own."""
-    batch, optimizer = random_batch(cfg, device), make_optimizer(cfg.optimizer, model, cfg.lr)
+    batch, optimizer = random_batch(cfg, device), make_optimizer(cfg.ndf_training.optimizer, model, cfg.ndf_training.lr)
     weights = list(model.parameters())
-    x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
-    with torch.no_grad(), autocast(device, cfg.precision):
+    x = occupancy_from_points(batch["cloud"], cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max)
+    with torch.no_grad(), autocast(device, cfg.run.precision):
         code = model.encode(x)
         grids = model.features(code)
-        trained = with_hardest(model, grids, batch, cfg) if cfg.num_hard_points else batch
+        trained = with_hardest(model, grids, batch, cfg) if cfg.ndf_training.num_hard_points else batch
         points = to_grid_coords(trained["points"])
         found = torch.cat([model.look_up(points, grids), points], dim=2)
     leaves = [grid.clone().requires_grad_() for grid in grids]
@@ -130,7 +134,7 @@ def parts(model: NDF, cfg: Namespace, device: torch.device) -> dict[str, Work]:
         "point network": with_gradient(lambda: model.activate(model.point_network(found)), [found, *weights], cfg),
         "optimiser": optimise,
     }
-    if not cfg.num_hard_points:
+    if not cfg.ndf_training.num_hard_points:
         del named["candidates for hard points"]
     return named
 
@@ -159,9 +163,9 @@ def main() -> int:
     args, options = parser.parse_known_args()
     options += ["--config", args.config, "--device", args.device, "--num_cpus", str(args.threads)]
     cfg = get_config(options, "train_ndf")
-    device = pick_device(cfg)
+    device = pick_device(cfg.run)
     torch.manual_seed(0)
-    models = {"plain": place(plain_ndf(cfg), device), "present": place(shape_codes.build_ndf(vars(cfg)), device)}
+    models = {"plain": place(plain_ndf(cfg), device), "present": place(shape_codes.build_ndf(cfg.values()), device)}
     works = {name: parts(model.train(), cfg, device) for name, model in models.items()}
     taken: dict[tuple[str, str], list[float]] = {}
     for _ in tqdm(range(args.rounds), desc="rounds"):
