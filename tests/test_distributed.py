@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from two_processes import collectives, config, flow, ndf, on_gpus, with_a_bad_shape
 
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
-from lab.small.tiny_experiment import ndf_trainer, write_shapes
+from lab.small.tiny_experiment import ndf_task, write_shapes
 from models import batch_part
 from models.ndf import NDF
 from runtime.errors import UserError
 from runtime.layout import ROOT, Experiment
 from runtime.ranks import Ranks
 from training import distributed
-from training.training_run import EXIT_STOPPED
+from training.stopping import EXIT_STOPPED
 
 CLOSE = {"rel": 1e-5, "abs": 1e-7}  # float32 sums of other orders, after a few steps
 
@@ -169,9 +169,9 @@ def test_random_numbers_of_the_parts_are_those_of_the_whole_batch(monkeypatch: p
 def test_a_step_gives_every_weight_a_gradient(tmp_path: Path, kind: dict):
     """DistributedDataParallel waits for all of them."""
     write_shapes(tmp_path)
-    run = ndf_trainer(tmp_path, **{"out_resolution": 3, **kind})
-    run.loss(run.steps[0]).backward()
-    assert all(weight.grad is not None for weight in run.model.parameters())
+    task = ndf_task(tmp_path, **{"out_resolution": 3, **kind})
+    task.loss(task.steps[0]).backward()
+    assert all(weight.grad is not None for weight in task.model.parameters())
 
 
 def test_batch_norms_become_synchronised_on_a_gpu_under_the_same_names(monkeypatch: pytest.MonkeyPatch):

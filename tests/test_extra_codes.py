@@ -38,7 +38,8 @@ from training import extra_codes
 from training.checkpoints import write_state
 from training.encoding import input_cloud
 from training.extra_codes import encode_extras, extra_facts
-from training.flow_trainer import FlowTrainer
+from training.flow_task import FlowTask
+from training.loop import train
 
 CPU = torch.device("cpu")
 
@@ -219,22 +220,22 @@ def test_the_flow_is_trained_on_all_codes_and_says_so(own: Path, capsys: pytest.
     cfg = cars(own, 3)
     train_flow(cfg)
     assert "training on 7 shapes of the split and 3 extra ones: 20 codes" in capsys.readouterr().out
-    trainer = FlowTrainer(cfg)
+    task = FlowTask(cfg)
     both = [load_codes(cfg, split).codes for split in ("train", EXTRA)]
-    assert_array_equal(trainer.train_codes.numpy(), np.concatenate(both))
-    assert len(trainer.plain_codes) == 10
-    state = load_checkpoint(latest_checkpoint(trainer.run.folder))
+    assert_array_equal(task.train_codes.numpy(), np.concatenate(both))
+    assert len(task.plain_codes) == 10
+    state = load_checkpoint(latest_checkpoint(task.run.folder))
     sources = [{"demo_cars": 3, "demo_seed": 1000}]
     assert state["trained_on"] == {"train": 7, "extra": 3, "sources": sources}
-    assert trainer.train() == 0
+    assert train(task) == 0
     assert "already trained: 20 steps on 7 shapes of the split and 3 extra ones" in capsys.readouterr().out
 
 
 def test_the_nll_of_training_codes_is_of_a_share_of_many(own: Path, monkeypatch: pytest.MonkeyPatch):
     train_flow(cars(own, 4))
-    every = FlowTrainer(cars(own, 4)).plain_codes
-    monkeypatch.setattr("training.flow_trainer.MOST_TRAIN_CODES", 5)
-    assert torch.equal(FlowTrainer(cars(own, 4)).plain_codes, every[::3])
+    every = FlowTask(cars(own, 4)).plain_codes
+    monkeypatch.setattr("training.flow_task.MOST_TRAIN_CODES", 5)
+    assert torch.equal(FlowTask(cars(own, 4)).plain_codes, every[::3])
 
 
 def test_other_extra_shapes_than_the_flows_are_refused_before_codes_are_replaced(own: Path):
@@ -258,10 +259,10 @@ def test_a_flow_of_an_earlier_version_was_trained_on_no_extra_shapes(own: Path):
         assert state.pop("trained_on")["extra"] == 0
         assert state.pop("codes") and state.pop("shapes")
         write_state(state, path)
-    assert FlowTrainer(tiny_config(own)).run.step == 20
+    assert FlowTask(tiny_config(own)).run.step == 20
     encode(cars(own, 2))
     with pytest.raises(UserError, match="extra_demo_cars 0 -> 2"):
-        FlowTrainer(tiny_config(own))
+        FlowTask(tiny_config(own))
 
 
 def test_interpolated_neighbours_use_the_codes_of_the_flow(own: Path):

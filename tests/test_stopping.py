@@ -15,7 +15,7 @@ import signal, sys, time
 from pathlib import Path
 if "nohup" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-from training.training_run import EXIT_STOPPED, StopRequest
+from training.stopping import EXIT_STOPPED, StopRequest
 stop = StopRequest()
 Path(sys.argv[1]).write_text("ready")
 until = time.monotonic() + 20

@@ -27,7 +27,7 @@ from runtime.layout import SCALED_MESH, Experiment
 from runtime.ranks import is_first
 from runtime.reading import DamagedFile, require_file
 from training.distributed import first_only, from_first, mapped, wait_for_all
-from training.same_training import shape_changes, why_told
+from training.same_training import shape_changes, why_common
 
 
 def facts_of(split: str, folders: list[Path], cfg: Namespace, ndf_sha256: str) -> Facts:
@@ -57,16 +57,16 @@ def why_again(folder: Path, split: str, made_of: Facts) -> str:
         return "they do not say what they are made of"
     shapes = shape_changes("shapes", made.pop("shapes"), made_of["shapes"])
     others = {name: fact for name, fact in made_of.items() if name != "shapes"}
-    facts = why_told(made, others) or why(made, others)  # first of those that both tell
+    facts = why_common(made, others) or why(made, others)  # first of those that both tell
     return ", ".join(filter(None, (facts, shapes)))
 
 
-tell = first_only(note)
+note_by_first = first_only(note)
 
 
-def tell_again(split: str, reason: str) -> None:
+def note_made_again(split: str, reason: str) -> None:
     if reason != NOT_THERE:
-        tell(f"codes of {split} made again: {reason}")
+        note_by_first(f"codes of {split} made again: {reason}")
 
 
 def encode_splits(
@@ -87,7 +87,7 @@ def encode_splits(
         reason: str = from_first(partial(why_again, destination, split, facts))
         if not reason:
             continue
-        tell_again(split, reason)
+        note_made_again(split, reason)
         jobs = jobs_of(split, folders[split], cfg)
         batches = encode_rows(model, jobs, cfg, device, split)
         if is_first():

@@ -37,7 +37,7 @@ from runtime.files import write_json
 from runtime.layout import Experiment
 from runtime.reading import DamagedFile, open_npz, read_json
 from training.distributed import first_only, from_first, share, wait_for_all
-from training.encoding import index_of, mirrors, tell_again, turned, why_again, write_codes
+from training.encoding import index_of, mirrors, note_made_again, turned, why_again, write_codes
 from training.same_training import NO_EXTRAS
 
 PART = 1000  # shapes
@@ -114,7 +114,7 @@ def encode_extras(
     if sources and not reason:
         return
     if sources:
-        tell_again(EXTRA, reason)
+        note_made_again(EXTRA, reason)
     for name in (f"{EXTRA}.json", f"{EXTRA}.npy"):  # of other shapes or of another network
         (folder / name).unlink(missing_ok=True)
     if not sources:

@@ -1,9 +1,7 @@
-"""The flow's trainer: resuming bit for bit, early stop, codes of another network, what it reports."""
+"""The flow's task: resuming bit for bit, early stop, codes of another network, what it reports."""
 
 import json
-import os
 import shutil
-import signal
 from argparse import Namespace
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
+from training_steps import stopped_after
 
 import train_rnvp
 from dataprocessing.split import split_folders
@@ -24,8 +23,10 @@ from runtime.files import write_npz
 from runtime.layout import Experiment, voxelized_point_cloud
 from training.checkpoints import write_state
 from training.code_nna import nna_while_training
-from training.flow_trainer import FlowTrainer, code_quantiles, noised_nll
-from training.training_run import EXIT_STOPPED
+from training.flow_nll import code_quantiles, noised_nll
+from training.flow_task import FlowTask
+from training.loop import train
+from training.stopping import EXIT_STOPPED
 
 CPU = torch.device("cpu")
 
@@ -43,29 +44,20 @@ def config(folder: Path, **options: object) -> Namespace:
     return tiny_config(folder, flow_dropout=0.2, flow_steps=4, flow_val_every=3, **options)
 
 
-def test_four_steps_are_two_and_a_resume_and_two(codes_only: Path, monkeypatch: pytest.MonkeyPatch):
+def test_four_steps_are_two_and_a_resume_and_two(codes_only: Path):
     cfg = config(codes_only)
     folder = Experiment(cfg).rnvp_checkpoints
-    assert FlowTrainer(cfg).train() == 0
+    assert train(FlowTask(cfg)) == 0
     whole = load_checkpoint(latest_checkpoint(folder))
     for path in folder.iterdir():
         path.unlink()
 
-    stopped = FlowTrainer(cfg)
-    plain_step = stopped.train_step
-
-    def step_then_signal() -> torch.Tensor:
-        nll = plain_step()
-        if stopped.run.step == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return nll
-
-    monkeypatch.setattr(stopped, "train_step", step_then_signal)
-    assert stopped.train() == EXIT_STOPPED
+    with stopped_after(2):
+        assert train(FlowTask(cfg)) == EXIT_STOPPED
     torch.randn(100)  # whatever else drew random numbers in between
-    resumed = FlowTrainer(cfg)
+    resumed = FlowTask(cfg)
     assert resumed.run.step == 2
-    assert resumed.train() == 0
+    assert train(resumed) == 0
     halves = load_checkpoint(latest_checkpoint(folder))
     assert whole["step"] == halves["step"] == 4
     for key in ("model_state_dict", "ema_state_dict"):
@@ -78,24 +70,24 @@ def test_four_steps_are_two_and_a_resume_and_two(codes_only: Path, monkeypatch: 
 
 def test_training_lowers_the_nll_of_training_codes(codes_only: Path):
     cfg = tiny_config(codes_only, flow_steps=300, flow_val_every=50, flow_lr=0.01, flow_patience=100, flow_ema=0.9)
-    trainer = FlowTrainer(cfg)
-    before = noised_nll(trainer.average.model, trainer.plain_codes, trainer.noise, cfg)
-    new_flow = noised_nll(trainer.average.model, trainer.val_codes, trainer.noise, cfg)
-    trainer.train()
-    after = noised_nll(trainer.average.model, trainer.plain_codes, trainer.noise, cfg)
+    task = FlowTask(cfg)
+    before = noised_nll(task.average.model, task.plain_codes, task.noise, cfg)
+    new_flow = noised_nll(task.average.model, task.val_codes, task.noise, cfg)
+    train(task)
+    after = noised_nll(task.average.model, task.plain_codes, task.noise, cfg)
     assert after < before - 0.05
-    stored = load_checkpoint(latest_checkpoint(trainer.run.folder))["nll_nats_per_dim"]
+    stored = load_checkpoint(latest_checkpoint(task.run.folder))["nll_nats_per_dim"]
     assert stored["train"] == pytest.approx(after, abs=1e-5)
     assert stored["gaussian"] == pytest.approx(new_flow, abs=0.1)  # a new flow is the Gaussian, up to drawn noise
 
 
 def test_the_checkpoint_tells_quantiles_of_the_training_codes(codes_only: Path):
     cfg = tiny_config(codes_only)
-    trainer = FlowTrainer(cfg)
-    trainer.train()
-    found = load_checkpoint(latest_checkpoint(trainer.run.folder))["quantiles"]
-    flow, codes = trainer.average.model, trainer.plain_codes
-    assert found == code_quantiles(flow, codes, trainer.noise, cfg)
+    task = FlowTask(cfg)
+    train(task)
+    found = load_checkpoint(latest_checkpoint(task.run.folder))["quantiles"]
+    flow, codes = task.average.model, task.plain_codes
+    assert found == code_quantiles(flow, codes, task.noise, cfg)
     clean = code_quantiles(flow, codes, 0.0, cfg)
     norms, nll = flow(codes)[0].norm(dim=1), flow.nats_per_dim(codes)
     for name, values in (("z_norm", norms), ("nll_nats_per_dim", nll)):
@@ -107,26 +99,26 @@ def test_the_checkpoint_tells_quantiles_of_the_training_codes(codes_only: Path):
 
 def test_stops_when_validation_no_longer_improves(codes_only: Path, capsys: pytest.CaptureFixture):
     cfg = tiny_config(codes_only, flow_steps=4000, flow_val_every=5, flow_patience=3, flow_lr=0.05, flow_ema=0.0)
-    trainer = FlowTrainer(cfg)
-    trainer.train()
-    assert trainer.run.step < 4000
-    assert trainer.run.step - trainer.run.best_step == 15
-    best = load_checkpoint(best_checkpoint(trainer.run.folder))
-    assert best["step"] == trainer.run.best_step
-    assert best["nll_nats_per_dim"]["val"] == trainer.run.best
+    task = FlowTask(cfg)
+    train(task)
+    assert task.run.step < 4000
+    assert task.run.step - task.run.best_step == 15
+    best = load_checkpoint(best_checkpoint(task.run.folder))
+    assert best["step"] == task.run.best_step
+    assert best["nll_nats_per_dim"]["val"] == task.run.best
     capsys.readouterr()
-    assert FlowTrainer(cfg).train() == 0
-    assert f"already trained: {trainer.run.step} steps" in capsys.readouterr().out
+    assert train(FlowTask(cfg)) == 0
+    assert f"already trained: {task.run.step} steps" in capsys.readouterr().out
 
 
 def test_one_nna_of_codes_is_a_curve_beside_the_nll(codes_only: Path):
     cfg = config(codes_only)
-    trainer = FlowTrainer(cfg)
-    trainer.val_codes = trainer.train_codes[:6]
-    trainer.train()
+    task = FlowTask(cfg)
+    task.val_codes = task.train_codes[:6]
+    train(task)
     events = EventAccumulator(str(Experiment(cfg).summary / "rnvp"))
     events.Reload()
-    expected = nna_while_training(trainer.average.model, trainer.val_codes, cfg)
+    expected = nna_while_training(task.average.model, task.val_codes, cfg)
     assert set(expected) == {"nna_codes_percent", "nna_codes_leading_percent"}
     for name, value in expected.items():
         points = events.Tensors(f"rnvp/{name}")
@@ -237,11 +229,11 @@ def test_replaced_test_shapes_are_encoded_again_and_validation_shapes_start_the_
     replace_cloud(folders["val"][0], cfg)
     longer = tiny_config(codes_only, flow_steps=30)
     encode(longer)
-    trainer = FlowTrainer(longer)
-    old = trainer.run.best
-    trainer.train()
+    task = FlowTask(longer)
+    old = task.run.best
+    train(task)
     assert "validation shapes: 1 changed: its best validation value" in capsys.readouterr().err
-    best = load_checkpoint(best_checkpoint(trainer.run.folder))
+    best = load_checkpoint(best_checkpoint(task.run.folder))
     assert best["step"] == 30 and best["best"] == best["nll_nats_per_dim"]["val"] != old
     assert best["shapes"]["val"] == shape_digests(folders["val"], cfg)
 
