@@ -5,6 +5,7 @@ import shutil
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
@@ -17,7 +18,7 @@ from dataprocessing.stored_points import read_input_cloud, shape_digests
 from frozen.checkpoint_files import best_checkpoint, latest_checkpoint, load_checkpoint
 from frozen.codes import SPLITS, load_codes, read_index
 from frozen.loading import load_flow
-from lab.small.tiny_experiment import encode, make_experiment, save_random_ndf, tiny_config, train_flow
+from lab.small.tiny_experiment import encode, save_random_ndf, tiny_config, train_flow
 from runtime.errors import UserError
 from runtime.files import write_npz
 from runtime.layout import Experiment, voxelized_point_cloud
@@ -32,11 +33,13 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def codes_only(tmp_path: Path) -> Path:
-    """An experiment with codes; its flow is to be trained anew."""
-    experiment = Experiment(make_experiment(tmp_path))
-    for path in experiment.rnvp_checkpoints.iterdir():
-        path.unlink()
+def codes_only(experiment_once: Path, tmp_path: Path) -> Path:
+    """An experiment with codes, and its shapes; its flow is to be trained anew."""
+    shutil.copytree(experiment_once, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(Experiment(tiny_config(tmp_path)).rnvp_checkpoints)
+    with np.load(tmp_path / "split.npz") as split:
+        moved = {part: [name.replace(str(experiment_once), str(tmp_path)) for name in split[part]] for part in split}
+    write_npz(tmp_path / "split.npz", **moved)
     return tmp_path
 
 

@@ -2,8 +2,8 @@
 
 import math
 import shutil
-from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -170,36 +170,34 @@ def test_step_4_logs_what_the_documents_say(codes_only: Path):
     assert found == pytest.approx(100 * cumulative_shares(spectrum), rel=1e-5)
 
 
-@pytest.mark.parametrize(("end", "step"), [(killed_after, 4), (killed_after, 30), (stopped_after, 20)])
-def test_a_resumed_ndf_training_logs_each_point_once(shapes: Path, end: Callable, step: int):
-    whole = ndf_task(shapes, exp_name="whole")
-    train(whole)
-    first = ndf_task(shapes, exp_name="halves")
-    with end(step):
-        assert train(first) == EXIT_STOPPED  # unless it is killed
-    assert train(ndf_task(shapes, exp_name="halves")) == 0
-    check_resumed(whole.experiment, first.experiment, at_stop=step if end is stopped_after else None)
-    assert same_weights(whole.experiment.ndf_checkpoints, first.experiment.ndf_checkpoints)
+def train_with_ends(new_task: Callable[[], NDFTask | FlowTask], ends: list) -> None:
+    """Train; each end, of `training_steps`, lets a task end early, after which another one goes on."""
+    for end in ends:
+        with end:
+            assert train(new_task()) == EXIT_STOPPED  # unless it is killed
+    assert train(new_task()) == 0
 
 
-@pytest.mark.parametrize(("end", "step"), [(killed_after, 1), (killed_after, 14), (stopped_after, 14)])
-def test_a_resumed_flow_training_logs_each_point_once(codes_only: Path, end: Callable, step: int):
-    whole = flow_task(codes_only)
-    train(whole)
-    kept = whole.experiment.root.with_name("kept")
-    for name in ("rnvp_checkpoints", "summary"):
-        path = getattr(whole.experiment, name)
-        shutil.move(path, kept / path.name)
-    first = flow_task(codes_only)
-    with end(step):
-        assert train(first) == EXIT_STOPPED  # unless it is killed
-    assert train(flow_task(codes_only)) == 0
-    cfg = Namespace(**vars(whole.cfg) | {"exp_name": "kept"})
-    check_resumed(Experiment(cfg), first.experiment, at_stop=step if end is stopped_after else None)
-    assert same_weights(kept / "checkpoints_rnvp", first.experiment.rnvp_checkpoints)
+def test_an_interrupted_ndf_training_logs_each_point_once(shapes: Path):
+    whole, halves = (partial(ndf_task, shapes, exp_name=name) for name in ("whole", "halves"))
+    train_with_ends(whole, [])
+    train_with_ends(halves, [killed_after(4), stopped_after(20), killed_after(30)])
+    one, two = whole().experiment, halves().experiment
+    check_resumed(one, two, at_stop=20)
+    assert same_weights(one.ndf_checkpoints, two.ndf_checkpoints)
 
 
-def check_resumed(whole: Experiment, resumed: Experiment, at_stop: int | None) -> None:
+def test_an_interrupted_flow_training_logs_each_point_once(codes_only: Path):
+    interrupted = codes_only.with_name("interrupted")
+    shutil.copytree(codes_only, interrupted)
+    train_with_ends(partial(flow_task, codes_only), [])
+    train_with_ends(partial(flow_task, interrupted), [killed_after(1), killed_after(14), stopped_after(14)])
+    one, two = (Experiment(tiny_config(folder)) for folder in (codes_only, interrupted))
+    check_resumed(one, two, at_stop=14)
+    assert same_weights(one.rnvp_checkpoints, two.rnvp_checkpoints)
+
+
+def check_resumed(whole: Experiment, resumed: Experiment, at_stop: int) -> None:
     """Both have logged the same points; the one that was asked to stop has also validated then."""
     one, two = runs_below(whole.summary), runs_below(resumed.summary)
     assert one.keys() == two.keys()
@@ -207,7 +205,7 @@ def check_resumed(whole: Experiment, resumed: Experiment, at_stop: int | None) -
         assert tags.keys() == two[run].keys()
         for tag, steps in tags.items():
             expected = set(steps)
-            if at_stop is not None and any(word in tag for word in ("/val_", "/best_", "nll_nats_per_dim", "_gap_")):
+            if any(word in tag for word in ("/val_", "/best_", "nll_nats_per_dim", "_gap_")):
                 expected |= {at_stop} if "batch" not in tag else set()
             assert two[run][tag] == sorted(expected), (run, tag)
 

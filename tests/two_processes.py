@@ -1,6 +1,6 @@
 """What the processes of test_distributed.py do: trainings of tiny networks, whose losses they write down.
 
-`python two_processes.py FOLDER everything`, with the variables that torchrun sets.
+`python -m torch.distributed.run --standalone --nproc_per_node 2 two_processes.py FOLDER everything`
 """
 
 import json
