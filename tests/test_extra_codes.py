@@ -1,6 +1,5 @@
 """Codes of extra shapes: those that steps 0 and 1 would lead to, the same after any interruption, used by the flow."""
 
-import json
 import shutil
 from argparse import Namespace
 from pathlib import Path
@@ -32,7 +31,6 @@ from frozen.loading import encode_clouds, load_frozen_ndf
 from generation.networks import Networks
 from lab.small.tiny_experiment import tiny_config, train_flow
 from runtime.errors import UserError
-from runtime.files import write_npz
 from runtime.layout import Experiment, voxelized_point_cloud
 from training import extra_codes
 from training.checkpoints import write_state
@@ -310,22 +308,3 @@ def test_meshes_that_have_not_changed_are_not_read_again(own: Path, monkeypatch:
     again = extra_codes.mesh_digests(meshes, own / "kept.json")
     assert set(extra_codes.mesh_digests({"gone": own / "gone.obj"}, own / "other" / "kept.json")) == {"gone"}
     assert read == [meshes["b"]] and [name for name in meshes if again[name] != found[name]] == ["b"]
-
-
-def test_parts_of_an_earlier_version_are_adopted_where_nothing_is_against_them(own: Path):
-    cfg = cars(own, 4, code_mirror=False)
-    codes = encode(cfg).codes.copy()
-    index, folder = read_index(Experiment(cfg).codes, EXTRA), Experiment(cfg).codes
-    options = {name: getattr(cfg, name) for name in ("seed", "num_points", "input_res", "bb_min", "bb_max")}
-    former = {name: index[name] for name in ("sha256", "code_kind", "code_shape")} | options | {"mirror": False}
-    for k, path in enumerate(sorted((folder / "extra_parts").iterdir())):
-        names = {"shapes": [f"demo_s1000_{i:05d}" for i in (2 * k, 2 * k + 1)]}
-        of = former | names if k == 0 else former | names | {"seed": 9}
-        write_npz(
-            path, codes=np.full((2, 5), 7 + k, np.float32), index=np.array(json.dumps(of)), failures=np.array("{}")
-        )
-    (folder / "extra.json").unlink()
-    found = encode(cfg).codes
-    assert (found[:2] == 7).all()
-    assert_array_equal(found[2:], codes[2:])
-    assert_array_equal(encode(cfg).codes, found)

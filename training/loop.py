@@ -85,14 +85,14 @@ def optimise(run: TrainingRun, part_loss: Tensor, suspects: Callable[[], Sequenc
 
 def validate_and_save(task: Task, log: ProgressLog, due: bool) -> None:
     """due: whether a training that was not asked to stop would validate here too; else it cannot be the best."""
-    run, found = task.run, task.validate()
-    is_best = due and run.note_value(found.loss)
-    log.chart(found.chart)
-    log.scalars(found.curves | {task.curves.best: run.best})
+    run, validation = task.run, task.validate()
+    is_best = due and run.note_value(validation.loss)
+    log.chart(validation.chart)
+    log.scalars(validation.curves | {task.curves.best: run.best})
     log.flush()
-    run.save(is_best, **found.stored)
+    run.save(is_best, **validation.stored)
     log.restart_clock()
-    tqdm.write(f"{task.name} step {run.step}/{task.num_steps}, {run.seconds / 60:.1f} min: {found.text}")
+    tqdm.write(f"{task.name} step {run.step}/{task.num_steps}, {run.seconds / 60:.1f} min: {validation.text}")
 
 
 def learning_rate(step: int, num_steps: int, peak: float, warmup_steps: int) -> float:

@@ -2,8 +2,8 @@
 
 Options of the artefacts `ndf` and `flow` (`runtime/artefacts.py`) are refused where they differ, and so are other
 training shapes and other codes. Those of `ndf_best` and `flow_best`, and other validation shapes, let the best
-validation value start anew: it is measured otherwise. Those of `ndf_course` and `flow_course` are told. What a
-checkpoint of an earlier version does not tell is no difference.
+validation value start anew: it is measured otherwise. Differences in those of `ndf_course` and `flow_course` are
+printed. What a checkpoint of an earlier version does not record is no difference.
 """
 
 from argparse import Namespace
@@ -86,7 +86,7 @@ def facts_of_codes(cfg: Namespace, made_of: Mapping[str, Facts]) -> TrainingFact
 
 
 def former_codes(state: Mapping[str, Any]) -> dict[str, Facts]:
-    """What the configuration in the checkpoint of a flow tells of its codes, where it does not record them."""
+    """What the configuration in the checkpoint of a flow says of its codes, where it does not record them."""
     config = {"extra_demo_cars": 0, **state.get("config", {})}  # before there were any
     if "up" in config:
         config["front"] = front_of(config["up"], config.get("front"))
