@@ -78,9 +78,7 @@ def test_many_in_a_row_stop_with_the_names_of_the_shapes_and_some_do_not():
     assert steps.total == 3 * (MOST_IN_A_ROW - 1)
     for n in range(MOST_IN_A_ROW - 1):
         steps.bad(n, math.nan, math.nan, [f"car{n % 2}"])
-    with pytest.raises(
-        UserError, match=r"10 steps in a row .* loss nan.* on the shapes car0, car1; look at their files"
-    ):
+    with pytest.raises(UserError, match=r"10 steps .*loss nan.*car0, car1\b"):
         steps.bad(9, math.nan, math.nan, ["car1"])
 
 
@@ -104,7 +102,7 @@ def test_a_training_of_bad_shapes_only_stops_and_keeps_its_checkpoint(shapes: Pa
     run = task_of(shapes, num_epochs=30, val_every=50)
     path = latest_checkpoint(run.run.folder)
     spoil(monkeypatch, split_folders(run.cfg)["train"])
-    with pytest.raises(UserError, match="10 steps in a row"):
+    with pytest.raises(UserError, match="10 steps"):
         train(run)
     assert latest_checkpoint(run.run.folder) == path
     assert load_checkpoint(path)["step"] == 2

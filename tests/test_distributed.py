@@ -184,8 +184,8 @@ def test_a_killed_process_ends_the_others_and_leaves_a_checkpoint(tmp_path: Path
     """At once: they would wait for it for two hours (`PATIENCE`), in which this test would not end."""
     write_shapes(tmp_path, count=10)
     cfg = config(tmp_path, num_epochs=50_000, val_every=5, exp_name="killed")
-    with open(tmp_path / "errors", "w") as errors:
-        process = torchrun("train_ndf.py", "--config", cfg.config, stdout=subprocess.PIPE, stderr=errors)
+    with open(tmp_path / "errors", "w") as file:
+        process = torchrun("train_ndf.py", "--config", cfg.config, stdout=subprocess.PIPE, stderr=file)
     try:
         lines = [process.stdout.readline()]
         while "NDF step" not in lines[-1]:  # the first checkpoint is saved
@@ -199,8 +199,8 @@ def test_a_killed_process_ends_the_others_and_leaves_a_checkpoint(tmp_path: Path
     finally:
         process.terminate()
     assert process.wait() == 1
-    told = [line for line in (tmp_path / "errors").read_text().splitlines() if line.startswith("error: ")]
-    assert len(told) == 1 and told[0].startswith("error: process 0 of 2: another process was killed")
+    errors = [line for line in (tmp_path / "errors").read_text().splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "process 0 of 2" in errors[0]
     assert sum(line.startswith("NDF step 5/") for line in lines) == 1  # of the first process alone
     assert load_checkpoint(latest_checkpoint(Experiment(cfg).ndf_checkpoints))["step"] % 5 == 0
     assert not Experiment(cfg).lock("train_ndf").exists()

@@ -1,6 +1,7 @@
 """The flow's task: resuming bit for bit, early stop, codes of another network, what it reports."""
 
 import json
+import re
 import shutil
 from argparse import Namespace
 from pathlib import Path
@@ -209,7 +210,7 @@ def test_other_facts_than_the_flows_are_refused_before_its_codes_are_replaced(co
     train_flow(cfg)
     before = times(cfg)
     for option, value in {"code_draws": 2, "code_mirror": False, "flow_noise": 0.5, "flow_hidden": 9}.items():
-        with pytest.raises(UserError, match=f"{option} .* delete that folder"):
+        with pytest.raises(UserError, match=rf"\b{option}\b"):
             train_flow(tiny_config(codes_only, **{option: value}, flow_steps=30))
     replace_cloud(split_folders(cfg)["train"][0], cfg)
     with pytest.raises(UserError, match="training shapes: 1 changed"):
@@ -227,7 +228,7 @@ def test_replaced_test_shapes_are_encoded_again_and_validation_shapes_start_the_
     replace_cloud(folders["test"][1], cfg)
     capsys.readouterr()
     train_flow(cfg)
-    assert capsys.readouterr().err.startswith("note: codes of test made again: shapes: 1 changed")
+    assert re.search(r"codes of test .*\b1 changed", capsys.readouterr().err)
     assert [split for split, time in times(cfg).items() if time != before[split]] == ["test"]
     replace_cloud(folders["val"][0], cfg)
     longer = tiny_config(codes_only, flow_steps=30)
@@ -235,7 +236,7 @@ def test_replaced_test_shapes_are_encoded_again_and_validation_shapes_start_the_
     task = FlowTask(longer)
     old = task.run.best
     train(task)
-    assert "validation shapes: 1 changed: its best validation value" in capsys.readouterr().err
+    assert re.search(r"validation shapes: 1 changed.*best .*anew", capsys.readouterr().err)
     best = load_checkpoint(best_checkpoint(task.run.folder))
     assert best["step"] == 30 and best["best"] == best["nll_nats_per_dim"]["val"] != old
     assert best["shapes"]["val"] == shape_digests(folders["val"], cfg)
@@ -267,7 +268,7 @@ def test_test_shapes_that_the_ndf_was_trained_on_are_told(codes_only: Path, caps
         state = load_checkpoint(path)
         write_state(state | {"shapes": {"train": shape_digests(folders["test"][:2], cfg)}}, path)
     encode(cfg)
-    assert "2 of 4 test shapes are among those that" in capsys.readouterr().err
+    assert "2 of 4 test shapes" in capsys.readouterr().err
 
 
 def test_folders_of_codes_come_from_the_split(codes_only: Path):
@@ -279,7 +280,7 @@ def test_folders_of_codes_come_from_the_split(codes_only: Path):
     write_npz(Path(cfg.split_file), **arrays | {"train": arrays["train"][::-1]})
     assert stored.folders(cfg) == 2 * split_folders(cfg)["train"][::-1]
     write_npz(Path(cfg.split_file), **arrays | {"train": arrays["train"][2:]})
-    with pytest.raises(UserError, match="codes of 2 shapes that the split"):
+    with pytest.raises(UserError, match=r"\b2 shapes"):
         stored.folders(cfg)
 
 
@@ -289,20 +290,20 @@ def test_flow_of_another_networks_codes_is_refused(codes_only: Path):
     path = best_checkpoint(Experiment(cfg).rnvp_checkpoints)
     sha256 = read_index(Experiment(cfg).codes, "train")["sha256"]
     assert load_flow(path, cfg, (5,), sha256, CPU).dim == 5
-    with pytest.raises(UserError, match="the flow in .*: of another NDF checkpoint.* delete the folder"):
+    with pytest.raises(UserError, match="flow in .*another NDF"):
         load_flow(path, cfg, (5,), "0" * 64, CPU)
     with pytest.raises(UserError, match="is no checkpoint of a flow"):
         load_flow(best_checkpoint(Experiment(cfg).ndf_checkpoints), cfg, (5,), sha256, CPU)
     save_random_ndf(cfg, seed=7)
-    with pytest.raises(UserError, match="the flow in .*: of another NDF checkpoint"):
+    with pytest.raises(UserError, match="flow in .*another NDF"):
         train_flow(cfg)
 
 
 def test_missing_inputs_name_the_command(codes_only: Path):
     arguments = ["--config", str(codes_only / "config.txt")]
-    with pytest.raises(UserError, match="code_kind = none is plain NDF"):
+    with pytest.raises(UserError, match="code_kind = none"):
         train_rnvp.main([*arguments, "--code_kind", "none"])
-    with pytest.raises(UserError, match="no NDF checkpoint in .*train_ndf.py --config"):
+    with pytest.raises(UserError, match=r"empty.*train_ndf\.py --config"):
         train_rnvp.main([*arguments, "--exp_name", "empty"])
-    with pytest.raises(UserError, match="no shape codes in .*train_rnvp.py --config"):
+    with pytest.raises(UserError, match=r"empty.*train_rnvp\.py --config"):
         load_codes(tiny_config(codes_only, exp_name="empty"), "train")

@@ -1,5 +1,6 @@
 """Training an NDF: that it learns, what its checkpoints hold, and which training goes on from which."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,8 @@ def test_a_damaged_latest_checkpoint_is_skipped_and_goes_with_the_next_one(shape
     newest.write_bytes(newest.read_bytes()[:-200])
     capsys.readouterr()
     again = task_of(shapes, exp_name="damaged", **options)
-    assert capsys.readouterr().out == f"{newest} is damaged; going on from {timed_checkpoints(folder)[0].name}\n"
+    printed = capsys.readouterr().out
+    assert str(newest) in printed and timed_checkpoints(folder)[0].name in printed
     assert again.run.step == 5 and newest.is_file()
     assert train(again) == 0
     assert len(timed_checkpoints(folder)) == 2 and [load_checkpoint(p)["step"] for p in timed_checkpoints(folder)] == [
@@ -82,7 +84,7 @@ def test_principal_components_are_those_of_all_training_shapes_and_their_mirror_
 
 def test_principal_components_need_more_shapes_than_numbers(shapes: Path):
     task = task_of(shapes, code_encoder="pca", latent_dim=30)
-    with pytest.raises(UserError, match=r"shapes for 30 principal components, more shapes than"):
+    with pytest.raises(UserError, match=r"\b30 principal components"):
         train(task)
 
 
@@ -110,11 +112,11 @@ def test_checkpoint_freezes_to_the_network_that_was_trained(shapes: Path):
     with torch.no_grad():
         assert torch.equal(model(p, x), task.model.eval()(p, x))
     assert not any(q.requires_grad for q in model.parameters())
-    with pytest.raises(UserError, match="trained with code_kind = vector, the config says grid"):
+    with pytest.raises(UserError, match="code_kind .*vector.*grid"):
         load_frozen_ndf(path, read_config(shapes, **(SMALL | {"code_kind": "grid"})), torch.device("cpu"))
-    with pytest.raises(UserError, match="trained with bb_max = 0.5, the config says 0.6"):
+    with pytest.raises(UserError, match=r"bb_max .*0\.5.*0\.6"):
         load_frozen_ndf(path, read_config(shapes, **SMALL, bb_max=0.6), torch.device("cpu"))
-    with pytest.raises(UserError, match="latent_dim 5 -> 6; .* another --exp_name"):
+    with pytest.raises(UserError, match="latent_dim 5 -> 6.* --exp_name"):
         task_of(shapes, latent_dim=6)
 
 
@@ -128,7 +130,7 @@ def test_another_number_of_input_points_is_told(
     task = task_of(shapes, min_input_points=least)
     write_state({"model_state_dict": task.model.state_dict(), "config": config_as_dict(task.cfg)}, path)
     load_frozen_ndf(path, read_config(shapes, **SMALL, num_points=points), torch.device("cpu"))
-    assert (f"num_points 53, and is given {points}" in capsys.readouterr().err) == told
+    assert bool(re.search(rf"num_points 53\b.*\b{points}\b", capsys.readouterr().err)) == told
 
 
 def test_the_checkpoint_tells_the_shapes_of_each_part_of_the_split(shapes: Path):
@@ -167,7 +169,7 @@ def test_ndfs_own_checkpoint_is_not_trained_further(shapes: Path):
     own = {name: state[name] for name in ("model_state_dict", "optimizer_state_dict", "epoch", "training_time")}
     for path in task.run.folder.iterdir():
         write_state(own, path)
-    with pytest.raises(UserError, match="has no step: it can be used .*, not trained further"):
+    with pytest.raises(UserError, match="has no step"):
         task_of(shapes)
 
 
@@ -180,7 +182,7 @@ def test_the_best_value_starts_anew_where_it_is_measured_otherwise(shapes: Path,
     before = again.run.best
     assert train(again) == 0
     told = capsys.readouterr().err
-    assert "goes on with num_epochs 2 -> 3, lr 0.01 -> 0.001\n" in told and "with max_dist 0.1 -> 0.5: its best" in told
+    assert all(fact in told for fact in ("num_epochs 2 -> 3", "lr 0.01 -> 0.001", "max_dist 0.1 -> 0.5"))
     best = load_checkpoint(folder / "best.tar")
     assert best["config"]["max_dist"] == 0.5 and best["best"] == again.run.best != before
     capsys.readouterr()
@@ -199,7 +201,7 @@ def test_occupancy_equals_preprocessings(shapes: Path):
 
 def test_missing_samples_say_what_to_run(shapes: Path):
     cfg = read_config(shapes, **(SMALL | {"input_res": 11}))
-    with pytest.raises(UserError, match=r"voxelized_point_cloud_11res_53points.npz; make it with: .*preprocess.py"):
+    with pytest.raises(UserError, match=r"voxelized_point_cloud_11res_53points\.npz.*preprocess\.py"):
         train(NDFTask(cfg, split_folders(cfg)))
 
 
