@@ -89,7 +89,7 @@ def test_principal_components_need_more_shapes_than_numbers(shapes: Path):
 
 
 def test_training_learns_and_a_finished_run_does_nothing(shapes: Path, capsys: pytest.CaptureFixture):
-    first = task_of(shapes, num_epochs=60)
+    first = task_of(shapes, num_epochs=40)
     seen = validation_batches(split_folders(first.cfg)["train"], first.cfg)
     cpu = torch.device("cpu")
     at_first = validate(first.model, seen, first.cfg, cpu)["clamped_l1"]
@@ -97,8 +97,8 @@ def test_training_learns_and_a_finished_run_does_nothing(shapes: Path, capsys: p
     assert validate(first.model, seen, first.cfg, cpu)["clamped_l1"] < 0.4 * at_first
     capsys.readouterr()
     before = final_state(shapes, "test")
-    assert train(task_of(shapes, num_epochs=60)) == 0
-    assert "already trained: 120 steps" in capsys.readouterr().out
+    assert train(task_of(shapes, num_epochs=40)) == 0
+    assert "already trained: 80 steps" in capsys.readouterr().out
     assert_same(before, final_state(shapes, "test"))
 
 

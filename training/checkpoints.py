@@ -7,6 +7,7 @@ Files are read with `weights_only=True`: an untrusted checkpoint cannot run code
 import io
 import subprocess
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,9 @@ def deflated(archive: io.BytesIO) -> io.BytesIO:
     return smaller
 
 
+@cache
 def current_commit() -> str:
-    """The commit of the code, or "unknown" outside a git checkout."""
+    """The commit of the code, or "unknown" outside a git checkout. Asked once: the code that runs stays the same."""
     try:
         answer = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False
