@@ -12,12 +12,13 @@ def main(argv: list[str] | None = None) -> int:
     from generation.training_pictures import ValidationPictures
     from runtime.locks import only_run
     from training.distributed import all_processes, entered_by_first
-    from training.ndf_trainer import NDFTrainer
+    from training.loop import train
+    from training.ndf_task import NDFTask
 
     folders = split_folders(cfg, needed=("train", "val"))
     lock = only_run(cfg.experiment.lock("train_ndf"), "training its NDF")
     with all_processes(cfg.run), entered_by_first(lock):
-        return NDFTrainer(cfg, folders, draw=ValidationPictures(cfg, folders["val"])).train()
+        return train(NDFTask(cfg, folders, draw=ValidationPictures(cfg, folders["val"])))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     from runtime.locks import only_run
     from training.distributed import all_processes, entered_by_first
     from training.flow_codes import make_codes
-    from training.flow_trainer import FlowTrainer
+    from training.flow_task import FlowTask
+    from training.loop import train
 
     with all_processes(cfg.run):
         device = pick_device(cfg.run)
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         lock = only_run(cfg.experiment.lock("train_rnvp"), "encoding its shapes or training its flow")
         with entered_by_first(lock):
             make_codes(ndf, checkpoint, folders, extras, cfg, device)
-            return FlowTrainer(cfg, draw=SamplePictures(cfg, ndf)).train()
+            return train(FlowTask(cfg, draw=SamplePictures(cfg, ndf)))
 
 
 if __name__ == "__main__":

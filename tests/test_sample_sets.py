@@ -30,7 +30,7 @@ from generation.sampling import sampled, sampled_codes
 from lab.small.tiny_experiment import tiny_config
 from models.occupancy import occupancy_from_points, to_grid_coords
 from runtime.errors import UserError
-from training.flow_trainer import noised_nll
+from training.flow_nll import noised_nll
 from training.shape_samples import validation_batches
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")

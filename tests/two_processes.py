@@ -1,6 +1,6 @@
 """What the processes of test_distributed.py do: trainings of tiny networks, whose losses they write down.
 
-`python two_processes.py FOLDER everything`, with the variables that torchrun sets.
+`python -m torch.distributed.run --standalone --nproc_per_node 2 two_processes.py FOLDER everything`
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from training_steps import around_steps
 
 from configs.options import Config
 from dataprocessing.split import split_folders
@@ -21,8 +22,10 @@ from runtime.errors import UserError
 from runtime.ranks import ranks
 from training import shape_samples
 from training.distributed import all_processes, any_of, exchange, from_first, mapped, mean_of, share
-from training.flow_trainer import FlowTrainer
-from training.ndf_trainer import NDFTrainer
+from training.flow_task import FlowTask
+from training.loop import train
+from training.ndf_task import NDFTask
+from training.task import Task
 
 OPTIONS = TINY | {
     "code_encoder": "pca", "latent_dim": 3, "pca_resolution": 5, "batch_size": 4, "num_epochs": 4, "val_every": 4,
@@ -41,32 +44,30 @@ def config(folder: Path, **options: object) -> Config:
     return read_config(own, **(OPTIONS | places | options))
 
 
-def losses_of(trainer: NDFTrainer | FlowTrainer, stop_at: int = 0) -> list[float]:
+def losses_of(task: Task, stop_at: int = 0) -> list[float]:
     """Train; the last process asks itself to stop after step `stop_at`. Gives the losses, and the status at the end."""
-    losses, step = [], trainer.train_step
+    losses: list[float] = []
 
-    def recorded(*batch: object) -> torch.Tensor:
-        loss = step(*batch)
+    def record(task: Task, loss: torch.Tensor) -> None:
         losses.append(loss.item())
-        if trainer.run.step == stop_at and ranks().rank == ranks().count - 1:
+        if task.run.step == stop_at and ranks().rank == ranks().count - 1:
             os.kill(os.getpid(), signal.SIGUSR1)
-        return loss
 
-    trainer.train_step = recorded
-    status = trainer.train()
+    with around_steps(lambda task: None, record):
+        status = train(task)
     return [*losses, status]
 
 
 def ndf(folder: Path, stop_at: int = 0, **options: object) -> list[float]:
     cfg = config(folder, **options)
-    return losses_of(NDFTrainer(cfg, split_folders(cfg)), stop_at)
+    return losses_of(NDFTask(cfg, split_folders(cfg)), stop_at)
 
 
 def flow(folder: Path, stop_at: int = 0, **options: object) -> list[float]:
     """Encodes the shapes first, unless that is done, by the NDF of the experiment `one`."""
     cfg = config(folder, ndf_checkpoint=folder / "experiments" / "one" / "checkpoints_ndf", **options)
     encode(cfg)
-    return losses_of(FlowTrainer(cfg), stop_at)
+    return losses_of(FlowTask(cfg), stop_at)
 
 
 def with_a_bad_shape(folder: Path, **options: object) -> list[float]:

@@ -27,7 +27,7 @@ from runtime.layout import SCALED_MESH
 from runtime.ranks import is_first
 from runtime.reading import DamagedFile, require_file
 from training.distributed import first_only, from_first, mapped, wait_for_all
-from training.same_training import shape_changes, why_told
+from training.same_training import shape_changes, why_common
 
 
 def facts_of(split: str, folders: list[Path], cfg: Config, ndf_sha256: str) -> Facts:
@@ -37,8 +37,8 @@ def facts_of(split: str, folders: list[Path], cfg: Config, ndf_sha256: str) -> F
     facts = {"ndf_sha256": ndf_sha256, "options": options_of("codes", cfg, left_out)}
     if further:
         meshes = {shape_name(folder): folder / SCALED_MESH for folder in folders}
-        found = {name: file_sha256(path) for name, path in meshes.items() if path.is_file()}
-        facts["scaled_meshes"] = digest(found)  # where one is lacking, encoding tells
+        digests = {name: file_sha256(path) for name, path in meshes.items() if path.is_file()}
+        facts["scaled_meshes"] = digest(digests)  # where one is lacking, encoding says so
     return facts | {"shapes": shape_digests(folders, cfg)}
 
 
@@ -57,16 +57,16 @@ def why_again(folder: Path, split: str, made_of: Facts) -> str:
         return "they do not say what they are made of"
     shapes = shape_changes("shapes", made.pop("shapes"), made_of["shapes"])
     others = {name: fact for name, fact in made_of.items() if name != "shapes"}
-    facts = why_told(made, others) or why(made, others)  # first of those that both tell
+    facts = why_common(made, others) or why(made, others)  # first of those that both have
     return ", ".join(filter(None, (facts, shapes)))
 
 
-tell = first_only(note)
+note_by_first = first_only(note)
 
 
-def tell_again(split: str, reason: str) -> None:
+def note_made_again(split: str, reason: str) -> None:
     if reason != NOT_THERE:
-        tell(f"codes of {split} made again: {reason}")
+        note_by_first(f"codes of {split} made again: {reason}")
 
 
 def encode_splits(
@@ -87,7 +87,7 @@ def encode_splits(
         reason: str = from_first(partial(why_again, destination, split, facts))
         if not reason:
             continue
-        tell_again(split, reason)
+        note_made_again(split, reason)
         jobs = jobs_of(split, folders[split], cfg)
         batches = encode_rows(model, jobs, cfg, device, split)
         if is_first():
@@ -141,29 +141,34 @@ def encode_batches(
     model: NDF, clouds: Iterable[np.ndarray], count: int, cfg: Config, device: torch.device, name: str
 ) -> Iterator[np.ndarray]:
     """The codes of `count` clouds (n, 3), in batches (B, *code_shape) float32; clouds are consumed lazily."""
-    clouds = iter(clouds)
-    with tqdm(total=count, desc=f"encoding {name}", unit="shape", disable=None) as bar:
-        while batch := list(islice(clouds, cfg.training.batch_size)):
-            yield encode_batch(model, batch, cfg, device)
-            bar.update(len(batch))
+    remaining = iter(clouds)
+    batches = iter(lambda: list(islice(remaining, cfg.training.batch_size)), [])
+    return with_bar((encode_batch(model, np.stack(batch), cfg, device) for batch in batches), count, name)
 
 
 def encode_rows(
     model: NDF, jobs: list[dict[str, Any]], cfg: Config, device: torch.device, name: str
 ) -> Iterator[np.ndarray]:
     """The codes of `jobs_of`, in batches (B, *code_shape) float32, on which several processes work together."""
+
+    def encode(batch: list[dict[str, Any]]) -> np.ndarray:
+        return encode_batch(model, np.stack([input_cloud(job, cfg) for job in batch]), cfg, device)
+
     batches = [jobs[start : start + cfg.training.batch_size] for start in range(0, len(jobs), cfg.training.batch_size)]
-    with tqdm(total=len(jobs), desc=f"encoding {name}", unit="shape", disable=None) as bar:
-        for codes in mapped(
-            lambda batch: encode_batch(model, [input_cloud(job, cfg) for job in batch], cfg, device), batches
-        ):
+    return with_bar(mapped(encode, batches), len(jobs), name)
+
+
+def with_bar(batches: Iterable[np.ndarray], count: int, name: str) -> Iterator[np.ndarray]:
+    """The same batches of codes, with a progress bar of `count` shapes."""
+    with tqdm(total=count, desc=f"encoding {name}", unit="shape", disable=None) as bar:
+        for codes in batches:
             yield codes
             bar.update(len(codes))
 
 
-def encode_batch(model: NDF, clouds: list[np.ndarray], cfg: Config, device: torch.device) -> np.ndarray:
-    """The codes (B, *code_shape) float32 of clouds (n, 3)."""
-    codes = cast(torch.Tensor, encode_clouds(model, np.stack(clouds), cfg, device))  # pyramids are never stored
+def encode_batch(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
+    """The codes (B, *code_shape) float32 of clouds (B, n, 3)."""
+    codes = cast(torch.Tensor, encode_clouds(model, clouds, cfg, device))  # pyramids are never stored
     return codes.float().cpu().numpy()
 
 

@@ -29,12 +29,12 @@ def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "export")
     experiment = cfg.experiment
     folders = {"ndf": experiment.ndf_checkpoints, "rnvp": experiment.rnvp_checkpoints}
-    found = {kind: best for kind, folder in folders.items() if (best := best_checkpoint(folder))}
-    if not found:
+    best_of_each = {kind: best for kind, folder in folders.items() if (best := best_checkpoint(folder))}
+    if not best_of_each:
         raise UserError(
             f"no checkpoint in {folders['ndf']}; train one with: python train_ndf.py --config {cfg.run.config}"
         )
-    for kind, source in found.items():
+    for kind, source in best_of_each.items():
         target = exported_path(cfg, kind)
         write_small(source, target)
         print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, from {source}")

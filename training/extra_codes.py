@@ -27,7 +27,6 @@ from dataprocessing.mesh_record import marks_of, mesh_sha256
 from dataprocessing.pool import run_in_order
 from dataprocessing.preprocess import print_failures
 from frozen.codes import EXTRA
-from frozen.loading import encode_clouds
 from models.ndf import NDF
 from runtime.artefacts import Facts, kept_arrays
 from runtime.cores import num_workers
@@ -36,7 +35,7 @@ from runtime.errors import UserError
 from runtime.files import write_json
 from runtime.reading import DamagedFile, open_npz, read_json
 from training.distributed import first_only, from_first, share, wait_for_all
-from training.encoding import index_of, mirrors, tell_again, turned, why_again, write_codes
+from training.encoding import encode_batch, index_of, mirrors, note_made_again, turned, why_again, write_codes
 from training.same_training import NO_EXTRAS
 
 PART = 1000  # shapes
@@ -85,18 +84,18 @@ def mesh_digests(meshes: dict[str, Path], kept: Path) -> dict[str, str]:
         known = read_json(kept)
     except (DamagedFile, OSError):
         known = {}
-    found: dict[str, Any] = {}
+    marked: dict[str, Any] = {}  # name -> marks and digest
     for name, path in meshes.items():
         before = known.get(name)
         try:
             marks = marks_of(path)
             same = isinstance(before, list) and len(before) == 2 and before[0] == marks
-            found[name] = before if same else [marks, mesh_sha256(path)[:16]]
+            marked[name] = before if same else [marks, mesh_sha256(path)[:16]]
         except (DamagedFile, OSError):
-            found[name] = [[], "unreadable"]  # which is told when it is to be encoded
-    if found != known:
-        write_json(kept, found)
-    return {name: digest for name, (_, digest) in found.items()}
+            marked[name] = [[], "unreadable"]  # encoding says so
+    if marked != known:
+        write_json(kept, marked)
+    return {name: digest for name, (_, digest) in marked.items()}
 
 
 def encode_extras(
@@ -113,16 +112,15 @@ def encode_extras(
     if sources and not reason:
         return
     if sources:
-        tell_again(EXTRA, reason)
+        note_made_again(EXTRA, reason)
     for name in (f"{EXTRA}.json", f"{EXTRA}.npy"):  # of other shapes or of another network
         (folder / name).unlink(missing_ok=True)
     if not sources:
         return
     parts = [part for source in sources for part in parts_of(source, made_of, folder)]
     own = share(parts)
-    make_parts(
-        model, [part for part in own if not is_written(part, model)], cfg, device, sum(len(p.shapes) for p in own)
-    )
+    missing = [part for part in own if not is_written(part)]
+    make_parts(model, missing, cfg, device, sum(len(part.shapes) for part in own))
     wait_for_all()
     failures: dict[str, str] = {}
     used: list[str] = []
@@ -136,9 +134,10 @@ def encode_extras(
     if not used:
         raise UserError("none of the extra meshes can be used, 1 or more expected; see the reasons above")
     rows = [{"name": name, "mirrored": mirrored, "draw": 0} for name in used for mirrored in mirrors(cfg)]
-    told = {"sources": facts, "num_shapes": len(used), "failures": failures, "rows": rows}
+    index = index_of(model, checkpoint, made_of)
+    index |= {"sources": facts, "num_shapes": len(used), "failures": failures, "rows": rows}
     codes = (read_codes(part) for part in parts)
-    first_only(write_codes)(folder, EXTRA, codes, index_of(model, checkpoint, made_of) | told)
+    first_only(write_codes)(folder, EXTRA, codes, index)
     wait_for_all()
 
 
@@ -238,31 +237,13 @@ def write_part(model: NDF, part: Part, batches: Iterable[Encoded], bar: tqdm) ->
 
 def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
     """Codes of clouds (B, n, 3): (B, *code_shape), or (2 B, *code_shape) with that of its mirror image behind each."""
-    found = []
-    for mirrored in mirrors(cfg):
-        codes = cast(torch.Tensor, encode_clouds(model, turned(clouds, mirrored), cfg, device))
-        found.append(codes.float().cpu().numpy())
-    return np.stack(found, axis=1).reshape(-1, *model.code_shape)
+    codes = [encode_batch(model, turned(clouds, mirrored), cfg, device) for mirrored in mirrors(cfg)]
+    return np.stack(codes, axis=1).reshape(-1, *model.code_shape)
 
 
-def is_written(part: Part, model: NDF) -> bool:
+def is_written(part: Part) -> bool:
     """Whether the file of a part is there, undamaged, and of the same shapes, network and options."""
-    former = former_part(part, model)
-    return kept_arrays(part.path, part.made_of, None if former is None else lambda: former) is not None
-
-
-def former_part(part: Part, model: NDF) -> dict[str, np.ndarray] | None:
-    """The arrays of a part of demo cars that an earlier version wrote, if its record says nothing against them."""
-    options = dict(part.made_of["options"])
-    options["mirror"] = options.pop("code_mirror")
-    del options["precision"]
-    network = {"sha256": part.made_of["ndf_sha256"], "code_kind": model.code_kind, "code_shape": list(model.code_shape)}
-    try:
-        with open_npz(part.path) as file:
-            same = json.loads(str(file["index"])) == network | options | {"shapes": list(part.made_of["shapes"])}
-            return {name: file[name] for name in ("codes", "failures")} if same and not part.shapes[0].mesh else None
-    except DamagedFile:
-        return None
+    return kept_arrays(part.path, part.made_of, None) is not None
 
 
 def read_failures(part: Part) -> dict[str, str]:

@@ -11,9 +11,9 @@ from frozen.codes import EXTRA, SPLITS
 from models.ndf import NDF
 from training.checkpoints import latest_whole
 from training.distributed import from_first
-from training.encoding import encode_splits, facts_of, tell
+from training.encoding import encode_splits, facts_of, note_by_first
 from training.extra_codes import encode_extras, extra_facts
-from training.same_training import num_among, of_codes
+from training.same_training import facts_of_codes, num_among
 
 
 def make_codes(
@@ -38,9 +38,10 @@ def make_codes(
     flows = cfg.experiment.rnvp_checkpoints
     path, state, _ = latest_whole(flows)
     if path:
-        of_codes(cfg, made_of).compared(state, flows)
+        facts_of_codes(cfg, made_of).differences(state, flows)
     learned = load_checkpoint(checkpoint).get("shapes", {}).get("train", {})
-    if seen := num_among(made_of["test"]["shapes"], learned):
-        tell(f"{seen} of {len(made_of['test']['shapes'])} test shapes are among those that {checkpoint} was trained on")
+    test = made_of["test"]["shapes"]
+    if seen := num_among(test, learned):
+        note_by_first(f"{seen} of {len(test)} test shapes are among those that {checkpoint} was trained on")
     encode_splits(model, checkpoint, folders, made_of, cfg, device)
     encode_extras(model, checkpoint, sources, made_of[EXTRA], cfg, device)

@@ -7,7 +7,6 @@ Writes the measured rows and the chosen options to EXPERIMENT/training_plan.json
 
 import argparse
 import time
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from configs.config_loader import get_config
@@ -73,21 +72,22 @@ def measured_batch(cfg: Config, split: dict[str, list], read: "ShapeSteps") -> d
     """read: has read all samples, for steps of any batch size."""
     import torch
 
-    from training.ndf_trainer import NDFTrainer
-    from training.shape_samples import step_loader
+    from training.loop import train_step
+    from training.ndf_task import NDFTask
 
-    trainer = NDFTrainer(cfg, split)
-    trainer.steps.cache, trainer.steps.on_gpu = read.cache, read.on_gpu
-    trainer.model.train()
-    on_gpu = trainer.device.type == "cuda"
+    task = NDFTask(cfg, split)
+    task.steps.cache, task.steps.on_gpu = read.cache, read.on_gpu
+    task.model.train()
+    on_gpu = task.device.type == "cuda"
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     started = 0.0
-    for step, batch in enumerate(islice(step_loader(trainer.steps, 0), WARM_UP + TIMED)):
+    batches = task.batches()
+    for step in range(WARM_UP + TIMED):
         if step == WARM_UP:
             started = time.perf_counter()
-        trainer.train_step(batch)  # ends with .item(), which waits for the GPU
+        train_step(task, batches)  # ends with .item(), which waits for the GPU
     seconds = (time.perf_counter() - started) / TIMED
     return {
         "batch_size": cfg.training.batch_size,

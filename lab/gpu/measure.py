@@ -7,6 +7,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,9 @@ from models.occupancy import to_grid_coords
 from runtime.devices import autocast, pick_device
 from runtime.errors import run
 from runtime.files import write_json
-from training.flow_trainer import FlowTrainer
-from training.ndf_trainer import NDFTrainer
-from training.shape_samples import step_loader
+from training.flow_task import FlowTask
+from training.loop import train_step
+from training.ndf_task import NDFTask
 
 BF16_PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense FLOP/s of the SXM cards, from NVIDIA's data sheets
 REPEATS = 8
@@ -78,9 +79,10 @@ def wait(device: torch.device) -> None:
 
 
 def flow_speed(cfg: Config) -> dict[str, Any]:
-    trainer = FlowTrainer(cfg)
-    trainer.flow.train()
-    return {"flow_steps_per_second": 1 / seconds_of(trainer.train_step, trainer.device, 50)}
+    task = FlowTask(cfg)
+    task.flow.train()
+    batches = task.batches()
+    return {"flow_steps_per_second": 1 / seconds_of(lambda: train_step(task, batches), task.device, 50)}
 
 
 def decoding_speed(cfg: Config, num_codes: int, num_dense: int) -> dict[str, Any]:
@@ -165,18 +167,17 @@ def training_speed(cfg: Config, device: torch.device) -> dict[str, Any]:
 
 
 def step_facts(cfg: Config, device: torch.device) -> dict[str, Any]:
-    trainer = NDFTrainer(cfg, split_folders(cfg))
-    trainer.run.step = 0  # of a finished training too
-    trainer.model.train()
-    batch = next(iter(step_loader(trainer.steps, 0)))
-    batch = {name: value.to(trainer.device) for name, value in batch.items()}
+    task = NDFTask(cfg, split_folders(cfg))
+    task.run.step = 0  # of a finished training too
+    task.model.train()
+    batch = next(task.batches())
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    seconds = seconds_of(lambda: trainer.train_step(batch), device)
+    seconds = seconds_of(lambda: train_step(task, repeat(batch)), device)
     peak = torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else None
     with FlopCounterMode(display=False) as counter:  # convolutions and matrix products, not look-ups
-        trainer.train_step(batch)
+        train_step(task, repeat(batch))
     flops = counter.get_total_flops()
     return {
         "shapes_per_second": len(batch["cloud"]) / seconds,

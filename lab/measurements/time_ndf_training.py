@@ -29,8 +29,10 @@ from models.feature_planes import VIEWS, ConvolutionPlanes
 from models.ndf import NDF
 from models.occupancy import occupancy_from_points, to_grid_coords
 from runtime.devices import autocast, pick_device, place
-from training.ndf_trainer import Batch, make_optimizer, training_loss, with_hardest
-from training.training_run import GRAD_CLIP
+from training.loop import GRAD_CLIP
+from training.ndf_loss import training_loss, with_hardest
+from training.ndf_task import make_optimizer
+from training.task import Batch
 
 Work = Callable[[], object]
 

@@ -29,8 +29,10 @@ from runtime.devices import pick_device, place
 from runtime.layout import ROOT
 from runtime.ranks import is_first, ranks
 from training.distributed import all_processes, any_of, exchange, over_all
-from training.ndf_trainer import make_optimizer, training_loss
-from training.same_training import Wanted
+from training.loop import optimise
+from training.ndf_loss import training_loss
+from training.ndf_task import make_optimizer
+from training.same_training import TrainingFacts
 from training.training_run import TrainingRun
 
 WARM_UP, STEPS = 5, 30
@@ -43,7 +45,7 @@ def measure(cfg: Config) -> dict[str, float]:
     torch.manual_seed(0)
     model = place(build_ndf(cfg.values()), device).train()
     run = TrainingRun(
-        Wanted("ndf", cfg),
+        TrainingFacts("ndf", cfg),
         Path("nowhere"),
         model,
         make_optimizer(cfg.ndf_training.optimizer, model, cfg.ndf_training.lr),
@@ -55,7 +57,7 @@ def measure(cfg: Config) -> dict[str, float]:
         if step == WARM_UP:
             exchange(None)
             started, worked = time.perf_counter(), time.process_time()
-        run.optimise(loss(batches[step % len(batches)]), cfg.ndf_training.lr, list)
+        optimise(run, loss(batches[step % len(batches)]), list)
         any_of(False)
     worked = sum(exchange(time.process_time() - worked))
     return {"seconds": time.perf_counter() - started, "processor_seconds": worked}

@@ -30,8 +30,9 @@ from runtime.layout import (
 )
 from training.checkpoints import save_checkpoint
 from training.flow_codes import make_codes
-from training.flow_trainer import FlowTrainer
-from training.ndf_trainer import NDFTrainer
+from training.flow_task import FlowTask
+from training.loop import train
+from training.ndf_task import NDFTask
 
 SMALL = {
     "code_kind": "vector", "latent_dim": 5, "encoder_channels": [3, 4], "hidden_dim": 8, "decoder_hidden": 7,
@@ -47,10 +48,10 @@ TINY = SMALL | {
 }  # fmt: skip
 
 
-def ndf_trainer(folder: Path, **options: object) -> NDFTrainer:
-    """The trainer of a `SMALL` network, with other options, on the shapes that `write_shapes` wrote to a folder."""
+def ndf_task(folder: Path, **options: object) -> NDFTask:
+    """The training of a `SMALL` network, with other options, on the shapes that `write_shapes` wrote to a folder."""
     cfg = read_config(folder, **(SMALL | options))
-    return NDFTrainer(cfg, split_folders(cfg))
+    return NDFTask(cfg, split_folders(cfg))
 
 
 def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, num_test: int = 1) -> None:
@@ -115,7 +116,7 @@ def make_shapes(networks: Networks, shapes: Shapes, folder: Path) -> int:
 def train_flow(cfg: Config) -> None:
     """What train_rnvp.py does."""
     encode(cfg)
-    FlowTrainer(cfg).train()
+    train(FlowTask(cfg))
 
 
 def encode(cfg: Config) -> None:
