@@ -9,7 +9,9 @@ from flow_checks import check_bijection, check_every_gradient, log_abs_det, norm
 from torch.distributions import MultivariateNormal
 from torch.testing import assert_close
 
-from models.real_nvp.couplings import AffineCoupling, Permutation, draw_latents
+from models.real_nvp.base import draw_latents
+from models.real_nvp.bijections import Chain, Permutation
+from models.real_nvp.couplings import AffineCoupling
 from models.real_nvp.nets import ResidualMLP
 from models.real_nvp.vector_flow import VectorFlow
 
@@ -39,6 +41,14 @@ def test_permutation(size):
     assert torch.equal(layer.inverse(z), x)
     assert torch.equal(z.sort(dim=1).values, x.sort(dim=1).values)
     assert not log_det.any() and not log_abs_det(layer, x).any()
+
+
+def test_a_chain_without_layers_is_the_identity_and_a_flow_takes_no_rows_at_all():
+    x = normal(3, 5)
+    z, log_det = Chain([])(x)
+    assert torch.equal(z, x) and log_det.tolist() == [0, 0, 0]
+    flow, none = random_flow(5), normal(0, 5)
+    assert flow(none)[0].shape == flow.inverse(none).shape == (0, 5) and flow(none)[1].shape == (0,)
 
 
 @pytest.mark.parametrize("dim", [2, 3, 9, 16])
@@ -150,7 +160,7 @@ def test_latents_are_drawn_row_by_row_whatever_the_size(dim: int):
 
 @pytest.mark.parametrize("s_max", [1.0, 1.7])
 def test_a_flow_is_what_its_formulas_say_written_out(s_max: float):
-    """Layer after layer by Dinh et al. 2017, eq. 7 and 8, nothing fused: log-likelihoods and samples to 1e-6."""
+    """Layer after layer by Dinh et al. 2017, eq. 7 and 8: log-likelihoods and samples to 1e-6."""
     flow, x = random_flow(16, couplings=6, s_max=s_max), normal(9, 16)
     z, log_det = x, torch.zeros(9, dtype=x.dtype)
     for layer in flow.chain.layers:

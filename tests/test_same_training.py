@@ -18,13 +18,13 @@ OTHERS = {
     "sample_std_dev": [0.08, 0.004], "num_points": 54, "input_res": 10, "bb_min": -0.6, "bb_max": 0.6,
     "code_kind": "grid", "latent_dim": 6, "input_features": "offsets", "input_fold": 3, "encoder_channels": [4, 4],
     "hidden_dim": 9, "distance_head": "sheet", "decoder_hidden": 8, "decoder_resolution": [4, 8],
-    "decoder_channels": [4, 4], "plane_resolution": [], "plane_channels": [4], "plane_decoder": "residual",
+    "decoder_channels": [4, 4], "plane_resolution": [], "plane_channels": [4],
     "num_places": 7, "code_encoder": "pca", "pca_dims": 2, "pca_resolution": 5, "pca_view_weight": 1.0,
-    "code_posterior": "learned", "optimizer": "Muon", "out_resolution": 3,
+    "optimizer": "Muon", "out_resolution": 3,
     "seed": 1, "sample_ratio": [0.5, 0.5], "uniform_ratio": 0.1, "gap_ratio": 0.1, "max_dist": 0.2,
     "precision": "float32", "code_noise": 0.2, "batch_size": 3, "warmup_steps": 2, "num_epochs": 3,
     "num_sample_points_training": 68, "min_input_points": 5, "num_hard_points": 4, "hard_point_candidates": 3,
-    "kl_weight": 0.1, "lr": 0.02, "mirror": False, "val_every": 4,
+    "lr": 0.02, "mirror": False, "val_every": 4,
     "flow_couplings": 3, "flow_hidden": 9, "flow_blocks": 3, "flow_dims": 3, "flow_tail_couplings": 2,
     "flow_scales": 3, "flow_s_max": 2.0, "flow_base": "normal", "flow_components": 3, "flow_dropout": 0.1,
     "flow_noise": 0.2, "flow_steps": 9, "flow_batch_size": 3, "flow_lr": 0.1, "flow_ema": 0.9,
@@ -32,7 +32,7 @@ OTHERS = {
     "num_gap_samples": 72,
 }  # fmt: skip
 FULL = SMALL | {"code_encoder": "both", "pca_dims": 1, "flow_base": "mixture"}
-IDLE = {"out_resolution", "kl_weight", "flow_scales"}  # with `FULL`
+IDLE = {"out_resolution", "flow_scales"}  # with `FULL`
 SPHERES = {"train": {"a": "01", "b": "02"}, "val": {"c": "03"}, "test": {"d": "04"}}
 ARTEFACTS = ("ndf", "ndf_best", "ndf_course", "flow", "flow_best", "flow_course")
 
@@ -88,7 +88,6 @@ def test_each_option_that_decides_a_training_has_its_verdict(cfg: Namespace, art
         ({"code_kind": "none"}, {"latent_dim", "code_noise", "code_encoder", "pca_dims", "out_resolution"}, {"lr"}),
         ({"code_kind": "fused"}, {"code_noise", "flow_dims", "decoder_hidden"}, {"out_resolution", "flow_scales"}),
         ({"code_kind": "grid"}, {"flow_dims", "plane_channels"}, {"code_noise", "latent_dim", "input_res"}),
-        ({"code_kind": "grid", "code_posterior": "learned"}, {"code_noise"}, {"kl_weight"}),
         ({"num_hard_points": 0}, {"hard_point_candidates"}, {"num_hard_points"}),
         ({"code_encoder": "pca"}, {"pca_dims"}, {"pca_resolution", "pca_view_weight"}),
         ({"flow_base": "normal"}, {"flow_components"}, {"flow_base"}),

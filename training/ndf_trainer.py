@@ -62,20 +62,17 @@ def predict(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
 
 
 def training_loss(model: NDF, batch: Batch, cfg: Namespace) -> Tensor:
-    """The loss over the points of a batch and the hardest of its candidates, a scalar, mesh units.
-
-    Plus kl_weight times the mean KL (nats) of the codes, if they have a learned posterior.
-    """
+    """The loss over the points of a batch and the hardest of its candidates, a scalar, mesh units."""
     x = network_input(batch["cloud"], cfg)
     with encoder_autocast(x.device, cfg.precision):
-        code, kl_nats = model.training_code(x)
+        code = model.training_code(x)
     with autocast(x.device, cfg.precision):
         grids = model.features(code)
     if cfg.num_hard_points:
         batch = with_hardest(model, grids, batch, cfg)
     with autocast(x.device, cfg.precision):
         predicted = model.query(to_grid_coords(batch["points"]), grids).float()
-    loss: Tensor = clamped_l1(predicted, batch["distances"], cfg.max_dist).mean() + cfg.kl_weight * kl_nats.mean()
+    loss: Tensor = clamped_l1(predicted, batch["distances"], cfg.max_dist).mean()
     return loss
 
 

@@ -101,11 +101,9 @@ def former_codes(state: Mapping[str, Any]) -> dict[str, Facts]:
 
 def idle(options: Mapping[str, Any]) -> set[str]:
     """The options that have no effect in a training of these: those of other kinds of code, flow or loss."""
-    kind, learned = options["code_kind"], options["code_posterior"] == "learned"
-    bottleneck, encoder = kind in ("grid", "vector"), options["code_encoder"]
+    kind, encoder = options["code_kind"], options["code_encoder"]
     without = {
-        "code_noise": not bottleneck or learned,
-        "kl_weight": not bottleneck or not learned,
+        "code_noise": kind not in ("grid", "vector"),
         "hard_point_candidates": not options["num_hard_points"],
         "pca_dims": encoder != "both",
         "pca_resolution": encoder == "pyramid",

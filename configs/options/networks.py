@@ -74,14 +74,6 @@ def _add_network(group: Options) -> None:
     )
     group.add("--plane_channels", type=positive(int), nargs="*", default=[32, 16], help="channels of these planes")
     group.add(
-        "--plane_decoder",
-        choices=["quadtree", "convolution", "residual"],
-        default="quadtree",
-        help="vector: how planes are refined: each node split in 2 x 2 by a linear layer, twice as fast on a CPU;"
-        " by transposed convolutions, as in checkpoints that do not say; or residual: with two more convolutions at"
-        " each resolution, sharper, for a GPU",
-    )
-    group.add(
         "--num_places",
         type=int,
         choices=[1, 7],
@@ -121,13 +113,6 @@ def _add_network(group: Options) -> None:
         help="sd of the Gaussian noise on a vector or grid code in training; codes have unit variance",
         decides="ndf_course",
     )
-    group.add(
-        "--code_posterior",
-        choices=["fixed", "learned"],
-        default="fixed",
-        help="grid and vector: fixed: normalised codes with noise of sd code_noise; learned: means of a variational"
-        " posterior, whose KL to a standard normal is weighted by kl_weight",
-    )
 
 
 def _check_network(cfg: Namespace, given: Collection[str]) -> None:
@@ -135,11 +120,6 @@ def _check_network(cfg: Namespace, given: Collection[str]) -> None:
         raise UserError(
             f"decoder_resolution has {len(cfg.decoder_resolution)} values and decoder_channels"
             f" {len(cfg.decoder_channels)}; give one number of channels for each grid"
-        )
-    if cfg.code_encoder != "pyramid" and cfg.code_kind == "vector" and cfg.code_posterior == "learned":
-        raise UserError(
-            f"code_encoder {cfg.code_encoder} has no learned posterior; set code_posterior = fixed, or code_encoder ="
-            " pyramid"
         )
 
 
@@ -214,12 +194,6 @@ def _add_ndf_training(group: Options) -> None:
         default=0.1,
         help="distances are clamped here in the loss, mesh units",
         decides="ndf_best",
-    )
-    group.add(
-        "--kl_weight",
-        type=not_negative(float),
-        default=1e-5,
-        help="weight of a learned posterior's KL, mesh units per nat of a whole code",
     )
     group.add(
         "--optimizer",
