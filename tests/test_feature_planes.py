@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.testing import assert_close
 
 from models.feature_planes import VIEWS, QuadtreePlanes
-from models.kernels.interpolation import _bilinear_rows, _bilinear_sampled, bilinear, joined
+from models.kernels.interpolation import _plane_rows, _plane_sampled, bilinear, joined
 from runtime.errors import UserError
 
 
@@ -57,7 +57,7 @@ def test_look_up_is_the_sum_of_three_bilinear_values():
         ]
     )
     assert_close(bilinear(planes, p, VIEWS), expected)
-    assert_close(torch.cat([_bilinear_sampled(plane, p, VIEWS) for plane in planes], dim=2), expected)
+    assert_close(torch.cat([_plane_sampled(plane, p, VIEWS) for plane in planes], dim=2), expected)
 
 
 def test_joined_nodes_are_in_the_order_of_their_digits():
@@ -71,7 +71,7 @@ def test_joined_nodes_are_in_the_order_of_their_digits():
 @pytest.mark.parametrize("which", [0, 1])
 def test_both_ways_to_look_up_have_the_same_gradients(which: int):
     plane, p = random_planes(torch.float64)[which].requires_grad_(), random_points(30, torch.float64).requires_grad_()
-    found = [look_up(plane, p, VIEWS) for look_up in (_bilinear_rows, _bilinear_sampled)]
+    found = [look_up(plane, p, VIEWS) for look_up in (_plane_rows, _plane_sampled)]
     assert_close(*found, rtol=0, atol=1e-13)
     weights = torch.randn(found[0].shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     gradients = [torch.autograd.grad((values * weights).sum(), (plane, p)) for values in found]

@@ -29,18 +29,15 @@ def trilinear(grids: Sequence[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
     axis and 1 at the last; offsets: (K, 3), of the places from the point.
     Returns (B, N, sum C_i * K), channel by channel, with the place varying fastest.
     """
-    if p.device.type == "cpu" and len(offsets) == 1:
-        return torch.cat([_trilinear_rows(grid.to(p.dtype), p + offsets) for grid in grids], dim=2)
-    if p.device.type == "cpu" and not any(grid.requires_grad for grid in grids):
-        places = p[:, :, None] + offsets  # (B, N, K, 3)
-        values = [_trilinear_rows(grid.to(p.dtype), places.flatten(1, 2)) for grid in grids]  # each (B, N K, C_i)
-        return torch.cat([value.view(*places.shape[:3], -1).mT for value in values], dim=2).flatten(2)
+    fixed = not any(grid.requires_grad for grid in grids)
+    if p.device.type == "cpu" and (fixed or len(offsets) == 1):
+        return _trilinear_by_rows(grids, p, offsets)
     places = (p[:, None] + offsets[:, None])[:, :, None]  # (B, K, 1, N, 3)
     values = [
         F.grid_sample(grid, places.to(grid.dtype), padding_mode="border", align_corners=True)[:, :, :, 0]
         for grid in grids
     ]  # each (B, C_i, K, N)
-    return torch.cat(values, dim=1).flatten(1, 2).transpose(1, 2)
+    return torch.cat(values, dim=1).flatten(1, 2).transpose(1, 2)  # (B, N, sum C_i * K)
 
 
 def bilinear(planes: Sequence[Tensor], p: Tensor, views: Views) -> Tensor:
@@ -50,7 +47,7 @@ def bilinear(planes: Sequence[Tensor], p: Tensor, views: Views) -> Tensor:
     coordinates in views[v], the columns by the first. p: (B, N, 3) grid coordinates in [-1, 1].
     Returns (B, N, sum C_i), in the dtype of p: bfloat16 coordinates would be off by an eighth of a node.
     """
-    interpolate = _bilinear_rows if p.device.type == "cpu" else _bilinear_sampled
+    interpolate = _plane_rows if p.device.type == "cpu" else _plane_sampled
     return torch.cat([interpolate(plane.to(p.dtype), p, views) for plane in planes], dim=2)
 
 
@@ -63,14 +60,23 @@ def joined(plane: Tensor) -> Tensor:
     return plane.permute(0, 1, *rows, *columns, last).reshape(*plane.shape[:2], size, size, -1)
 
 
-def _bilinear_sampled(plane: Tensor, p: Tensor, views: Views) -> Tensor:
+def _plane_sampled(plane: Tensor, p: Tensor, views: Views) -> Tensor:
+    """(B, V, ..., C) at (B, N, 3) -> (B, N, C)."""
     images = joined(plane).flatten(0, 1).permute(0, 3, 1, 2)  # (B V, C, R, R)
     points = torch.stack([p[..., view] for view in views], dim=1).flatten(0, 1)[:, :, None]  # (B V, N, 1, 2)
     sampled = F.grid_sample(images, points, padding_mode="border", align_corners=True)  # (B V, C, N, 1)
     return sampled.unflatten(0, (-1, len(views))).sum(dim=1)[..., 0].transpose(1, 2)  # (B, N, C)
 
 
-def _trilinear_rows(grid: Tensor, p: Tensor) -> Tensor:
+def _trilinear_by_rows(grids: Sequence[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
+    if len(offsets) == 1:
+        return torch.cat([_grid_rows(grid.to(p.dtype), p + offsets) for grid in grids], dim=2)
+    places = p[:, :, None] + offsets  # (B, N, K, 3)
+    values = [_grid_rows(grid.to(p.dtype), places.flatten(1, 2)) for grid in grids]  # each (B, N K, C_i)
+    return torch.cat([value.view(*places.shape[:3], -1).mT for value in values], dim=2).flatten(2)
+
+
+def _grid_rows(grid: Tensor, p: Tensor) -> Tensor:
     """(B, C, R, R, R) at (B, N, 3) -> (B, N, C)."""
     if grid.stride(0) == 0:  # one shape, expanded
         grid = grid[:1]
@@ -87,7 +93,8 @@ def _trilinear_rows(grid: Tensor, p: Tensor) -> Tensor:
     return sum_of_rows(table, rows.view(8, -1), weights.view(8, -1)).view(*p.shape[:2], -1)
 
 
-def _bilinear_rows(plane: Tensor, p: Tensor, views: Views) -> Tensor:
+def _plane_rows(plane: Tensor, p: Tensor, views: Views) -> Tensor:
+    """The same, as weighted sums of rows."""
     if plane.stride(0) == 0:  # one shape, expanded
         plane = plane[:1]
     count = len(views)

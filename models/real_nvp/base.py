@@ -18,29 +18,12 @@ ROUNDS = 25  # of k-means
 CODES_A_COMPONENT = 256  # that k-means looks at, at most
 LEAST_SD = 0.1  # of a component at the start
 AT_A_TIME = 4096  # z in k-means
-NORMALS_AT_A_TIME = 16  # that torch draws on a CPU, if there are so many
 
 
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """log N(z; 0, I), nats, summed over all but the first dimension: (B, ...) -> (B,)."""
     z = z.flatten(1)
     return -0.5 * (z.square().sum(dim=1) + z.shape[1] * math.log(2 * math.pi))
-
-
-def draw_latents(num: int, dim: int, temperature: float, generator: torch.Generator | None, like: Tensor) -> Tensor:
-    """z (num, dim) from a normal of sd `temperature`, with the device and dtype of `like`.
-
-    Drawn on the CPU in float32, row by row, so that a seed gives the same shapes on every device, however many are
-    requested. `generator` must be a CPU generator.
-    """
-    return temperature * _normal_rows(num, dim, generator).to(like)
-
-
-def _normal_rows(num: int, dim: int, generator: torch.Generator | None) -> Tensor:
-    """(num, dim) standard normal, row by row. torch draws 16 numbers at a time: whole rows of these come at once."""
-    if num == 0 or dim % NORMALS_AT_A_TIME == 0:
-        return torch.randn(num, dim, generator=generator, dtype=torch.float32)
-    return torch.stack([torch.randn(dim, generator=generator, dtype=torch.float32) for _ in range(num)])
 
 
 class NormalBase(nn.Module):
@@ -198,6 +181,9 @@ class NormalFlow(Bijection):
 
     @torch.no_grad()
     def sample(self, num: int, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
-        """x (num, ...) from z of sd `temperature`. Needs eval mode: dropout cannot be inverted."""
-        like = next(self.parameters())
-        return self.inverse(draw_latents(num, self.dim, temperature, generator, like))
+        """x (num, ...) from z of sd `temperature`. Needs eval mode: dropout cannot be inverted.
+
+        generator: of the CPU, so that a seed gives the same z on every device.
+        """
+        z = torch.randn(num, self.dim, generator=generator)  # (num, D)
+        return self.inverse(temperature * z.to(next(self.parameters())))  # (num, ...)
