@@ -32,7 +32,7 @@ def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
     check_same_options(options, vars(cfg), ("code_kind", "input_res", "input_features", "bb_min", "bb_max"), path)
     with reading(path, "is it complete?"):
         most = int(options["num_points"])
-        variant = former_variant(options)
+        variant = former_variant(options, state["model_state_dict"])
         fits = (int(options["min_input_points"]) or most) <= cfg.num_points <= most
     if variant:
         raise UserError(f"{path} was trained with {variant}; train it again: train_ndf.py")

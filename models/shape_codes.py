@@ -28,8 +28,6 @@ ARCHITECTURE = {
     "grid": (*_BOTTLENECK, "out_resolution"),
     "vector": (*_BOTTLENECK, "decoder_hidden", "input_res", "input_fold", *_PLANES, "code_encoder", *_PCA),
 }
-# Options of earlier versions that chose among variants, and the value of the only one that is left.
-FORMER_VARIANTS = {"plane_decoder": "quadtree", "code_posterior": "fixed"}
 
 
 def build_ndf(options: Mapping[str, Any]) -> NDF:
@@ -45,12 +43,15 @@ def build_ndf(options: Mapping[str, Any]) -> NDF:
     return network(**sizes, code_noise=options["code_noise"])
 
 
-def former_variant(options: Mapping[str, Any]) -> str:
-    """Which option of an earlier version makes a network that this one cannot build, in words; empty if none does."""
-    with_planes = options["code_kind"] == "vector" and bool(options["plane_resolution"])
-    learned = options["code_kind"] in ("grid", "vector")
-    counts = {"plane_decoder": with_planes, "code_posterior": learned}
-    for name, value in FORMER_VARIANTS.items():
-        if counts[name] and options.get(name, value) != value:
-            return f"{name} = {options[name]}, this version has {value} alone"
+def former_variant(options: Mapping[str, Any], weights: Mapping[str, Any]) -> str:
+    """Why a network of an earlier version cannot be built by this one, in words; empty if it can.
+
+    options, weights: of its checkpoint. Those of the first versions do not say how their planes are made.
+    """
+    if any(name.startswith("to_planes.upsamplers.") for name in weights):
+        decoder = options.get("plane_decoder", "convolution")
+        return f"plane_decoder = {decoder}, this version has quadtree alone"
+    posterior = options.get("code_posterior", "fixed")
+    if options["code_kind"] in ("grid", "vector") and posterior != "fixed":
+        return f"code_posterior = {posterior}, this version has fixed alone"
     return ""
