@@ -49,6 +49,11 @@ class NDF(nn.Module):
     The network runs in three stages, so that a shape is encoded, and its grids are computed, only once:
     `encode(x)` gives the code, `features(code)` the grids, `query(p, grids)` the distances. Here the code is the
     list of grids itself; networks with a bottleneck (`shape_codes.py`) override the first two.
+
+    >>> ndf, x, p = NDF(channels=(4, 8), hidden_dim=16), torch.zeros(1, 8, 8, 8), torch.rand(1, 5, 3) - 0.5
+    >>> x[:, 2:6, 2:6, 4] = 1  # a plate; x is the occupancy
+    >>> tuple(ndf(p, x).shape)  # a distance for each point
+    (1, 5)
     """
 
     code_kind = "none"

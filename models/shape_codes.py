@@ -48,7 +48,7 @@ def former_variant(options: Mapping[str, Any], weights: Mapping[str, Any]) -> st
 
     options, weights: of its checkpoint. Those of the first versions do not say how their planes are made.
     """
-    if any(name.startswith("to_planes.upsamplers.") for name in weights):
+    if any("to_planes.upsamplers." in name for name in weights):
         decoder = options.get("plane_decoder", "convolution")
         return f"plane_decoder = {decoder}, this version has quadtree alone"
     posterior = options.get("code_posterior", "fixed")
