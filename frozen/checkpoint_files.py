@@ -23,7 +23,6 @@ from runtime.reading import MOST_ARRAY, DamagedFile, read_torch, reading, requir
 BEST = "best.tar"
 # Options of checkpoints from before the option was there.
 FORMER_OPTIONS = {
-    "plane_decoder": "convolution",
     "distance_head": "value",
     "pca_view_weight": 0.0,
     "input_fold": 1,

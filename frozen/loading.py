@@ -11,7 +11,7 @@ from frozen.checkpoint_files import build_checked, check_same_options, load_chec
 from models.ndf import NDF, Code
 from models.occupancy import input_grid
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
-from models.shape_codes import ARCHITECTURE, build_ndf
+from models.shape_codes import ARCHITECTURE, build_ndf, former_variant
 from runtime.devices import autocast, place
 from runtime.errors import UserError, note
 from runtime.ranks import is_first
@@ -25,14 +25,17 @@ def load_frozen_ndf(path: Path, cfg: Config, device: torch.device) -> NDF:
 
     Sizes come from the checkpoint, or from the config if it stores none (NDF's and the thesis's own files).
     Raises UserError if its code kind, or its input's grid, differs from the config's, or its architecture does not
-    match. Notes another number of input points.
+    match, or is a former one. Notes another number of input points.
     """
     state = load_checkpoint(path)
     options = {**cfg.values(), **state.get("config", {})}
     check_same_options(options, cfg.values(), ("code_kind", "input_res", "input_features", "bb_min", "bb_max"), path)
     with reading(path, "is it complete?"):
         most = int(options["num_points"])
+        variant = former_variant(options, state["model_state_dict"])
         fits = (int(options["min_input_points"]) or most) <= cfg.grid.num_points <= most
+    if variant:
+        raise UserError(f"{path} was trained with {variant}; train it again: train_ndf.py")
     if is_first() and not fits:
         note(f"{path} was trained with num_points {most}, and is given {cfg.grid.num_points}")
     sizes = {name: options[name] for name in ARCHITECTURE[cfg.network.code_kind]}

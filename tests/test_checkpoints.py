@@ -177,11 +177,10 @@ def test_other_options_are_told():
 
 
 def test_an_option_that_older_checkpoints_lack_has_its_former_value(tmp_path: Path):
-    for name, config in {"old": {"lr": 1.0}, "new": {"plane_decoder": "quadtree"}}.items():
+    for name, config in {"old": {"lr": 1.0}, "new": {"distance_head": "sheet"}}.items():
         torch.save({**state(1), "config": config}, tmp_path / f"{name}.tar")
     torch.save(state(1), tmp_path / "ndfs_own.tar")
     former = {
-        "plane_decoder": "convolution",
         "distance_head": "value",
         "pca_view_weight": 0.0,
         "input_fold": 1,
@@ -190,7 +189,7 @@ def test_an_option_that_older_checkpoints_lack_has_its_former_value(tmp_path: Pa
         "flow_components": 256,
     }
     assert load_checkpoint(tmp_path / "old.tar")["config"] == {"lr": 1.0, **former}
-    assert load_checkpoint(tmp_path / "new.tar")["config"] == {**former, "plane_decoder": "quadtree"}
+    assert load_checkpoint(tmp_path / "new.tar")["config"] == {**former, "distance_head": "sheet"}
     assert "config" not in load_checkpoint(tmp_path / "ndfs_own.tar")
 
 

@@ -123,10 +123,6 @@ def test_on_the_command_line_of_another_mode_they_are_errors(tmp_path: Path):
             "extra_demo_cars = 9\nextra_demo_seed = 3\ndemo_seed = 3",
             "extra_demo_seed is 3, as demo_seed",
         ),
-        (
-            "code_kind = vector\ncode_encoder = pca\ncode_posterior = learned",
-            "code_encoder pca has no learned posterior",
-        ),
         ("mesh_resolution = 20", "mesh_resolution 20 found, 48 to 512 expected: below, seats and pillars are lost"),
         ("mesh_formats = stl", "mesh_formats: invalid choice: 'stl'"),
         ("mesh = perhaps", "mesh: 'perhaps' found, true or false expected"),

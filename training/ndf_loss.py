@@ -35,7 +35,7 @@ def training_loss(model: NDF, batch: Batch, cfg: Config) -> Tensor:
     """The mean loss over the points of a batch and the hardest of its candidates, (), mesh units."""
     x = network_input(batch["cloud"], cfg)
     with encoder_autocast(x.device, cfg.run.precision):
-        code, _ = model.training_code(x)
+        code = model.training_code(x)
     with autocast(x.device, cfg.run.precision):
         grids = model.features(code)
     if cfg.ndf_training.num_hard_points:

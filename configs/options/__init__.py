@@ -119,7 +119,10 @@ ALL_GROUPS: tuple[type[Group], ...] = tuple(type(group) for group in vars(Config
 # compare them with what it finds, so that it never calls them unused.
 COMPARED = (Sampling, Network, Training)
 # Options of earlier versions that nobody set, with the value that they always have now. A file may still name them.
-RETIRED: dict[str, float | str] = {"grad_clip": 1.0, "flow_weight_decay": 1e-2, "num_edited": 4}
+RETIRED: dict[str, float | str] = {
+    **{"grad_clip": 1.0, "flow_weight_decay": 1e-2, "num_edited": 4},
+    **{"plane_decoder": "quadtree", "code_posterior": "fixed", "kl_weight": 1e-5},
+}
 
 
 @cache

@@ -50,12 +50,6 @@ class Network(Group, title="NDF network and shape codes", about="the architectur
         may_be_empty=True,
     )
     plane_channels: tuple[int, ...] = option((32, 16), "channels of these planes", positive, may_be_empty=True)
-    plane_decoder: Literal["quadtree", "convolution", "residual"] = option(
-        "quadtree",
-        "vector: how planes are refined: each node split in 2 x 2 by a linear layer, twice as fast on a CPU; by"
-        " transposed convolutions, as in checkpoints that do not say; or residual: with two more convolutions at each"
-        " resolution, sharper, for a GPU",
-    )
     num_places: Literal[1, 7] = option(
         1, "grid and vector: places where a point looks grids up, itself alone or with its six neighbours (NDF)"
     )
@@ -82,11 +76,6 @@ class Network(Group, title="NDF network and shape codes", about="the architectur
         not_negative,
         decides="ndf_course",
     )
-    code_posterior: Literal["fixed", "learned"] = option(
-        "fixed",
-        "grid and vector: fixed: normalised codes with noise of sd code_noise; learned: means of a variational"
-        " posterior, whose KL to a standard normal is weighted by kl_weight",
-    )
 
     def check(self, cfg: "Config", given: Collection[str]) -> None:
         grids, channels = len(self.decoder_resolution), len(self.decoder_channels)
@@ -94,11 +83,6 @@ class Network(Group, title="NDF network and shape codes", about="the architectur
             raise UserError(
                 f"decoder_resolution has {grids} values and decoder_channels {channels}; give one number of channels"
                 " for each grid"
-            )
-        if self.code_encoder != "pyramid" and self.code_kind == "vector" and self.code_posterior == "learned":
-            raise UserError(
-                f"code_encoder {self.code_encoder} has no learned posterior; set code_posterior = fixed, or"
-                " code_encoder = pyramid"
             )
 
 
@@ -154,9 +138,6 @@ class NDFTraining(Group, title="NDF training", about="losses and batches of trai
         16, "drawn per hard point; with fewer a step is cheaper, and the largest errors are found less often", positive
     )
     max_dist: float = option(0.1, "distances are clamped here in the loss, mesh units", positive, decides="ndf_best")
-    kl_weight: float = option(
-        1e-5, "weight of a learned posterior's KL, mesh units per nat of a whole code", not_negative
-    )
     optimizer: Literal["Adam", "AdamW", "RMSprop", "Muon"] = option(
         "Adam",
         "for the NDF; Muon needs fewer steps, each of which takes three times as long on a CPU, hardly longer on a GPU",

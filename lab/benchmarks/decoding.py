@@ -139,7 +139,7 @@ def flops_of(networks: Networks, code: Code, points: int = 64) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     field = field_of(networks, code)
-    # It does not know oneDNN's products (models/products.py).
+    # It does not know oneDNN's products (models/kernels/products.py).
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         field.plain_distance(torch.zeros(points, 3))
     return counter.get_total_flops() / points

@@ -12,20 +12,22 @@ it is the time that the processor spent, which depends less on other jobs.
 """
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from configs.config_loader import get_config
 from configs.options import Config
-from models import shape_codes
-from models.feature_planes import VIEWS, ConvolutionPlanes
+from models import shape_codes, vector_ndf
+from models.feature_planes import VIEWS
 from models.ndf import NDF
 from models.occupancy import occupancy_from_points, to_grid_coords
 from runtime.devices import autocast, pick_device, place
@@ -37,8 +39,17 @@ from training.task import Batch
 Work = Callable[[], object]
 
 
-class PlainPlanes(ConvolutionPlanes):
-    """The same, with the channels first as convolutions leave them."""
+class PlainPlanes(nn.Module):
+    """Upsampling by transposed convolutions, for the three views apart."""
+
+    def __init__(self, num_inputs: int, resolution: list[int], channels: list[int]):
+        super().__init__()
+        self.coarsest = (3 * channels[0], resolution[0] // 2, resolution[0] // 2)
+        self.from_numbers = nn.Linear(num_inputs, math.prod(self.coarsest))
+        self.upsamplers = nn.ModuleList(
+            nn.ConvTranspose2d(3 * c_in, 3 * c_out, 4, stride=2, padding=1, groups=3)
+            for c_in, c_out in zip([channels[0], *channels], channels, strict=False)
+        )
 
     def forward(self, numbers: Tensor) -> list[Tensor]:
         """Returns [(B, 3, C_i, R_i, R_i)]."""
@@ -49,7 +60,7 @@ class PlainPlanes(ConvolutionPlanes):
         return planes
 
 
-class PlainNDF(shape_codes.VectorNDF):
+class PlainNDF(vector_ndf.VectorNDF):
     """Looks everything up by grid_sample."""
 
     def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
@@ -67,13 +78,8 @@ class PlainNDF(shape_codes.VectorNDF):
 
 
 def plain_ndf(cfg: Config) -> NDF:
-    options = {**cfg.values(), "plane_decoder": "convolution"}
-    present = shape_codes.VectorNDF, shape_codes.PLANE_DECODERS["convolution"]
-    try:
-        shape_codes.VectorNDF, shape_codes.PLANE_DECODERS["convolution"] = PlainNDF, PlainPlanes  # type: ignore[misc]
-        return shape_codes.build_ndf(options)
-    finally:
-        shape_codes.VectorNDF, shape_codes.PLANE_DECODERS["convolution"] = present  # type: ignore[misc]
+    with patch.object(shape_codes, "VectorNDF", PlainNDF), patch.object(vector_ndf, "QuadtreePlanes", PlainPlanes):
+        return shape_codes.build_ndf(cfg.values())
 
 
 def random_batch(cfg: Config, device: torch.device) -> Batch:
@@ -129,7 +135,7 @@ def parts(model: NDF, cfg: Config, device: torch.device) -> dict[str, Work]:
     step()  # which also gives every weight a gradient
     named = {
         "whole step": step,
-        "encoder": with_gradient(lambda: model.training_code(x)[0], weights, cfg),
+        "encoder": with_gradient(lambda: model.training_code(x), weights, cfg),
         "decoder to grids and planes": with_gradient(lambda: model.features(code), [code, *weights], cfg),
         "candidates for hard points": lambda: with_hardest(model, grids, batch, cfg),
         "look-up of the points": with_gradient(lambda: model.look_up(points, leaves), leaves, cfg),
@@ -138,6 +144,8 @@ def parts(model: NDF, cfg: Config, device: torch.device) -> dict[str, Work]:
     }
     if not cfg.ndf_training.num_hard_points:
         del named["candidates for hard points"]
+    if cfg.network.code_encoder == "pca":  # which has nothing to train
+        del named["encoder"]
     return named
 
 
