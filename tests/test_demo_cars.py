@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from facts import naming, says
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -18,6 +19,7 @@ from demo_cars.mesh import Parts, Sheet, cut, grid_faces, triangle_areas
 from demo_cars.parameters import CHOICES, RANGES, STYLES, draw_parameters, range_of
 from demo_cars.shell import EDGE, NORMAL, make_skin
 from demo_cars.windows import closed_windows
+from lab.small.helpers import contents
 from runtime.errors import UserError
 from runtime.layout import DEMO_PARAMETERS
 
@@ -328,16 +330,12 @@ def arguments(tmp_path):
     return ["--config", str(config), "--demo_seed", "4"]
 
 
-def read_all(folder) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
 def test_script_writes_the_same_cars_whatever_the_count_and_the_processes(arguments, tmp_path, capsys):
     assert main([*arguments, "--num_demo_cars", "3", "--num_cpus", "1"]) == 0
-    few = read_all(tmp_path / "data")
+    few = contents(tmp_path / "data")
     assert len(few) == 6
     assert main([*arguments, "--num_demo_cars", "5", "--num_cpus", "2", "--data_dir", f"{tmp_path}/more"]) == 0
-    more = read_all(tmp_path / "more")
+    more = contents(tmp_path / "more")
     assert len(more) == 10
     assert few.items() <= more.items()
     name = "demo_s4_00002/models"
@@ -357,13 +355,13 @@ def test_script_goes_on_where_it_stopped(arguments, tmp_path, capsys):
     meshes[1].unlink()
     capsys.readouterr()
     main(arguments)
-    assert "1 of 2 demo cars are there already, 1 to make" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "1 2 demo cars")
     assert meshes[0].stat().st_mtime_ns == before
     assert meshes[1].read_bytes() == text
 
 
 def test_negative_seed_is_refused(arguments):
-    with pytest.raises(UserError, match="demo_seed is -1, expected 0 or more"):
+    with pytest.raises(UserError, match=naming("demo_seed -1 0")):
         main([*arguments, "--demo_seed", "-1"])
 
 

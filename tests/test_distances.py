@@ -2,6 +2,7 @@ import sys
 
 import numpy as np
 import pytest
+from facts import naming
 
 from dataprocessing import distances
 from dataprocessing.boundary_sampling import boundary_points
@@ -118,5 +119,5 @@ def test_distances_around_real_cars_equal_brute_force(real_cars):
 
 def test_missing_open3d_is_told_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "open3d", None)
-    with pytest.raises(UserError, match="open3d, which measures distances, cannot be loaded .*check_system.py"):
+    with pytest.raises(UserError, match=naming("open3d check_system.py")):
         unsigned_distance(np.eye(3), np.array([[0, 1, 2]]), np.zeros((1, 3), np.float32))

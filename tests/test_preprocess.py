@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from facts import naming, says
 
 from dataprocessing import distances, shape_files
 from dataprocessing.mesh_io import load_mesh
-from dataprocessing.pool import run_tasks
 from dataprocessing.preprocess import main
 from dataprocessing.shapes import expected_files, find_meshes, find_shapes, shape_name
-from lab.small.helpers import brute_force_distance, open_box, read_config, write_config, write_obj
+from lab.small.helpers import brute_force_distance, contents, open_box, read_config, write_config, write_obj
 from runtime import layout
 from runtime.errors import UserError
 from runtime.files import atomic_path
@@ -28,9 +28,11 @@ def preprocess(folder: Path, **options: object) -> int:
     return main(["--config", str(write_config(folder, **options))])
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, hidden ones too."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def counts(capsys: pytest.CaptureFixture, reason: str = "") -> tuple[int, ...]:
+    """How many files the last run made, made again for a reason, and skipped."""
+    line = [line for line in capsys.readouterr().out.splitlines() if "skipped" in line][-1]
+    assert reason in line
+    return tuple(int(n) for n in re.findall(r"(\d+) (?:files made|made again|skipped)", line))
 
 
 def times(folder: Path) -> dict[str, int]:
@@ -39,7 +41,7 @@ def times(folder: Path) -> dict[str, int]:
 
 def test_all_files_have_the_keys_types_and_shapes_that_ndf_reads(meshes, tmp_path, capsys):
     assert preprocess(tmp_path) == 0
-    assert "5 shapes are ready" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "5 ready")
     for mesh in meshes:
         folder = mesh.parent
         scaled = load_mesh(folder / "model_normalized_scaled.off")
@@ -72,7 +74,7 @@ def test_chunks_partition_the_meshes(meshes, tmp_path):
 
 def test_more_chunks_than_meshes_leave_an_empty_chunk(meshes, tmp_path, capsys):
     assert preprocess(tmp_path, num_chunks=9, current_chunk=8) == 0
-    assert "0 of 5 meshes" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "0 5 meshes")
 
 
 def test_two_workers_write_the_same_as_one(meshes, tmp_path):
@@ -100,12 +102,12 @@ def test_finished_files_are_skipped_and_other_counts_made_again(meshes, tmp_path
     before = times(tmp_path / "data")
     assert preprocess(tmp_path) == 0
     assert times(tmp_path / "data") == before
-    assert "0 files made, 0 made again, 30 skipped" in capsys.readouterr().out
+    assert counts(capsys) == (0, 0, 30)
     assert preprocess(tmp_path, num_uniform_samples=99, sample_std_dev=[0.08, 0.02]) == 0
-    assert "5 files made, 5 made again (num_uniform_samples 101 -> 99), 20 skipped" in capsys.readouterr().out
+    assert counts(capsys, "num_uniform_samples 101 -> 99") == (5, 5, 20)
     assert len(np.load(meshes[0].parent / "uniform_samples.npz")["df"]) == 99
     assert preprocess(tmp_path, num_uniform_samples=99, bb_max=0.6) == 0
-    assert "5 made again (bb_max 0.5 -> 0.6)" in capsys.readouterr().out
+    assert counts(capsys, "bb_max 0.5 -> 0.6") == (0, 5, 25)
     assert float(np.load(meshes[0].parent / layout.voxelized_point_cloud(16, 53))["bb_max"]) == 0.6
 
 
@@ -123,7 +125,7 @@ def test_grid_coords_are_left_out_on_request_and_made_where_they_are_wanted_and_
     assert few["cloud"].shape == (53, 3) and [len(df) for _, df in few["sets"]] == [301, 301, 101, 71]
     capsys.readouterr()
     assert preprocess(tmp_path, processed_dir=tmp_path / "out") == 0
-    assert "0 files made, 20 made again (grid_coords false -> true), 10 skipped" in capsys.readouterr().out
+    assert counts(capsys, "grid_coords false -> true") == (0, 20, 10)
     source = {name: data for name, data in full.items() if not name.endswith(".obj")}
     assert contents(tmp_path / "out") == source  # the same samples as before
 
@@ -144,16 +146,16 @@ def test_files_are_made_again_from_another_mesh_and_with_another_seed(meshes, tm
     meshes[2].touch()  # the same, with another time
     capsys.readouterr()
     assert preprocess(tmp_path) == 0
-    assert "0 files made, 6 made again (mesh changed), 24 skipped" in capsys.readouterr().out
+    assert counts(capsys, "mesh") == (0, 6, 24)
     after = [samples(mesh) for mesh in meshes]
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True, True, True]
     assert after[1][layout.SCALED_MESH] == after[0][layout.SCALED_MESH]
     assert preprocess(tmp_path, seed=1) == 0
-    assert "25 made again (seed 0 -> 1), 5 skipped" in capsys.readouterr().out  # scaled meshes have no seed
+    assert counts(capsys, "seed 0 -> 1") == (0, 25, 5)  # scaled meshes have no seed
     assert preprocess(tmp_path, up="z", front="-y", seed=1) == 0
-    assert "30 made again" in capsys.readouterr().out
+    assert counts(capsys) == (0, 30, 0)
     assert preprocess(tmp_path, up="z", seed=1) == 0  # the front that is usual then
-    assert "30 skipped" in capsys.readouterr().out
+    assert counts(capsys) == (0, 0, 30)
 
 
 def test_files_without_a_record_are_taken_unless_the_mesh_was_another_one(meshes, tmp_path, capsys):
@@ -162,7 +164,7 @@ def test_files_without_a_record_are_taken_unless_the_mesh_was_another_one(meshes
         mesh.with_name("made_of.json").unlink()  # as NDF or an earlier version left them
     before = samples(meshes[0])
     assert preprocess(tmp_path, num_points=40) == 0
-    assert "5 files made, 0 made again, 25 skipped" in capsys.readouterr().out
+    assert counts(capsys) == (5, 0, 25)
     assert before.items() <= samples(meshes[0]).items()
     shutil.copy(meshes[1], meshes[0])
     assert preprocess(tmp_path, num_points=40) == 0
@@ -170,7 +172,7 @@ def test_files_without_a_record_are_taken_unless_the_mesh_was_another_one(meshes
     former, there = (path[layout.voxelized_point_cloud(16, 53)] for path in (before, samples(meshes[0])))
     assert former != there
     assert preprocess(tmp_path) == 0
-    assert capsys.readouterr().out.count("30 skipped") == 1
+    assert counts(capsys) == (0, 0, 30)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_finished_files_in_a_folder_that_is_read_only_need_no_record(meshes, tmp
 
     monkeypatch.setattr("runtime.artefacts.write_json", refuse)
     assert preprocess(tmp_path) == 0
-    assert "30 skipped" in capsys.readouterr().out
+    assert counts(capsys) == (0, 0, 30)
 
 
 def test_a_shape_whose_mesh_broke_is_no_shape_until_it_is_mended(meshes, tmp_path, capsys):
@@ -227,7 +229,7 @@ def test_a_cut_file_is_made_again_also_a_scaled_mesh(meshes, tmp_path, capsys):
         path = meshes[0].with_name(name)
         path.write_bytes(path.read_bytes()[:-9])
     assert preprocess(tmp_path) == 0
-    assert "2 made again (damaged), 28 skipped" in capsys.readouterr().out
+    assert counts(capsys, "damaged") == (0, 2, 28)
     assert samples(meshes[0]) == before
 
 
@@ -243,7 +245,7 @@ def test_a_gltf_changes_with_its_buffers(tmp_path, capsys):
     write(1)
     (tmp_path / "data" / "car.gltf").write_bytes(text)  # the buffers alone are others
     preprocess(tmp_path, input_data_glob="any")
-    assert "6 made again (mesh changed)" in capsys.readouterr().out
+    assert counts(capsys, "mesh") == (0, 6, 0)
 
 
 def test_a_deleted_mesh_of_shapenets_layout_leaves_no_shape(meshes, tmp_path):
@@ -266,7 +268,7 @@ def test_a_run_after_a_kill_finishes_and_cleans_up(meshes, tmp_path):
         "files.write_npz = write_npz\n"
         "step.main(['--config', sys.argv[1]])\n"
     )
-    result = subprocess.run([sys.executable, "-c", code, str(config)], capture_output=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code, str(config)], capture_output=True, check=False)
     assert result.returncode == -signal.SIGKILL
     assert [path.name for path in meshes[0].parent.glob(".*.part")]  # the test would prove nothing otherwise
     cut = meshes[1].parent / "boundary_0.08_samples.npz"
@@ -282,10 +284,9 @@ def test_broken_meshes_are_listed_and_the_others_done(meshes, tmp_path, capsys):
     meshes[3].write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 7\n")
     assert preprocess(tmp_path, processed_dir=tmp_path / "out") == 1
     out = capsys.readouterr().out
-    assert "3 shapes are ready" in out
-    assert "2 meshes failed" in out
-    assert re.search(rf"^{re.escape(str(meshes[1]))} +empty file$", out, re.M)
-    assert re.search(rf"^{re.escape(str(meshes[3]))} +truncated or damaged: a face uses vertex 7 of 3$", out, re.M)
+    assert says(out, "3 ready 2 failed")
+    (empty,), (damaged,) = ([line for line in out.splitlines() if str(meshes[n]) in line] for n in (1, 3))
+    assert says(empty, "empty") and says(damaged, "vertex 7 3")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["car0", "car2", "car4"]
 
 
@@ -334,47 +335,18 @@ def test_a_full_or_read_only_disk_stops_at_once_and_names_the_place(code, meshes
     assert not list(tmp_path.rglob(".*.part"))
 
 
-def give_back(value: int) -> int:
-    return value
-
-
-def die_at_three(value: int) -> int:
-    if value == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return value
-
-
-def refuse(value: int) -> int:
-    raise OSError(errno.ENOSPC, "No space left on device", f"file{value}")
-
-
-def test_the_death_of_a_worker_is_told_in_one_line():
-    with pytest.raises(UserError, match="a worker process was killed, perhaps for lack of memory"):
-        list(run_tasks(die_at_three, [(i,) for i in range(8)], 2))
-
-
-def test_workers_do_each_task_once_and_pass_errors_on():
-    before = dict(os.environ)
-    assert sorted(run_tasks(give_back, [(i,) for i in range(9)], 2)) == list(range(9))
-    with pytest.raises(OSError, match="No space left") as caught:
-        list(run_tasks(refuse, [(i,) for i in range(9)], 2))
-    assert caught.value.errno == errno.ENOSPC
-    assert caught.value.filename.startswith("file")
-    assert dict(os.environ) == before
-
-
 def test_mistakes_are_told_with_what_to_do(meshes, tmp_path):
-    with pytest.raises(UserError, match="no data_dir .*nowhere; give the folder of the meshes"):
+    with pytest.raises(UserError, match=naming("data_dir", tmp_path / "nowhere")):
         preprocess(tmp_path, data_dir=tmp_path / "nowhere")
     (tmp_path / "hollow").mkdir()
-    with pytest.raises(UserError, match="hollow is empty; put the meshes there"):
+    with pytest.raises(UserError, match=naming(tmp_path / "hollow")):
         preprocess(tmp_path, data_dir=tmp_path / "hollow")
-    with pytest.raises(UserError, match=r"no file matches '/\*/model.obj' in .* it holds car0, car1, car2 and 2 more"):
+    with pytest.raises(UserError, match=naming("'/*/model.obj' car0, car1, car2 2")):
         preprocess(tmp_path, input_data_glob="/*/model.obj")
-    with pytest.raises(UserError, match="input_data_glob is empty"):
+    with pytest.raises(UserError, match="input_data_glob"):
         preprocess(tmp_path, input_data_glob="/")
     write_obj(meshes[0].with_name("other.obj"), *open_box(np.random.default_rng(0)))
-    with pytest.raises(UserError, match=r"model_normalized.obj and other.obj are both in .*car0.models"):
+    with pytest.raises(UserError, match=naming("model_normalized.obj other.obj", meshes[0].parent)):
         preprocess(tmp_path, input_data_glob="/*/models/*.obj")
 
 
@@ -403,8 +375,8 @@ def test_preprocessing_without_open3d_says_so_once_and_what_to_do(meshes, tmp_pa
     few = {"num_boundary_samples": 9, "num_uniform_samples": 9, "num_gap_samples": 0, "num_cpus": 1, "device": "cpu"}
     assert preprocess(tmp_path, **few, processed_dir=tmp_path / "a") == 0
     notes = capsys.readouterr().err
-    assert notes.count("note: Open3D cannot be loaded (") == 1
-    assert re.search(r"18 times slower on a CPU; .*python runtime/check_system.py; --distance_backend torch", notes)
+    assert notes.count("note: ") == 1
+    assert says(notes, "Open3D CPU runtime/check_system.py --distance_backend torch")
     assert preprocess(tmp_path, **few, processed_dir=tmp_path / "a") == 0  # nothing to measure
     assert preprocess(tmp_path, **few, processed_dir=tmp_path / "b", distance_backend="torch") == 0  # it is meant
     assert "note" not in capsys.readouterr().err

@@ -65,6 +65,17 @@ def read_config(folder: Path, **options: object) -> Namespace:
     return get_config(["--config", str(write_config(folder, **options))])
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, hidden ones too."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def times(folder: Path, pattern: str = "*") -> dict[str, int]:
+    """When each file below a folder was written, ns."""
+    files = [path for path in folder.rglob(pattern) if path.is_file()]
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}
+
+
 def brute_force_distance(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Distance of each point (N, 3) to the nearest of the triangles, in float64, one triangle after the other.
 

@@ -11,7 +11,7 @@ from configs.config_loader import config_as_dict
 from dataprocessing.extra_shapes import find_extras
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
-from frozen.checkpoint_files import ndf_checkpoint_path
+from frozen.checkpoint_files import best_checkpoint, ndf_checkpoint_path
 from frozen.loading import load_frozen_ndf
 from generation.networks import Networks
 from generation.shape_folder import ShapeFolder
@@ -77,6 +77,20 @@ def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, 
 def tiny_config(folder: Path, **options: object) -> Namespace:
     """The configuration of `make_experiment`; `options` win."""
     return read_config(folder, **(TINY | options))
+
+
+def tiny_networks(folder: Path, **options: object) -> Networks:
+    """The networks of `make_experiment`, read anew; `options` win."""
+    return Networks(tiny_config(folder, **options))
+
+
+def best_ndf(folder: Path, **options: object) -> Path:
+    """Its best checkpoint of an NDF, or that of another experiment below the folder."""
+    return best_checkpoint(Experiment(tiny_config(folder, **options)).ndf_checkpoints)
+
+
+def best_flow(folder: Path, **options: object) -> Path:
+    return best_checkpoint(Experiment(tiny_config(folder, **options)).rnvp_checkpoints)
 
 
 def make_experiment(folder: Path) -> Namespace:
