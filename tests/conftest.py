@@ -87,6 +87,12 @@ def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots are made, but not drawn, which takes most of their time; test_plots and test_analysis look at drawn ones."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, path, **_: path.write_bytes(b"plot"))
+
+
+@pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Black pictures of shapes instead of rendered ones, which take seconds; test_rendering looks at those."""
     for place in ("contact_sheet.render_cloud", "contact_sheet.render_mesh", "movies.render_cloud"):

@@ -37,6 +37,7 @@ from runtime.errors import UserError
 from runtime.files import write_json
 from runtime.layout import DEMO_PARAMETERS, Experiment
 
+pytestmark = pytest.mark.usefixtures("coarse_lattice")
 SMALL = {
     "num_analysis_points": 40, "num_paths": 3, "path_steps": 3, "num_map_shapes": 9, "num_neighbour_samples": 3,
     "temperatures": [0.5, 1.0], "num_curve_shapes": 4,
@@ -312,7 +313,8 @@ def test_script_writes_everything_and_a_second_run_decodes_nothing(
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
 
 
-def test_an_analysis_run_alone_keeps_the_results_of_the_others(copied: Namespace, quick_pictures: None) -> None:
+@pytest.mark.usefixtures("quick_pictures", "no_plots")
+def test_an_analysis_run_alone_keeps_the_results_of_the_others(copied: Namespace) -> None:
     assert call(copied, analyses="[table, temperatures]") == 0
     path = Experiment(copied).analysis / "codes.json"
     before = json.loads(path.read_text())
@@ -343,8 +345,9 @@ def test_projector_has_codes_names_and_thumbnails(copied: Namespace) -> None:
     assert json.loads((Experiment(copied).analysis / "codes.json").read_text())["tables"] == {}
 
 
+@pytest.mark.usefixtures("quick_pictures", "no_plots")
 @pytest.mark.parametrize("kind", KINDS)
-def test_codes_of_every_kind(kind: str, tmp_path: Path, quick_pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_codes_of_every_kind(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "PICTURE_POINTS", 300)
     write_shapes(tmp_path, count=7, num_test=2)
     for n, folder in enumerate(sorted((tmp_path / "data").iterdir())):

@@ -18,7 +18,7 @@ from lab.small.tiny_experiment import tiny_config
 from runtime.errors import UserError
 from runtime.layout import DENSE_POINT_CLOUD, Experiment
 
-pytestmark = pytest.mark.usefixtures("coarse_lattice", "no_pictures", "few_candidates")
+pytestmark = pytest.mark.usefixtures("coarse_lattice", "no_pictures", "no_plots", "few_candidates")
 
 
 @pytest.fixture

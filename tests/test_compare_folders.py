@@ -17,6 +17,7 @@ from evaluation.metrics import chamfer_l2_sq, mmd_cov
 from generation.cloud_files import write_ply
 from runtime.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("no_plots")
 POINTS = 40
 
 

@@ -50,10 +50,9 @@ def root(root: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """64 times fewer cells to look for surfaces in, coarse meshes, and plain pictures of the least likely shapes."""
+def quick(monkeypatch: pytest.MonkeyPatch, coarse_lattice: None, no_plots: None) -> None:
+    """Coarse meshes, and plain pictures of the least likely shapes."""
     monkeypatch.setattr("evaluation.wholeness.RESOLUTION", 24)
-    monkeypatch.setattr("generation.projection.LATTICE", 12)
     monkeypatch.setattr(
         "visualization.contact_sheet.render_cloud", lambda cloud, color, **_: np.full((40, 60, 3), color, np.uint8)
     )
