@@ -88,7 +88,7 @@ def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plots are made, but not drawn, which takes most of their time; test_plots and test_analysis look at drawn ones."""
+    """Plots are made but not drawn, which takes most of their time; test_plots and test_analysis look at drawn ones."""
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, path, **_: path.write_bytes(b"plot"))
 
 

@@ -8,13 +8,7 @@ from facts import naming
 
 from evaluation.latent_space.projector import MAX_NUMBERS, projector_numbers
 from frozen.codes import StoredCodes
-from training.code_spectrum import (
-    PrincipalAxes,
-    code_spectrum,
-    cumulative_shares,
-    dimensions_holding,
-    variances,
-)
+from training.code_spectrum import PrincipalAxes, code_spectrum, cumulative_shares, dimensions_holding, variances
 
 
 def random_codes(num: int, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

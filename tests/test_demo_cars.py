@@ -20,6 +20,7 @@ from demo_cars.parameters import CHOICES, RANGES, STYLES, draw_parameters, range
 from demo_cars.shell import EDGE, NORMAL, make_skin
 from demo_cars.windows import closed_windows
 from lab.small.helpers import contents
+from lab.small.triangles import ray_distances
 from runtime.errors import UserError
 from runtime.layout import DEMO_PARAMETERS
 
@@ -62,19 +63,9 @@ def welded(car: Car) -> np.ndarray:
 
 
 def hits(origins: np.ndarray, directions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Whether each ray (N, 3) meets any triangle (F, 3, 3): Moeller and Trumbore's test, one ray at a time."""
-    a, e1, e2 = triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
-    out = []
-    for o, d in zip(origins, directions, strict=True):
-        h = np.cross(d, e2)
-        det = (e1 * h).sum(1)
-        det = np.where(np.abs(det) < 1e-14, np.inf, det)
-        u = ((o - a) * h).sum(1) / det
-        q = np.cross(o - a, e1)
-        v = (q @ d) / det
-        t = (e2 * q).sum(1) / det
-        out.append(bool(((u >= 0) & (v >= 0) & (u + v <= 1) & (t > 1e-4)).any()))
-    return np.array(out)
+    """Whether each ray (N, 3) meets any triangle (F, 3, 3)."""
+    found = ray_distances(origins, directions, triangles)
+    return ((found > 1e-4) & np.isfinite(found)).any(axis=1)
 
 
 def test_cut_splits_a_plane_along_a_circle_and_keeps_its_area():

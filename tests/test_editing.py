@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from facts import naming, says
+from linear_codes import DIM, gaussian_codes, gaussian_flow, linear_attributes
 
 import generate
 from demo_cars.parameters import draw_parameters
@@ -16,58 +17,30 @@ from demo_cars.windows import visible_attributes
 from evaluation.editing import fit
 from evaluation.editing.fit import explained, fit_attributes
 from frozen.codes import load_codes
-from generation.editing.attributes import Attribute, Attributes, load_attributes
+from generation.editing.attributes import Attribute, load_attributes
 from generation.editing.edited import asked
 from generation.editing.moves import PULL, damped_step, moved
 from generation.networks import Networks
 from generation.sampling import sampled_codes
 from lab.small.tiny_experiment import tiny_config
-from models.real_nvp import build_flow
 from runtime.errors import UserError
 from runtime.layout import DENSE_POINT_CLOUD, Experiment
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice", "no_pictures")
-DIM, HOLD = 6, 4.0
-FLOW = {"flow_couplings": 4, "flow_hidden": 8, "flow_blocks": 1, "flow_s_max": 1.0, "flow_dropout": 0.0,
-        "flow_dims": 6, "flow_tail_couplings": 1, "flow_scales": 1}  # fmt: skip
-
-
-def gaussian_codes(count: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    mixing = np.random.default_rng(9).normal(size=(DIM, DIM))
-    return (rng.normal(size=(count, DIM)) @ mixing + 3).astype(np.float32)
-
-
-def linear_attributes() -> Attributes:
-    """A number that is edited, a choice of three values that is held, and a number that codes do not know."""
-    rng = np.random.default_rng(2)
-    found = [
-        Attribute("size", 0, 1, r2=0.9, mean=1.0, sd=2.0),
-        Attribute("kind", 1, 2, r2=0.5, readings={"a": [0.0, 0.0], "b": [1.0, 0.0], "c": [0.0, 1.0]}),
-        Attribute("luck", 3, 1, r2=0.1),
-    ]
-    return Attributes(found, rng.normal(size=(DIM, 4)), rng.normal(size=4), np.array([2.0, 0.4, 0.3, 1.0]), {})
-
-
-@pytest.fixture(scope="module")
-def gaussian_flow() -> torch.nn.Module:
-    """An untrained flow: whitening and permutations, so that its codes are exactly Gaussian."""
-    flow = build_flow("vector", (DIM,), **FLOW)
-    flow.fit_whitening(torch.from_numpy(gaussian_codes(4000)))
-    return flow.double().eval().requires_grad_(False)
+HOLD = 4.0
 
 
 @pytest.mark.parametrize("hold", [0.0, HOLD])
-def test_an_edit_of_gaussian_codes_is_the_closed_form(gaussian_flow: torch.nn.Module, hold: float) -> None:
+def test_an_edit_of_gaussian_codes_is_the_closed_form(hold: float) -> None:
     """(S^-1 + PULL w w' / s^2 + hold H H' / s^2)^-1 PULL w d / s^2 in code space, S the codes' covariance."""
-    attributes = linear_attributes()
+    attributes, flow = linear_attributes(), gaussian_flow()
     start = torch.randn(1, DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    code = gaussian_flow.inverse(start).numpy()
+    code = flow.inverse(start).numpy()
     aim = attributes.read(code)[0][:1] + 3.0
-    z = moved(gaussian_flow, start, attributes, attributes.by_name["size"], aim, hold)
-    change = gaussian_flow.inverse(z).numpy()[0] - code[0]
+    z = moved(flow, start, attributes, attributes.by_name["size"], aim, hold)
+    change = flow.inverse(z).numpy()[0] - code[0]
 
-    root = torch.autograd.functional.jacobian(lambda one: gaussian_flow.inverse(one[None])[0], start[0]).numpy()
+    root = torch.autograd.functional.jacobian(lambda one: flow.inverse(one[None])[0], start[0]).numpy()
     w, held = attributes.weights[:, 0] / 2.0, attributes.weights[:, 1:3] / np.array([0.4, 0.3])
     precision = np.linalg.inv(root @ root.T) + PULL * np.outer(w, w) + hold * held @ held.T
     np.testing.assert_allclose(change, np.linalg.solve(precision, PULL * w * 3.0 / 2.0), atol=1e-3)
@@ -78,12 +51,12 @@ def test_an_edit_of_gaussian_codes_is_the_closed_form(gaussian_flow: torch.nn.Mo
         assert change @ direction / np.linalg.norm(change) / np.linalg.norm(direction) > 1 - 1e-6
 
 
-def test_held_readings_move_less(gaussian_flow: torch.nn.Module) -> None:
-    attributes, start = linear_attributes(), torch.zeros(1, DIM, dtype=torch.float64)
-    before, moves = attributes.read(gaussian_flow.inverse(start).numpy())[0], []
+def test_held_readings_move_less() -> None:
+    attributes, flow, start = linear_attributes(), gaussian_flow(), torch.zeros(1, DIM, dtype=torch.float64)
+    before, moves = attributes.read(flow.inverse(start).numpy())[0], []
     for hold in (0.0, 1.0, 100.0):
-        z = moved(gaussian_flow, start, attributes, attributes.by_name["size"], before[:1] + 2.0, hold)
-        change = attributes.read(gaussian_flow.inverse(z).numpy())[0] - before
+        z = moved(flow, start, attributes, attributes.by_name["size"], before[:1] + 2.0, hold)
+        change = attributes.read(flow.inverse(z).numpy())[0] - before
         moves.append(np.linalg.norm(change[1:3] / attributes.scales[1:3]))
         assert change[0] == pytest.approx(2.0, abs=0.1)
     assert moves[0] > 1.5 * moves[1] > 5 * moves[2]

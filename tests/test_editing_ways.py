@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from facts import says
-from test_editing import gaussian_codes, gaussian_flow, linear_attributes  # noqa: F401, a fixture
+from linear_codes import gaussian_codes, gaussian_flow, linear_attributes
 
 from evaluation.editing import compare, ways
 from evaluation.editing.fit import fit_attributes
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
 
 @pytest.mark.parametrize("hold", [0.0, 3.0])
-def test_both_spaces_agree_for_gaussian_codes(gaussian_flow: torch.nn.Module, hold: float) -> None:  # noqa: F811
-    networks = SimpleNamespace(flow=gaussian_flow, device=torch.device("cpu"))
+def test_both_spaces_agree_for_gaussian_codes(hold: float) -> None:
+    networks = SimpleNamespace(flow=gaussian_flow(), device=torch.device("cpu"))
     attributes = linear_attributes()
     size, code = attributes.by_name["size"], torch.from_numpy(gaussian_codes(1, seed=8)).double()
     aim = attributes.read(code.numpy())[0][:1] + 1.0
@@ -33,11 +33,8 @@ def test_both_spaces_agree_for_gaussian_codes(gaussian_flow: torch.nn.Module, ho
     assert (one - other).norm() < 0.05 * change  # the pull of the one is finite
 
 
-def test_neighbours_differ_by_what_goes_along_with_an_attribute(
-    gaussian_flow: torch.nn.Module,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    networks = SimpleNamespace(flow=gaussian_flow, device=torch.device("cpu"), cfg=SimpleNamespace(seed=0))
+def test_neighbours_differ_by_what_goes_along_with_an_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = SimpleNamespace(flow=gaussian_flow(), device=torch.device("cpu"), cfg=SimpleNamespace(seed=0))
     samples = torch.from_numpy(gaussian_codes(4000, seed=3)).double()
     monkeypatch.setattr(ways, "drawn_codes", lambda *_: samples)
     attributes = linear_attributes()

@@ -119,10 +119,7 @@ def test_obj_dialects_give_the_same_triangles(dialect, tmp_path):
 def test_off_dialects_give_the_same_triangles(text, tmp_path):
     (tmp_path / "a.off").write_text(text)
     mesh = load_mesh(tmp_path / "a.off")
-    assert mesh.vertices[mesh.faces].tolist() == [
-        [[0, 0, 0], [1, 0, 0], [0, 1, 0]],
-        [[0, 0, 0], [0, 1, 0], [0, 0, 1]],
-    ]
+    assert mesh.vertices[mesh.faces].tolist() == [[[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 0], [0, 1, 0], [0, 0, 1]]]
 
 
 def test_every_face_is_kept_whatever_its_kind(tmp_path):

@@ -17,7 +17,8 @@ from dataprocessing import distances, shape_files
 from dataprocessing.mesh_io import load_mesh
 from dataprocessing.preprocess import main
 from dataprocessing.shapes import expected_files, find_meshes, find_shapes, shape_name
-from lab.small.helpers import brute_force_distance, contents, open_box, read_config, write_config, write_obj
+from lab.small.helpers import contents, open_box, read_config, write_config, write_obj
+from lab.small.triangles import brute_force_distance
 from runtime import layout
 from runtime.errors import UserError
 from runtime.files import atomic_path

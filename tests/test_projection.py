@@ -5,14 +5,8 @@ import torch
 from facts import naming
 from torch import Tensor
 
-from generation.projection import (
-    NetworkField,
-    cells_near_surface,
-    dense_point_cloud,
-    project,
-    round_size,
-)
-from lab.small.known_shapes import FunctionField, half_sphere, sphere
+from generation.projection import NetworkField, cells_near_surface, dense_point_cloud, project, round_size
+from lab.small.known_shapes import FunctionField, box, half_sphere, sphere
 from lab.small.network_weights import random_weights
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
@@ -64,11 +58,7 @@ def test_dense_cloud_covers_the_whole_surface_evenly(surface):
 def test_points_go_by_area_wherever_planes_lie_in_the_lattice():
     half = torch.tensor([0.3, 0.21, 0.255])
 
-    def box(points: Tensor) -> Tensor:
-        beyond = points.abs() - half
-        return (beyond.clamp(min=0).norm(dim=1) + beyond.max(dim=1).values.clamp(max=0)).abs()
-
-    cloud = dense_point_cloud(FunctionField(box), 60_000, torch.Generator().manual_seed(3))
+    cloud = dense_point_cloud(FunctionField(box(half)), 60_000, torch.Generator().manual_seed(3))
     nearest = (cloud.abs() - half).abs().argmin(dim=1)
     counts = torch.bincount(nearest).double() / len(cloud)
     areas = half.prod() / half

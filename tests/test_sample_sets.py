@@ -13,15 +13,7 @@ from dataprocessing.split import split_folders
 from evaluation.baselines import SHARES, draw_mixtures, gaussian_codes, nearest_codes, neighbour_codes
 from evaluation.code_nna import shares_of
 from evaluation.network_table import network_rows
-from evaluation.sample_sets import (
-    SET_STRIDE,
-    decoded_recipe,
-    kept_set,
-    read_set,
-    sampled_recipes,
-    set_path,
-    write_sets,
-)
+from evaluation.sample_sets import SET_STRIDE, decoded_recipe, kept_set, read_set, sampled_recipes, set_path, write_sets
 from frozen.checkpoint_files import load_checkpoint
 from frozen.codes import load_codes
 from generation.decode import decode_each

@@ -194,12 +194,7 @@ def test_submit_all_starts_at_a_later_step_with_a_config_of_the_callers_folder(r
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "config"),
-        (["--mem=1G"], "config"),
-        (["configs/none.txt"], "configs/none.txt"),
-    ],
+    ("arguments", "message"), [([], "config"), (["--mem=1G"], "config"), (["configs/none.txt"], "configs/none.txt")]
 )
 def test_submit_all_refuses_a_missing_config(repository, arguments, message):
     status, _, err = call(repository, "slurm_scripts/submit_all.sh", *arguments)

@@ -52,3 +52,13 @@ def half_sphere(radius: float) -> Distance:
         return torch.where(points[:, 1] >= 0, sphere(radius)(points), rim)
 
     return distance
+
+
+def box(half: Tensor) -> Distance:
+    """The surface of a box about the middle, by half of its sides, (3,)."""
+
+    def distance(points: Tensor) -> Tensor:
+        beyond = points.abs() - half
+        return (beyond.clamp(min=0).norm(dim=1) + beyond.amax(dim=1).clamp(max=0)).abs()
+
+    return distance
