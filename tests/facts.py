@@ -6,15 +6,16 @@ import re
 def naming(*facts: object) -> str:
     """A pattern for texts that name all facts, in any order: the words of each string, other facts whole.
 
-    A fact stands alone: 2 is neither in 12 nor in 2.5, and num_points not in num_points_dense.
+    A fact stands alone: 2 is neither in 12 nor in 2.5 nor in a path, and num_points not in num_points_dense.
     """
     words = [word for fact in facts for word in (fact.split() if isinstance(fact, str) else [str(fact)])]
     return "(?s)" + "".join(f"(?=.*{_alone(word)})" for word in words)
 
 
 def _alone(word: str) -> str:
-    before = r"(?<![\w.,])" if word[0].isdigit() else r"(?<!\w)" if word[0].isalnum() else ""
-    after = r"(?!\w|[.,]\d)" if word[-1].isdigit() else r"(?!\w)" if word[-1].isalnum() else ""
+    if re.fullmatch(r"\d[\d.,]*", word):
+        return r"(?<![\w.,/~-])" + re.escape(word) + r"(?![\w/-]|[.,]\d)"
+    before, after = (r"(?<!\w)" if word[0].isalnum() else "", r"(?!\w)" if word[-1].isalnum() else "")
     return before + re.escape(word) + after
 
 

@@ -1,17 +1,14 @@
 """The parametric cars: deterministic, of many styles, open, in many parts, furnished, symmetric, standing on wheels."""
 
-import json
 from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from facts import naming, says
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from dataprocessing.make_demo_cars import main
 from demo_cars.car import Car, build_car, make_car, to_obj
 from demo_cars.interior import add_interior
 from demo_cars.lines import Lines
@@ -19,10 +16,7 @@ from demo_cars.mesh import Parts, Sheet, cut, grid_faces, triangle_areas
 from demo_cars.parameters import CHOICES, RANGES, STYLES, draw_parameters, range_of
 from demo_cars.shell import EDGE, NORMAL, make_skin
 from demo_cars.windows import closed_windows
-from lab.small.helpers import contents
 from lab.small.triangles import ray_distances
-from runtime.errors import UserError
-from runtime.layout import DEMO_PARAMETERS
 
 SEATS = ("cushion", "backrest", "headrest")
 FULL = {"glazing": "own", "furnished": 1, "detail": "fine", "wheel": "rim", "doubling": "none", "antenna": 0}
@@ -312,48 +306,6 @@ def test_make_car_returns_arrays_and_parameters():
     vertices, faces, parameters = make_car(0, 11)
     assert (vertices.shape[1], faces.shape[1]) == (3, 3)
     assert parameters == draw_parameters(0, 11)
-
-
-@pytest.fixture
-def arguments(tmp_path):
-    config = tmp_path / "cars.txt"
-    config.write_text(f"exp_name = t\ndata_dir = {tmp_path}/data\nsplit_file = {tmp_path}/split.npz\n")
-    return ["--config", str(config), "--demo_seed", "4"]
-
-
-def test_script_writes_the_same_cars_whatever_the_count_and_the_processes(arguments, tmp_path, capsys):
-    assert main([*arguments, "--num_demo_cars", "3", "--num_cpus", "1"]) == 0
-    few = contents(tmp_path / "data")
-    assert len(few) == 6
-    assert main([*arguments, "--num_demo_cars", "5", "--num_cpus", "2", "--data_dir", f"{tmp_path}/more"]) == 0
-    more = contents(tmp_path / "more")
-    assert len(more) == 10
-    assert few.items() <= more.items()
-    name = "demo_s4_00002/models"
-    parameters = json.loads(few[f"{name}/{DEMO_PARAMETERS}"])
-    assert len(parameters) >= 30
-    obj = few[f"{name}/model_normalized.obj"].decode()
-    assert obj.split("\n", 1)[1] == to_obj(build_car(parameters), "").split("\n", 1)[1]
-    assert obj.count("\ng ") > 30
-
-
-def test_script_goes_on_where_it_stopped(arguments, tmp_path, capsys):
-    arguments = [*arguments, "--num_demo_cars", "2", "--num_cpus", "1"]
-    main(arguments)
-    meshes = sorted((tmp_path / "data").rglob("*.obj"))
-    before = meshes[0].stat().st_mtime_ns
-    text = meshes[1].read_bytes()
-    meshes[1].unlink()
-    capsys.readouterr()
-    main(arguments)
-    assert says(capsys.readouterr().out, "1 2 demo cars")
-    assert meshes[0].stat().st_mtime_ns == before
-    assert meshes[1].read_bytes() == text
-
-
-def test_negative_seed_is_refused(arguments):
-    with pytest.raises(UserError, match=naming("demo_seed -1 0")):
-        main([*arguments, "--demo_seed", "-1"])
 
 
 def test_windows_are_closed_by_glass_or_by_the_body():
