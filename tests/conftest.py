@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from slurm_stand_ins import make_repository
 
 from configs.options import Config
 from generation.networks import Networks
@@ -68,6 +69,31 @@ def networks(cfg: Config) -> Networks:
 
 
 @pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The job scripts, with stand-ins of the steps and of Slurm."""
+    return make_repository(tmp_path)
+
+
+@pytest.fixture
 def coarse_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode from 64 times fewer cells: enough for networks that have learned nothing."""
     monkeypatch.setattr("generation.projection.LATTICE", 12)
+
+
+@pytest.fixture
+def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit codes from fewer starts."""
+    monkeypatch.setattr("generation.code_fitting.NUM_CANDIDATES", 9)
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots are made but not drawn, which takes most of their time; test_plots and test_analysis look at drawn ones."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, path, **_: path.write_bytes(b"plot"))
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Black pictures of shapes instead of rendered ones, which take seconds; test_rendering looks at those."""
+    for place in ("contact_sheet.render_cloud", "contact_sheet.render_mesh", "movies.render_cloud"):
+        monkeypatch.setattr(f"visualization.{place}", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))

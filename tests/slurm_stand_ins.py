@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from lab.small.helpers import STEPS
@@ -24,7 +25,7 @@ def stop(number, frame):
 signal.signal(signal.SIGUSR1, stop)
 signal.signal(signal.SIGTERM, stop)
 open("ready", "w").close()
-time.sleep(30)
+time.sleep(600)
 """
 FAKE_SBATCH = """\
 #!/bin/bash
@@ -73,8 +74,15 @@ def start(repository: Path, *command: str, cwd: Path | None = None, **variables:
 def call(repository: Path, *command: str, cwd: Path | None = None, **variables: str) -> tuple[int, str, str]:
     """Run a bash script to its end; gives its exit status, stdout, stderr."""
     process = start(repository, *command, cwd=cwd, **variables)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate()
     return process.returncode, out, err
+
+
+def wait_until_ready(repository: Path, process: subprocess.Popen[str]) -> None:
+    """Until a stand-in of a step has made the file `ready`."""
+    while not (repository / "ready").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
 
 
 def calls(repository: Path) -> list[list[str]]:

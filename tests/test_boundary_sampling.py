@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from facts import naming
 
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, to_grid_coords, uniform_points
 from dataprocessing.mesh_io import Mesh, triangle_areas
@@ -66,7 +67,7 @@ def test_grid_coords_are_reversed_and_doubled(dtype):
 
 @pytest.mark.parametrize("shape", [(3,), (4, 2), (1, 4, 3)])
 def test_grid_coords_want_n_by_3(shape):
-    with pytest.raises(ValueError, match=r"points must have shape \(N, 3\)"):
+    with pytest.raises(ValueError, match=naming("(N, 3)", shape)):
         to_grid_coords(np.zeros(shape))
 
 

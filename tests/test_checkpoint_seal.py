@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from facts import naming
 
 from frozen.checkpoint_files import DamagedCheckpoint, load_checkpoint
 from frozen.checkpoint_seal import DamagedError, check_seal, write_sealed
@@ -34,14 +35,14 @@ def test_every_changed_byte_is_told(tmp_path: Path):
     content = path.read_bytes()
     for place in np.random.default_rng(0).integers(0, len(content) - 73, 200):  # the seal and its length are 73 bytes
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        with pytest.raises(DamagedCheckpoint, match="is damaged: its SHA-256 is not|cannot be read"):
+        with pytest.raises(DamagedCheckpoint, match=naming(path)):
             load_checkpoint(path)
     path.write_bytes(content[:-1] + b"x")  # in the digest itself
-    with pytest.raises(DamagedCheckpoint, match="SHA-256"):
+    with pytest.raises(DamagedCheckpoint, match=naming(path, "SHA-256")):
         load_checkpoint(path)
     for length in (0, 1, 100, len(content) // 2, *range(len(content) - 99, len(content))):
         path.write_bytes(content[:length])
-        with pytest.raises(DamagedCheckpoint, match="is it complete"):
+        with pytest.raises(DamagedCheckpoint, match=naming(path)):
             load_checkpoint(path)
 
 
@@ -50,7 +51,7 @@ def test_files_of_others_have_no_seal(tmp_path: Path):
     with open(tmp_path / "a.tar", "rb") as file:
         assert not check_seal(file)
     assert not check_seal(io.BytesIO(b""))
-    with pytest.raises(ValueError, match="not a zip archive"):
+    with pytest.raises(ValueError, match="zip"):
         write_sealed(io.BytesIO(b"text" * 99), io.BytesIO())
     with pytest.raises(DamagedError):
         check_seal(io.BytesIO(b"PK\x05\x06" + b"\0" * 16 + b"\x47\x00sha256 " + b"0" * 64))

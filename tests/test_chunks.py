@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
+from facts import naming, says
 from torch import Tensor
 
 import evaluate
@@ -13,18 +13,12 @@ import generate
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes
 from generation.shape_folder import chunk_of
+from lab.small.helpers import contents
 from lab.small.tiny_experiment import tiny_config
 from runtime.errors import UserError
 from runtime.layout import DENSE_POINT_CLOUD
 
-pytestmark = pytest.mark.usefixtures("coarse_lattice")
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pictures, few candidates."""
-    monkeypatch.setattr("generation.code_fitting.NUM_CANDIDATES", 9)
-    monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
+pytestmark = pytest.mark.usefixtures("coarse_lattice", "no_pictures", "no_plots", "few_candidates")
 
 
 @pytest.fixture
@@ -57,10 +51,6 @@ def run_chunk(root: Path, mode: str, number: int, count: int, *words: str) -> Pa
     return run(root, mode, "--num_chunks", str(count), "--current_chunk", str(number), *words)
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
 def names_of(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob(f"*/{DENSE_POINT_CLOUD}"))
 
@@ -68,7 +58,7 @@ def names_of(folder: Path) -> list[str]:
 def whole(root: Path, mode: str) -> dict[str, bytes]:
     """All files of one process without chunks."""
     shutil.rmtree(folder_of(root, mode), ignore_errors=True)
-    files = content(run(root, mode))
+    files = contents(run(root, mode))
     shutil.rmtree(folder_of(root, mode))
     return files
 
@@ -87,16 +77,16 @@ def test_chunks_in_any_order_and_the_run_after_them_give_the_files_of_one_proces
     mode_folder = tiny_config(root).experiment.interpolation if mode == "interpolate" else folder_of(root, mode)
     shutil.rmtree(mode_folder, ignore_errors=True)
     run(root, mode)
-    expected = content(mode_folder)
+    expected = contents(mode_folder)
     shutil.rmtree(mode_folder)
     for number in (2, 0):
         run_chunk(root, mode, number, 3)
-    assert "chunk 2 of 3: 2 of 4 clouds are in " in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "2 3: 4 clouds", mode_folder)
     assert len(names_of(mode_folder)) == 3 and not (mode_folder / "index.json").exists()
     run_chunk(root, mode, 1, 3)
     before = {path: path.stat().st_mtime_ns for path in mode_folder.glob(f"*/{DENSE_POINT_CLOUD}")}
     run(root, mode)
-    assert content(mode_folder) == expected
+    assert contents(mode_folder) == expected
     assert {path: path.stat().st_mtime_ns for path in before} == before  # no cloud was made twice
 
 
@@ -107,7 +97,7 @@ def test_codes_brought_back_in_chunks_are_told_as_by_one_process(root: Path, cap
     for number in (1, 0):
         run_chunk(root, "reconstruct", number, 2)
     assert sentence not in capsys.readouterr().out
-    assert content(run(root, "reconstruct")) == expected
+    assert contents(run(root, "reconstruct")) == expected
     assert sentence in capsys.readouterr().out.splitlines()
 
 
@@ -125,7 +115,7 @@ def test_a_stopped_run_goes_on_and_tells_of_all_codes_brought_back(root: Path, m
     monkeypatch.setattr(PlausibleCodes, "__getitem__", stopped_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         run(root, "reconstruct")
-    assert content(run(root, "reconstruct")) == expected
+    assert contents(run(root, "reconstruct")) == expected
     assert asked == [0, 1, 2, 2, 3]
 
 
@@ -136,9 +126,9 @@ def test_a_chunk_that_is_lost_is_made_by_itself_or_by_the_run_after(root: Path):
     (folder / "1" / DENSE_POINT_CLOUD).unlink()  # killed before it was there
     run_chunk(root, "sample", 0, 2)
     assert names_of(folder) == ["0", "1"]
-    assert content(run(root, "sample")) == expected
+    assert contents(run(root, "sample")) == expected
     run_chunk(root, "sample", 1, 2)  # all is there: nothing changes
-    assert content(folder) == expected
+    assert contents(folder) == expected
 
 
 def test_clouds_of_other_options_are_not_taken_for_those_of_other_chunks(root: Path):
@@ -146,7 +136,7 @@ def test_clouds_of_other_options_are_not_taken_for_those_of_other_chunks(root: P
     run(root, "sample", "--seed", "3")
     run_chunk(root, "sample", 1, 2, "--seed", "4")
     run_chunk(root, "sample", 1, 2)
-    assert content(run(root, "sample")) == expected
+    assert contents(run(root, "sample")) == expected
 
 
 def test_sets_of_an_evaluation_in_chunks_are_those_of_one_process(root: Path, capsys: pytest.CaptureFixture):
@@ -160,7 +150,7 @@ def test_sets_of_an_evaluation_in_chunks_are_those_of_one_process(root: Path, ca
     for number, made in ((3, 2), (1, 2), (0, 3), (2, 2)):
         capsys.readouterr()
         assert evaluate.main([*words, "--num_chunks", "4", "--current_chunk", str(number)]) == 0
-        assert f"chunk {number} of 4: {made} of 9 sets are in " in capsys.readouterr().out
+        assert says(capsys.readouterr().out, f"{number} 4: {made} 9 sets")
         assert not (experiment.evaluation / "results.json").exists()
     times = {path: path.stat().st_mtime_ns for path in experiment.sets.glob("*.npz")}
     assert {path.name: path.read_bytes() for path in times} == expected
@@ -170,7 +160,5 @@ def test_sets_of_an_evaluation_in_chunks_are_those_of_one_process(root: Path, ca
 
 
 def test_folders_of_clouds_are_not_divided(tmp_path: Path):
-    with pytest.raises(
-        UserError, match=r"num_chunks divides the sets of an experiment, but folders of clouds are given"
-    ):
+    with pytest.raises(UserError, match=naming("num_chunks folders")):
         evaluate.main(["--samples", str(tmp_path), "--references", str(tmp_path), "--num_chunks", "2"])

@@ -12,14 +12,10 @@ from configs.options import Config
 from generation.code_fitting import CLAMP, NUM_POINTS, PRIOR_WEIGHT, CodeFit, known_distances
 from generation.networks import Networks
 from generation.projection import HALF_EXTENT, NetworkField
+from lab.small.known_shapes import sphere_points
 from models.real_nvp.base import NormalBase
 
 RADIUS = 0.4
-
-
-def sphere(num: int, seed: int = 0) -> np.ndarray:
-    points = np.random.default_rng(seed).normal(size=(num, 3))
-    return (RADIUS * points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -45,7 +41,7 @@ def exact_networks(scale: float = 0.05) -> SimpleNamespace:
 
 @pytest.mark.parametrize("num", [10_000, 300])
 def test_known_distances_are_those_to_the_surface(num: int):
-    cloud = sphere(num)
+    cloud = sphere_points(num, RADIUS)
     known = known_distances(cloud, seeded())
     assert len(known.surface) == NUM_POINTS
     assert_close(known.surface.norm(dim=1), torch.full((NUM_POINTS,), RADIUS))
@@ -62,7 +58,7 @@ def test_known_distances_are_those_to_the_surface(num: int):
 
 
 def test_a_generator_fixes_the_points():
-    cloud = sphere(500)
+    cloud = sphere_points(500, RADIUS)
     one, same, other = (known_distances(cloud, seeded(seed)) for seed in (0, 0, 1))
     for a, b in zip(one, same, strict=True):
         assert torch.equal(a, b)
@@ -70,7 +66,7 @@ def test_a_generator_fixes_the_points():
 
 
 def test_the_error_is_that_of_clamped_distances_half_at_the_surface_and_half_away(networks: Networks):
-    cloud, code = sphere(400), torch.from_numpy(np.load(networks.experiment.codes / "train.npy")[:1])
+    cloud, code = sphere_points(400, RADIUS), torch.from_numpy(np.load(networks.experiment.codes / "train.npy")[:1])
     fit, known = CodeFit(networks, cloud, seeded(3)), known_distances(cloud, seeded(3))
     field = NetworkField(networks.ndf, networks.ndf.features(code))
     with torch.no_grad():
@@ -83,13 +79,13 @@ def test_the_error_is_that_of_clamped_distances_half_at_the_surface_and_half_awa
 
 
 def test_a_field_that_is_0_everywhere_fits_worst():
-    fit = CodeFit(exact_networks(), sphere(10_000), seeded())
+    fit = CodeFit(exact_networks(), sphere_points(10_000, RADIUS), seeded())
     right, wrong, nothing = (fit.error(torch.tensor([[radius]])).item() for radius in (0.4, 0.38, -1.0))
     assert right < 0.001 < wrong < nothing
 
 
 def test_a_fit_finds_the_code_and_stays_in_its_ball():
-    fit, start = CodeFit(exact_networks(), sphere(10_000), seeded()), torch.zeros(1, 1)
+    fit, start = CodeFit(exact_networks(), sphere_points(10_000, RADIUS), seeded()), torch.zeros(1, 1)
     assert fit.fitted(start, 9.0, 60).item() == pytest.approx(2.0, abs=0.1)
     assert fit.fitted(start, 1.0, 60).item() == pytest.approx(1.0)
     assert fit.fitted(torch.tensor([[-30.0]]), 3.0, 0).item() == pytest.approx(-3.0)
@@ -97,7 +93,7 @@ def test_a_fit_finds_the_code_and_stays_in_its_ball():
 
 
 def test_a_fit_starts_from_a_sample_only_if_that_fits_much_better():
-    fit = CodeFit(exact_networks(), sphere(10_000), seeded())
+    fit = CodeFit(exact_networks(), sphere_points(10_000, RADIUS), seeded())
     near, lost = torch.tensor([[1.9]]), torch.tensor([[-5.0]])
     assert torch.equal(fit.start(near, 9.0), near)
     assert torch.equal(fit.start(near, 1.5), torch.tensor([[1.5]]))
@@ -110,7 +106,7 @@ def test_a_fit_starts_from_a_sample_only_if_that_fits_much_better():
 def test_a_fit_lowers_the_objective_and_never_trains_a_network(networks: Networks, num_steps: int):
     codes = torch.from_numpy(np.load(networks.experiment.codes / "train.npy")[:2])
     z, _ = networks.flow(codes[:1])
-    fit = CodeFit(networks, sphere(300), seeded())
+    fit = CodeFit(networks, sphere_points(300, RADIUS), seeded())
     parameters = [*networks.flow.parameters(), *networks.ndf.parameters()]
     before = [one.clone() for one in parameters]
     for one in parameters:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from facts import naming
 
 import evaluate
 from configs.config_loader import get_config
@@ -16,6 +17,7 @@ from evaluation.metrics import chamfer_l2_sq, mmd_cov
 from generation.cloud_files import write_ply
 from runtime.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("no_plots")
 POINTS = 40
 
 
@@ -142,33 +144,30 @@ def test_normalised_samples_are_taken_back_with_the_training_statistics(folders:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--num_eval_points", "41"], r"a.npy\[0\] has 40 points, 41 are compared"),
-        (["--normalised_samples", "true"], "normalised_samples is for protocol pointflow, raw found; add --protocol"),
-        (["--protocol", "pointflow"], "num_eval_points is 40, protocol pointflow compares 2048"),
-        (
-            ["--protocol", "pointflow", "--normalised_samples", "true", "--num_eval_points", "2048"],
-            "give their folder with --training",
-        ),
-        (["--samples", "{}/references", "--references", "{}/training"], "references has 4 samples, 9 or more expected"),
-        (["--training", "{}/none"], "no folder .*none of training clouds; give one that holds"),
-        (["--references", "{}/out"], "out holds no references; put .npz"),
+        (["--num_eval_points", "41"], "a.npy[0] 40 41"),
+        (["--normalised_samples", "true"], "normalised_samples pointflow raw --protocol"),
+        (["--protocol", "pointflow"], "num_eval_points 40 pointflow 2048"),
+        (["--protocol", "pointflow", "--normalised_samples", "true", "--num_eval_points", "2048"], "--training"),
+        (["--samples", "{}/references", "--references", "{}/training"], "references 4 9"),
+        (["--training", "{}/none"], "none training"),
+        (["--references", "{}/out"], "out references .npz"),
     ],
 )
 def test_what_does_not_fit_is_told(folders: Path, options: list[str], message: str):
     (folders / "out").mkdir()
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=naming(message)):
         sets_of(folders, *(word.replace("{}", str(folders)) for word in options))
 
 
 def test_both_folders_are_needed(folders: Path):
-    with pytest.raises(UserError, match="--samples is given without --references; give both folders"):
+    with pytest.raises(UserError, match=naming("--samples --references")):
         evaluate.main(["--samples", str(folders / "samples")])
 
 
 def test_results_of_users_are_not_overwritten_and_own_ones_are(folders: Path, tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "results.csv").write_text("theirs")
-    with pytest.raises(UserError, match=r"results.csv is in the way.*--output"):
+    with pytest.raises(UserError, match=naming("results.csv --output")):
         evaluate.main(arguments(folders, "--emd", "none"))
     assert (tmp_path / "out" / "results.csv").read_text() == "theirs"
     for _ in range(2):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from test_shape_meshes import small_mesh
+from facts import naming, says
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -27,6 +27,7 @@ from generation.latents import codes_of
 from generation.networks import Networks
 from generation.projection import NetworkField
 from lab.small.helpers import write_config
+from lab.small.known_shapes import bent_strip, sphere_points
 from lab.small.tiny_experiment import TINY
 from models.real_nvp.base import NormalBase
 from runtime.artefacts import RECORDS
@@ -38,14 +39,9 @@ SMALL = {"num_chains": 3, "num_starts": 5, "map_steps": 4, "warmup": 3, "draws":
 SMALL |= {"num_completion_points": 60, "scan_points": 40}
 
 
-def sphere(num: int, radius: float = RADIUS, seed: int = 0) -> np.ndarray:
-    points = np.random.default_rng(seed).normal(size=(num, 3))
-    return (radius * points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
-
-
 def cap(num: int) -> np.ndarray:
     """A scan of a sphere from above."""
-    points = sphere(4 * num)
+    points = sphere_points(4 * num, RADIUS)
     return points[points[:, 1] > 0.1][:num]
 
 
@@ -80,7 +76,7 @@ def with_emptiness(points: np.ndarray, places: Tensor, bounds: Tensor) -> Eviden
 
 
 def test_the_energy_is_the_prior_and_the_squared_distances_of_the_scan():
-    posterior = Posterior(exact_networks(), surface_alone(sphere(30), weight=0.25), SD)
+    posterior = Posterior(exact_networks(), surface_alone(sphere_points(30, RADIUS), weight=0.25), SD)
     z = torch.tensor([[2.0, 0.0], [2.4, 0.0], [0.4, 8.0]])
     distance = torch.tensor([0.0, 0.02, 0.0])  # the third is 0 everywhere
     expected = z.square().sum(dim=1) / 2 + 0.25 * 30 * distance.square() / (2 * SD**2)
@@ -91,7 +87,7 @@ def test_the_energy_is_the_prior_and_the_squared_distances_of_the_scan():
 
 def test_space_seen_to_be_empty_counts_by_how_far_the_field_falls_short():
     places, bounds = torch.tensor([[0.0, 0.38, 0.0], [0.0, 0.5, 0.0]]), torch.tensor([0.05, 0.09])
-    posterior = Posterior(exact_networks(), with_emptiness(sphere(30), places, bounds), SD)
+    posterior = Posterior(exact_networks(), with_emptiness(sphere_points(30, RADIUS), places, bounds), SD)
     right, larger = torch.tensor([[2.0, 0.0]]), torch.tensor([[3.0, 0.0]])
     assert_close(posterior.misfit(right), torch.zeros(1), atol=1e-3, rtol=0)  # 0.08 and 0.2 away
     short = torch.tensor([0.02])  # 0.05 bound, 0.03 away; the other is 0.15 away
@@ -112,7 +108,7 @@ def test_a_field_of_surface_everywhere_fits_any_scan_and_only_prior_or_emptiness
 
 def test_the_gradient_is_that_of_the_energy(networks: Networks):
     cfg = Config().changed(scan_points=40, scan_cell=0.1)
-    posterior = Posterior(networks, evidence_of(cap(80), cfg, None, rng()), 0.02)
+    posterior = Posterior(networks, evidence_of(cap(80), cfg, None, np.random.default_rng(0)), 0.02)
     z = torch.randn(3, posterior.dim, generator=torch.Generator().manual_seed(0))
     energy, gradient = posterior.energy_and_gradient(z)
     away = 1e-3 * torch.randn(z.shape, generator=torch.Generator().manual_seed(1))
@@ -125,12 +121,8 @@ def test_the_gradient_is_that_of_the_energy(networks: Networks):
     assert_close(posterior.distances(z[:1])[0], distances, rtol=1e-4, atol=1e-5)
 
 
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 def test_the_curvature_is_that_of_autograd():
-    posterior = Posterior(exact_networks(), surface_alone(sphere(12)), 0.1)
+    posterior = Posterior(exact_networks(), surface_alone(sphere_points(12, RADIUS)), 0.1)
     z = torch.tensor([1.0, 0.5])
     exact = torch.autograd.functional.jacobian(lambda one: posterior.residuals(one[None])[0], z)
     found = jacobian(posterior, z)
@@ -145,7 +137,7 @@ def test_the_curvature_is_that_of_autograd():
 
 
 def test_one_factor_serves_all_chains():
-    posterior = Posterior(exact_networks(), surface_alone(sphere(50)), SD)
+    posterior = Posterior(exact_networks(), surface_alone(sphere_points(50, RADIUS)), SD)
     factor = standardising_factor(posterior, torch.tensor([[2.0, 0.0], [2.1, 0.1]]), torch.Generator().manual_seed(0))
     assert factor.shape == (2, 2)
     sd_of_radius = (factor @ factor.T)[0, 0].sqrt()
@@ -168,13 +160,13 @@ def test_the_search_finds_the_mode_and_starts_from_what_fits_best():
 def chained(root: Path) -> tuple[Networks, object]:
     cfg = script.get_config(["--config", str(write_config(root, **(TINY | SMALL)))])
     networks = Networks(cfg)
-    return networks, complete(networks, evidence_of(cap(100), cfg, None, rng()), progress=False)
+    return networks, complete(networks, evidence_of(cap(100), cfg, None, np.random.default_rng(0)), progress=False)
 
 
 def test_chains_do_not_depend_on_gradients_being_off_and_a_seed_fixes_them(chained: tuple):
     networks, one = chained
     with torch.no_grad():
-        same = complete(networks, evidence_of(cap(100), networks.cfg, None, rng()), progress=False)
+        same = complete(networks, evidence_of(cap(100), networks.cfg, None, np.random.default_rng(0)), progress=False)
     assert torch.equal(one.chains.z, same.chains.z)
     assert one.chains.z.shape == (4, 3, networks.flow.dim) and one.chains.energy.shape == (4, 3)
     assert_close(one.chains.energy[-1], one.posterior.energy(one.draws()), rtol=1e-3, atol=1e-2)
@@ -182,12 +174,12 @@ def test_chains_do_not_depend_on_gradients_being_off_and_a_seed_fixes_them(chain
     assert all(weight.grad is None for weight in networks.ndf.parameters())
 
 
-@pytest.mark.usefixtures("coarse_lattice")
+@pytest.mark.usefixtures("coarse_lattice", "no_pictures")
 def test_the_script_writes_clouds_results_and_a_picture(root: Path, capsys, monkeypatch):
     config, scan = write_config(root, **(TINY | SMALL)), root / "a scan.ply"
     write_ply(scan, cap(100))
     truth = root / "truth.ply"
-    write_ply(truth, sphere(300))
+    write_ply(truth, sphere_points(300, RADIUS))
     arguments = ["--config", str(config), "--scan", str(scan), "--camera", "0", "2", "0.1"]
     assert script.main([*arguments, "--truth", str(truth)]) == 0
     said = capsys.readouterr().out
@@ -202,7 +194,7 @@ def test_the_script_writes_clouds_results_and_a_picture(root: Path, capsys, monk
             assert set(file) >= {"point_cloud", "code", "log_likelihood", "z", "log_posterior", "seed"}
             stored = [results["log_posterior_nats_of_mode"], *results["log_posterior_nats"]][n]
             assert float(file["log_posterior"]) == pytest.approx(stored, rel=1e-5)
-    assert (folder / CONTACT_SHEET).stat().st_size > 1000
+    assert (folder / CONTACT_SHEET).is_file()
 
     times = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.name[0] != "."}
     monkeypatch.setattr("generation.completion.source.complete", None)  # nothing runs again
@@ -211,10 +203,10 @@ def test_the_script_writes_clouds_results_and_a_picture(root: Path, capsys, monk
 
 
 @pytest.mark.usefixtures("coarse_lattice")
-def test_a_killed_run_goes_on_without_running_its_chains_again(root: Path, tmp_path: Path, monkeypatch, quick_pictures):
+def test_a_killed_run_goes_on_without_running_its_chains_again(root: Path, tmp_path: Path, monkeypatch, no_pictures):
     config, scan = write_config(root, **(TINY | SMALL)), tmp_path / "scan.ply"
     write_ply(scan, cap(90))
-    monkeypatch.setattr(decoded_shape, "mesh_of", lambda *_: small_mesh())
+    monkeypatch.setattr(decoded_shape, "mesh_of", lambda *_: bent_strip())
     words = ["--config", str(config), "--scan", str(scan), "--mesh", "--out"]
     assert script.main([*words, str(tmp_path / "whole")]) == 0
     plain, made = decoded_shape.decode_parts, []
@@ -235,31 +227,24 @@ def test_a_killed_run_goes_on_without_running_its_chains_again(root: Path, tmp_p
     for path in (tmp_path / "whole").glob("*/*.*"):
         other = tmp_path / "killed" / path.relative_to(tmp_path / "whole")
         assert path.name == RECORDS or path.read_bytes() == other.read_bytes()
-    with pytest.raises(UserError, match=r"whole holds mode of scan.ply~\w+, scan.ply~\w+ found; give another --out"):
+    with pytest.raises(UserError, match=naming(tmp_path / "whole", "--out")):
         write_ply(scan, cap(80))
         script.main([*words, str(tmp_path / "whole")])
 
 
-@pytest.fixture
-def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("render_cloud", "render_mesh"):
-        picture = lambda *_, **__: np.zeros((4, 6, 3), np.uint8)  # noqa: E731
-        monkeypatch.setattr(f"visualization.contact_sheet.{name}", picture)
-
-
 def test_mistakes_are_told(root: Path, tmp_path: Path):
     config = str(write_config(root, **(TINY | SMALL)))
-    with pytest.raises(UserError, match="no --scan given"):
+    with pytest.raises(UserError, match=naming("--scan")):
         script.main(["--config", config])
-    with pytest.raises(UserError, match="no file"):
+    with pytest.raises(UserError, match="nothing.ply"):
         script.main(["--config", config, "--scan", str(tmp_path / "nothing.ply")])
     plain = SimpleNamespace(ndf=SimpleNamespace(code_kind="none"))
-    with pytest.raises(UserError, match="code_kind none found, vector codes"):
+    with pytest.raises(UserError, match=naming("code_kind none vector")):
         check_networks(plain)
 
 
 def test_scores_are_distances_to_truth_scan_and_each_other():
-    small, large = sphere(10_000), sphere(10_000, RADIUS + 0.02, seed=1)
+    small, large = sphere_points(10_000, RADIUS), sphere_points(10_000, RADIUS + 0.02, seed=1)
     scores = scores_of(large, cap(500), small)
     assert scores["chamfer_udf"] == pytest.approx(0.02**2, rel=0.3)
     assert scores["scan_to_cloud_sq"] == pytest.approx(0.02**2, rel=0.3)
@@ -279,7 +264,6 @@ def test_what_is_doubtful_is_told():
     }  # fmt: skip
     cfg = Config().changed(scan_sd=0.005)
     assert len(completion_lines(facts, cfg)) == 5
-    assert "have not mixed" in completion_lines(facts | {"r_hat_of_z_median": 1.2}, cfg)[-1]
-    assert (
-        "misses the scan" in completion_lines(facts | {"rms_distance_of_scan_of_mode": 1.01 * MISSED * 0.005}, cfg)[-1]
-    )
+    assert says(completion_lines(facts | {"r_hat_of_z_median": 1.2}, cfg)[-1], "1.20")
+    missed = 1.01 * MISSED * 0.005
+    assert says(completion_lines(facts | {"rms_distance_of_scan_of_mode": missed}, cfg)[-1], f"{missed:.4f} 0.005")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.random import default_rng
 
 from configs.options import Config
 from generation.code_fitting import CLAMP
@@ -16,23 +17,15 @@ from generation.completion.evidence import (
     spread,
     uncovered_places,
 )
+from lab.small.known_shapes import sphere_points
 
 RADIUS = 0.4
 CFG = Config().changed(scan_points=100, scan_cell=0.1)
 
 
-def seeded(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def sphere(num: int, seed: int = 0) -> np.ndarray:
-    points = seeded(seed).normal(size=(num, 3))
-    return (RADIUS * points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
-
-
 def seen_sphere(num: int, camera: np.ndarray) -> np.ndarray:
     """The points of a sphere that a camera sees."""
-    points = sphere(num)
+    points = sphere_points(num, RADIUS)
     return points[points @ camera > RADIUS**2]
 
 
@@ -44,35 +37,35 @@ def test_observations_count_cells_not_points():
 
 
 def test_more_points_of_the_same_surface_are_no_more_evidence():
-    few, many = (evidence_of(sphere(num), CFG, None, seeded()) for num in (3_000, 100_000))
+    few, many = (evidence_of(sphere_points(num, RADIUS), CFG, None, default_rng(0)) for num in (3_000, 100_000))
     total_few, total_many = (one.weight * len(one.surface) for one in (few, many))
     assert len(few.surface) == len(many.surface) == CFG.completion.scan_points
     assert total_many == pytest.approx(total_few, rel=0.05)
-    sparse = evidence_of(sphere(25), CFG, None, seeded())
+    sparse = evidence_of(sphere_points(25, RADIUS), CFG, None, default_rng(0))
     assert sparse.weight == pytest.approx(1, abs=0.2) and len(sparse.surface) == 25
 
 
 def test_spread_points_cover_dense_and_thin_parts_alike():
-    thin, dense = sphere(500, 1), sphere(20_000, 2)
+    thin, dense = sphere_points(500, RADIUS, 1), sphere_points(20_000, RADIUS, 2)
     thin[:, 0], dense[:, 0] = np.abs(thin[:, 0]), -np.abs(dense[:, 0])
-    chosen = spread(np.concatenate([thin, dense]), 60, seeded())
+    chosen = spread(np.concatenate([thin, dense]), 60, default_rng(0))
     assert 0.35 < (chosen[:, 0] > 0).mean() < 0.65
     apart = np.linalg.norm(chosen[:, None] - chosen[None], axis=2) + np.eye(60)
     assert apart.min() > 0.08
-    assert np.array_equal(spread(thin, 500, seeded()), thin)
+    assert np.array_equal(spread(thin, 500, default_rng(0)), thin)
 
 
 def test_at_most_draws_points_once():
-    points = sphere(50)
-    drawn = at_most(points, 20, seeded())
+    points = sphere_points(50, RADIUS)
+    drawn = at_most(points, 20, default_rng(0))
     assert len(np.unique(drawn, axis=0)) == 20
-    assert at_most(points, 50, seeded()) is points
+    assert at_most(points, 50, default_rng(0)) is points
 
 
 @pytest.mark.parametrize("camera", [[0.0, 0.5, 2.0], [1.5, 0.9, -1.0]])
 def test_empty_places_have_nothing_within_their_bounds(camera: list[float]):
     place = np.array(camera)
-    places, bounds = empty_places(seen_sphere(20_000, place), place, 300, seeded())
+    places, bounds = empty_places(seen_sphere(20_000, place), place, 300, default_rng(0))
     assert len(places) > 200 and (bounds > LEAST_BOUND).all() and (bounds <= CLAMP).all()
     true = np.linalg.norm(places, axis=1) - RADIUS
     assert (true > 0).all()  # none behind the surface
@@ -82,7 +75,7 @@ def test_empty_places_have_nothing_within_their_bounds(camera: list[float]):
 
 def test_what_was_seen_through_a_window_is_empty():
     """A wall with a hole before another wall: the hole is empty, and only there is anything known between the walls."""
-    rng, camera = seeded(), np.array([0.0, 0.0, 2.0])
+    rng, camera = default_rng(0), np.array([0.0, 0.0, 2.0])
     front = np.column_stack([rng.uniform(-0.4, 0.4, (20_000, 2)), np.full(20_000, 0.2)])
     hole = (np.abs(front[:, :2]) < 0.15).all(axis=1)
     back = np.column_stack([rng.uniform(-0.18, 0.18, (5000, 2)), np.full(5000, -0.2)])
@@ -101,33 +94,33 @@ def test_what_was_seen_through_a_window_is_empty():
 @pytest.mark.parametrize(("num", "least"), [(5000, 0.09), (300, 0.03)])
 def test_what_is_far_from_a_scan_that_covers_a_box_is_empty(num: int, least: float):
     everywhere = np.array([-0.55] * 3 + [0.55] * 3)
-    places, bounds = uncovered_places(sphere(num), everywhere, 400, seeded())
+    places, bounds = uncovered_places(sphere_points(num, RADIUS), everywhere, 400, default_rng(0))
     true = np.abs(np.linalg.norm(places, axis=1) - RADIUS)
     assert (bounds < true + 1e-6).all() and bounds.max() > least
     assert {True, False} == set((np.linalg.norm(places, axis=1) < RADIUS).tolist())
 
 
 def test_nothing_is_known_beyond_a_covered_half():
-    points = sphere(5000)
+    points = sphere_points(5000, RADIUS)
     half = points[points[:, 2] > 0]
     box = np.array([-0.55, -0.55, 0.0, 0.55, 0.55, 0.55])
-    places, bounds = uncovered_places(half, box, 400, seeded())
+    places, bounds = uncovered_places(half, box, 400, default_rng(0))
     assert (places[:, 2] > bounds - 1e-6).all()
     assert (bounds < np.abs(np.linalg.norm(places, axis=1) - RADIUS) + 1e-6).all()
-    evidence = evidence_of(half, CFG, None, seeded(), box)
+    evidence = evidence_of(half, CFG, None, default_rng(0), box)
     assert len(evidence.empty) == 384 and evidence.empty_weight > 0
 
 
 def test_without_a_camera_nothing_is_known_to_be_empty():
-    evidence = evidence_of(sphere(500), CFG, None, seeded())
+    evidence = evidence_of(sphere_points(500, RADIUS), CFG, None, default_rng(0))
     assert len(evidence.empty) == 0 and evidence.empty_weight == 0
     camera = np.array([0.0, 0.5, 2.0])
-    seen = evidence_of(seen_sphere(2000, camera), CFG, camera, seeded())
+    seen = evidence_of(seen_sphere(2000, camera), CFG, camera, default_rng(0))
     assert len(seen.empty) == len(seen.bounds) > 100 and 0 < seen.empty_weight <= 1
     assert all(part.dtype == torch.float32 for part in (seen.surface, seen.empty, seen.bounds))
 
 
 def test_a_seed_fixes_the_evidence_and_huge_scans_are_thinned_first():
-    scan = sphere(MOST_POINTS + 5000)
-    one, same, other = (evidence_of(scan, CFG, None, seeded(seed)) for seed in (0, 0, 1))
+    scan = sphere_points(MOST_POINTS + 5000, RADIUS)
+    one, same, other = (evidence_of(scan, CFG, None, default_rng(seed)) for seed in (0, 0, 1))
     assert torch.equal(one.surface, same.surface) and not torch.equal(one.surface, other.surface)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import configargparse
 import pytest
+from facts import naming, says
 
 from configs.config_loader import build_parser, config_as_text, get_config
 from configs.options import READ_BY
@@ -82,7 +83,7 @@ def test_each_value_survives_a_config_file(tmp_path: Path, word: str):
 @pytest.mark.parametrize("word", ["a\nb", "a\u2028b"])
 def test_a_value_that_no_line_can_give_is_told(tmp_path: Path, word: str):
     cfg = get_config(["--config", write(tmp_path, THEIRS)]).changed(data_dir=word)
-    with pytest.raises(UserError, match="data_dir .*cannot be written into a config file"):
+    with pytest.raises(UserError, match="data_dir"):
         config_as_text(cfg)
 
 
@@ -104,50 +105,44 @@ def test_on_the_command_line_of_another_mode_they_are_errors(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("bacth_size = 3", "unknown option 'bacth_size'; did you mean 'batch_size'"),
-        ("batch_size = many", "batch_size: invalid positive int value: 'many'"),
-        ("batch_size = 0", "batch_size: 0 found, a number above 0 expected"),
-        ("mirror = perhaps", "mirror: 'perhaps' found, true or false expected"),
-        ("code_kind = voxel", "code_kind: invalid choice: 'voxel'"),
-        ("sample_ratio = [0.5, 0.5]", "sample_ratio has 2 values and sample_std_dev 3; give one ratio for each"),
-        ("sample_ratio = [0.5, 0.5, 0.5]", r"sample_ratio \[0.5, 0.5, 0.5\] sums to 1.5; make it sum to 1"),
-        ("num_chunks = 2\ncurrent_chunk = 2", "current_chunk 2 is not below num_chunks 2"),
-        ("bb_min = 0.5", "bb_max 0.5 is not above bb_min 0.5"),
-        ("decoder_channels = [3, 4]", "decoder_resolution has 1 values and decoder_channels 2"),
-        ("n_val = 3\nr_val = 0.5", "both n_val and r_val are given"),
-        (
-            "uniform_ratio = 0.8",
-            "uniform_ratio 0.8 and gap_ratio 0.2 leave no share of a batch",
-        ),
-        (
-            "extra_demo_cars = 9\nextra_demo_seed = 3\ndemo_seed = 3",
-            "extra_demo_seed is 3, as demo_seed",
-        ),
-        ("mesh_resolution = 20", "mesh_resolution 20 found, 48 to 512 expected: below, seats and pillars are lost"),
-        ("mesh_formats = stl", "mesh_formats: invalid choice: 'stl'"),
-        ("mesh = perhaps", "mesh: 'perhaps' found, true or false expected"),
-        ("fit_steps = -1", "fit_steps: -1 found, 0 or more expected"),
-        ("by = nan", "by: nan found, a finite number expected"),
-        ("by = 1\nto = 2", "--by and --to found; give one of them"),
-        ("mode = edit", "--mode edit without --attribute; name the one to change"),
-        ("flow_ema = 1", r"flow_ema 1.0 is not in \[0, 1\)"),
+        ("bacth_size = 3", "'bacth_size' 'batch_size'"),
+        ("batch_size = many", "batch_size int 'many'"),
+        ("batch_size = 0", "batch_size 0"),
+        ("mirror = perhaps", "mirror 'perhaps' true false"),
+        ("code_kind = voxel", "code_kind 'voxel' 'vector'"),
+        ("sample_ratio = [0.5, 0.5]", "sample_ratio 2 sample_std_dev 3"),
+        ("sample_ratio = [0.5, 0.5, 0.5]", "sample_ratio [0.5, 0.5, 0.5] 1.5 1"),
+        ("num_chunks = 2\ncurrent_chunk = 2", "current_chunk num_chunks 2"),
+        ("bb_min = 0.5", "bb_max bb_min 0.5"),
+        ("decoder_channels = [3, 4]", "decoder_resolution 1 decoder_channels 2"),
+        ("n_val = 3\nr_val = 0.5", "n_val r_val"),
+        ("uniform_ratio = 0.8", "uniform_ratio 0.8 gap_ratio 0.2"),
+        ("extra_demo_cars = 9\nextra_demo_seed = 3\ndemo_seed = 3", "extra_demo_seed 3 demo_seed"),
+        ("mesh_resolution = 20", "mesh_resolution 20 48 512"),
+        ("mesh_formats = stl", "mesh_formats 'stl' 'ply'"),
+        ("mesh = perhaps", "mesh 'perhaps' true false"),
+        ("fit_steps = -1", "fit_steps -1 0"),
+        ("by = nan", "by nan"),
+        ("by = 1\nto = 2", "--by --to"),
+        ("mode = edit", "--mode edit --attribute"),
+        ("flow_ema = 1", "flow_ema 1.0 [0, 1)"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, text: str, message: str):
     base = "\n".join(line for line in THEIRS.splitlines() if line.split(" ")[0] != text.split(" ")[0])
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=naming(message)):
         get_config(["--config", write(tmp_path, f"{base}\n{text}\n")])
 
 
 def test_missing_config_names_those_there_are():
-    with pytest.raises(UserError, match=r"no config file nowhere.txt; the project has .*configs/demo_cars.txt"):
+    with pytest.raises(UserError, match=naming("nowhere.txt configs/demo_cars.txt")):
         get_config(["--config", "nowhere.txt"])
 
 
 def test_only_a_script_that_allows_it_works_without_an_experiment():
     cfg = get_config(["--samples", "somewhere"], instead="samples")
     assert (cfg.clouds.samples, cfg.run.config, cfg.run.exp_name, cfg.data.data_dir) == ("somewhere", None, None, None)
-    missing = "required: --config, --exp_name, --data_dir, --split_file; see --help"
+    missing = naming("--config --exp_name --data_dir --split_file --help")
     for arguments, instead in ((["--samples", "somewhere"], None), ([], "samples"), (["--references", "x"], "samples")):
         with pytest.raises(UserError, match=missing):
             get_config(arguments, instead=instead)
@@ -173,7 +168,7 @@ def test_the_options_of_all_scripts_are_known_to_each_and_a_misspelt_one_to_none
     everything = {action.dest for action in build_parser()._actions}
     for script in READ_BY:
         assert {action.dest for action in build_parser(script)._actions} == everything
-        with pytest.raises(UserError, match="unknown option 'flow_stepps'; did you mean 'flow_steps'"):
+        with pytest.raises(UserError, match=naming("'flow_stepps' 'flow_steps'")):
             get_config(["--config", "configs/demo_cars.txt", "--flow_stepps", "3"], script)
 
 
@@ -187,23 +182,23 @@ def test_a_config_may_include_another_whose_lines_it_overrides(tmp_path: Path):
         7,
         (0.5, 0.25, 0.25),
     )
-    with pytest.raises(UserError, match="includes gone.txt, which is not beside it"):
+    with pytest.raises(UserError, match="gone.txt"):
         get_config(["--config", write(tmp_path, "include = gone.txt")])
-    with pytest.raises(UserError, match="theirs.txt includes itself"):
+    with pytest.raises(UserError, match="theirs.txt"):
         get_config(["--config", write(tmp_path, "include = theirs.txt")])
 
 
 def test_a_retired_option_may_keep_the_value_that_it_has_now(tmp_path: Path):
     for line in ("grad_clip = 1.0", "flow_weight_decay = 0.01"):
         get_config(["--config", write(tmp_path, THEIRS + line)])
-    with pytest.raises(UserError, match=r"option grad_clip is no longer there, its value is always 1.0; leave it out"):
+    with pytest.raises(UserError, match=naming("grad_clip 1.0")):
         get_config(["--config", write(tmp_path, THEIRS + "grad_clip = 2")])
 
 
 @pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "..", ".", ""])
 def test_an_experiment_stays_in_its_folder(tmp_path: Path, name: str):
     for option in ("--exp_name", "--compare_experiments"):
-        with pytest.raises(UserError, match="is no name of an experiment.*give a plain folder name"):
+        with pytest.raises(UserError, match=naming(repr(name), "--exp_root")):
             get_config(["--config", write(tmp_path, THEIRS), option, name])
 
 
@@ -230,8 +225,7 @@ def test_a_plain_file_in_the_way_of_a_folder_is_one_line(tmp_path: Path, capsys:
         return 0
 
     status, text = status_of(main, capsys)
-    assert status == 2
-    assert re.fullmatch(r"error: cannot make the folder .*folder.*: a plain file is in the way; move it away\n", text)
+    assert status == 2 and says(text, "error:", tmp_path / "folder") and text.count("\n") == 1
 
 
 def status_of(main, capsys: pytest.CaptureFixture) -> tuple[int, str]:
@@ -250,7 +244,7 @@ def test_mistakes_and_full_disks_are_one_line_and_status_2(capsys: pytest.Captur
     assert status_of(mistake, capsys) == (2, "error: found this, expected that\n")
     status, text = status_of(full_disk, capsys)
     assert status == 2
-    assert text.startswith("error: no space left while writing some/file.npz; free some and run the same command again")
+    assert says(text, "error: space some/file.npz")
     assert text.count("\n") == 1
     assert status_of(lambda: 0, capsys) == (0, "")
 

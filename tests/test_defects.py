@@ -26,20 +26,14 @@ from lab.measurements.defects import (
     with_piece,
     with_tear,
 )
+from lab.small.known_shapes import FunctionField, box
 
 COUNT, WHOLE, POINTS = 16, 3, 250
 LOW, TALL = (0.3, 0.12, 0.22), (0.22, 0.3, 0.22)  # half of the sides
 
 
-class Box(DistanceField):
-    """The surface of a box with half sides `size` about the middle, by its exact distance."""
-
-    def __init__(self, size: Tensor):
-        self.size = size
-
-    def distance(self, points: Tensor) -> Tensor:
-        outside = points.abs() - self.size
-        return (outside.clamp_min(0).norm(dim=1) + outside.amax(dim=1).clamp_max(0)).abs()
+def box_field(size: Tensor) -> FunctionField:
+    return FunctionField(box(size))
 
 
 class Mixture(DistanceField):
@@ -82,11 +76,12 @@ def seen() -> Callable[..., set[str]]:
     """The measures that see a defect of samples, given by what it changes: clouds, codes or fields."""
     references, samples, more = (boxes(seed) for seed in range(3))
     known, *good = (
-        [Points.of(cloud) for cloud in clouds_of([Box(code) for code in some])] for some in (references, samples, more)
+        [Points.of(cloud) for cloud in clouds_of([box_field(code) for code in some])]
+        for some in (references, samples, more)
     )
     rr, pool, pool_codes = pairs(known), good[0] + good[1], torch.cat([samples, more]).double()
     rs, ss = pairs(known, pool), pairs(pool)
-    of_shapes = whole([Box(code) for code in samples[: 2 * WHOLE]])
+    of_shapes = whole([box_field(code) for code in samples[: 2 * WHOLE]])
     first = np.arange(COUNT)
     ways = (
         (lambda some: measures_of_clouds(rr, rs[:, :, some], ss[:, some][:, :, some]), COUNT),
@@ -114,7 +109,7 @@ def seen() -> Callable[..., set[str]]:
 
 def test_each_defect_is_seen_by_its_measures_alone(seen: Callable[..., set[str]]):
     samples = boxes(1)
-    good = [Box(code) for code in samples]
+    good = [box_field(code) for code in samples]
     assert seen(clouds_of(good), samples, good) == set()
     tops = [top_of(cloud) for cloud in clouds_of(good)]
 
@@ -132,17 +127,17 @@ def test_each_defect_is_seen_by_its_measures_alone(seen: Callable[..., set[str]]
 def test_half_open_shapes_between_two_kinds_are_seen_by_codes_and_settledness(seen: Callable[..., set[str]]):
     low, tall = boxes(1)[::2], boxes(1)[1::2]
     codes = torch.cat([low + tall, low + tall.roll(1, 0)]) / 2
-    fields = [Mixture(Box(a), Box(b)) for a, b in zip(low, tall, strict=True)]
+    fields = [Mixture(box_field(a), box_field(b)) for a, b in zip(low, tall, strict=True)]
     assert {"unsettled", "nna_codes"} <= seen(codes=codes, fields=fields)
 
 
 def test_noise_on_points_is_seen_by_mmd_and_a_missing_kind_by_sets_alone(seen: Callable[..., set[str]]):
     rng = np.random.default_rng(0)
-    clouds = clouds_of([Box(code) for code in boxes(1)])
+    clouds = clouds_of([box_field(code) for code in boxes(1)])
     noisy = seen([cloud + 0.02 * rng.normal(size=cloud.shape) for cloud in clouds])
     assert "mmd" in noisy and "nna_cd" not in noisy
     codes = boxes(1, kinds=(LOW,))
-    fields = [Box(code) for code in codes]
+    fields = [box_field(code) for code in codes]
     found = seen(clouds_of(fields), codes, fields)
     assert "mmd" in found  # 1-NNA rises to 65 % only, which 16 shapes do not settle
     assert not found & set(OF_SHAPES)
@@ -155,7 +150,7 @@ def test_spread_by_chance_is_that_of_independent_sets():
 
 
 def test_a_hole_is_where_it_should_be():
-    field, points = Box(torch.tensor(LOW)), torch.tensor([[0.0, 0.12, 0.0], [0.2, 0.12, 0.0], [0.0, -0.12, 0.0]])
+    field, points = box_field(torch.tensor(LOW)), torch.tensor([[0.0, 0.12, 0.0], [0.2, 0.12, 0.0], [0.0, -0.12, 0.0]])
     found = with_hole(field, (0.0, 0.12, 0.0)).distance(points)
     assert found.tolist() == pytest.approx([HOLE, 0, 0], abs=1e-5)
     assert with_tear(field, (0.0, 0.12, 0.0)).distance(points).tolist() == pytest.approx([0.01, 0, 0], abs=1e-6)

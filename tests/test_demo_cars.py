@@ -1,6 +1,5 @@
 """The parametric cars: deterministic, of many styles, open, in many parts, furnished, symmetric, standing on wheels."""
 
-import json
 from collections import Counter
 from types import SimpleNamespace
 
@@ -10,7 +9,6 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from dataprocessing.make_demo_cars import main
 from demo_cars.car import Car, build_car, make_car, to_obj
 from demo_cars.interior import add_interior
 from demo_cars.lines import Lines
@@ -18,8 +16,7 @@ from demo_cars.mesh import Parts, Sheet, cut, grid_faces, triangle_areas
 from demo_cars.parameters import CHOICES, RANGES, STYLES, draw_parameters, range_of
 from demo_cars.shell import EDGE, NORMAL, make_skin
 from demo_cars.windows import closed_windows
-from runtime.errors import UserError
-from runtime.layout import DEMO_PARAMETERS
+from lab.small.triangles import ray_distances
 
 SEATS = ("cushion", "backrest", "headrest")
 FULL = {"glazing": "own", "furnished": 1, "detail": "fine", "wheel": "rim", "doubling": "none", "antenna": 0}
@@ -60,19 +57,9 @@ def welded(car: Car) -> np.ndarray:
 
 
 def hits(origins: np.ndarray, directions: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Whether each ray (N, 3) meets any triangle (F, 3, 3): Moeller and Trumbore's test, one ray at a time."""
-    a, e1, e2 = triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
-    out = []
-    for o, d in zip(origins, directions, strict=True):
-        h = np.cross(d, e2)
-        det = (e1 * h).sum(1)
-        det = np.where(np.abs(det) < 1e-14, np.inf, det)
-        u = ((o - a) * h).sum(1) / det
-        q = np.cross(o - a, e1)
-        v = (q @ d) / det
-        t = (e2 * q).sum(1) / det
-        out.append(bool(((u >= 0) & (v >= 0) & (u + v <= 1) & (t > 1e-4)).any()))
-    return np.array(out)
+    """Whether each ray (N, 3) meets any triangle (F, 3, 3)."""
+    found = ray_distances(origins, directions, triangles)
+    return ((found > 1e-4) & np.isfinite(found)).any(axis=1)
 
 
 def test_cut_splits_a_plane_along_a_circle_and_keeps_its_area():
@@ -319,52 +306,6 @@ def test_make_car_returns_arrays_and_parameters():
     vertices, faces, parameters = make_car(0, 11)
     assert (vertices.shape[1], faces.shape[1]) == (3, 3)
     assert parameters == draw_parameters(0, 11)
-
-
-@pytest.fixture
-def arguments(tmp_path):
-    config = tmp_path / "cars.txt"
-    config.write_text(f"exp_name = t\ndata_dir = {tmp_path}/data\nsplit_file = {tmp_path}/split.npz\n")
-    return ["--config", str(config), "--demo_seed", "4"]
-
-
-def read_all(folder) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def test_script_writes_the_same_cars_whatever_the_count_and_the_processes(arguments, tmp_path, capsys):
-    assert main([*arguments, "--num_demo_cars", "3", "--num_cpus", "1"]) == 0
-    few = read_all(tmp_path / "data")
-    assert len(few) == 6
-    assert main([*arguments, "--num_demo_cars", "5", "--num_cpus", "2", "--data_dir", f"{tmp_path}/more"]) == 0
-    more = read_all(tmp_path / "more")
-    assert len(more) == 10
-    assert few.items() <= more.items()
-    name = "demo_s4_00002/models"
-    parameters = json.loads(few[f"{name}/{DEMO_PARAMETERS}"])
-    assert len(parameters) >= 30
-    obj = few[f"{name}/model_normalized.obj"].decode()
-    assert obj.split("\n", 1)[1] == to_obj(build_car(parameters), "").split("\n", 1)[1]
-    assert obj.count("\ng ") > 30
-
-
-def test_script_goes_on_where_it_stopped(arguments, tmp_path, capsys):
-    arguments = [*arguments, "--num_demo_cars", "2", "--num_cpus", "1"]
-    main(arguments)
-    meshes = sorted((tmp_path / "data").rglob("*.obj"))
-    before = meshes[0].stat().st_mtime_ns
-    text = meshes[1].read_bytes()
-    meshes[1].unlink()
-    capsys.readouterr()
-    main(arguments)
-    assert "1 of 2 demo cars are there already, 1 to make" in capsys.readouterr().out
-    assert meshes[0].stat().st_mtime_ns == before
-    assert meshes[1].read_bytes() == text
-
-
-def test_negative_seed_is_refused(arguments):
-    with pytest.raises(UserError, match="demo_seed is -1, expected 0 or more"):
-        main([*arguments, "--demo_seed", "-1"])
 
 
 def test_windows_are_closed_by_glass_or_by_the_body():

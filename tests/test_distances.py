@@ -2,35 +2,15 @@ import sys
 
 import numpy as np
 import pytest
+from facts import naming
 
 from dataprocessing import distances
 from dataprocessing.boundary_sampling import boundary_points
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.distances import point_triangle_distance, unsigned_distance
 from dataprocessing.mesh_io import load_mesh
-from lab.small.helpers import brute_force_distance
+from lab.small.triangles import brute_force_distance, points_near, random_soup
 from runtime.errors import UserError
-
-
-def random_soup(rng: np.random.Generator, num_faces: int) -> tuple[np.ndarray, np.ndarray]:
-    """Open surface: loose triangles, half of them slivers down to nothing, some degenerate, some doubled."""
-    scale = rng.choice([0.02, 0.2], (num_faces, 1, 1))
-    corners = rng.uniform(-0.4, 0.4, (num_faces, 1, 3)) + scale * rng.standard_normal((num_faces, 3, 3))
-    along, height = rng.random((num_faces, 1)), 10 ** rng.uniform(-12, -1, (num_faces, 1))
-    thin = corners[:, 0] + along * (corners[:, 1] - corners[:, 0]) + height * (corners[:, 2] - corners[:, 0])
-    is_thin = rng.random(num_faces) < 0.5
-    corners[is_thin, 2] = thin[is_thin]
-    degenerate = rng.random(num_faces) < 0.1
-    corners[degenerate, 1] = corners[degenerate, 0]
-    corners[-1] = corners[-1, 0]  # a point
-    faces = np.arange(3 * num_faces).reshape(-1, 3)
-    doubled = np.concatenate([faces, faces[: num_faces // 4], faces[: num_faces // 5, ::-1]])
-    return corners.reshape(-1, 3).astype(np.float32).astype(np.float64), doubled
-
-
-def points_near(rng: np.random.Generator, vertices: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
-    on_faces = np.einsum("nk,nkd->nd", rng.dirichlet([1, 1, 1], count), vertices[rng.choice(faces, count)])
-    return (on_faces + rng.choice([0.2, 0.02, 3e-3, 1e-4], (count, 1)) * rng.standard_normal((count, 3))).astype("f4")
 
 
 @pytest.mark.parametrize("num_faces", [1, 2, 7, 60, 301])
@@ -118,5 +98,5 @@ def test_distances_around_real_cars_equal_brute_force(real_cars):
 
 def test_missing_open3d_is_told_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "open3d", None)
-    with pytest.raises(UserError, match="open3d, which measures distances, cannot be loaded .*check_system.py"):
+    with pytest.raises(UserError, match=naming("open3d check_system.py")):
         unsigned_distance(np.eye(3), np.array([[0, 1, 2]]), np.zeros((1, 3), np.float32))

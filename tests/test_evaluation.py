@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from facts import naming, says
 
 import evaluate
 from configs.decided import deciding
@@ -48,10 +49,9 @@ def root(root: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """64 times fewer cells to look for surfaces in, coarse meshes, and plain pictures of the least likely shapes."""
+def quick(monkeypatch: pytest.MonkeyPatch, coarse_lattice: None, no_plots: None) -> None:
+    """Coarse meshes, and plain pictures of the least likely shapes."""
     monkeypatch.setattr("evaluation.wholeness.RESOLUTION", 24)
-    monkeypatch.setattr("generation.projection.LATTICE", 12)
     monkeypatch.setattr(
         "visualization.contact_sheet.render_cloud", lambda cloud, color, **_: np.full((40, 60, 3), color, np.uint8)
     )
@@ -192,11 +192,7 @@ def test_results_of_other_shapes_are_left_out_with_a_line(copied: Path, capsys: 
         "networks", "reconstruction", "reconstruction_per_shape",
     ]  # fmt: skip
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "note" in line]
-    assert (
-        "likelihood" in line
-        and "train_clouds changed" in line
-        and "reconstruction" not in line.partition("results.json")[0]
-    )
+    assert says(line, "likelihood train_clouds") and "reconstruction" not in line.partition("results.json")[0]
 
 
 def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
@@ -208,12 +204,12 @@ def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
     path.write_text(json.dumps(index))
     run(copied, "--tasks", "reconstruction")
     change_cloud(copied, index["shapes"][1])
-    with pytest.raises(UserError, match=f"input cloud of {index['shapes'][1]}.*generate.py --mode reconstruct"):
+    with pytest.raises(UserError, match=naming(index["shapes"][1], "cloud generate.py --mode reconstruct")):
         run(copied, "--tasks", "reconstruction")
     parts = {part: list(names) for part, names in np.load(copied / "split.npz").items()}
     parts["train"], parts["test"] = parts["train"] + parts["test"][:1], parts["test"][1:]
     write_npz(copied / "split.npz", **parts)
-    with pytest.raises(UserError, match="the codes of .*test.json .*sphere8; encode them again .*train_rnvp.py"):
+    with pytest.raises(UserError, match=naming("test.json sphere8 train_rnvp.py")):
         run(copied, "--tasks", "likelihood")
 
 
@@ -228,14 +224,14 @@ def test_shapes_that_a_network_was_trained_on_are_refused(copied: Path, folder: 
     torch.save(state | {"shapes": known}, path)
     before = cfg.experiment.evaluation / "results.json"
     before.unlink(missing_ok=True)
-    make = {"checkpoints_ndf": "the NDF", "checkpoints_rnvp": "the flow"}[folder]
+    make = {"checkpoints_ndf": "NDF", "checkpoints_rnvp": "flow"}[folder]
     for task in ("networks", "reconstruction", "generation", "likelihood"):
-        with pytest.raises(UserError, match=f"{make} in .* trained on 2 of the 4 test shapes .*{names[1]}.*allow_tra"):
+        with pytest.raises(UserError, match=naming(make, "2 4 test", names[1], "--allow_trained_on")):
             run(copied, "--tasks", task)
     assert not before.exists()
     if folder == "checkpoints_rnvp":
         report = run(copied, "--tasks", "networks", "--allow_trained_on", "true")
-        assert "the flow was trained on 2 of the test shapes" in report["tables"]["networks"]["note"]
+        assert says(report["tables"]["networks"]["note"], "flow trained 2 test")
         assert report["parts"]["networks"]["made_of"]["trained_on"] == {"test": {"the flow": 2}}
 
 
@@ -249,7 +245,7 @@ def test_extra_cars_count_as_trained_on(tmp_path: Path):
     torch.save({"model_state_dict": {}}, path)  # an earlier version tells nothing
     assert trained_on(path, asked) == []
     torch.save({"model_state_dict": {}, "shapes": {"train": 5}}, path)
-    with pytest.raises(UserError, match=r"best.tar .*is it complete"):
+    with pytest.raises(UserError, match=naming(path)):
         trained_on(path, asked)
 
 
@@ -271,10 +267,10 @@ def test_box_compares_every_cloud_in_its_own_box(root: Path):
 
 
 def test_pointflow_takes_the_validation_split_and_says_the_training_statistics(root: Path):
-    with pytest.raises(UserError, match="num_eval_points is 60, protocol pointflow compares 2048"):
+    with pytest.raises(UserError, match=naming("num_eval_points 60 pointflow 2048")):
         run(root, "--tasks", "generation", "--protocol", "pointflow")
     cfg = tiny_config(root, protocol="pointflow", num_eval_points=2048)
-    with pytest.raises(UserError, match="1 shape to compare, 2 or more expected: 1 in the val split, 7 in"):
+    with pytest.raises(UserError, match=naming("1 2 val 7")):
         ExperimentSets(cfg, Networks(cfg))
     training = split_folders(cfg)["train"]
     protocol = experiment_protocol(cfg, training)
@@ -296,7 +292,7 @@ def test_reconstructions_of_another_ndf_are_refused(root: Path):
     path = tiny_config(root).experiment.reconstruction / "index.json"
     text = path.read_text()
     path.write_text(json.dumps(json.loads(text) | {"ndf_sha256": "0" * 64}))  # as if the NDF had been trained on
-    with pytest.raises(UserError, match=r"ndf_sha256 changed\); make them again with: .*generate.py --mode reconstr"):
+    with pytest.raises(UserError, match=naming("ndf_sha256 generate.py --mode reconstruct")):
         run(root, "--tasks", "reconstruction")
     path.write_text(text)
 
@@ -306,7 +302,7 @@ def test_missing_steps_are_named(root: Path):
     options = ["--config", cfg.run.config, "--exp_name", "nothing"]
     ndf = str(Networks(cfg).ndf_path)
     for command, missing in (("train_ndf.py", []), ("train_rnvp.py", ["--ndf_checkpoint", ndf])):
-        with pytest.raises(UserError, match=f"train one with: python {command} --config"):
+        with pytest.raises(UserError, match=naming(command, "--config")):
             evaluate.main([*options, *missing])
-    with pytest.raises(UserError, match="generate.py --mode reconstruct"):
+    with pytest.raises(UserError, match=naming("generate.py --mode reconstruct")):
         evaluate.main([*options, "--tasks", "reconstruction"])

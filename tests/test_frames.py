@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from facts import naming
 
 from configs.options.data import AXES
 from dataprocessing.frames import frame_of_matrix, front_of, to_unit_box, turn_of
@@ -52,5 +53,5 @@ def test_a_mesh_comes_to_the_unit_box_and_back(up: str, front: str | None):
 
 def test_axes_along_one_line_are_refused_and_minus_is_no_option(tmp_path):
     assert read_config(tmp_path, up="z", front="-x").data.front == "-x"
-    with pytest.raises(UserError, match="up z and front -z are along one axis"):
+    with pytest.raises(UserError, match=naming("up z front -z")):
         read_config(tmp_path, up="z", front="-z")

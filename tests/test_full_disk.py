@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from facts import says
 from matplotlib.figure import Figure
 
 from dataprocessing.convert_to_scaled_off import write_off
@@ -99,7 +100,7 @@ def test_a_full_disk_leaves_the_former_file_and_is_told_in_one_line(writer, tmp_
     with full_disk():
         status, err = ending(lambda: write(tmp_path / name), capsys)
     assert status == 2 and err.count("\n") == 1, err
-    assert err.startswith("error: no space left while writing " + str(tmp_path)), err
+    assert says(err, "error: space") and str(tmp_path) in err, err
     assert (tmp_path / name).read_bytes() == b"the former file"
     assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob(".*.part"))
     write(tmp_path / name)  # and it works again
@@ -112,7 +113,7 @@ def test_a_full_disk_leaves_the_former_checkpoint(tmp_path, capsys):
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with full_disk():
         status, err = ending(lambda: save_checkpoint(tmp_path, large, is_best=True), capsys)
-    assert status == 2 and "no space left" in err
+    assert status == 2 and says(err, "error: space")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -134,7 +135,7 @@ def test_a_folder_that_vanishes_while_a_file_is_written_is_told(tmp_path, capsys
 
     status, err = ending(main, capsys)
     assert status == 2 and err.count("\n") == 1
-    assert f"cannot use {tmp_path}/folder/a.txt (No such file or directory)" in err
+    assert says(err, "error:", tmp_path / "folder" / "a.txt")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -142,4 +143,4 @@ def test_a_closed_folder_is_told(tmp_path, capsys):
     tmp_path.chmod(0o500)
     status, err = ending(lambda: write_text(tmp_path / "a.txt", "a"), capsys)
     tmp_path.chmod(0o700)
-    assert status == 2 and "cannot write" in err and "--exp_root" in err
+    assert status == 2 and says(err, tmp_path / "a.txt", "--exp_root")

@@ -5,7 +5,7 @@ import trimesh
 
 from dataprocessing.gaps import CANDIDATES_A_POINT, MAX_LENGTH, MIN_DISTANCE, gap_candidates, gap_indices
 from dataprocessing.mesh_io import Mesh
-from lab.small.helpers import brute_force_distance
+from lab.small.triangles import brute_force_distance
 
 HALF_HOLE = 0.1
 

@@ -7,20 +7,30 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from facts import naming, says
 from torch.testing import assert_close
 
 import generate
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud as input_points
 from evaluation.reconstruction import reconstruction_rows
-from frozen.checkpoint_files import best_checkpoint
 from generation.cloud_files import read_cloud
 from generation.decode import decode_each
 from generation.networks import Networks
 from generation.reconstructions import interpolated, reconstructed
 from generation.sampling import sampled, sampled_codes
 from generation.shape_folder import check_room
-from lab.small.tiny_experiment import make_shapes, save_random_ndf, tiny_config, train_flow, write_shapes
+from lab.small.helpers import times
+from lab.small.tiny_experiment import (
+    best_flow,
+    best_ndf,
+    make_shapes,
+    save_random_ndf,
+    tiny_config,
+    tiny_networks,
+    train_flow,
+    write_shapes,
+)
 from models.occupancy import occupancy_from_points
 from runtime.errors import UserError
 from runtime.layout import DENSE_POINT_CLOUD
@@ -41,10 +51,6 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     return asked
 
 
-def load(root: Path, **options: object) -> Networks:
-    return Networks(tiny_config(root, **options))
-
-
 def run_generate(root: Path, *words: str) -> None:
     tiny_config(root)  # writes the config file
     assert generate.main(["--config", str(root / "config.txt"), *words]) == 0
@@ -55,15 +61,11 @@ def arrays(folder: Path, name: str) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def times(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in sorted(folder.rglob("dense_point_cloud.*"))}
-
-
 def test_a_seed_fixes_the_shapes_and_shape_n_does_not_depend_on_how_many(root: Path):
-    made = load(root)
+    made = tiny_networks(root)
     three, five, other = (sampled_codes(made, num, seed) for num, seed in ((3, 0), (5, 0), (3, 1)))
     assert sampled(made, 5, seed=0).names == ["0", "1", "2", "3", "4"]
-    assert torch.equal(three, sampled_codes(load(root), 3, seed=0))
+    assert torch.equal(three, sampled_codes(tiny_networks(root), 3, seed=0))
     assert torch.equal(three, five[:3])
     spread = five.std(dim=0).mean()
     assert (three - other).abs().mean() > 0.3 * spread
@@ -75,23 +77,23 @@ def test_a_seed_fixes_the_shapes_and_shape_n_does_not_depend_on_how_many(root: P
 
 
 def test_sampled_codes_are_the_inverse_of_scaled_standard_normal_latents(root: Path):
-    made = load(root, temperature=0.5)
+    made = tiny_networks(root, temperature=0.5)
     z, _ = made.flow(sampled_codes(made, 400, seed=3))
     assert z.std().item() == pytest.approx(0.5, rel=0.05)
     assert z.mean().abs() < 0.05
-    whole = sampled_codes(load(root, temperature=1.0), 400, seed=3)
+    whole = sampled_codes(tiny_networks(root, temperature=1.0), 400, seed=3)
     assert_close(2 * z, made.flow(whole)[0], atol=1e-3, rtol=1e-3)
 
 
 def test_temperature_near_zero_gives_one_shape(root: Path):
-    codes = sampled_codes(load(root, temperature=1e-4), 4, seed=0)
-    assert codes.std(dim=0).max() < 1e-3 * sampled_codes(load(root), 4, seed=0).std(dim=0).max()
+    codes = sampled_codes(tiny_networks(root, temperature=1e-4), 4, seed=0)
+    assert codes.std(dim=0).max() < 1e-3 * sampled_codes(tiny_networks(root), 4, seed=0).std(dim=0).max()
 
 
 def test_files_hold_what_the_flow_says_of_their_code(root: Path):
     run_generate(root, "--seed", "5")
     folder = tiny_config(root).experiment.generation
-    made = load(root, seed=5)
+    made = tiny_networks(root, seed=5)
     for n, code in enumerate(sampled_codes(made, 3, seed=5)):
         found = arrays(folder, str(n))
         assert_close(torch.from_numpy(found["code"]), code)
@@ -126,7 +128,7 @@ def test_contact_sheet_shows_training_shapes_and_new_ones_from_both_sides_and_cu
     run_generate(root, "--seed", "6", "--num_shapes", "9")  # all is there
     assert len(rendered) == 37
     assert sheet.stat().st_mtime_ns == before
-    assert "9 clouds of 90 points were there already" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "9 90 already")
     run_generate(root, "--mode", "interpolate", "--num_shapes", "4")
     assert rendered[37:] == [FRONT] * 4 + [REAR] * 4 + [CUT] * 4
 
@@ -134,24 +136,22 @@ def test_contact_sheet_shows_training_shapes_and_new_ones_from_both_sides_and_cu
 def test_weights_that_come_alone_sample_without_any_data(
     root: Path, tmp_path: Path, rendered: list[tuple[str, str]], capsys: pytest.CaptureFixture
 ):
-    experiment = tiny_config(root).experiment
-    ndf, rnvp = best_checkpoint(experiment.ndf_checkpoints), best_checkpoint(experiment.rnvp_checkpoints)
-    weights = {"ndf_checkpoint": ndf, "rnvp_checkpoint": rnvp}
-    cfg = tiny_config(tmp_path, **weights, num_shapes=2)  # no folder of it is there
+    cfg = tiny_config(
+        tmp_path, ndf_checkpoint=best_ndf(root), rnvp_checkpoint=best_flow(root), num_shapes=2
+    )  # no folder of it is there
     assert generate.main(["--config", cfg.run.config]) == 0
-    assert "2 clouds of 90 points" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "2 90")
     assert rendered == [FRONT] * 2 + [REAR] * 2 + [CUT] * 2
 
 
 def test_weights_that_come_alone_reconstruct_own_shapes_without_stored_codes(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
-    experiment = tiny_config(root).experiment
-    ndf, rnvp = best_checkpoint(experiment.ndf_checkpoints), best_checkpoint(experiment.rnvp_checkpoints)
     write_shapes(tmp_path, count=3, num_test=1)
-    cfg = tiny_config(tmp_path, exp_name="own", ndf_checkpoint=ndf, rnvp_checkpoint=rnvp)
+    weights = {"ndf_checkpoint": best_ndf(root), "rnvp_checkpoint": best_flow(root)}
+    cfg = tiny_config(tmp_path, exp_name="own", **weights)
     assert generate.main(["--config", cfg.run.config, "--mode", "reconstruct"]) == 0
-    assert "1 clouds of 90 points" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "1 90")
     found = arrays(cfg.experiment.reconstruction, "sphere2")
     assert set(found) == {"point_cloud", "code", "seed", "unsettled_share", "log_likelihood", "nll_nats_per_dim"}
     assert not cfg.experiment.codes.exists()
@@ -162,30 +162,30 @@ def write(made: Networks, folder: Path) -> int:
 
 
 def test_a_second_run_makes_nothing_and_a_changed_option_makes_anew(root: Path, tmp_path: Path):
-    assert write(load(root), tmp_path) == 2
-    before = times(tmp_path)
+    assert write(tiny_networks(root), tmp_path) == 2
+    before = times(tmp_path, "dense*")
     assert len(before) == 4
-    assert write(load(root), tmp_path) == 0
-    assert times(tmp_path) == before
+    assert write(tiny_networks(root), tmp_path) == 0
+    assert times(tmp_path, "dense*") == before
     for options in ({"num_output_points": 80}, {"temperature": 0.7}, {"seed": 3}, {"num_steps": 6}, {}):
-        assert write(load(root, **options), tmp_path) == 2, options
-        after = times(tmp_path)
+        assert write(tiny_networks(root, **options), tmp_path) == 2, options
+        after = times(tmp_path, "dense*")
         assert all(after[path] > before[path] for path in before), options
         assert len(read_cloud(tmp_path / "1" / DENSE_POINT_CLOUD)) == options.get("num_output_points", 90)
         before = after
     (tmp_path / "1" / DENSE_POINT_CLOUD).unlink()
-    assert write(load(root), tmp_path) == 1  # the one that is gone
-    assert times(tmp_path).keys() == before.keys()
+    assert write(tiny_networks(root), tmp_path) == 1  # the one that is gone
+    assert times(tmp_path, "dense*").keys() == before.keys()
 
 
 def test_another_flow_makes_anew_and_a_run_that_broke_off_too(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    assert write(load(root), tmp_path) == 2
+    assert write(tiny_networks(root), tmp_path) == 2
     first = arrays(tmp_path, "0")
     train_flow(tiny_config(root, exp_name="other", seed=7, ndf_checkpoint=best_ndf(root)))
-    other = best_checkpoint(tiny_config(root, exp_name="other").experiment.rnvp_checkpoints)
-    made = load(root, rnvp_checkpoint=other)
+    other = best_flow(root, exp_name="other")
+    made = tiny_networks(root, rnvp_checkpoint=other)
     assert write(made, tmp_path) == 2
     assert not np.allclose(arrays(tmp_path, "0")["code"], first["code"])
     assert write(made, tmp_path) == 0
@@ -199,10 +199,6 @@ def broken_decoder(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def best_ndf(root: Path) -> Path:
-    return best_checkpoint(tiny_config(root).experiment.ndf_checkpoints)
-
-
 def test_reconstructions_are_the_test_shapes_by_name_from_their_own_codes(root: Path):
     run_generate(root, "--mode", "reconstruct", "--num_shapes", "4", "--plausible", "false")
     experiment = tiny_config(root).experiment
@@ -211,11 +207,11 @@ def test_reconstructions_are_the_test_shapes_by_name_from_their_own_codes(root: 
     codes = np.load(experiment.codes / "test.npy")
     for name, code in zip(names, codes, strict=True):
         assert np.array_equal(arrays(experiment.reconstruction, name)["code"], code)
-    assert reconstructed(load(root), "test", 2).names == names[:2]
+    assert reconstructed(tiny_networks(root), "test", 2).names == names[:2]
 
 
 def test_interpolation_goes_straight_from_one_shape_to_the_other_in_z(root: Path):
-    made = load(root, interpolate_from="sphere10", interpolate_to="sphere8")
+    made = tiny_networks(root, interpolate_from="sphere10", interpolate_to="sphere8")
     path = interpolated(made, 5)
     along = torch.cat(list(path.codes))
     codes = torch.from_numpy(np.load(made.experiment.codes / "test.npy"))
@@ -227,22 +223,21 @@ def test_interpolation_goes_straight_from_one_shape_to_the_other_in_z(root: Path
     assert (steps - steps.mean(dim=0)).abs().max() < 0.01 * length  # straight, in equal steps; rounding is magnified
     assert path.names == ["000", "001", "002", "003", "004"]
     assert path.facts[1] == {"between": ["sphere10", "sphere8"], "share": 0.25}
-    assert interpolated(load(root), 2).facts[0]["between"] == ["sphere8", "sphere9"]
+    assert interpolated(tiny_networks(root), 2).facts[0]["between"] == ["sphere8", "sphere9"]
 
 
 def test_mistakes_are_told_with_what_to_do(root: Path, tmp_path: Path):
-    with pytest.raises(UserError, match=r"no test shape is named 'sphere1'; the test split has sphere8, sphere9"):
-        interpolated(load(root, interpolate_from="sphere1"), 3)
-    with pytest.raises(UserError, match=r"no NDF checkpoint in .*; train one with: python train_ndf.py --config"):
-        load(root, exp_name="nothing")
-    with pytest.raises(UserError, match=r"no RealNVP checkpoint in .*; train one with: python train_rnvp.py --config"):
-        sampled(load(root, exp_name="nothing", ndf_checkpoint=best_ndf(root)), 1, seed=0)
+    with pytest.raises(UserError, match=naming("'sphere1' sphere8, sphere9")):
+        interpolated(tiny_networks(root, interpolate_from="sphere1"), 3)
+    with pytest.raises(UserError, match=naming("NDF train_ndf.py --config")):
+        tiny_networks(root, exp_name="nothing")
+    with pytest.raises(UserError, match=naming("RealNVP train_rnvp.py --config")):
+        sampled(tiny_networks(root, exp_name="nothing", ndf_checkpoint=best_ndf(root)), 1, seed=0)
 
 
 def test_more_points_than_the_disk_can_hold_are_refused_at_once(root: Path, tmp_path: Path):
-    made = load(root, num_output_points=10**12)
-    message = r"2 clouds of 1000000000000 points need 48,000.0 GB of disk, free are .* GB; lower --num_output_points"
-    with pytest.raises(UserError, match=message):
+    made = tiny_networks(root, num_output_points=10**12)
+    with pytest.raises(UserError, match=naming(2, 10**12, "48,000.0 GB --num_output_points")):
         make_shapes(made, sampled(made, 2, seed=0), tmp_path / "new")
     assert not any((tmp_path / "new").iterdir())
 
@@ -250,7 +245,7 @@ def test_more_points_than_the_disk_can_hold_are_refused_at_once(root: Path, tmp_
 def test_more_clouds_than_the_disk_can_hold_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2399))
     check_room(50, 1, tmp_path)
-    with pytest.raises(UserError, match=r"2 clouds of 50 points need 0.0 GB of disk, free are 0.0 GB"):
+    with pytest.raises(UserError, match=naming("2 50 0.0 GB")):
         check_room(50, 2, tmp_path)
 
 
@@ -259,11 +254,11 @@ def test_codes_or_flow_of_another_ndf_are_refused(root: Path):
     save_random_ndf(cfg, seed=2)
     train_flow(cfg)
     Networks(cfg)
-    flow = best_checkpoint(tiny_config(root).experiment.rnvp_checkpoints)
-    with pytest.raises(UserError, match=r"the codes in .*/stale/codes: of another NDF checkpoint .*train_rnvp.py"):
-        load(root, exp_name="stale", ndf_checkpoint=best_ndf(root), rnvp_checkpoint=flow)
+    flow = best_flow(root)
+    with pytest.raises(UserError, match=naming(cfg.experiment.codes, "NDF train_rnvp.py")):
+        tiny_networks(root, exp_name="stale", ndf_checkpoint=best_ndf(root), rnvp_checkpoint=flow)
     save_random_ndf(cfg, seed=3)  # the NDF was trained on
-    with pytest.raises(UserError, match=r"the flow in .*/stale/.*best.tar: of another NDF checkpoint .*train_rnvp.py"):
+    with pytest.raises(UserError, match=naming(best_flow(root, exp_name="stale"), "NDF train_rnvp.py")):
         Networks(cfg)
 
 
@@ -293,17 +288,17 @@ def test_a_plain_ndf_reconstructs_and_has_its_row_but_cannot_sample(root: Path, 
     folder = cfg.experiment.reconstruction
     found = arrays(folder, "sphere10")
     assert set(found) == {"point_cloud", "seed", "unsettled_share"}
-    made = load(root, **options)
+    made = tiny_networks(root, **options)
     cloud = torch.from_numpy(input_points(split_folders(cfg)["test"][2], cfg))[None]
     grids = made.ndf.encode(occupancy_from_points(cloud, cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max))
     with torch.no_grad():
         distances = made.ndf.query(2 * torch.from_numpy(found["point_cloud"]).flip(-1)[None], grids)
     assert distances.max() < 0.009
-    before = times(folder)
+    before = times(folder, "dense*")
     assert generate.main(["--config", cfg.run.config, "--mode", "reconstruct"]) == 0
-    assert times(folder) == before
+    assert times(folder, "dense*") == before
     for mode in ("sample", "interpolate"):
-        with pytest.raises(UserError, match="code_kind none found, a plain NDF .*--tasks reconstruction"):
+        with pytest.raises(UserError, match=naming("code_kind none --tasks reconstruction")):
             generate.main(["--config", cfg.run.config, "--mode", mode])
     run_generate(root, "--mode", "reconstruct")
     rows, _ = reconstruction_rows(tiny_config(root, compare_experiments="plain"), split_folders(cfg)["test"])

@@ -88,7 +88,7 @@ def test_configs_of_the_gpu_run_build_their_network(config: Path):
 def test_run_sh_names_a_wrong_argument():
     result = subprocess.run(["bash", GPU / "run.sh", "--minature"], capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "unknown argument --minature" in result.stderr
+    assert "--minature" in result.stderr
 
 
 def test_plan_takes_the_smallest_of_the_fastest_batches(tmp_path, monkeypatch):

@@ -61,7 +61,7 @@ def shown(browser: Chromium, page_file: Path) -> Chromium:
 def settled(browser: Chromium, selector: str) -> np.ndarray:
     """The picture of an element, once it stays the same: fine pictures follow a moment later."""
     before = browser.screenshot(selector)
-    for _ in range(40):
+    for _ in range(400):
         time.sleep(0.3)
         now = browser.screenshot(selector)
         if now.shape == before.shape and (now == before).all():
@@ -214,7 +214,7 @@ def test_pictures_are_saved(shown: Chromium, tmp_path: Path):
         shown.evaluate(f"location.hash = '#{number}'")
         settled(shown, "main")
         shown.evaluate("document.getElementById('save').click()")
-        until = time.monotonic() + 30
+        until = time.monotonic() + 300
         while not (found := list(tmp_path.glob("*.png"))):
             assert time.monotonic() < until, name
             time.sleep(0.1)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
 from evaluation.interior import NEAR, interior_mask, sphere_directions
+from lab.small.triangles import ray_distances
 
 UNIT_BOX = np.array([1.0, 0.6, 0.8])
 
@@ -30,18 +31,10 @@ def points_of(mesh: Mesh, num: int = 501, seed: int = 0) -> NDArray[np.float32]:
 
 
 def blocked_by_brute_force(mesh: Mesh, points: NDArray, directions: NDArray) -> NDArray[np.bool_]:
-    """Whether all rays of each point hit a triangle behind NEAR: Moeller and Trumbore, one triangle after the other."""
-    hit = np.zeros((len(points), len(directions)), bool)
-    for a, b, c in mesh.vertices[mesh.faces]:
-        p = np.cross(directions, c - a)  # (K, 3)
-        determinant = p @ (b - a)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            u = (points - a) @ p.T / determinant
-            q = np.cross(points - a, b - a)  # (N, 3)
-            v = q @ directions.T / determinant
-            t = (q @ (c - a))[:, None] / determinant
-        hit |= (u >= 0) & (v >= 0) & (u + v <= 1) & (t > NEAR)
-    return hit.all(axis=1)
+    """Whether all rays of each point hit a triangle behind NEAR."""
+    rays = np.repeat(points, len(directions), axis=0), np.tile(directions, (len(points), 1))
+    found = ray_distances(*rays, mesh.vertices[mesh.faces])
+    return ((found > NEAR) & np.isfinite(found)).any(axis=1).reshape(len(points), -1).all(axis=1)
 
 
 def test_directions_are_unit_vectors_spread_evenly() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from facts import naming, says
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -61,7 +62,7 @@ def test_auroc_of_sets_apart_and_of_infinite_scores() -> None:
 
 @pytest.mark.parametrize(("usual", "unusual"), [([], [1.0]), ([1.0], []), ([1.0, np.nan], [1.0])])
 def test_auroc_refuses_nothing_and_nan(usual: list[float], unusual: list[float]) -> None:
-    with pytest.raises(ValueError, match="needs scores of both sets, none of them NaN"):
+    with pytest.raises(ValueError, match=naming("scores NaN")):
         auroc(usual, unusual)
 
 
@@ -127,7 +128,7 @@ def test_the_report_covers_every_test_shape_and_every_set(
         report.arrays[TEST]["log_likelihood"], report.arrays[REDRAWN]["log_likelihood"]
     )
     text = Table("likelihood", TITLE, COLUMNS, report.rows, report.note).text()
-    assert "noise of sd 0.1" in text
+    assert says(text, "noise 0.1")
     assert all(f"{name}: {what}" in text for name, what in DEFINITIONS.items())
     again = likelihood_report(networks, NOISE, 3)
     assert again.rows == report.rows

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import trimesh
+from facts import naming
 
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh, triangle_areas
@@ -15,34 +16,34 @@ BROKEN = {
     "no_faces.obj": (V, "no faces"),
     "only_lines.obj": (V + "l 1 2\n", "no faces"),
     "no_faces.off": ("OFF\n1 0 0\n0 0 0\n", "no faces"),
-    "nan.obj": (V.replace("1 0 0", "nan 0 0") + "f 1 2 3\n", r"vertex 2 is not finite: \[nan"),
-    "inf.obj": (V.replace("1 0 0", "0 -inf 0") + "f 1 2 3\n", "vertex 2 is not finite"),
-    "overflow.obj": (V.replace("1 0 0", "1e400 0 0") + "f 1 2 3\n", "vertex 2 is not finite"),
-    "nan.off": (OFF.replace("1 0 0", "nan 0 0") + "3 0 1 2\n3 0 1 3\n", "vertex 2 is not finite"),
-    "huge.obj": (V.replace("1 0 0", "1e308 0 0").replace("0 1 0", "-1e308 1 0") + "f 1 2 3\n", "too far apart"),
+    "nan.obj": (V.replace("1 0 0", "nan 0 0") + "f 1 2 3\n", "vertex 2 finite [nan,"),
+    "inf.obj": (V.replace("1 0 0", "0 -inf 0") + "f 1 2 3\n", "vertex 2 finite"),
+    "overflow.obj": (V.replace("1 0 0", "1e400 0 0") + "f 1 2 3\n", "vertex 2 finite"),
+    "nan.off": (OFF.replace("1 0 0", "nan 0 0") + "3 0 1 2\n3 0 1 3\n", "vertex 2 finite"),
+    "huge.obj": (V.replace("1 0 0", "1e308 0 0").replace("0 1 0", "-1e308 1 0") + "f 1 2 3\n", "far apart"),
     "point.obj": ("v 1 1 1\nv 1 1 1\nv 1 1 1\nf 1 2 3\n", "zero extent"),
     "line.obj": ("v 0 0 0\nv 1 1 1\nv 2 2 2\nf 1 2 3\n", "zero area"),
-    "index_beyond.obj": (V + "f 1 2 3\nf 1 3 9\n", "truncated or damaged: a face uses vertex 9 of 4"),
-    "index_zero.obj": (V + "f 0 2 3\n", "a face uses vertex 0 of 4"),
-    "index_before.obj": (V + "f -5 -3 -2\n", "a face uses vertex 0 of 4"),
-    "index_beyond.off": (OFF + "3 0 1 2\n3 0 1 7\n", "a face uses vertex 8 of 4"),
-    "cut_face.obj": (V + "f 1 2 3\nf 1 3", "truncated: the file ends in the middle of a face"),
-    "cut_word.obj": (V + "f 1 2 3\nf", "truncated: the file ends in the middle of a face"),
-    "cut_index.obj": (V + "f 1/1 2/2 3/3\nf 1/1 2/2 3/", "truncated: the file ends within a line"),
-    "cut_vertex.obj": ("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0", "truncated or damaged: vertex 4 has fewer than three"),
-    "cut_part.obj": (V + "f 1 2 3\nf 1 2 4\nv 1 2", "vertex 5 has fewer than three"),
-    "cut_faces.off": (OFF + "3 0 1 2\n", "truncated: 4 vertices and 2 faces are announced, 5 lines follow"),
-    "cut_face.off": (OFF + "3 0 1 2\n3 0 1", "truncated or damaged: face 2 lacks corners"),
-    "cut_vertices.off": ("OFF\n4 2 0\n0 0 0\n1 0 0\n", "truncated: 4 vertices and 2 faces"),
-    "cut_header.off": ("OFF\n4", "the numbers of vertices and faces are missing"),
-    "page.obj": ("<html>\nnot found</html>\n", "not a mesh: no vertices"),
-    "words.obj": (V + "f 1 two 3\n", "not a mesh, or damaged: words"),
-    "commas.obj": ("v 0,5 0 0\n" + V + "f 1 2 3\n", "not a mesh, or damaged: words"),
-    "zeros.obj": (V + "f 1 2 3\n" + "\0" * 50, "not a mesh: zero bytes"),
-    "text.off": ("hello", "not a mesh, or not in text form"),
-    "binary.off": ("OFF BINARY\n\0\0\0\4", "not a mesh, or not in text form"),
-    "junk.ply": ("hello", "not a mesh that can be read"),
-    "unknown.xyz3": ("hello", "not a mesh that can be read"),
+    "index_beyond.obj": (V + "f 1 2 3\nf 1 3 9\n", "damaged vertex 9 4"),
+    "index_zero.obj": (V + "f 0 2 3\n", "face vertex 0 4"),
+    "index_before.obj": (V + "f -5 -3 -2\n", "face vertex 0 4"),
+    "index_beyond.off": (OFF + "3 0 1 2\n3 0 1 7\n", "face vertex 8 4"),
+    "cut_face.obj": (V + "f 1 2 3\nf 1 3", "truncated face"),
+    "cut_word.obj": (V + "f 1 2 3\nf", "truncated face"),
+    "cut_index.obj": (V + "f 1/1 2/2 3/3\nf 1/1 2/2 3/", "truncated line"),
+    "cut_vertex.obj": ("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0", "damaged vertex 4 three"),
+    "cut_part.obj": (V + "f 1 2 3\nf 1 2 4\nv 1 2", "vertex 5 three"),
+    "cut_faces.off": (OFF + "3 0 1 2\n", "truncated 4 vertices 2 faces 5 lines"),
+    "cut_face.off": (OFF + "3 0 1 2\n3 0 1", "damaged face 2"),
+    "cut_vertices.off": ("OFF\n4 2 0\n0 0 0\n1 0 0\n", "truncated 4 vertices 2 faces"),
+    "cut_header.off": ("OFF\n4", "vertices faces"),
+    "page.obj": ("<html>\nnot found</html>\n", "no vertices"),
+    "words.obj": (V + "f 1 two 3\n", "damaged words"),
+    "commas.obj": ("v 0,5 0 0\n" + V + "f 1 2 3\n", "damaged words"),
+    "zeros.obj": (V + "f 1 2 3\n" + "\0" * 50, "zero bytes"),
+    "text.off": ("hello", "mesh text"),
+    "binary.off": ("OFF BINARY\n\0\0\0\4", "mesh text"),
+    "junk.ply": ("hello", "mesh"),
+    "unknown.xyz3": ("hello", "mesh"),
 }
 
 
@@ -50,13 +51,13 @@ BROKEN = {
 def test_broken_file_is_refused_by_reason_in_one_line(name, tmp_path):
     text, reason = BROKEN[name]
     (tmp_path / name).write_text(text)
-    with pytest.raises(MeshError, match=reason) as caught:
+    with pytest.raises(MeshError, match=naming(reason)) as caught:
         load_mesh(tmp_path / name)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_file_is_refused(tmp_path):
-    with pytest.raises(MeshError, match="cannot be read: No such file"):
+    with pytest.raises(MeshError, match="No such file"):
         load_mesh(tmp_path / "gone.obj")
 
 
@@ -68,7 +69,7 @@ def test_other_formats_are_read_whole_and_refused_when_cut_off(kind, encoding, t
     mesh = load_mesh(tmp_path / f"whole.{kind}")
     assert np.ptp(mesh.vertices, axis=0).tolist() == [1, 2, 3]
     assert triangle_areas(mesh).sum() == pytest.approx(22)
-    with pytest.raises(MeshError, match="no faces|not a mesh that can be read|truncated: 12 faces are announced"):
+    with pytest.raises(MeshError, match="no faces|not a mesh|truncated"):
         load_mesh(tmp_path / f"cut.{kind}")
 
 
@@ -118,10 +119,7 @@ def test_obj_dialects_give_the_same_triangles(dialect, tmp_path):
 def test_off_dialects_give_the_same_triangles(text, tmp_path):
     (tmp_path / "a.off").write_text(text)
     mesh = load_mesh(tmp_path / "a.off")
-    assert mesh.vertices[mesh.faces].tolist() == [
-        [[0, 0, 0], [1, 0, 0], [0, 1, 0]],
-        [[0, 0, 0], [0, 1, 0], [0, 0, 1]],
-    ]
+    assert mesh.vertices[mesh.faces].tolist() == [[[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 0, 0], [0, 1, 0], [0, 0, 1]]]
 
 
 def test_every_face_is_kept_whatever_its_kind(tmp_path):

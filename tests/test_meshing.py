@@ -12,6 +12,7 @@ from generation.meshing.crossings import Crossings, crossings_of_signed, crossin
 from generation.meshing.lattice import Lattice, lattice_of
 from generation.meshing.topology import border_sides, edges_of, face_vectors, oriented, pieces_of
 from generation.projection import HALF_EXTENT, DistanceField
+from lab.small.known_shapes import FunctionField, half_sphere, sphere
 
 RESOLUTION = 64
 SIDE = 2 * HALF_EXTENT / RESOLUTION
@@ -34,17 +35,11 @@ class Sheets(DistanceField):
         return (torch.from_numpy(distance) ** 2 + self.floor**2).sqrt()
 
 
-class HalfSphere(DistanceField):
+class HalfSphere(FunctionField):
     """The half y >= 0; `noise`: its roughness, mesh units, as of a decoder."""
 
     def __init__(self, noise: float = 0.0):
-        self.noise = noise
-
-    def distance(self, points: Tensor) -> Tensor:
-        flat = points[:, [0, 2]].norm(dim=1)
-        rim = torch.stack([flat - RADIUS, points[:, 1]]).norm(dim=0)
-        rough = self.noise * torch.sin(900 * points).prod(dim=1)
-        return (torch.where(points[:, 1] >= 0, (points.norm(dim=1) - RADIUS).abs(), rim) + rough).abs()
+        super().__init__(lambda p: (half_sphere(RADIUS)(p) + noise * torch.sin(900 * p).prod(dim=1)).abs())
 
 
 def sheet(origin: tuple, side: tuple, other: tuple) -> Parts:
@@ -166,11 +161,7 @@ def test_a_field_with_signs_gives_a_closed_surface_and_a_cover_opens_it(low: flo
         signed = (np.linalg.norm(nodes, axis=1) - RADIUS).reshape(lattice.values.shape)
         return crossings_of_signed(signed, (nodes[:, 1] > low).reshape(signed.shape))
 
-    class Sphere(DistanceField):
-        def distance(self, points: Tensor) -> Tensor:
-            return (points.norm(dim=1) - RADIUS).abs()
-
-    mesh = mesh_of(Sphere(), RESOLUTION, find_crossings=find)
+    mesh = mesh_of(FunctionField(sphere(RADIUS)), RESOLUTION, find_crossings=find)
     assert_sound(mesh)
     assert euler(mesh) == 2 - holes
     assert (border(mesh) > 0) == bool(holes)
@@ -233,14 +224,7 @@ def test_neighbours_turn_the_same_way_whatever_way_they_came():
 
 
 def test_a_field_without_surface_or_with_specks_alone_gives_an_empty_mesh():
-    class Far(DistanceField):
-        def distance(self, points: Tensor) -> Tensor:
-            return 1 + points.norm(dim=1)
-
-    class Speck(DistanceField):
-        def distance(self, points: Tensor) -> Tensor:
-            return (points.norm(dim=1) - 0.8 * SIDE).abs()
-
-    for field in (Far(), Speck()):
-        mesh = mesh_of(field, RESOLUTION)
+    far, speck = lambda p: 1 + p.norm(dim=1), sphere(0.8 * SIDE)  # noqa: E731
+    for function in (far, speck):
+        mesh = mesh_of(FunctionField(function), RESOLUTION)
         assert mesh.faces.shape == (0, 3) and mesh.vertices.shape == (0, 3)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from facts import naming
 
 from evaluation.metrics import (
     CloudSet,
@@ -225,19 +226,16 @@ def test_one_nna_shows_collapse_in_its_two_halves() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: chamfer_l2_sq(np.zeros((0, 3)), A), r"N > 0, got \(0, 3\)"),
-        (lambda: chamfer_l2_sq(A[:, :2], B), r"got \(37, 2\)"),
-        (lambda: CloudSet([]), "at least one cloud"),
+        (lambda: chamfer_l2_sq(np.zeros((0, 3)), A), "N (0, 3)"),
+        (lambda: chamfer_l2_sq(A[:, :2], B), "(37, 2)"),
+        (lambda: CloudSet([]), "one cloud"),
         (lambda: CloudSet([A, np.full((3, 3), np.nan)]), "not finite"),
-        (lambda: mmd_cov(np.zeros((0, 3))), r"shape \(0, 3\)"),
+        (lambda: mmd_cov(np.zeros((0, 3))), "(0, 3)"),
         (lambda: mmd_cov(np.full((2, 2), np.nan)), "not finite"),
-        (
-            lambda: one_nna(np.zeros((2, 2)), np.zeros((2, 3)), np.zeros((2, 2))),
-            r"ss must be .* \(3, 3\), got \(2, 2\)",
-        ),
-        (lambda: one_nna(*[np.zeros((1, 1))] * 3), "needs 3 clouds"),
+        (lambda: one_nna(np.zeros((2, 2)), np.zeros((2, 3)), np.zeros((2, 2))), "ss (3, 3) (2, 2)"),
+        (lambda: one_nna(*[np.zeros((1, 1))] * 3), "3 clouds"),
     ],
 )
 def test_wrong_input_is_named(call, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=naming(message)):
         call()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from facts import naming
 from scipy.spatial import cKDTree
 
 from evaluation.metrics import agreement, local_planes, normal_consistency, thickness
@@ -127,7 +128,7 @@ def test_too_few_points_are_told(count: int) -> None:
     enough = RNG.normal(size=(NEIGHBOURS + 1, 3))
     assert 0 <= normal_consistency(enough, enough[::-1]) <= 1
     for call in (lambda: thickness(enough[:count]), lambda: normal_consistency(enough, enough[:count])):
-        with pytest.raises(ValueError, match=f"{count} points found, 17 or more expected for planes of 16 others"):
+        with pytest.raises(ValueError, match=naming(count, 17, 16)):
             call()
     with pytest.raises(ValueError, match="not finite"):
         thickness(np.full((20, 3), np.nan))

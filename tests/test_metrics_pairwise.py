@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from facts import naming
 
 from evaluation.metrics import (
     METRICS,
@@ -227,12 +228,12 @@ def test_progress_counts_pairs(capsys: pytest.CaptureFixture[str], monkeypatch: 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: pairwise("chamfer", random_set(2, 0)), "'chamfer' found, one of cd, emd, emd_sq, .* expected"),
-        (lambda: pairwise("emd", random_set(2, 0, 5), random_set(2, 0, 6)), "clouds of 5 and 6 points found"),
-        (lambda: pairwise("emd_sq_cells", random_set(9, 0)), "equally many expected"),
-        (lambda: pairwise("cd", []), "at least one cloud"),
+        (lambda: pairwise("chamfer", random_set(2, 0)), "'chamfer' cd emd emd_sq"),
+        (lambda: pairwise("emd", random_set(2, 0, 5), random_set(2, 0, 6)), "5 6"),
+        (lambda: pairwise("emd_sq_cells", random_set(9, 0)), "points"),
+        (lambda: pairwise("cd", []), "one cloud"),
     ],
 )
 def test_wrong_input_is_named(call, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=naming(message)):
         call()

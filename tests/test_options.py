@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from facts import says
 from test_entry_scripts import SCRIPTS
 from test_readme import DOCUMENTS, fences
 
@@ -64,10 +65,11 @@ def note_of(capsys: pytest.CaptureFixture, script: str, *words: str) -> str:
 
 def test_an_option_that_the_script_does_not_read_is_told_in_one_line(capsys: pytest.CaptureFixture):
     told = note_of(capsys, "generate", "--flow_steps", "3", "--num_eval_points=4", "--seed", "1")
-    assert told == (
-        "note: generate.py makes no use of --flow_steps (read by train_rnvp.py),"
-        " --num_eval_points (read by evaluate.py)\n"
+    assert (
+        says(told, "note: generate.py --flow_steps train_rnvp.py --num_eval_points evaluate.py")
+        and "--seed" not in told
     )
+    assert told.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -114,12 +116,16 @@ def test_no_document_gives_a_script_options_that_it_does_not_read(capsys: pytest
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_asks_for_completion_in_its_first_line():
+    for script in SCRIPTS:
+        assert (ROOT / script).read_text().startswith("# PYTHON_ARGCOMPLETE_OK\n"), script
+
+
+@pytest.mark.parametrize("script", ["generate.py", "dataprocessing/preprocess.py"])
 def test_bash_completes_the_options_of_a_script(script: str, tmp_path: Path):
     pytest.importorskip("argcomplete")
-    assert (ROOT / script).read_text().startswith("# PYTHON_ARGCOMPLETE_OK\n"), f"the first line of {script}"
     line, answer = f"{script} --exp", tmp_path / "answer"
     environment = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n"}
     environment |= {"_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
-    subprocess.run([sys.executable, ROOT / script], env=os.environ | environment, check=True, timeout=60)
+    subprocess.run([sys.executable, ROOT / script], env=os.environ | environment, check=True)
     assert answer.read_text().split() == ["--exp_name", "--exp_root"]

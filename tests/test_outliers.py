@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from facts import naming
+from numpy.random import default_rng
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -52,10 +54,6 @@ def off_surface(cloud: np.ndarray, mesh: Mesh) -> float:
     return float(unsigned_distance(*mesh, cloud, num_threads=1).max())
 
 
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
 def extent(points: np.ndarray) -> np.ndarray:
     return np.ptp(points, axis=0)
 
@@ -88,12 +86,12 @@ def test_every_set_has_a_cloud_for_each_shape_that_seed_and_name_decide(folders:
 
 
 def test_a_missing_mesh_names_the_step_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"no .*/{SCALED_MESH}; make it with: python dataprocessing/preprocess.py"):
+    with pytest.raises(UserError, match=naming(tmp_path / SCALED_MESH, "dataprocessing/preprocess.py")):
         outlier_clouds([tmp_path], NUM, 0)
 
 
 def test_the_control_is_the_car_itself(mesh: Mesh) -> None:
-    cloud = redrawn_car(mesh, 0, 2003, rng())
+    cloud = redrawn_car(mesh, 0, 2003, default_rng(0))
     np.testing.assert_allclose(extent(cloud), [0.4, 0.3, 1], atol=0.01)
     assert off_surface(cloud, mesh) < 1e-6
 
@@ -101,13 +99,13 @@ def test_the_control_is_the_car_itself(mesh: Mesh) -> None:
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_wrong_cars_are_mirrored_stretched_and_in_the_box_again(mesh: Mesh, number: int, seed: int) -> None:
-    cloud = wrong_car(mesh, number, 4001, rng(seed))
+    cloud = wrong_car(mesh, number, 4001, default_rng(seed))
     low, high = cloud.min(axis=0), cloud.max(axis=0)
     assert extent(cloud).max() == pytest.approx(1, abs=0.01)
     np.testing.assert_allclose(low + high, 0, atol=0.02)
     # the wedge is thick where y is greatest; of the mirrored one, y or z has the other sign
     thick, front = cloud[:, 1].mean(), cloud[:, 2].mean()
-    original = redrawn_car(mesh, 0, 4001, rng(seed))
+    original = redrawn_car(mesh, 0, 4001, default_rng(seed))
     assert original[:, 2].mean() > 0.02
     assert (np.sign(front) == np.sign(original[:, 2].mean())) == (number == 0)
     assert (np.sign(thick) == np.sign(original[:, 1].mean())) == (number == 1)
@@ -118,10 +116,10 @@ def test_wrong_cars_are_mirrored_stretched_and_in_the_box_again(mesh: Mesh, numb
 
 
 def test_other_objects_are_spheres_and_chairs_in_turn(mesh: Mesh) -> None:
-    sphere = other_object(mesh, 0, NUM, rng())
+    sphere = other_object(mesh, 0, NUM, default_rng(0))
     np.testing.assert_allclose(np.linalg.norm(sphere, axis=1), 0.5, rtol=1e-5)
     assert np.abs(sphere.mean(axis=0)).max() < 0.1
-    first, second = (other_object(mesh, 1, 2003, rng(seed)) for seed in (0, 1))
+    first, second = (other_object(mesh, 1, 2003, default_rng(seed)) for seed in (0, 1))
     for cloud in (first, second):
         assert extent(cloud).max() == pytest.approx(1, abs=0.01)
     assert np.abs(extent(first) - extent(second)).max() > 0.02  # of other proportions
@@ -129,7 +127,7 @@ def test_other_objects_are_spheres_and_chairs_in_turn(mesh: Mesh) -> None:
 
 def test_a_chair_is_closed_boxes_on_four_legs() -> None:
     for seed in range(4):
-        mesh = chair(rng(seed))
+        mesh = chair(default_rng(seed))
         parts = trimesh.Trimesh(*mesh).split(only_watertight=False)
         assert len(parts) in (6, 8)
         assert all(part.is_watertight and len(part.faces) == 12 for part in parts)
@@ -141,7 +139,7 @@ def test_a_chair_is_closed_boxes_on_four_legs() -> None:
 @pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_cut_cars_lack_a_fifth_to_a_third_of_their_surface_in_one_place(egg: Mesh, number: int, seed: int) -> None:
-    whole, cut = redrawn_car(egg, 0, 4001, rng(9)), cut_car(egg, number, 4001, rng(seed))
+    whole, cut = redrawn_car(egg, 0, 4001, default_rng(9)), cut_car(egg, number, 4001, default_rng(seed))
     assert off_surface(cut, egg) < 1e-6
     bare = whole[cKDTree(cut).query(whole)[0] > 0.04]  # true points that nothing is near to
     assert REMOVED[0] - 0.1 < len(bare) / len(whole) < REMOVED[1] + 0.01
@@ -153,5 +151,7 @@ def test_cut_cars_lack_a_fifth_to_a_third_of_their_surface_in_one_place(egg: Mes
 
 
 def test_cuts_of_one_kind_are_in_several_places(egg: Mesh) -> None:
-    middles = np.stack([cut_car(egg, number, 2003, rng(seed)).mean(axis=0) for number in (0, 1) for seed in range(8)])
+    middles = np.stack(
+        [cut_car(egg, number, 2003, default_rng(seed)).mean(axis=0) for number in (0, 1) for seed in range(8)]
+    )
     assert (middles.std(axis=0) > 0.01).all()

@@ -222,5 +222,5 @@ def test_a_tensor_is_not_larger_than_its_file(tmp_path: Path):
     from runtime.reading import read_torch
 
     torch.save(torch.zeros(1).expand(10**12), tmp_path / "a.pt")
-    with pytest.raises(DamagedFile, match="without numbers of its own"):
+    with pytest.raises(DamagedFile, match="numbers"):
         read_torch(tmp_path / "a.pt")

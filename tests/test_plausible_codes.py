@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from facts import says
 from scipy.stats import chi2
 from torch import Tensor
 from torch.testing import assert_close
@@ -15,29 +16,18 @@ import evaluate
 import generate
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
-from frozen.checkpoint_files import best_checkpoint, load_checkpoint
+from frozen.checkpoint_files import load_checkpoint
 from generation.cloud_files import read_cloud
 from generation.decode import decode
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies, as_plain, brought_back_sentence, largest_norm
 from generation.reconstructions import reconstructed
-from lab.small.tiny_experiment import save_random_ndf, tiny_config, train_flow
+from lab.small.tiny_experiment import best_flow, best_ndf, save_random_ndf, tiny_config, tiny_networks, train_flow
 from runtime.errors import UserError
 from runtime.layout import DENSE_POINT_CLOUD
 from training.checkpoints import write_state
 
-pytestmark = pytest.mark.usefixtures("coarse_lattice")
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pictures, few candidates."""
-    monkeypatch.setattr("generation.code_fitting.NUM_CANDIDATES", 9)
-    monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
-
-
-def load(root: Path, **options: object) -> Networks:
-    return Networks(tiny_config(root, **options))
+pytestmark = pytest.mark.usefixtures("coarse_lattice", "no_pictures", "few_candidates")
 
 
 def good_codes(networks: Networks) -> Tensor:
@@ -67,7 +57,7 @@ def test_codes_on_the_data_stay_bit_for_bit(networks: Networks):
 
 @pytest.mark.parametrize("fit_steps", [0, 8])
 def test_an_absurd_code_gets_back_into_the_radius_and_decodes(root: Path, fit_steps: int):
-    networks = load(root, fit_steps=fit_steps)
+    networks = tiny_networks(root, fit_steps=fit_steps)
     good = good_codes(networks)
     absurd = torch.cat([good[:1], 1e3 * good[1:]])
     codes = plausible(networks, absurd)
@@ -86,10 +76,10 @@ def test_an_absurd_code_gets_back_into_the_radius_and_decodes(root: Path, fit_st
 
 
 def test_more_steps_fit_better(root: Path):
-    absurd = 5 * good_codes(load(root))
+    absurd = 5 * good_codes(tiny_networks(root))
     errors = []
     for fit_steps in (0, 3, 30):
-        codes = plausible(load(root, fit_steps=fit_steps), absurd)
+        codes = plausible(tiny_networks(root, fit_steps=fit_steps), absurd)
         list(codes)
         errors.append(np.mean([facts["error_after"] for facts in codes.brought_back.values()]))
     assert errors[0] > errors[1] > errors[2]
@@ -98,7 +88,7 @@ def test_more_steps_fit_better(root: Path):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("fit_steps", [0, 2])
 def test_codes_that_are_not_finite_are_replaced(root: Path, bad: float, fit_steps: int):
-    networks = load(root, fit_steps=fit_steps)
+    networks = tiny_networks(root, fit_steps=fit_steps)
     broken = good_codes(networks)
     broken[1, 2] = bad
     codes = plausible(networks, broken)
@@ -110,20 +100,20 @@ def test_codes_that_are_not_finite_are_replaced(root: Path, bad: float, fit_step
 
 
 def test_a_seed_fixes_the_codes(root: Path):
-    absurd = 50 * good_codes(load(root))
-    one, same, other = (torch.cat(list(plausible(load(root, seed=s, fit_steps=3), absurd))) for s in (0, 0, 1))
+    absurd = 50 * good_codes(tiny_networks(root))
+    one, same, other = (torch.cat(list(plausible(tiny_networks(root, seed=s, fit_steps=3), absurd))) for s in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
-    alone = plausible(load(root, seed=0, fit_steps=3), absurd)
+    alone = plausible(tiny_networks(root, seed=0, fit_steps=3), absurd)
     assert torch.equal(alone[2], one[2:])  # whichever others are asked for
 
 
 def with_quantiles(root: Path, folder: Path, change: Callable[[dict], object]) -> Networks:
     """The experiment with a flow whose checkpoint is changed."""
-    state = load_checkpoint(best_checkpoint(tiny_config(root).experiment.rnvp_checkpoints))
+    state = load_checkpoint(best_flow(root))
     change(state)
     write_state(state, folder / "changed.tar")
-    return load(root, rnvp_checkpoint=folder / "changed.tar")
+    return tiny_networks(root, rnvp_checkpoint=folder / "changed.tar")
 
 
 def test_the_radius_is_the_training_codes_or_if_larger_the_samples(root: Path, tmp_path: Path):
@@ -133,8 +123,8 @@ def test_the_radius_is_the_training_codes_or_if_larger_the_samples(root: Path, t
         made = with_quantiles(root, tmp_path, lambda state, v=value: state["quantiles"]["z_norm"].update({"0.999": v}))
         found[value] = largest_norm(made)
     assert found == {9.0: 9.0, 1.0: of_samples}
-    stored = load_checkpoint(best_checkpoint(tiny_config(root).experiment.rnvp_checkpoints))["quantiles"]["z_norm"]
-    assert largest_norm(load(root)) == max(of_samples.expected, stored["0.999"])
+    stored = load_checkpoint(best_flow(root))["quantiles"]["z_norm"]
+    assert largest_norm(tiny_networks(root)) == max(of_samples.expected, stored["0.999"])
 
 
 def test_checkpoints_of_earlier_versions_work(root: Path, tmp_path: Path):
@@ -147,16 +137,15 @@ def test_checkpoints_of_earlier_versions_work(root: Path, tmp_path: Path):
 
 
 def test_it_applies_to_vector_codes_with_a_flow_alone(root: Path):
-    assert applies(load(root))
-    assert not applies(load(root, plausible=False))
-    ndf = best_checkpoint(tiny_config(root).experiment.ndf_checkpoints)
-    assert not applies(load(root, exp_name="flowless", ndf_checkpoint=ndf))
+    assert applies(tiny_networks(root))
+    assert not applies(tiny_networks(root, plausible=False))
+    assert not applies(tiny_networks(root, exp_name="flowless", ndf_checkpoint=best_ndf(root)))
     grid = {"exp_name": "grid", "code_kind": "grid", "out_resolution": 3, "latent_dim": 2, "flow_scales": 1}
     cfg = tiny_config(root, **grid)
     save_random_ndf(cfg)
     train_flow(cfg)
-    assert not applies(load(root, **grid))
-    assert not isinstance(reconstructed(load(root, **grid), "test").codes, PlausibleCodes)
+    assert not applies(tiny_networks(root, **grid))
+    assert not isinstance(reconstructed(tiny_networks(root, **grid), "test").codes, PlausibleCodes)
 
 
 @pytest.fixture
@@ -187,17 +176,14 @@ def test_generate_tells_in_one_line_and_the_index_keeps_the_facts(
     index = json.loads((folder / "index.json").read_text())
     assert list(index["brought_back"]) == ["sphere9", "sphere10"]
     longest = max(facts["z_norm"] for facts in index["brought_back"].values())
-    radius = largest_norm(load(root))
-    line = (
-        "2 of 3 shapes have codes unlike those of the training shapes (distance from the flow's base up to"
-        f" {longest:.1f}, at most {radius:.1f} expected); they were brought back by fitting plausible codes to their"
-        " input points (--plausible false turns this off)"
-    )
+    radius = largest_norm(tiny_networks(root))
+    line = brought_back_sentence(folder)
     assert line in text.splitlines()
+    assert says(line, f"2 3 {longest:.1f} {radius:.1f} fitting --plausible false")
     assert index["plausible"] == {"largest_z_norm": radius, "fit_steps": 4}
     with np.load(folder / "sphere9" / DENSE_POINT_CLOUD) as file:  # the file holds the code that was decoded
         code, cloud, nll = torch.from_numpy(file["code"])[None], file["point_cloud"], file["nll_nats_per_dim"]
-    networks = load(root)
+    networks = tiny_networks(root)
     assert networks.flow(code)[0].norm() < radius * (1 + 1e-4)
     assert np.array_equal(decode(networks, code, 90, 1), cloud)
     assert nll == pytest.approx(networks.flow.nats_per_dim(code).item(), rel=1e-5)
@@ -207,7 +193,7 @@ def test_generate_tells_in_one_line_and_the_index_keeps_the_facts(
     assert line in capsys.readouterr().out.splitlines()
     assert (folder / "sphere9" / DENSE_POINT_CLOUD).stat().st_mtime_ns == before
     assert generate.main([*strange, "--fit_steps", "0"]) == 0
-    assert "; they were brought back by shortening z (--plaus" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "2 3 shortening --plausible false")
     assert (folder / "sphere9" / DENSE_POINT_CLOUD).stat().st_mtime_ns > before
 
 
@@ -220,7 +206,7 @@ def test_turned_off_nothing_is_told_and_clouds_are_those_of_the_encoder(
     before = read_cloud(folder / "sphere9" / DENSE_POINT_CLOUD)
     capsys.readouterr()
     generate.main([*strange, "--plausible", "false"])
-    assert "codes unlike" not in capsys.readouterr().out
+    assert "--plausible" not in capsys.readouterr().out
     index = json.loads((folder / "index.json").read_text())
     assert "plausible" not in index and "brought_back" not in index
     with np.load(folder / "sphere9" / DENSE_POINT_CLOUD) as file:
@@ -253,8 +239,6 @@ def test_what_is_told_of_codes_that_are_not_finite(tmp_path: Path):
         (tmp_path / "index.json").write_text(json.dumps(index))
         return brought_back_sentence(tmp_path)
 
-    far = sentence(20.0, 31.04)
-    assert "2 of 3 shapes" in far and "(distance from the flow's base up to 31.0, at most 13.5 expected)" in far
-    assert "(distance from the flow's base up to 20.0 or not finite, at most" in sentence(20.0, None)
-    assert "(distance from the flow's base not finite, at most" in sentence(None)
+    assert says(sentence(20.0, 31.04), "2 3 31.0 13.5") and not says(sentence(20.0, 31.04), "finite")
+    assert says(sentence(20.0, None), "20.0 finite 13.5") and says(sentence(None), "1 3 finite 13.5")
     assert sentence() == brought_back_sentence(tmp_path / "nothing.json") == ""

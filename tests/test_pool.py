@@ -1,11 +1,17 @@
-"""Results in the order of the tasks, with few tasks begun before their results are wanted."""
+"""Workers: each task once, results in order or as they come, few tasks begun before they are wanted, deaths told.
 
+The workers import this file: it needs nothing that is slow to import.
+"""
+
+import errno
 import os
+import signal
 import time
 
 import pytest
+from facts import naming
 
-from dataprocessing.pool import run_in_order
+from dataprocessing.pool import run_in_order, run_tasks
 from runtime.errors import UserError
 
 
@@ -14,8 +20,14 @@ def slow_first(number: int) -> int:
     return number**2
 
 
-def die(number: int) -> None:
-    os._exit(1)
+def die_at_three(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def refuse(number: int) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device", f"file{number}")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -34,6 +46,17 @@ def test_results_come_in_the_order_of_the_tasks_which_are_taken_as_needed(worker
     assert list(results) == [number**2 for number in range(7, 40)]
 
 
-def test_a_killed_worker_is_told():
-    with pytest.raises(UserError, match="a worker process was killed.* less than --num_cpus 2"):
-        list(run_in_order(die, [(0,), (1,)], 2))
+@pytest.mark.parametrize("run", [run_in_order, run_tasks])
+def test_a_killed_worker_is_told(run):
+    with pytest.raises(UserError, match=naming("killed memory --num_cpus 2")):
+        list(run(die_at_three, [(n,) for n in range(8)], 2))
+
+
+def test_workers_do_each_task_once_and_pass_errors_on():
+    before = dict(os.environ)
+    assert sorted(run_tasks(slow_first, [(n,) for n in range(9)], 2)) == [n**2 for n in range(9)]
+    with pytest.raises(OSError, match="No space left") as caught:
+        list(run_tasks(refuse, [(n,) for n in range(9)], 2))
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename.startswith("file")
+    assert dict(os.environ) == before

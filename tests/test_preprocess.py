@@ -1,5 +1,4 @@
 import errno
-import json
 import os
 import re
 import shutil
@@ -10,27 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import trimesh
+from facts import naming, says
 
 from dataprocessing import distances, shape_files
 from dataprocessing.mesh_io import load_mesh
-from dataprocessing.pool import run_tasks
 from dataprocessing.preprocess import main
-from dataprocessing.shapes import expected_files, find_meshes, find_shapes, shape_name
-from lab.small.helpers import brute_force_distance, open_box, read_config, write_config, write_obj
-from runtime import layout
+from dataprocessing.shapes import expected_files, find_meshes, shape_name
+from lab.small.helpers import contents, open_box, read_config, write_config, write_obj
+from lab.small.triangles import brute_force_distance
 from runtime.errors import UserError
 from runtime.files import atomic_path
-from training.shape_samples import read_samples
 
 
 def preprocess(folder: Path, **options: object) -> int:
     return main(["--config", str(write_config(folder, **options))])
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, hidden ones too."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def times(folder: Path) -> dict[str, int]:
@@ -39,7 +31,7 @@ def times(folder: Path) -> dict[str, int]:
 
 def test_all_files_have_the_keys_types_and_shapes_that_ndf_reads(meshes, tmp_path, capsys):
     assert preprocess(tmp_path) == 0
-    assert "5 shapes are ready" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "5 ready")
     for mesh in meshes:
         folder = mesh.parent
         scaled = load_mesh(folder / "model_normalized_scaled.off")
@@ -72,7 +64,7 @@ def test_chunks_partition_the_meshes(meshes, tmp_path):
 
 def test_more_chunks_than_meshes_leave_an_empty_chunk(meshes, tmp_path, capsys):
     assert preprocess(tmp_path, num_chunks=9, current_chunk=8) == 0
-    assert "0 of 5 meshes" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "0 5 meshes")
 
 
 def test_two_workers_write_the_same_as_one(meshes, tmp_path):
@@ -95,162 +87,9 @@ def test_random_numbers_belong_to_seed_shape_and_file(meshes, tmp_path):
     assert len({draw.tobytes() for draw in draws}) == 5
 
 
-def test_finished_files_are_skipped_and_other_counts_made_again(meshes, tmp_path, capsys):
-    assert preprocess(tmp_path) == 0
-    before = times(tmp_path / "data")
-    assert preprocess(tmp_path) == 0
-    assert times(tmp_path / "data") == before
-    assert "0 files made, 0 made again, 30 skipped" in capsys.readouterr().out
-    assert preprocess(tmp_path, num_uniform_samples=99, sample_std_dev=[0.08, 0.02]) == 0
-    assert "5 files made, 5 made again (num_uniform_samples 101 -> 99), 20 skipped" in capsys.readouterr().out
-    assert len(np.load(meshes[0].parent / "uniform_samples.npz")["df"]) == 99
-    assert preprocess(tmp_path, num_uniform_samples=99, bb_max=0.6) == 0
-    assert "5 made again (bb_max 0.5 -> 0.6)" in capsys.readouterr().out
-    assert float(np.load(meshes[0].parent / layout.voxelized_point_cloud(16, 53))["bb_max"]) == 0.6
-
-
-def test_grid_coords_are_left_out_on_request_and_made_where_they_are_wanted_and_missing(meshes, tmp_path, capsys):
-    assert preprocess(tmp_path) == 0
-    full = contents(tmp_path / "data")
-    assert preprocess(tmp_path, grid_coords="false") == 0
-    assert contents(tmp_path / "data") == full  # files that hold more will do
-    assert preprocess(tmp_path, grid_coords="false", processed_dir=tmp_path / "out") == 0
-    for path in (tmp_path / "out").rglob("*.npz"):
-        with np.load(path) as few, np.load(tmp_path / "data" / path.relative_to(tmp_path / "out")) as all_:
-            assert set(all_) - set(few) == ({"grid_coords"} if "samples" in path.name else set())
-            assert all(np.array_equal(few[name], all_[name]) for name in few)
-    few = read_samples(tmp_path / "out" / "car0" / "models", read_config(tmp_path))
-    assert few["cloud"].shape == (53, 3) and [len(df) for _, df in few["sets"]] == [301, 301, 101, 71]
-    capsys.readouterr()
-    assert preprocess(tmp_path, processed_dir=tmp_path / "out") == 0
-    assert "0 files made, 20 made again (grid_coords false -> true), 10 skipped" in capsys.readouterr().out
-    source = {name: data for name, data in full.items() if not name.endswith(".obj")}
-    assert contents(tmp_path / "out") == source  # the same samples as before
-
-
 def test_no_uniform_and_no_gap_samples_on_request(meshes, tmp_path):
     assert preprocess(tmp_path, num_uniform_samples=0, num_gap_samples=0) == 0
     assert not [*tmp_path.rglob("uniform*"), *tmp_path.rglob("gap*")]
-
-
-def samples(mesh: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in [*mesh.parent.glob("*.npz"), *mesh.parent.glob("*.off")]}
-
-
-def test_files_are_made_again_from_another_mesh_and_with_another_seed(meshes, tmp_path, capsys):
-    assert preprocess(tmp_path) == 0
-    before = [samples(mesh) for mesh in meshes]
-    shutil.copy(meshes[0], meshes[1])  # another mesh
-    meshes[2].touch()  # the same, with another time
-    capsys.readouterr()
-    assert preprocess(tmp_path) == 0
-    assert "0 files made, 6 made again (mesh changed), 24 skipped" in capsys.readouterr().out
-    after = [samples(mesh) for mesh in meshes]
-    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True, True, True]
-    assert after[1][layout.SCALED_MESH] == after[0][layout.SCALED_MESH]
-    assert preprocess(tmp_path, seed=1) == 0
-    assert "25 made again (seed 0 -> 1), 5 skipped" in capsys.readouterr().out  # scaled meshes have no seed
-    assert preprocess(tmp_path, up="z", front="-y", seed=1) == 0
-    assert "30 made again" in capsys.readouterr().out
-    assert preprocess(tmp_path, up="z", seed=1) == 0  # the front that is usual then
-    assert "30 skipped" in capsys.readouterr().out
-
-
-def test_files_without_a_record_are_taken_unless_the_mesh_was_another_one(meshes, tmp_path, capsys):
-    assert preprocess(tmp_path) == 0
-    for mesh in meshes:
-        mesh.with_name("made_of.json").unlink()  # as NDF or an earlier version left them
-    before = samples(meshes[0])
-    assert preprocess(tmp_path, num_points=40) == 0
-    assert "5 files made, 0 made again, 25 skipped" in capsys.readouterr().out
-    assert before.items() <= samples(meshes[0]).items()
-    shutil.copy(meshes[1], meshes[0])
-    assert preprocess(tmp_path, num_points=40) == 0
-    assert preprocess(tmp_path) == 0  # the cloud of 53 points, of which no record tells, is of the former mesh
-    former, there = (path[layout.voxelized_point_cloud(16, 53)] for path in (before, samples(meshes[0])))
-    assert former != there
-    assert preprocess(tmp_path) == 0
-    assert capsys.readouterr().out.count("30 skipped") == 1
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda record: [],
-        lambda record: {"mesh": None},
-        lambda record: record | {"mesh": {"of": {}, "files": [], "found": {"path": 5, "stream": [], "marks": "x"}}},
-        lambda record: {name: entry | {"files": ["../victim"]} for name, entry in record.items()},
-        lambda record: {name: entry | {"files": [[]]} for name, entry in record.items()},
-        lambda record: {name: {"of": {"options": 5}, "files": [], "finished": True} for name in record},
-    ],
-)
-def test_a_damaged_record_does_no_harm(damage, meshes, tmp_path):
-    assert preprocess(tmp_path) == 0
-    before = samples(meshes[0])
-    record = meshes[0].with_name("made_of.json")
-    whole = record.read_text()
-    record.write_text(json.dumps(damage(json.loads(whole))))
-    assert len(find_shapes(read_config(tmp_path)).folders) == 5
-    assert preprocess(tmp_path) == 0
-    assert samples(meshes[0]) == before and record.read_text() == whole
-
-
-def test_finished_files_in_a_folder_that_is_read_only_need_no_record(meshes, tmp_path, monkeypatch, capsys):
-    assert preprocess(tmp_path) == 0
-    for mesh in meshes:
-        mesh.with_name("made_of.json").unlink()
-
-    def refuse(path, *more):
-        raise PermissionError(errno.EACCES, "no", str(path))
-
-    monkeypatch.setattr("runtime.artefacts.write_json", refuse)
-    assert preprocess(tmp_path) == 0
-    assert "30 skipped" in capsys.readouterr().out
-
-
-def test_a_shape_whose_mesh_broke_is_no_shape_until_it_is_mended(meshes, tmp_path, capsys):
-    assert preprocess(tmp_path) == 0
-    whole = meshes[1].read_bytes()
-    meshes[1].write_bytes(whole[:-40] + b"f 1 2 99")
-    assert preprocess(tmp_path) == 1
-    found = find_shapes(read_config(tmp_path))
-    assert (meshes[1].parent not in found.folders, len(found.folders), found.lacking) == (True, 4, 1)
-    meshes[1].write_bytes(whole)
-    assert preprocess(tmp_path) == 0
-    assert len(find_shapes(read_config(tmp_path)).folders) == 5
-
-
-def test_a_cut_file_is_made_again_also_a_scaled_mesh(meshes, tmp_path, capsys):
-    assert preprocess(tmp_path) == 0
-    before = samples(meshes[0])
-    for name in (layout.SCALED_MESH, layout.GAP_SAMPLES):
-        path = meshes[0].with_name(name)
-        path.write_bytes(path.read_bytes()[:-9])
-    assert preprocess(tmp_path) == 0
-    assert "2 made again (damaged), 28 skipped" in capsys.readouterr().out
-    assert samples(meshes[0]) == before
-
-
-def test_a_gltf_changes_with_its_buffers(tmp_path, capsys):
-    def write(seed: int) -> None:
-        scene = trimesh.Scene(trimesh.Trimesh(*open_box(np.random.default_rng(seed)), process=False))
-        scene.export(tmp_path / "data" / "car.gltf")
-
-    (tmp_path / "data").mkdir()
-    write(0)
-    assert preprocess(tmp_path, input_data_glob="any") == 0
-    text = (tmp_path / "data" / "car.gltf").read_bytes()
-    write(1)
-    (tmp_path / "data" / "car.gltf").write_bytes(text)  # the buffers alone are others
-    preprocess(tmp_path, input_data_glob="any")
-    assert "6 made again (mesh changed)" in capsys.readouterr().out
-
-
-def test_a_deleted_mesh_of_shapenets_layout_leaves_no_shape(meshes, tmp_path):
-    assert preprocess(tmp_path) == 0
-    meshes[2].unlink()
-    found = find_shapes(read_config(tmp_path))
-    assert (meshes[2].parent in found.folders, len(found.folders), found.gone) == (False, 4, 1)
 
 
 def test_a_run_after_a_kill_finishes_and_cleans_up(meshes, tmp_path):
@@ -266,7 +105,7 @@ def test_a_run_after_a_kill_finishes_and_cleans_up(meshes, tmp_path):
         "files.write_npz = write_npz\n"
         "step.main(['--config', sys.argv[1]])\n"
     )
-    result = subprocess.run([sys.executable, "-c", code, str(config)], capture_output=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code, str(config)], capture_output=True, check=False)
     assert result.returncode == -signal.SIGKILL
     assert [path.name for path in meshes[0].parent.glob(".*.part")]  # the test would prove nothing otherwise
     cut = meshes[1].parent / "boundary_0.08_samples.npz"
@@ -282,10 +121,9 @@ def test_broken_meshes_are_listed_and_the_others_done(meshes, tmp_path, capsys):
     meshes[3].write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 7\n")
     assert preprocess(tmp_path, processed_dir=tmp_path / "out") == 1
     out = capsys.readouterr().out
-    assert "3 shapes are ready" in out
-    assert "2 meshes failed" in out
-    assert re.search(rf"^{re.escape(str(meshes[1]))} +empty file$", out, re.M)
-    assert re.search(rf"^{re.escape(str(meshes[3]))} +truncated or damaged: a face uses vertex 7 of 3$", out, re.M)
+    assert says(out, "3 ready 2 failed")
+    (empty,), (damaged,) = ([line for line in out.splitlines() if str(meshes[n]) in line] for n in (1, 3))
+    assert says(empty, "empty") and says(damaged, "vertex 7 3")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["car0", "car2", "car4"]
 
 
@@ -334,47 +172,18 @@ def test_a_full_or_read_only_disk_stops_at_once_and_names_the_place(code, meshes
     assert not list(tmp_path.rglob(".*.part"))
 
 
-def give_back(value: int) -> int:
-    return value
-
-
-def die_at_three(value: int) -> int:
-    if value == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return value
-
-
-def refuse(value: int) -> int:
-    raise OSError(errno.ENOSPC, "No space left on device", f"file{value}")
-
-
-def test_the_death_of_a_worker_is_told_in_one_line():
-    with pytest.raises(UserError, match="a worker process was killed, perhaps for lack of memory"):
-        list(run_tasks(die_at_three, [(i,) for i in range(8)], 2))
-
-
-def test_workers_do_each_task_once_and_pass_errors_on():
-    before = dict(os.environ)
-    assert sorted(run_tasks(give_back, [(i,) for i in range(9)], 2)) == list(range(9))
-    with pytest.raises(OSError, match="No space left") as caught:
-        list(run_tasks(refuse, [(i,) for i in range(9)], 2))
-    assert caught.value.errno == errno.ENOSPC
-    assert caught.value.filename.startswith("file")
-    assert dict(os.environ) == before
-
-
 def test_mistakes_are_told_with_what_to_do(meshes, tmp_path):
-    with pytest.raises(UserError, match="no data_dir .*nowhere; give the folder of the meshes"):
+    with pytest.raises(UserError, match=naming("data_dir", tmp_path / "nowhere")):
         preprocess(tmp_path, data_dir=tmp_path / "nowhere")
     (tmp_path / "hollow").mkdir()
-    with pytest.raises(UserError, match="hollow is empty; put the meshes there"):
+    with pytest.raises(UserError, match=naming(tmp_path / "hollow")):
         preprocess(tmp_path, data_dir=tmp_path / "hollow")
-    with pytest.raises(UserError, match=r"no file matches '/\*/model.obj' in .* it holds car0, car1, car2 and 2 more"):
+    with pytest.raises(UserError, match=naming("'/*/model.obj' car0, car1, car2 2")):
         preprocess(tmp_path, input_data_glob="/*/model.obj")
-    with pytest.raises(UserError, match="input_data_glob is empty"):
+    with pytest.raises(UserError, match="input_data_glob"):
         preprocess(tmp_path, input_data_glob="/")
     write_obj(meshes[0].with_name("other.obj"), *open_box(np.random.default_rng(0)))
-    with pytest.raises(UserError, match=r"model_normalized.obj and other.obj are both in .*car0.models"):
+    with pytest.raises(UserError, match=naming("model_normalized.obj other.obj", meshes[0].parent)):
         preprocess(tmp_path, input_data_glob="/*/models/*.obj")
 
 
@@ -403,8 +212,8 @@ def test_preprocessing_without_open3d_says_so_once_and_what_to_do(meshes, tmp_pa
     few = {"num_boundary_samples": 9, "num_uniform_samples": 9, "num_gap_samples": 0, "num_cpus": 1, "device": "cpu"}
     assert preprocess(tmp_path, **few, processed_dir=tmp_path / "a") == 0
     notes = capsys.readouterr().err
-    assert notes.count("note: Open3D cannot be loaded (") == 1
-    assert re.search(r"18 times slower on a CPU; .*python runtime/check_system.py; --distance_backend torch", notes)
+    assert notes.count("note: ") == 1
+    assert says(notes, "Open3D CPU runtime/check_system.py --distance_backend torch")
     assert preprocess(tmp_path, **few, processed_dir=tmp_path / "a") == 0  # nothing to measure
     assert preprocess(tmp_path, **few, processed_dir=tmp_path / "b", distance_backend="torch") == 0  # it is meant
     assert "note" not in capsys.readouterr().err

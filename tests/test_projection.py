@@ -1,19 +1,12 @@
 """Projection onto surfaces whose distance is known: a sphere, and an open half-sphere."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
+from facts import naming
 from torch import Tensor
 
-from generation.projection import (
-    DistanceField,
-    NetworkField,
-    cells_near_surface,
-    dense_point_cloud,
-    project,
-    round_size,
-)
+from generation.projection import NetworkField, cells_near_surface, dense_point_cloud, project, round_size
+from lab.small.known_shapes import FunctionField, box, half_sphere, sphere
 from lab.small.network_weights import random_weights
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
@@ -22,42 +15,24 @@ from runtime.errors import UserError
 RADIUS = 0.31
 
 
-def sphere(points: Tensor) -> Tensor:
-    return (points.norm(dim=1) - RADIUS).abs()
-
-
-def half_sphere(points: Tensor) -> Tensor:
-    """Distance to the half y >= 0 of a sphere: below its rim, the distance to the rim's circle. Open: no inside."""
-    flat = points[:, [0, 2]].norm(dim=1)
-    rim = torch.stack([flat - RADIUS, points[:, 1]]).norm(dim=0)
-    return torch.where(points[:, 1] >= 0, (points.norm(dim=1) - RADIUS).abs(), rim)
-
-
-class AnalyticField(DistanceField):
-    """A function of points, clamped at 0.1 like a trained field."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor], clamp: float = 10.0):
-        self.function, self.clamp = function, clamp
-
-    def distance(self, points: Tensor) -> Tensor:
-        return self.function(points).clamp(max=self.clamp)
+SPHERE, HALF_SPHERE = sphere(RADIUS), half_sphere(RADIUS)
 
 
 def seeds(count: int) -> Tensor:
     return torch.rand(count, 3, generator=torch.Generator().manual_seed(5)) - 0.5
 
 
-@pytest.mark.parametrize("surface", [sphere, half_sphere])
+@pytest.mark.parametrize("surface", [SPHERE, HALF_SPHERE], ids=["sphere", "half_sphere"])
 def test_one_step_of_an_exact_distance_reaches_the_surface(surface):
     start = seeds(501)
     assert surface(start).median() > 0.05
-    points, distances = project(AnalyticField(surface), start, num_steps=1, tolerance=1e-4)
+    points, distances = project(FunctionField(surface), start, num_steps=1, tolerance=1e-4)
     assert surface(points).max() < 1e-4
     assert torch.equal(distances, surface(points))
 
 
 def test_near_points_rest_and_points_without_gradient_stay():
-    field = AnalyticField(sphere, clamp=0.1)
+    field = FunctionField(SPHERE, clamp=0.1)
     near = torch.tensor([[RADIUS + 0.0005, 0.0, 0.0]])
     far = torch.tensor([[0.5, 0.5, 0.5]])
     points, distances = project(field, torch.cat([near, far]), num_steps=4, tolerance=0.001)
@@ -65,9 +40,9 @@ def test_near_points_rest_and_points_without_gradient_stay():
     assert distances[1] == pytest.approx(0.1)  # and so it is not kept
 
 
-@pytest.mark.parametrize("surface", [sphere, half_sphere])
+@pytest.mark.parametrize("surface", [SPHERE, HALF_SPHERE], ids=["sphere", "half_sphere"])
 def test_dense_cloud_covers_the_whole_surface_evenly(surface):
-    field = AnalyticField(surface, clamp=0.1)
+    field = FunctionField(surface, clamp=0.1)
     cloud = dense_point_cloud(field, 20_011, torch.Generator().manual_seed(1), chunk=7_001)
     assert cloud.shape == (20_011, 3)
     assert surface(cloud).max() < 0.001
@@ -76,18 +51,14 @@ def test_dense_cloud_covers_the_whole_surface_evenly(surface):
     counts = torch.histc(height, bins=8, min=0.02 / RADIUS, max=1.0)
     assert counts.min() > 0.8 * counts.mean()
     assert counts.max() < 1.2 * counts.mean()
-    if surface is half_sphere:
+    if surface is HALF_SPHERE:
         assert cloud[:, 1].min() > -0.001  # open: nothing below
 
 
 def test_points_go_by_area_wherever_planes_lie_in_the_lattice():
     half = torch.tensor([0.3, 0.21, 0.255])
 
-    def box(points: Tensor) -> Tensor:
-        beyond = points.abs() - half
-        return (beyond.clamp(min=0).norm(dim=1) + beyond.max(dim=1).values.clamp(max=0)).abs()
-
-    cloud = dense_point_cloud(AnalyticField(box), 60_000, torch.Generator().manual_seed(3))
+    cloud = dense_point_cloud(FunctionField(box(half)), 60_000, torch.Generator().manual_seed(3))
     nearest = (cloud.abs() - half).abs().argmin(dim=1)
     counts = torch.bincount(nearest).double() / len(cloud)
     areas = half.prod() / half
@@ -102,13 +73,13 @@ def test_sheets_that_lie_close_get_as_many_points_as_one_alone():
         radius = points.norm(dim=1)
         return torch.minimum((radius - 0.3).abs(), (radius - inner).abs())
 
-    cloud = dense_point_cloud(AnalyticField(spheres), 20_000, torch.Generator().manual_seed(4))
+    cloud = dense_point_cloud(FunctionField(spheres), 20_000, torch.Generator().manual_seed(4))
     outer = (cloud.norm(dim=1) > (0.3 + inner) / 2).float().mean()
     assert outer == pytest.approx(0.3**2 / (0.3**2 + inner**2), abs=0.01)
 
 
 def test_cells_near_surface_hold_all_of_it():
-    centres, side = cells_near_surface(sphere, chunk=10_000, device=torch.device("cpu"))
+    centres, side = cells_near_surface(SPHERE, chunk=10_000, device=torch.device("cpu"))
     on_surface = torch.nn.functional.normalize(seeds(1000), dim=1) * RADIUS
     nearest = torch.cdist(on_surface, centres, p=float("inf")).min(dim=1).values
     assert nearest.max() <= side / 2 + 1e-6
@@ -116,12 +87,12 @@ def test_cells_near_surface_hold_all_of_it():
     # Just as if the whole fine lattice had been looked at.
     axis = (torch.arange(48) + 0.5) * side - 24 * side
     lattice = torch.cartesian_prod(axis, axis, axis)
-    assert len(centres) == (sphere(lattice) < 1.5 * side * 3**0.5 / 2).sum()
+    assert len(centres) == (SPHERE(lattice) < 1.5 * side * 3**0.5 / 2).sum()
 
 
 def test_field_without_surface_is_an_error():
-    field = AnalyticField(lambda points: points.norm(dim=1) + 1)
-    with pytest.raises(UserError, match="0 of 10 surface points.*train the NDF longer"):
+    field = FunctionField(lambda points: points.norm(dim=1) + 1)
+    with pytest.raises(UserError, match=naming("0 10 NDF")):
         dense_point_cloud(field, 10, torch.Generator())
 
 
@@ -148,7 +119,7 @@ def test_network_field_gives_distance_and_mesh_direction(threads: int):
 
 
 def test_small_chunks_give_as_many_points():
-    cloud = dense_point_cloud(AnalyticField(sphere), 3000, torch.Generator().manual_seed(2), chunk=31)
+    cloud = dense_point_cloud(FunctionField(SPHERE), 3000, torch.Generator().manual_seed(2), chunk=31)
     assert cloud.shape == (3000, 3)
 
 
@@ -156,18 +127,18 @@ def test_few_seeds_are_wasted_and_the_last_look_needs_no_gradient():
     """Points asked of the field, with and without a gradient, after the lattice."""
     asked: list[tuple[int, bool]] = []
 
-    class Counting(AnalyticField):
+    class Counting(FunctionField):
         def distance(self, points: Tensor) -> Tensor:
             asked.append((len(points), points.requires_grad))
             return super().distance(points)
 
-    field = Counting(lambda points: sphere(points) + 0.003)  # never near 0, as a trained softplus
+    field = Counting(lambda points: SPHERE(points) + 0.003)  # never near 0, as a trained softplus
     assert len(dense_point_cloud(field, 2000, torch.Generator().manual_seed(1), num_steps=4)) == 2000
     (look, first), *steps, (last, gradient) = asked[2:]  # after the lattice's two
     assert not first and not gradient and last < 1.1 * 2000
     assert steps == [(last, True)] * 4
     assert look < 6 * 2000
-    half = Counting(lambda points: sphere(points) + 0.02 * (points[:, 0] > 0))  # half of the surface is not kept
+    half = Counting(lambda points: SPHERE(points) + 0.02 * (points[:, 0] > 0))  # half of the surface is not kept
     asked.clear()
     cloud = dense_point_cloud(half, 2000, torch.Generator().manual_seed(1), num_steps=1)
     assert (cloud[:, 0] <= 1e-6).all()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from facts import naming
 from numpy.testing import assert_allclose, assert_array_equal
 
 from configs.config_loader import get_config
@@ -36,7 +37,7 @@ def test_raw_and_pointflow_measure_in_the_datas_own_frame(name: str):
 def test_a_cloud_without_extent_has_no_box():
     x = clouds(2)
     x[1] = 4
-    with pytest.raises(UserError, match="^file 1: all its points are at one place, so it has no box"):
+    with pytest.raises(UserError, match=naming("file 1 box")):
         Protocol("box", 40).frame(x, lambda n: f"file {n}")
 
 
@@ -58,7 +59,7 @@ def test_normalised_samples_come_back():
     assert abs(normalised).max() < 5
     assert_allclose(protocol.denormalised(normalised), x, rtol=1e-4, atol=1e-4)
     assert protocol.denormalised(normalised).dtype == np.float32
-    with pytest.raises(ValueError, match="by the statistics of a training set"):
+    with pytest.raises(ValueError, match=naming("statistics training")):
         Protocol("pointflow", 40).denormalised(x)
 
 
@@ -78,7 +79,7 @@ def test_the_protocol_of_a_configuration():
     cfg = get_config([*folders, "box", "--num_eval_points", "30"], instead="samples")
     assert make_protocol(cfg, None) == Protocol("box", 30)
     assert make_protocol(cfg, None).split == "test"
-    with pytest.raises(UserError, match="num_eval_points is 30, protocol pointflow compares 2048; use that"):
+    with pytest.raises(UserError, match=naming("num_eval_points 30 pointflow 2048")):
         make_protocol(get_config([*folders, "pointflow", "--num_eval_points", "30"], instead="samples"), None)
     x = clouds(6)
     protocol = make_protocol(get_config([*folders, "pointflow"], instead="samples"), x)

@@ -2,17 +2,14 @@
 
 import numpy as np
 import pytest
+from facts import naming
 from PIL import Image
 
+from lab.small.known_shapes import sphere_points
 from visualization.contact_sheet import GAP, MARK_COLOR, NAME_COLOR, contact_sheet
 from visualization.rendering import TINTS, VIEWS, Camera, _without_pinholes, render_cloud
 
 SIZE = (151, 97)  # odd: width, height
-
-
-def sphere(count: int, radius: float = 0.4, seed: int = 0) -> np.ndarray:
-    points = np.random.default_rng(seed).normal(size=(count, 3))
-    return radius * points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
 def plate(x: float, count: int, half: float, seed: int = 0) -> np.ndarray:
@@ -28,7 +25,7 @@ def drawn(picture: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("view", sorted(VIEWS))
 @pytest.mark.parametrize("count", [3_000, 20_001])
 def test_sphere_fills_its_disc_in_every_view(view: str, count: int) -> None:
-    filled = drawn(render_cloud(sphere(count), view, SIZE, shadow=False))
+    filled = drawn(render_cloud(sphere_points(count), view, SIZE, shadow=False))
     rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
     height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
     assert abs(height / width - 1) < 0.06
@@ -53,7 +50,7 @@ def test_nearer_points_hide_farther_ones() -> None:
 
 
 def test_cut_removes_the_half_on_the_cameras_side() -> None:
-    ball, left, right = sphere(6_000), plate(-0.1, 3_000, 0.2), plate(0.1, 3_000, 0.2)
+    ball, left, right = sphere_points(6_000), plate(-0.1, 3_000, 0.2), plate(0.1, 3_000, 0.2)
     cut = render_cloud(np.concatenate([ball, left]), "side", SIZE, "lengthwise")
     assert np.array_equal(cut, render_cloud(np.concatenate([ball, left]), "side", SIZE, "lengthwise"))
     np.testing.assert_array_equal(
@@ -74,13 +71,13 @@ def test_cutaway_keeps_the_left_half() -> None:
     )
     assert np.abs(cut - same).mean() < 0.5
     assert np.abs(cut - other).mean() > 2
-    with pytest.raises(ValueError, match="leaves none"):
+    with pytest.raises(ValueError, match="none"):
         render_cloud(points[3_000:], "cutaway", SIZE, "lengthwise")
 
 
 def test_gaps_are_closed_and_noise_keeps_the_silhouette() -> None:
-    clean = drawn(render_cloud(sphere(20_000), size=SIZE, shadow=False))
-    noisy_points = sphere(20_000) + np.random.default_rng(2).normal(0, 0.004, (20_000, 3))
+    clean = drawn(render_cloud(sphere_points(20_000), size=SIZE, shadow=False))
+    noisy_points = sphere_points(20_000) + np.random.default_rng(2).normal(0, 0.004, (20_000, 3))
     noisy = drawn(render_cloud(noisy_points, size=SIZE, shadow=False))
     assert (clean ^ noisy).sum() < 0.03 * clean.sum()
 
@@ -102,20 +99,22 @@ def test_pinholes_are_filled_and_windows_stay() -> None:
 
 
 def test_lit_from_above_and_tinted() -> None:
-    picture = render_cloud(sphere(10_000), "side", SIZE, color=(200, 40, 40), shadow=False)[:, SIZE[0] // 2].astype(int)
+    picture = render_cloud(sphere_points(10_000), "side", SIZE, color=(200, 40, 40), shadow=False)[
+        :, SIZE[0] // 2
+    ].astype(int)
     upper, lower = picture[SIZE[1] // 3], picture[2 * SIZE[1] // 3]
     assert upper[0] > lower[0] > lower[1] + 30
 
 
 def test_far_away_stray_points_do_not_shrink_the_picture() -> None:
-    points = sphere(20_000)
+    points = sphere_points(20_000)
     strayed = np.concatenate([points, [[0.6, 0.5, 0.6]]])
     sizes = [drawn(render_cloud(p, size=SIZE, shadow=False)).sum() for p in (points, strayed)]
     assert sizes[1] > 0.9 * sizes[0]
 
 
 def test_same_input_same_picture_and_input_untouched() -> None:
-    points = sphere(2_000)
+    points = sphere_points(2_000)
     before = points.copy()
     assert np.array_equal(render_cloud(points, size=SIZE), render_cloud(points, size=SIZE))
     assert np.array_equal(points, before)
@@ -132,15 +131,15 @@ def test_degenerate_clouds_give_a_picture(points: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"points": np.zeros((0, 3))}, r"\(N, 3\) with N > 0, got \(0, 3\)"),
-        ({"points": np.zeros((4, 2))}, r"got \(4, 2\)"),
+        ({"points": np.zeros((0, 3))}, "(N, 3) (0, 3)"),
+        ({"points": np.zeros((4, 2))}, "(4, 2)"),
         ({"points": np.full((4, 3), np.nan)}, "NaN"),
-        ({"points": np.eye(3), "view": "below"}, "'below' is not one of three_quarter"),
-        ({"points": np.eye(3), "cut": "across"}, "'across' is not one of none, lengthwise"),
+        ({"points": np.eye(3), "view": "below"}, "'below' three_quarter"),
+        ({"points": np.eye(3), "cut": "across"}, "'across' none, lengthwise"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=naming(message)):
         render_cloud(**arguments)
 
 
@@ -195,7 +194,7 @@ def test_contact_sheet_breaks_long_notes(tmp_path) -> None:
 
 
 def test_contact_sheet_refuses_what_is_no_picture(tmp_path) -> None:
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="picture"):
         contact_sheet([("novel cars", [])], tmp_path / "sheet.png", "Cars")
     with pytest.raises(ValueError, match="float64"):
         contact_sheet([("novel cars", [np.zeros((4, 5, 3))])], tmp_path / "sheet.png", "Cars")

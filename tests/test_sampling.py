@@ -10,19 +10,15 @@ from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
 from generation.sampling import drawn_codes, sampled, sampled_codes, sampling_facts
 from generation.settledness import WHOLE
-from lab.small.tiny_experiment import tiny_config, train_flow
+from lab.small.tiny_experiment import tiny_config, tiny_networks, train_flow
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
-
-
-def load(root: Path, **options: object) -> Networks:
-    return Networks(tiny_config(root, **options))
 
 
 @pytest.fixture
 def draws(root: Path) -> list[torch.Tensor]:
     """Three draws of six shapes of seed 3."""
-    made = load(root)
+    made = tiny_networks(root)
     return [codes_of(made, draw_latents(made.flow, 6, 3, 0, draw)) for draw in range(3)]
 
 
@@ -43,37 +39,37 @@ def judged(draws: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> torch.
 
 
 def test_the_likeliest_of_several_draws_is_taken(root: Path, draws: list[torch.Tensor]):
-    likely = torch.stack([likelihoods(load(root), codes)[0] for codes in draws])
+    likely = torch.stack([likelihoods(tiny_networks(root), codes)[0] for codes in draws])
     best = likely.argmax(dim=0)
     assert len(best.unique()) > 1
-    made = load(root, best_of=3, best_by="likely")
+    made = tiny_networks(root, best_of=3, best_by="likely")
     found = sampled_codes(made, 6, seed=3)
     assert torch.equal(found, torch.stack([draws[k][n] for n, k in enumerate(best.tolist())]))
-    assert torch.equal(sampled_codes(load(root, best_of=1), 6, seed=3), draws[0])
+    assert torch.equal(sampled_codes(tiny_networks(root, best_of=1), 6, seed=3), draws[0])
     assert torch.equal(sampled_codes(made, 2, seed=3, first=4), found[4:])
 
 
 def test_the_first_whole_draw_is_taken_or_else_the_least_torn(
     root: Path, draws: list[torch.Tensor], judged: torch.Tensor
 ):
-    found = sampled_codes(load(root, best_of=3), 6, seed=3)
+    found = sampled_codes(tiny_networks(root, best_of=3), 6, seed=3)
     taken = [0, 0, 2, 1, 0, 0]  # of equals the first
     assert torch.equal(found, torch.stack([draws[k][n] for n, k in enumerate(taken)]))
-    assert torch.equal(sampled_codes(load(root, best_of=3), 2, seed=3, first=2), found[2:4])
+    assert torch.equal(sampled_codes(tiny_networks(root, best_of=3), 2, seed=3, first=2), found[2:4])
 
 
 def test_the_share_of_whole_surface_decides_with_real_fields(root: Path):
     """Nothing made up: each code that is taken is one of the draws, and the same again."""
-    made = load(root, best_of=3)
+    made = tiny_networks(root, best_of=3)
     found = sampled_codes(made, 4, seed=3)
     all_draws = torch.stack([drawn_codes(made, 4, 3, draw=draw) for draw in range(3)])
     assert (all_draws == found).all(dim=2).any(dim=0).all()
-    assert torch.equal(found, sampled_codes(load(root, best_of=3), 4, seed=3))
+    assert torch.equal(found, sampled_codes(tiny_networks(root, best_of=3), 4, seed=3))
 
 
 def test_facts_tell_what_decides_a_sample(root: Path):
-    assert sampling_facts(load(root).cfg) == {"temperature": 1.0}
-    chosen = load(root, best_of=2, temperature=0.5)
+    assert sampling_facts(tiny_networks(root).cfg) == {"temperature": 1.0}
+    chosen = tiny_networks(root, best_of=2, temperature=0.5)
     assert sampling_facts(chosen.cfg) == {"temperature": 0.5, "best_of": 2, "best_by": "settled"}
     assert sampled(chosen, 2, seed=4).facts[1] == {"seed": 4, "number": 1, **sampling_facts(chosen.cfg)}
 
@@ -81,7 +77,7 @@ def test_facts_tell_what_decides_a_sample(root: Path):
 def test_draws_of_a_shape_are_of_one_component(root: Path, tmp_path: Path):
     """With a mixture, however many draws: so selection changes no component's share."""
     cfg = tiny_config(root, exp_name="mixture", flow_base="mixture", flow_components=3,
-                      ndf_checkpoint=str(load(root).ndf_path))  # fmt: skip
+                      ndf_checkpoint=str(tiny_networks(root).ndf_path))  # fmt: skip
     train_flow(cfg)
     made = Networks(cfg)
     base = made.flow.base

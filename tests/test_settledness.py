@@ -6,14 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from generation.projection import DistanceField
 from generation.settledness import NEAR, NUM_SEEDS, SETTLED, seeds_near_surface, unsettled_share
+from lab.small.known_shapes import FunctionField, half_sphere, sphere
 
 RADIUS = 0.35
-
-
-def sphere(points: Tensor) -> Tensor:
-    return (points.norm(dim=1) - RADIUS).abs()
+SPHERE = sphere(RADIUS)
 
 
 def torn_sphere(share: float, least: float = 2 * SETTLED):
@@ -22,32 +19,18 @@ def torn_sphere(share: float, least: float = 2 * SETTLED):
     def distance(points: Tensor) -> Tensor:
         # Archimedes: the area of a cap goes with its height, (1 - cos of its opening) / 2 of the sphere.
         in_cap = points[:, 1] / points.norm(dim=1) > 1 - 2 * share
-        return torch.where(in_cap, sphere(points).clamp_min(least), sphere(points))
+        return torch.where(in_cap, SPHERE(points).clamp_min(least), SPHERE(points))
 
     return distance
 
 
-class Field(DistanceField):
-    """The field of a function; `most` points of it were asked for at once."""
-
-    def __init__(self, function):
-        self.function, self.most = function, 0
-
-    def distance(self, points: Tensor) -> Tensor:
-        self.most = max(self.most, len(points))
-        return self.function(points)
-
-
 def share_of(function, seed: int = 0, num_seeds: int = NUM_SEEDS) -> float:
-    return unsettled_share(Field(function), torch.Generator().manual_seed(seed), num_seeds)
+    return unsettled_share(FunctionField(function), torch.Generator().manual_seed(seed), num_seeds)
 
 
 def test_a_whole_surface_is_settled():
-    assert share_of(sphere) == 0
-    open_half = lambda p: torch.where(  # noqa: E731  an open border is no tear: the field reaches 0 all along it
-        p[:, 1] >= 0, sphere(p), torch.stack([p[:, [0, 2]].norm(dim=1) - RADIUS, p[:, 1]]).norm(dim=0)
-    )
-    assert share_of(open_half) == 0
+    assert share_of(SPHERE) == 0
+    assert share_of(half_sphere(RADIUS)) == 0  # an open border is no tear: the field reaches 0 all along it
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.8])
@@ -67,9 +50,9 @@ def test_no_surface_is_all_unsettled():
 
 
 def test_seeds_lie_evenly_near_the_surface():
-    seeds = seeds_near_surface(Field(sphere), torch.Generator().manual_seed(3), 4000)
+    seeds = seeds_near_surface(FunctionField(SPHERE), torch.Generator().manual_seed(3), 4000)
     assert seeds.shape == (4000, 3)
-    assert sphere(seeds).max() < NEAR
+    assert SPHERE(seeds).max() < NEAR
     volume = (seeds.norm(dim=1) ** 3 - (RADIUS - NEAR) ** 3) / ((RADIUS + NEAR) ** 3 - (RADIUS - NEAR) ** 3)
     for uniform in (volume, (seeds[:, 0] / seeds.norm(dim=1) + 1) / 2):
         expected = (torch.arange(4000) + 0.5) / 4000
@@ -84,21 +67,21 @@ def test_a_seed_gives_the_share_whatever_else_is_drawn_and_however_many_points_g
     torch.rand(7)
     assert share_of(torn) == first
     assert share_of(torn, seed=1) != first
-    whole = Field(torn)
+    whole = FunctionField(torn)
     assert unsettled_share(whole, torch.Generator().manual_seed(0)) == first
 
     def in_small_parts(compute, count):
         return [compute(start, min(start + 100, count)) for start in range(0, count, 100)]
 
     monkeypatch.setattr("generation.projection.part_size.map", in_small_parts)
-    small = Field(torn)
+    small = FunctionField(torn)
     assert unsettled_share(small, torch.Generator().manual_seed(0)) == first
     assert small.most <= 100 < whole.most
 
 
 def test_seeds_that_have_settled_are_not_moved_again():
     asked: list[int] = []
-    field = Field(lambda p: asked.append(len(p)) or sphere(p))
+    field = FunctionField(lambda p: asked.append(len(p)) or SPHERE(p))
     assert unsettled_share(field, torch.Generator().manual_seed(0), 500) == 0
     drawn = max(i for i, count in enumerate(asked) if count == 4 * 500)
     assert sum(asked[drawn + 1 :]) < 2 * 500  # the first step brings all to 0

@@ -9,10 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from facts import says
 from slurm_stand_ins import (
     JOBS,
     RECORD,
@@ -20,10 +20,10 @@ from slurm_stand_ins import (
     WAIT_FOR_SIGNAL,
     call,
     calls,
-    make_repository,
     option,
     run_array,
     start,
+    wait_until_ready,
 )
 
 from lab.small.helpers import STEPS
@@ -36,11 +36,6 @@ if len(list(pathlib.Path().glob("rank*"))) == 2:
     open("ready", "w").close()
 """
 FORWARDED = "--signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1 --shutdown-timeout 240"
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    return make_repository(tmp_path)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -88,7 +83,7 @@ def test_array_tasks_do_every_chunk_once(repository, ids):
 
 def test_array_with_gaps_is_refused(repository):
     for status, _, err in run_array(repository, [0, 2]):
-        assert status == 2 and err.startswith("error: the array has gaps") and err.count("\n") == 1
+        assert status == 2 and says(err, "error: array gaps") and err.count("\n") == 1
     assert calls(repository) == []
 
 
@@ -109,7 +104,7 @@ def test_options_of_the_user_win_over_those_of_the_job(repository):
 @pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
 def test_job_without_config_says_so_in_one_line(repository, job):
     status, _, err = call(repository, f"slurm_scripts/{job.name}", SLURM_JOB_NAME=job.stem)
-    assert status == 2 and err.startswith("error: no config given") and job.name in err and err.count("\n") == 1
+    assert status == 2 and says(err, "error: config", job.name) and err.count("\n") == 1
 
 
 def run_trainer(
@@ -120,22 +115,17 @@ def run_trainer(
         (repository / step).write_text(RECORD + body)
     process = start(repository, f"slurm_scripts/{job}", "configs/cars.txt", SLURM_JOB_ID="77", **variables)
     if number is not None:
-        for _ in range(1800):
-            if (repository / "ready").exists():
-                break
-            time.sleep(0.05)
+        wait_until_ready(repository, process)
         process.send_signal(number)
-    process.communicate(timeout=120)
+    process.communicate()
     requeued = repository / "requeued"
     return process.returncode, requeued.read_text() if requeued.exists() else ""
 
 
 @pytest.mark.parametrize("job", ["3_train_ndf.sh", "4_train_rnvp.sh"])
 def test_training_job_goes_back_to_the_queue_before_its_time_ends(repository, job):
-    started = time.monotonic()
     status, requeued = run_trainer(repository, job, WAIT_FOR_SIGNAL, signal.SIGUSR1)
-    assert (status, requeued) == (85, "requeue 77\n")
-    assert time.monotonic() - started < 15  # the trainer stopped, it was not waited for to its end
+    assert (status, requeued) == (85, "requeue 77\n")  # the trainer's status: it stopped, its end has status 0
 
 
 def test_training_job_with_two_gpus_starts_two_trainers_and_stops_both(repository):
@@ -204,16 +194,11 @@ def test_submit_all_starts_at_a_later_step_with_a_config_of_the_callers_folder(r
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "no config given"),
-        (["--mem=1G"], "no config given"),
-        (["configs/none.txt"], "no config file configs/none.txt"),
-    ],
+    ("arguments", "message"), [([], "config"), (["--mem=1G"], "config"), (["configs/none.txt"], "configs/none.txt")]
 )
 def test_submit_all_refuses_a_missing_config(repository, arguments, message):
     status, _, err = call(repository, "slurm_scripts/submit_all.sh", *arguments)
-    assert status == 2 and message in err and err.count("\n") == 1
+    assert status == 2 and says(err, "error:", message) and err.count("\n") == 1
     assert not (repository / "submitted").exists()
 
 
@@ -228,7 +213,7 @@ def test_the_check_on_a_real_slurm_says_in_one_line_that_there_is_none(tmp_path)
     command = [sys.executable, "-m", "lab.slurm.run"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (2, "")
-    assert result.stdout.startswith("no slurm here: ") and result.stdout.count("\n") == 1
+    assert says(result.stdout, "no slurm") and result.stdout.count("\n") == 1
 
 
 def slurm_answers() -> bool:

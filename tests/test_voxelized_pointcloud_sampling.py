@@ -52,11 +52,6 @@ def test_a_file_of_ndf_is_read(tmp_path):
     flat = np.zeros(8**3, dtype=np.int8)
     flat[[3, 77, 500]] = 1
     np.savez(
-        tmp_path / "a.npz",
-        point_cloud=points,
-        compressed_occupancies=np.packbits(flat),
-        bb_min=-0.5,
-        bb_max=0.5,
-        res=8,
+        tmp_path / "a.npz", point_cloud=points, compressed_occupancies=np.packbits(flat), bb_min=-0.5, bb_max=0.5, res=8
     )
     assert np.flatnonzero(read_occupancy(tmp_path / "a.npz")).tolist() == [3, 77, 500]

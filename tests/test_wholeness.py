@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.testing import assert_close
 
 from configs.options import Config
@@ -19,8 +18,8 @@ from evaluation.wholeness_table import COLUMNS, summary, wholeness_tables
 from frozen.codes import load_codes
 from generation.decode import field_of
 from generation.networks import Networks
-from generation.projection import DistanceField
 from generation.sampling import sampled_codes
+from lab.small.known_shapes import FunctionField, half_sphere, sphere
 from lab.small.network_weights import random_weights
 from lab.small.tiny_experiment import tiny_config
 from models.real_nvp import build_flow
@@ -30,34 +29,12 @@ from training.code_nna import code_coordinates, drawn_samples, nna_while_trainin
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
 
-class Field(DistanceField):
-    def __init__(self, function):
-        self.function = function
-
-    def distance(self, points: Tensor) -> Tensor:
-        return self.function(points)
-
-
-def sphere(radius: float, *centre: float):
-    return lambda p: ((p - torch.tensor(centre or (0.0, 0.0, 0.0))).norm(dim=1) - radius).abs()
-
-
 def both(*surfaces):
     return lambda p: torch.stack([one(p) for one in surfaces]).amin(dim=0)
 
 
-def open_sphere(radius: float):
-    """The half y >= 0 of a sphere, by its exact distance."""
-
-    def distance(p: Tensor) -> Tensor:
-        rim = torch.stack([p[:, [0, 2]].norm(dim=1) - radius, p[:, 1]]).norm(dim=0)
-        return torch.where(p[:, 1] >= 0, sphere(radius)(p), rim)
-
-    return distance
-
-
 def measured(function) -> Wholeness:
-    return wholeness(Field(function), torch.Generator().manual_seed(0))
+    return wholeness(FunctionField(function), torch.Generator().manual_seed(0))
 
 
 def test_a_closed_surface_is_whole():
@@ -75,7 +52,7 @@ def test_a_floating_piece_is_counted_with_its_area_and_a_speck_is_not():
 
 
 def test_the_border_of_an_open_surface_is_as_long_as_it_is():
-    found = measured(open_sphere(0.4))
+    found = measured(half_sphere(0.4))
     assert (found.unsettled, found.pieces) == (0, 0)
     assert found.border_length == pytest.approx(2 * math.pi * 0.4, rel=0.05)
 

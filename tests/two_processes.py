@@ -124,10 +124,7 @@ def everything(folder: Path) -> dict[str, object]:
 def on_gpus(folder: Path) -> dict[str, object]:
     """The same of a network with batch norms, and of a flow; by one process too."""
     name = ("one", "two")[ranks().count - 1]
-    return {
-        "ndf": ndf(folder, exp_name=name, **ON_GPUS),
-        "flow": flow(folder, exp_name=f"flow_{name}", **ON_GPUS),
-    }
+    return {"ndf": ndf(folder, exp_name=name, **ON_GPUS), "flow": flow(folder, exp_name=f"flow_{name}", **ON_GPUS)}
 
 
 if __name__ == "__main__":

@@ -65,25 +65,12 @@ def read_config(folder: Path, **options: object) -> Config:
     return get_config(["--config", str(write_config(folder, **options))])
 
 
-def brute_force_distance(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Distance of each point (N, 3) to the nearest of the triangles, in float64, one triangle after the other.
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, hidden ones too."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
-    The nearest point of a triangle a + u (b - a) + v (c - a) is the minimum of a quadratic in u and v: its stationary
-    point where that is inside, else on a side.
-    """
-    p = np.asarray(points, dtype=np.float64)
-    best = np.full(len(p), np.inf)
-    for a, b, c in np.asarray(vertices, dtype=np.float64)[faces]:
-        for start, end in ((a, b), (b, c), (c, a)):
-            side = end - start
-            t = np.clip((p - start) @ side / (side @ side), 0, 1) if side.any() else np.zeros(len(p))
-            best = np.minimum(best, np.linalg.norm(p - start - t[:, None] * side, axis=1))
-        edges = np.stack([b - a, c - a])
-        gram = edges @ edges.T
-        if np.linalg.det(gram) <= 1e-14 * gram[0, 0] * gram[1, 1]:  # thinner than 1e-7: its sides say it all
-            continue
-        u, v = np.linalg.solve(gram, edges @ (p - a).T)
-        inside = (u >= 0) & (v >= 0) & (u + v <= 1)
-        foot = a + u[:, None] * edges[0] + v[:, None] * edges[1]
-        best = np.where(inside, np.minimum(best, np.linalg.norm(p - foot, axis=1)), best)
-    return best
+
+def times(folder: Path, pattern: str = "*") -> dict[str, int]:
+    """When each file below a folder was written, ns."""
+    files = [path for path in folder.rglob(pattern) if path.is_file()]
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}

@@ -10,7 +10,7 @@ from configs.options import Config
 from dataprocessing.extra_shapes import find_extras
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
-from frozen.checkpoint_files import ndf_checkpoint_path
+from frozen.checkpoint_files import best_checkpoint, ndf_checkpoint_path
 from frozen.loading import load_frozen_ndf
 from generation.networks import Networks
 from generation.shape_folder import ShapeFolder
@@ -76,6 +76,20 @@ def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, 
 def tiny_config(folder: Path, **options: object) -> Config:
     """The configuration of `make_experiment`; `options` win."""
     return read_config(folder, **(TINY | options))
+
+
+def tiny_networks(folder: Path, **options: object) -> Networks:
+    """The networks of `make_experiment`, read anew; `options` win."""
+    return Networks(tiny_config(folder, **options))
+
+
+def best_ndf(folder: Path, **options: object) -> Path:
+    """Its best checkpoint of an NDF, or that of another experiment below the folder."""
+    return best_checkpoint(tiny_config(folder, **options).experiment.ndf_checkpoints)
+
+
+def best_flow(folder: Path, **options: object) -> Path:
+    return best_checkpoint(tiny_config(folder, **options).experiment.rnvp_checkpoints)
 
 
 def make_experiment(folder: Path) -> Config:
