@@ -8,7 +8,7 @@ from pathlib import Path
 
 from configs.config_loader import get_config
 from configs.decided import options_of
-from configs.options import Config
+from configs.options import Config, Data, Run, Split
 from dataprocessing.shapes import find_shapes, processed_root, shape_name
 from dataprocessing.split import load_split, paths_in
 from runtime.artefacts import OPTIONS, Facts, plain, why
@@ -23,10 +23,11 @@ MADE_OF = "made_of"  # array of a split: its facts, a json text
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "create_split")
     shapes, lacking, gone = find_shapes(cfg)
-    held_out, others = hold_out(shapes, cfg)
+    held_out, others = hold_out(shapes, cfg.split)
     split = {"train": [], "val": [], "test": held_out}
-    for name, folders in group_by_class(others, cfg).items() if others else ():  # no others: test shapes alone
-        for part, chosen in divide(folders, name, cfg).items():
+    classes = group_by_class(others, cfg.data, cfg.split) if others else {}  # no others: test shapes alone
+    for name, folders in classes.items():
+        for part, chosen in divide(folders, name, cfg.run, cfg.split).items():
             split[part] += chosen
     path = absolute(cfg.data.split_file)
     there = write_split(path, split, facts_of(shapes, cfg), cfg)
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def facts_of(shapes: list[Path], cfg: Config) -> Facts:
     """What a split is made of: its options, and the shapes by their folders below `processed_root`."""
-    root = processed_root(cfg)
+    root = processed_root(cfg.data)
     below = [shape.relative_to(root).as_posix() for shape in shapes]
     return plain({OPTIONS: options_of("split", cfg), "shapes": below})
 
@@ -56,7 +57,7 @@ def write_split(path: Path, split: dict[str, list[Path]], facts: Facts, cfg: Con
         made_of = read_made_of(path)
         if made_of is not None and not (reason := why(made_of, facts)):
             return True
-        there = is_same(path, split, cfg)
+        there = is_same(path, split, cfg.data)
         if made_of is not None:
             note(f"{path} made again: {one_line(reason)}")
         elif not there:
@@ -72,10 +73,10 @@ def write_split(path: Path, split: dict[str, list[Path]], facts: Facts, cfg: Con
     return there
 
 
-def is_same(path: Path, split: dict[str, list[Path]], cfg: Config) -> bool:
+def is_same(path: Path, split: dict[str, list[Path]], data: Data) -> bool:
     """Whether a split file names the shapes of this split."""
     try:
-        return load_split(path, processed_root(cfg)) == split
+        return load_split(path, processed_root(data)) == split
     except UserError:  # some of them are gone
         return False
 
@@ -104,44 +105,43 @@ def keep_former(path: Path) -> None:
     note(f"{path} was made by others, or by an earlier version: kept as {kept}")
 
 
-def hold_out(shapes: list[Path], cfg: Config) -> tuple[list[Path], list[Path]]:
+def hold_out(shapes: list[Path], split: Split) -> tuple[list[Path], list[Path]]:
     """The shapes that test_pattern names, and the others; without a pattern no shape and all shapes.
 
     Raises UserError if the pattern names none, or n_test or r_test is given too.
     """
-    if cfg.split.test_pattern is None:
+    if split.test_pattern is None:
         return [], shapes
-    if cfg.split.n_test is not None or cfg.split.r_test is not None:
+    if split.n_test is not None or split.r_test is not None:
         raise UserError("both test_pattern and n_test (or r_test) are given; give one of them")
-    held_out = [shape for shape in shapes if fnmatchcase(shape_name(shape), cfg.split.test_pattern)]
+    held_out = [shape for shape in shapes if fnmatchcase(shape_name(shape), split.test_pattern)]
     if not held_out:
         raise UserError(
-            f"no shape's name matches test_pattern {cfg.split.test_pattern!r}; names are such as"
-            f" {shape_name(shapes[0])}"
+            f"no shape's name matches test_pattern {split.test_pattern!r}; names are such as {shape_name(shapes[0])}"
         )
     return held_out, sorted(set(shapes) - set(held_out))
 
 
-def group_by_class(shapes: list[Path], cfg: Config) -> dict[str, list[Path]]:
+def group_by_class(shapes: list[Path], data: Data, split: Split) -> dict[str, list[Path]]:
     """Shapes by the folder, of those that class_folders names, that they are in; one group without class_folders.
 
     Raises UserError if class_folders matches nothing, or a shape is in none of them.
     """
-    if not cfg.split.class_folders:
+    if not split.class_folders:
         return {"": shapes}
-    root = processed_root(cfg)
-    pattern = cfg.split.class_folders.strip("/")
+    root = processed_root(data)
+    pattern = split.class_folders.strip("/")
     classes = {path for path in root.glob(pattern) if path.is_dir()} if pattern else set()
     groups: dict[str, list[Path]] = {}
     for shape in shapes:
         inside = [path for path in (shape, *shape.parents) if path in classes]
         if not inside:
-            raise UserError(f"{shape} is in no class folder: class_folders {cfg.split.class_folders!r} below {root}")
+            raise UserError(f"{shape} is in no class folder: class_folders {split.class_folders!r} below {root}")
         groups.setdefault(inside[0].relative_to(root).as_posix(), []).append(shape)
     return groups
 
 
-def divide(folders: list[Path], class_name: str, cfg: Config) -> dict[str, list[Path]]:
+def divide(folders: list[Path], class_name: str, run_options: Run, split: Split) -> dict[str, list[Path]]:
     """Split one class at random; depends on cfg.run.seed, the class and its shapes only.
 
     Raises UserError if nothing is left for training.
@@ -149,15 +149,15 @@ def divide(folders: list[Path], class_name: str, cfg: Config) -> dict[str, list[
     from runtime.seeds import generator
 
     total = len(folders)
-    n_val = how_many(total, cfg.split.n_val, cfg.split.r_val, 0.1)
-    n_test = 0 if cfg.split.test_pattern else how_many(total, cfg.split.n_test, cfg.split.r_test, 0.2)
+    n_val = how_many(total, split.n_val, split.r_val, 0.1)
+    n_test = 0 if split.test_pattern else how_many(total, split.n_test, split.r_test, 0.2)
     if n_val + n_test >= total:
         where = f"class {class_name} has" if class_name else "there are"
         raise UserError(
             f"{where} {total} shapes, {n_val} for validation and {n_test} for test leave none for training;"
             " lower n_val and n_test (or r_val and r_test)"
         )
-    order = generator(cfg.run.seed, "split", class_name).permutation(total)
+    order = generator(run_options.seed, "split", class_name).permutation(total)
     shuffled = [folders[i] for i in order]
     parts = {"val": shuffled[:n_val], "test": shuffled[n_val : n_val + n_test], "train": shuffled[n_val + n_test :]}
     return {part: sorted(parts[part]) for part in ("train", "val", "test")}

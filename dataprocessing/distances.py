@@ -6,7 +6,7 @@ from types import ModuleType
 
 import numpy as np
 
-from configs.options import Config
+from configs.options import Config, Preprocessing
 from runtime.errors import UserError, raise_if_interrupted
 
 THIN = 0.05  # height over longest side below which Embree's float32 arithmetic may place the nearest point wrongly
@@ -47,9 +47,9 @@ def _auto_backend() -> tuple[str, str]:
     return "open3d", ""
 
 
-def why_slow(cfg: Config) -> str:
+def why_slow(preprocessing: Preprocessing) -> str:
     """Why `distance_function` does without Open3D although nobody asked for that, and what to do; else empty."""
-    backend, reason = _auto_backend() if cfg.preprocessing.distance_backend == "auto" else ("", "")
+    backend, reason = _auto_backend() if preprocessing.distance_backend == "auto" else ("", "")
     if backend != "torch":
         return ""
     return (

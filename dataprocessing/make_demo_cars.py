@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from configs.config_loader import get_config
-from configs.options import Config
+from configs.options import Config, Data, DemoCars
 from dataprocessing.shapes import MODEL_FOLDER, demo_car_name
 from runtime.cores import num_workers
 from runtime.errors import UserError, run
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "make_demo_cars")
     if cfg.demo_cars.demo_seed < 0:
         raise UserError(f"demo_seed is {cfg.demo_cars.demo_seed}, expected 0 or more; choose another seed")
-    folders = {index: car_folder(cfg, index) for index in range(cfg.demo_cars.num_demo_cars)}
+    folders = {index: car_folder(cfg.data, cfg.demo_cars, index) for index in range(cfg.demo_cars.num_demo_cars)}
     missing = [index for index, folder in folders.items() if not is_finished(folder)]
     print(f"{len(folders) - len(missing)} of {len(folders)} demo cars are there already, {len(missing)} to make")
     if missing:
@@ -29,9 +29,9 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def car_folder(cfg: Config, index: int) -> Path:
+def car_folder(data: Data, demo_cars: DemoCars, index: int) -> Path:
     """The folder of a car's files; its name carries seed and index."""
-    return absolute(cfg.data.data_dir) / demo_car_name(cfg.demo_cars.demo_seed, index) / MODEL_FOLDER
+    return absolute(data.data_dir) / demo_car_name(demo_cars.demo_seed, index) / MODEL_FOLDER
 
 
 def is_finished(folder: Path) -> bool:
@@ -56,7 +56,7 @@ def write_car(cfg: Config, index: int) -> None:
     from demo_cars.car import build_car, to_obj
     from demo_cars.parameters import draw_parameters
 
-    folder = car_folder(cfg, index)
+    folder = car_folder(cfg.data, cfg.demo_cars, index)
     parameters = draw_parameters(cfg.demo_cars.demo_seed, index)
     comment = f"{parameters['style']}, demo car {index} of seed {cfg.demo_cars.demo_seed}; x right, y up, -z front"
     write_text(folder / DEMO_PARAMETERS, json.dumps(parameters, indent=2) + "\n")

@@ -15,17 +15,17 @@ def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "preprocess")
     from dataprocessing.shapes import find_meshes, output_folders, processed_root
 
-    all_meshes = find_meshes(cfg)
+    all_meshes = find_meshes(cfg.data)
     meshes = all_meshes[cfg.chunks.current_chunk :: cfg.chunks.num_chunks]
     chunk = f", chunk {cfg.chunks.current_chunk} of {cfg.chunks.num_chunks}" if cfg.chunks.num_chunks > 1 else ""
     print(f"{len(meshes)} of {len(all_meshes)} meshes in {absolute(cfg.data.data_dir)}{chunk}")
-    folders = output_folders(all_meshes, cfg)
+    folders = output_folders(all_meshes, cfg.data)
     outcomes = preprocess({mesh: folders[mesh] for mesh in meshes}, cfg)
     failures = sorted((outcome.mesh, outcome.failure) for outcome in outcomes if outcome.failure)
     again = [reason for outcome in outcomes for reason in outcome.again]
     why = f" ({one_line(max(set(again), key=again.count))})" if again else ""
     print(
-        f"{len(outcomes) - len(failures)} shapes are ready in {processed_root(cfg)}:"
+        f"{len(outcomes) - len(failures)} shapes are ready in {processed_root(cfg.data)}:"
         f" {sum(o.made for o in outcomes)} files made, {len(again)} made again{why},"
         f" {sum(o.skipped for o in outcomes)} skipped; {len(failures)} meshes failed"
     )

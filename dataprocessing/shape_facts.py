@@ -24,7 +24,13 @@ OURS = ("boundary_*_samples.npz", layout.UNIFORM_SAMPLES, layout.GAP_SAMPLES, "v
 
 def facts_of(name: str, mesh: Facts, cfg: Config) -> Facts:
     """What the file of this name is made of, but for what it says itself. mesh: of the entry of the mesh."""
-    kind = "samples" if name in samples_per_file(cfg) else "scaled_mesh" if name == layout.SCALED_MESH else "input"
+    kind = (
+        "samples"
+        if name in samples_per_file(cfg.sampling)
+        else "scaled_mesh"
+        if name == layout.SCALED_MESH
+        else "input"
+    )
     options = options_of(kind, cfg, left_out=(*SAID_BY_NAME, *SAID_BY_FILE))
     return {**mesh, OPTIONS: options | {"front": front_of(cfg.data.up, cfg.data.front)}}
 
@@ -47,7 +53,7 @@ def why_not_as_said(path: Path, cfg: Config) -> str:
         return "" if path.stat().st_size else "damaged"  # a power cut may leave the name alone
     try:
         with open_npz(path) as file:
-            if path.name not in samples_per_file(cfg):
+            if path.name not in samples_per_file(cfg.sampling):
                 return why(
                     {"bb_min": float(file["bb_min"]), "bb_max": float(file["bb_max"])},
                     {"bb_min": cfg.grid.bb_min, "bb_max": cfg.grid.bb_max},

@@ -84,7 +84,7 @@ def make_missing(mesh_path: Path, folder: Path, cfg: Config, outcome: Outcome) -
         remove_spares(folder)
         records.put(entries | {MESH: mesh})
         write_files(unit, folder, list(missing), stream, cfg)
-        outcome.slow = why_slow(cfg) if samples_per_file(cfg).keys() & missing.keys() else ""
+        outcome.slow = why_slow(cfg.preprocessing) if samples_per_file(cfg.sampling).keys() & missing.keys() else ""
     made = {name: finished(folder / name, facts) for name, facts in wanted.items()}
     if records.entries != records.entries | made | {MESH: mesh}:
         try:
@@ -101,7 +101,7 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], stream: str, cfg: Co
 
     stream: what the random numbers belong to.
     """
-    wanted = samples_per_file(cfg)
+    wanted = samples_per_file(cfg.sampling)
     sigma_of = {layout.boundary_samples(sigma): sigma for sigma in cfg.sampling.sample_std_dev}
     clouds = {}  # (S, 3) float32 points of each sample file
     for name in names:

@@ -23,7 +23,7 @@ def split_folders(cfg: Config, needed: Sequence[str] = ()) -> dict[str, list[Pat
     if cfg.data.split_file == NO_SPLIT:
         folders = {"train": [], "val": [], "test": find_shapes(cfg).folders}
     else:
-        folders = load_split(absolute(cfg.data.split_file), processed_root(cfg))
+        folders = load_split(absolute(cfg.data.split_file), processed_root(cfg.data))
     if empty := [part for part in needed if not folders[part]]:
         raise UserError(
             f"{cfg.data.split_file} has no {empty[0]} shapes, 1 or more expected; make another split with:"

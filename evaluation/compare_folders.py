@@ -53,7 +53,7 @@ class FolderSets:
                 "--normalised_samples true takes the samples back with the training clouds' mean and standard"
                 " deviation; give their folder with --training"
             )
-        return make_protocol(cfg, self.folders.get(TRAINING))
+        return make_protocol(cfg.evaluation, self.folders.get(TRAINING))
 
     def _check_numbers(self) -> None:
         for role, folder in self.folders.items():

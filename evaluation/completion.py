@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from configs.decided import options_of
-from configs.options import Config
+from configs.options import Completion
 from evaluation.metrics import chamfer_udf, nearest_distances
 from generation.cloud_files import Cloud, read_cloud
 from generation.completion.evidence import at_most
@@ -68,11 +68,11 @@ def report(folder: ShapeFolder, scan: Scan, truth: Cloud | None) -> Iterator[str
 
     of = {"clouds": folder.facts_of_files(), **folder.shapes.above_of}
     folder.records.make("report", of, [RESULTS], write)
-    yield from completion_lines(folder.records.found("report"), cfg)
+    yield from completion_lines(folder.records.found("report"), cfg.completion)
     yield f"numbers: {folder.path / RESULTS}"
 
 
-def completion_lines(facts: Mapping[str, Any], cfg: Config) -> list[str]:
+def completion_lines(facts: Mapping[str, Any], completion: Completion) -> list[str]:
     """A table of the completions, and what is doubtful of the chains, as lines."""
     lines = [
         f"{'cloud':>5} {'log posterior':>14} {'rms of scan':>12} {'acceptance':>11} {'effective':>10} {'CD x1e4':>8}"
@@ -95,9 +95,9 @@ def completion_lines(facts: Mapping[str, Any], cfg: Config) -> list[str]:
             f"the chains are in different modes or have not mixed (R-hat {r_hat:.2f} of energy, {r_hat_z:.2f} of z), so"
             " the share of them that shows a thing is not its probability"
         )
-    if rms_of_mode > MISSED * cfg.completion.scan_sd:
+    if rms_of_mode > MISSED * completion.scan_sd:
         lines.append(
-            f"the best completion misses the scan by {rms_of_mode:.4f}, {cfg.completion.scan_sd:g} expected:"
+            f"the best completion misses the scan by {rms_of_mode:.4f}, {completion.scan_sd:g} expected:"
             " another pose or scale than the training shapes', much noise, or a shape unlike them"
         )
     return lines

@@ -175,7 +175,7 @@ def experiment_protocol(cfg: Config, training: Sequence[Path]) -> Protocol:
         unit="cloud",
         disable=None if cfg.evaluation.protocol == "pointflow" else True,
     )
-    return make_protocol(cfg, (training_cloud(folder, cfg) for folder in bar))
+    return make_protocol(cfg.evaluation, (training_cloud(folder, cfg) for folder in bar))
 
 
 def training_cloud(folder: Path, cfg: Config) -> np.ndarray:

@@ -64,9 +64,9 @@ def sampled_recipes(networks: Networks, num: int) -> dict[str, list[SetRecipe]]:
     cfg = networks.cfg
     if cfg.evaluation.num_sample_sets > MAX_SETS:
         raise UserError(f"num_sample_sets is {cfg.evaluation.num_sample_sets}, at most {MAX_SETS} expected; lower it")
-    training_codes = flow_codes_sha256(cfg)
+    training_codes = flow_codes_sha256(cfg.experiment)
     own_facts = {
-        "flow": sampling_facts(cfg),
+        "flow": sampling_facts(cfg.decoding),
         UNSELECTED: {"temperature": cfg.decoding.temperature},
         "gaussian": {},
         "neighbours": {"codes": training_codes, "num_neighbours": NUM_NEIGHBOURS, "shares": SHARES},

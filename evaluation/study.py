@@ -90,7 +90,7 @@ class Study:
     def digests(self, split: str) -> dict[str, str]:
         """Shape -> digest of its input cloud, of a part of the split."""
         if split not in self._digests:
-            self._digests[split] = shape_digests(self.folders[split], self.cfg)
+            self._digests[split] = shape_digests(self.folders[split], self.cfg.grid)
         return self._digests[split]
 
     def run(self, parts: Iterable[Part]) -> dict[str, Result]:
@@ -118,7 +118,12 @@ class Study:
         )
         named = {OTHER + name: path for name in others if name != self.cfg.run.exp_name and (path := self.ndf_of(name))}
         networks = {{"ndf": "the NDF", "rnvp": "the flow"}[name]: path for name, path in self.checkpoints.items()}
-        seen = {split: check_not_trained_on(networks | named, self.digests(split), split, self.cfg) for split in tested}
+        seen = {
+            split: check_not_trained_on(
+                networks | named, self.digests(split), split, self.cfg.data, self.cfg.evaluation
+            )
+            for split in tested
+        }
         seen = {split: found for split, found in seen.items() if found}
         for split in (*tested, *part.shapes) if part.codes else ():
             check_codes(self.cfg, split, self.digests(split))

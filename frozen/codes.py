@@ -18,6 +18,7 @@ from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
 from runtime.artefacts import digest, file_sha256
 from runtime.errors import UserError
+from runtime.layout import Experiment
 from runtime.reading import damaged, read_json, read_npy, reading
 
 SPLITS = ("train", "val", "test")
@@ -78,25 +79,25 @@ def load_codes(cfg: Config, split: str) -> StoredCodes:
         return StoredCodes(codes, index["rows"], folder / f"{split}.npy")
 
 
-def has_extra(cfg: Config) -> bool:
+def has_extra(experiment: Experiment) -> bool:
     """Whether step 4 has encoded shapes beyond those of the split."""
-    codes: Path = cfg.experiment.codes
+    codes: Path = experiment.codes
     return (codes / f"{EXTRA}.json").is_file()
 
 
 def load_flow_codes(cfg: Config) -> StoredCodes:
     """All codes that the flow is trained on: those of the training split, then those of extra shapes, if any."""
     train = load_codes(cfg, "train")
-    if not has_extra(cfg):
+    if not has_extra(cfg.experiment):
         return train
     extra = load_codes(cfg, EXTRA)
     return StoredCodes(np.concatenate([train.codes, extra.codes]), train.rows + extra.rows, extra.path)
 
 
-def flow_codes_sha256(cfg: Config) -> str:
+def flow_codes_sha256(experiment: Experiment) -> str:
     """What `load_flow_codes` gives, as one text that changes with it, wherever the files are."""
-    splits = ("train", EXTRA) if has_extra(cfg) else ("train",)
-    indexes = [read_index(cfg.experiment.codes, split) for split in splits]
+    splits = ("train", EXTRA) if has_extra(experiment) else ("train",)
+    indexes = [read_index(experiment.codes, split) for split in splits]
     return "+".join(digest([index["sha256"], index["made_of"], index["rows"]]) for index in indexes)
 
 
@@ -117,7 +118,7 @@ def read_index(folder: Path, split: str) -> dict[str, Any]:
         return index
 
 
-def codes_digest(cfg: Config, split: str) -> str | None:
+def codes_digest(experiment: Experiment, split: str) -> str | None:
     """What changes with the codes of a split; None if there are none."""
-    path: Path = cfg.experiment.codes / f"{split}.json"
+    path: Path = experiment.codes / f"{split}.json"
     return file_sha256(path) if path.is_file() else None

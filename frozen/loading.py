@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.options import Config
+from configs.options import Config, InputGrid, Network
 from frozen.checkpoint_files import build_checked, check_same_options, load_checkpoint
 from models.ndf import NDF, Code
 from models.occupancy import input_grid
@@ -70,14 +70,14 @@ def load_flow(path: Path, cfg: Config, code_shape: tuple[int, ...], ndf_sha256: 
     return flow.to(device).eval().requires_grad_(False)
 
 
-def network_input(clouds: Tensor, cfg: Config) -> Tensor:
+def network_input(clouds: Tensor, grid: InputGrid, network: Network) -> Tensor:
     """clouds: (B, n, 3) mesh units. Returns (B, R, R, R), or (B, 4, R, R, R) with offsets, on the clouds' device."""
-    return input_grid(clouds, cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max, cfg.network.input_features)
+    return input_grid(clouds, grid.input_res, grid.bb_min, grid.bb_max, network.input_features)
 
 
 @torch.no_grad()
 def encode_clouds(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> Code:
     """The codes (B, *code_shape) of input clouds (B, n, 3), mesh units; for a plain NDF its pyramid."""
-    x = network_input(torch.from_numpy(clouds).to(device), cfg)
+    x = network_input(torch.from_numpy(clouds).to(device), cfg.grid, cfg.network)
     with autocast(device, cfg.run.precision):
         return model.encode(x)

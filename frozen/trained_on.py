@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from configs.options import Config
+from configs.options import Data, Evaluation
 from dataprocessing.shapes import demo_car_name
 from frozen.checkpoint_files import load_checkpoint
 from runtime.errors import UserError
@@ -30,7 +30,7 @@ def trained_on(checkpoint: Path, shapes: Mapping[str, str]) -> list[str]:
 
 
 def check_not_trained_on(
-    checkpoints: Mapping[str, Path], shapes: Mapping[str, str], split: str, cfg: Config
+    checkpoints: Mapping[str, Path], shapes: Mapping[str, str], split: str, data: Data, evaluation: Evaluation
 ) -> dict[str, int]:
     """How many shapes of a split each of some networks (name -> checkpoint) was trained on; those of none are left out.
 
@@ -39,10 +39,10 @@ def check_not_trained_on(
     found = {}
     for name, path in checkpoints.items():
         if again := trained_on(path, shapes):
-            if not cfg.evaluation.allow_trained_on:
+            if not evaluation.allow_trained_on:
                 raise UserError(
                     f"{name} in {path} was trained on {len(again)} of the {len(shapes)} {split} shapes of"
-                    f" {cfg.data.split_file}, the first: {again[0]}, so that numbers of them say nothing of new shapes;"
+                    f" {data.split_file}, the first: {again[0]}, so that numbers of them say nothing of new shapes;"
                     " train again (with another --exp_name), restore the split that it was trained with, or give"
                     " --allow_trained_on true: the tables then say so"
                 )

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.options import Config
+from configs.options import Config, InputGrid, Network
 from configs.options.types import needed
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
 from dataprocessing.shapes import processed_root, shape_name
@@ -67,7 +67,7 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
     try:
         folders = split_folders(cfg, needed=[split])[split]
     except UserError as error:
-        if processed_root(cfg).is_dir() and (
+        if processed_root(cfg.data).is_dir() and (
             cfg.data.split_file == NO_SPLIT or absolute(cfg.data.split_file).is_file()
         ):
             raise
@@ -76,7 +76,7 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
     if twice := next((name for name in names if names.count(name) > 1), None):
         places = [str(folder) for folder in folders[:num] if shape_name(folder) == twice]
         raise UserError(f"{places[0]} and {places[1]} have one name, {twice}; rename one, or --input_data_glob any")
-    cloud = stored_clouds(folders, cfg)
+    cloud = stored_clouds(folders, cfg.grid)
     return from_clouds(
         networks,
         Shapes(
@@ -84,7 +84,7 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
             names,
             [],
             place,
-            label_of_tests(cfg),
+            label_of_tests(cfg.network),
             cfg.generation.num_output_points,
             facts=[{"cloud": cloud_digest(cloud(n))} for n in range(len(names))],
         ),
@@ -111,13 +111,13 @@ def reconstructed_before(networks: Networks, place: Path, num: int | None, error
 
     note(f"what is there already is taken as it is: {error}")
     names, facts = index["shapes"][:num], index["facts"][:num]
-    label, points = label_of_tests(cfg), cfg.generation.num_output_points
+    label, points = label_of_tests(cfg.network), cfg.generation.num_output_points
     shapes = Shapes("reconstruction", names, [], place, label, points, facts=facts)
     return from_clouds(networks, shapes, absent, len(names), lambda n, count: absent(n), "Test shapes")
 
 
-def label_of_tests(cfg: Config) -> Callable[[Sequence[int]], str]:
-    return lambda numbers: f"Test shapes, decoded from {decoded_from(cfg)}"
+def label_of_tests(network: Network) -> Callable[[Sequence[int]], str]:
+    return lambda numbers: f"Test shapes, decoded from {decoded_from(network)}"
 
 
 def reconstructed_meshes(networks: Networks) -> Shapes:
@@ -133,7 +133,9 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
         [one.name for one in meshes],
         [],
         folder,
-        lambda numbers: f"The meshes, from {cfg.grid.num_points:,} points of each, decoded from {decoded_from(cfg)}",
+        lambda numbers: (
+            f"The meshes, from {cfg.grid.num_points:,} points of each, decoded from {decoded_from(cfg.network)}"
+        ),
         cfg.generation.num_output_points,
         facts=own.facts(cfg),
         about={"keep_frame": cfg.own_meshes.keep_frame},
@@ -197,9 +199,9 @@ def from_clouds(
     return shapes
 
 
-def stored_clouds(folders: Sequence[Path], cfg: Config) -> CloudOf:
+def stored_clouds(folders: Sequence[Path], grid: InputGrid) -> CloudOf:
     """Reads the input cloud of each shape, preprocessed in its folder."""
-    return lambda n: read_input_cloud(folders[n], cfg)
+    return lambda n: read_input_cloud(folders[n], grid)
 
 
 def interpolated(networks: Networks, num: int) -> Shapes:
@@ -213,7 +215,7 @@ def interpolated(networks: Networks, num: int) -> Shapes:
         find_shape(names, cfg.generation.interpolate_from, default=0),
         find_shape(names, cfg.generation.interpolate_to, default=1),
     ]
-    cloud = stored_clouds(folders, cfg)
+    cloud = stored_clouds(folders, cfg.grid)
     codes = InputCodes(networks, cloud, len(folders))
     z, _ = networks.flow(torch.cat([codes[end] for end in ends]))
     share = torch.linspace(0, 1, num, device=networks.device)[:, None]
@@ -245,5 +247,5 @@ def find_shape(names: list[str], name: str | None, default: int) -> int:
     return names.index(name)
 
 
-def decoded_from(cfg: Config) -> str:
-    return "features" if cfg.network.code_kind == "none" else "their codes"
+def decoded_from(network: Network) -> str:
+    return "features" if network.code_kind == "none" else "their codes"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from configs.options import Config
+from configs.options import Decoding
 from frozen.codes import codes_digest
 from generation.decode import field_of
 from generation.latents import codes_of, draw_latents, likelihoods
@@ -31,9 +31,9 @@ def sampled(networks: Networks, num: int, seed: int) -> Shapes:
         networks.experiment.generation,
         continued("New shapes, sampled from the flow"),
         networks.cfg.generation.num_output_points,
-        facts=[{"seed": seed, "number": n, **sampling_facts(networks.cfg)} for n in range(num)],
+        facts=[{"seed": seed, "number": n, **sampling_facts(networks.cfg.decoding)} for n in range(num)],
         above=lambda numbers: examples_above(networks, numbers),
-        above_of={"codes": codes_digest(networks.cfg, "train")},
+        above_of={"codes": codes_digest(networks.cfg.experiment, "train")},
     )
 
 
@@ -96,7 +96,7 @@ def settled_code(networks: Networks, seed: int, number: int) -> Tensor:
     return best
 
 
-def sampling_facts(cfg: Config) -> dict[str, Any]:
+def sampling_facts(decoding: Decoding) -> dict[str, Any]:
     """What decides a sample beside its seed and number."""
-    best = {"best_of": cfg.decoding.best_of, "best_by": cfg.decoding.best_by} if cfg.decoding.best_of > 1 else {}
-    return {"temperature": cfg.decoding.temperature} | best
+    best = {"best_of": decoding.best_of, "best_by": decoding.best_by} if decoding.best_of > 1 else {}
+    return {"temperature": decoding.temperature} | best

@@ -199,8 +199,8 @@ def test_style_beside_the_mesh_of_a_shape_that_was_processed_elsewhere(cfg: Conf
     folder = tmp_path / "meshes" / "car" / "models"
     folder.mkdir(parents=True)
     (folder / DEMO_PARAMETERS).write_text('{"style": "van"}')
-    assert body_style(tmp_path / "made" / "car" / "models", apart) == "van"
-    assert body_style(tmp_path / "made" / "other", apart) == "-"
+    assert body_style(tmp_path / "made" / "car" / "models", apart.data) == "van"
+    assert body_style(tmp_path / "made" / "other", apart.data) == "-"
 
 
 def test_nearest_shapes_are_found_by_all_points(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,8 +163,8 @@ def test_exact_readings_are_always_right() -> None:
 
 def test_occupied_nodes_are_those_of_the_network_input(networks: Networks) -> None:
     folders = split_folders(networks.cfg)["test"]
-    found = occupied_nodes(folders, (5, 9), networks.cfg)
-    clouds = torch.from_numpy(np.stack([read_input_cloud(folder, networks.cfg) for folder in folders]))
+    found = occupied_nodes(folders, (5, 9), networks.cfg.grid)
+    clouds = torch.from_numpy(np.stack([read_input_cloud(folder, networks.cfg.grid) for folder in folders]))
     for resolution, matrix in found.items():
         grids = occupancy_from_points(clouds, resolution, networks.cfg.grid.bb_min, networks.cfg.grid.bb_max)
         np.testing.assert_array_equal(matrix.toarray(), grids.flatten(1).numpy())
@@ -191,12 +191,12 @@ def test_parameters_lie_beside_the_mesh_of_a_shape_that_was_processed_elsewhere(
     cfg = Config().changed(data_dir=str(tmp_path / "meshes"), processed_dir=str(tmp_path / "made"))
     folder = tmp_path / "meshes" / "car" / "models"
     folder.mkdir(parents=True)
-    assert demo_parameters(folder, cfg) is None
+    assert demo_parameters(folder, cfg.data) is None
     (folder / DEMO_PARAMETERS).write_text('{"style": "van"}')
     for place in (folder, tmp_path / "made" / "car" / "models"):
-        assert demo_parameters(place, cfg) == {"style": "van"}
+        assert demo_parameters(place, cfg.data) == {"style": "van"}
     (folder / DEMO_PARAMETERS).write_text("[1]")
-    assert demo_parameters(folder, cfg) is None
+    assert demo_parameters(folder, cfg.data) is None
 
 
 def synthetic(count: int, num_again: int) -> tuple[Targets, Readings, DemoCars, DemoCars]:

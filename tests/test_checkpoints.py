@@ -211,5 +211,5 @@ def test_the_weights_for_any_car_measure_distances_to_a_shape_that_is_no_car():
     )
     points = directions[1, :501] * torch.linspace(0.33, 0.47, 501)[:, None]
     with torch.no_grad():
-        found = ndf(to_grid_coords(points)[None], network_input(0.4 * directions[:1], cfg))[0]
+        found = ndf(to_grid_coords(points)[None], network_input(0.4 * directions[:1], cfg.grid, cfg.network))[0]
     assert (found - (points.norm(dim=1) - 0.4).abs()).abs().mean() < 0.008

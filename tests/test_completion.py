@@ -108,7 +108,7 @@ def test_a_field_of_surface_everywhere_fits_any_scan_and_only_prior_or_emptiness
 
 def test_the_gradient_is_that_of_the_energy(networks: Networks):
     cfg = Config().changed(scan_points=40, scan_cell=0.1)
-    posterior = Posterior(networks, evidence_of(cap(80), cfg, None, np.random.default_rng(0)), 0.02)
+    posterior = Posterior(networks, evidence_of(cap(80), cfg.completion, None, np.random.default_rng(0)), 0.02)
     z = torch.randn(3, posterior.dim, generator=torch.Generator().manual_seed(0))
     energy, gradient = posterior.energy_and_gradient(z)
     away = 1e-3 * torch.randn(z.shape, generator=torch.Generator().manual_seed(1))
@@ -160,13 +160,17 @@ def test_the_search_finds_the_mode_and_starts_from_what_fits_best():
 def chained(root: Path) -> tuple[Networks, object]:
     cfg = script.get_config(["--config", str(write_config(root, **(TINY | SMALL)))])
     networks = Networks(cfg)
-    return networks, complete(networks, evidence_of(cap(100), cfg, None, np.random.default_rng(0)), progress=False)
+    return networks, complete(
+        networks, evidence_of(cap(100), cfg.completion, None, np.random.default_rng(0)), progress=False
+    )
 
 
 def test_chains_do_not_depend_on_gradients_being_off_and_a_seed_fixes_them(chained: tuple):
     networks, one = chained
     with torch.no_grad():
-        same = complete(networks, evidence_of(cap(100), networks.cfg, None, np.random.default_rng(0)), progress=False)
+        same = complete(
+            networks, evidence_of(cap(100), networks.cfg.completion, None, np.random.default_rng(0)), progress=False
+        )
     assert torch.equal(one.chains.z, same.chains.z)
     assert one.chains.z.shape == (4, 3, networks.flow.dim) and one.chains.energy.shape == (4, 3)
     assert_close(one.chains.energy[-1], one.posterior.energy(one.draws()), rtol=1e-3, atol=1e-2)
@@ -263,7 +267,9 @@ def test_what_is_doubtful_is_told():
         "r_hat_of_energy": 1.02, "r_hat_of_z_median": 1.05,
     }  # fmt: skip
     cfg = Config().changed(scan_sd=0.005)
-    assert len(completion_lines(facts, cfg)) == 5
-    assert says(completion_lines(facts | {"r_hat_of_z_median": 1.2}, cfg)[-1], "1.20")
+    assert len(completion_lines(facts, cfg.completion)) == 5
+    assert says(completion_lines(facts | {"r_hat_of_z_median": 1.2}, cfg.completion)[-1], "1.20")
     missed = 1.01 * MISSED * 0.005
-    assert says(completion_lines(facts | {"rms_distance_of_scan_of_mode": missed}, cfg)[-1], f"{missed:.4f} 0.005")
+    assert says(
+        completion_lines(facts | {"rms_distance_of_scan_of_mode": missed}, cfg.completion)[-1], f"{missed:.4f} 0.005"
+    )

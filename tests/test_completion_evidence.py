@@ -37,11 +37,13 @@ def test_observations_count_cells_not_points():
 
 
 def test_more_points_of_the_same_surface_are_no_more_evidence():
-    few, many = (evidence_of(sphere_points(num, RADIUS), CFG, None, default_rng(0)) for num in (3_000, 100_000))
+    few, many = (
+        evidence_of(sphere_points(num, RADIUS), CFG.completion, None, default_rng(0)) for num in (3_000, 100_000)
+    )
     total_few, total_many = (one.weight * len(one.surface) for one in (few, many))
     assert len(few.surface) == len(many.surface) == CFG.completion.scan_points
     assert total_many == pytest.approx(total_few, rel=0.05)
-    sparse = evidence_of(sphere_points(25, RADIUS), CFG, None, default_rng(0))
+    sparse = evidence_of(sphere_points(25, RADIUS), CFG.completion, None, default_rng(0))
     assert sparse.weight == pytest.approx(1, abs=0.2) and len(sparse.surface) == 25
 
 
@@ -107,20 +109,20 @@ def test_nothing_is_known_beyond_a_covered_half():
     places, bounds = uncovered_places(half, box, 400, default_rng(0))
     assert (places[:, 2] > bounds - 1e-6).all()
     assert (bounds < np.abs(np.linalg.norm(places, axis=1) - RADIUS) + 1e-6).all()
-    evidence = evidence_of(half, CFG, None, default_rng(0), box)
+    evidence = evidence_of(half, CFG.completion, None, default_rng(0), box)
     assert len(evidence.empty) == 384 and evidence.empty_weight > 0
 
 
 def test_without_a_camera_nothing_is_known_to_be_empty():
-    evidence = evidence_of(sphere_points(500, RADIUS), CFG, None, default_rng(0))
+    evidence = evidence_of(sphere_points(500, RADIUS), CFG.completion, None, default_rng(0))
     assert len(evidence.empty) == 0 and evidence.empty_weight == 0
     camera = np.array([0.0, 0.5, 2.0])
-    seen = evidence_of(seen_sphere(2000, camera), CFG, camera, default_rng(0))
+    seen = evidence_of(seen_sphere(2000, camera), CFG.completion, camera, default_rng(0))
     assert len(seen.empty) == len(seen.bounds) > 100 and 0 < seen.empty_weight <= 1
     assert all(part.dtype == torch.float32 for part in (seen.surface, seen.empty, seen.bounds))
 
 
 def test_a_seed_fixes_the_evidence_and_huge_scans_are_thinned_first():
     scan = sphere_points(MOST_POINTS + 5000, RADIUS)
-    one, same, other = (evidence_of(scan, CFG, None, default_rng(seed)) for seed in (0, 0, 1))
+    one, same, other = (evidence_of(scan, CFG.completion, None, default_rng(seed)) for seed in (0, 0, 1))
     assert torch.equal(one.surface, same.surface) and not torch.equal(one.surface, other.surface)

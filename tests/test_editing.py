@@ -154,7 +154,7 @@ def test_degrees_that_are_asked_for() -> None:
 
 
 def test_the_file_is_read_without_pickle_and_bound_to_its_ndf(tmp_path: Path) -> None:
-    cfg = Config().changed(attributes_file=str(tmp_path / "a.npz"), config="c.txt")
+    cfg = Config().changed(exp_name="any", attributes_file=str(tmp_path / "a.npz"), config="c.txt")
     made = linear_attributes()
     with pytest.raises(UserError, match=naming(cfg.editing.attributes_file, "evaluation.editing.fit --config")):
         load_attributes(cfg, "sha")

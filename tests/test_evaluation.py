@@ -199,7 +199,7 @@ def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
     cfg = tiny_config(copied, **SMALL)
     path = cfg.experiment.reconstruction / "index.json"
     index = json.loads(path.read_text())
-    digests = shape_digests(split_folders(cfg)["test"], cfg)
+    digests = shape_digests(split_folders(cfg)["test"], cfg.grid)
     index["facts"] = [{"cloud": digests[name]} for name in index["shapes"]]
     path.write_text(json.dumps(index))
     run(copied, "--tasks", "reconstruction")
@@ -217,7 +217,7 @@ def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
 def test_shapes_that_a_network_was_trained_on_are_refused(copied: Path, folder: str):
     cfg = tiny_config(copied, **SMALL)
     path = best_checkpoint(cfg.experiment.root / folder)
-    digests = shape_digests(split_folders(cfg)["test"], cfg)
+    digests = shape_digests(split_folders(cfg)["test"], cfg.grid)
     names = list(digests)
     state = load_checkpoint(path)
     known = {"train": {"another": digests[names[1]], names[3]: "0"}, "val": {names[0]: "0"}, "test": {}}

@@ -17,7 +17,7 @@ def test_exported_weights_generate_and_are_close_to_the_trained_ones(tmp_path: P
     cfg = cfg.changed(export_dir=str(tmp_path / "pretrained"))
     experiment, cpu = cfg.experiment, torch.device("cpu")
     trained = best_checkpoint(experiment.ndf_checkpoints)
-    ndf, rnvp = export.exported_path(cfg, "ndf"), export.exported_path(cfg, "rnvp")
+    ndf, rnvp = export.exported_path(cfg.run, cfg.export, "ndf"), export.exported_path(cfg.run, cfg.export, "rnvp")
     export.write_small(trained, ndf)
     small, whole = load_frozen_ndf(ndf, cfg, cpu).state_dict(), load_frozen_ndf(trained, cfg, cpu).state_dict()
     for name, value in whole.items():

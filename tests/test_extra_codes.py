@@ -93,7 +93,9 @@ def test_codes_are_those_of_cars_that_are_written_and_sampled(own: Path):
         )
     model = load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, CPU)
     for k, mirrored in enumerate((False, True)):
-        clouds = [input_cloud({"folder": folder, "draw": 0, "mirrored": mirrored}, cfg) for folder in folders]
+        clouds = [
+            input_cloud({"folder": folder, "draw": 0, "mirrored": mirrored}, cfg.run, cfg.grid) for folder in folders
+        ]
         expected = [encode_clouds(model, np.stack(clouds[i : i + 2]), cfg, CPU).numpy() for i in (0, 2)]
         assert_array_equal(stored.codes[k::2], np.concatenate(expected))
     assert np.abs(stored.codes[::2] - stored.codes[1::2]).min(axis=0).max() > 1e-4  # mirroring is seen
@@ -154,7 +156,7 @@ def test_a_killed_run_loses_one_part_and_ends_with_the_same_codes(own: Path, mon
     with pytest.raises(KeyboardInterrupt):
         encode(cfg)
     before = parts(cfg)
-    assert list(before) == ["demo_s1000_0000.npz", "demo_s1000_0001.npz"] and not has_extra(cfg)
+    assert list(before) == ["demo_s1000_0000.npz", "demo_s1000_0001.npz"] and not has_extra(cfg.experiment)
     resumed = encode(cfg)
     assert_array_equal(resumed.codes, codes)
     assert resumed.rows == rows and len(calls) == 5
@@ -248,7 +250,7 @@ def test_other_extra_shapes_than_the_flows_are_refused_before_codes_are_replaced
     assert len(load_codes(cars(own, 2), EXTRA).rows) == 4
     shutil.rmtree(cars(own, 2).experiment.rnvp_checkpoints)
     assert train_rnvp.main([*arguments, "--extra_demo_cars", "0"]) == 0
-    assert not has_extra(cars(own, 0))
+    assert not has_extra(cars(own, 0).experiment)
     assert load_flow_codes(cars(own, 0)).rows == load_codes(cars(own, 0), "train").rows
 
 
@@ -274,10 +276,10 @@ def test_interpolated_neighbours_use_the_codes_of_the_flow(own: Path):
     assert any(mixture.a >= 14 for mixture in mixtures) and any(mixture.b >= 14 for mixture in mixtures)
     assert all(training.rows[a]["name"] != training.rows[b]["name"] for a, b, _ in mixtures)
     assert neighbour_codes(networks, 3).shape == (3, 5)
-    with_extra = flow_codes_sha256(networks.cfg)
+    with_extra = flow_codes_sha256(networks.cfg.experiment)
     assert sampled_recipes(networks, 2)["neighbours"][0].facts["codes"] == with_extra
     (networks.experiment.codes / "extra.json").unlink()
-    assert flow_codes_sha256(networks.cfg) == with_extra.split("+")[0]
+    assert flow_codes_sha256(networks.cfg.experiment) == with_extra.split("+")[0]
 
 
 def test_extra_meshes_are_known_by_their_content(own: Path):

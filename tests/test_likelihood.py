@@ -84,7 +84,7 @@ def test_standard_error_is_right_for_exponential_scores(p: int, q: int) -> None:
 
 def test_the_same_clouds_get_the_stored_codes(networks: Networks, cfg: Config) -> None:
     stored = load_codes(cfg, "test").codes
-    clouds = [read_input_cloud(folder, cfg) for folder in split_folders(cfg)["test"]]
+    clouds = [read_input_cloud(folder, cfg.grid) for folder in split_folders(cfg)["test"]]
     codes = np.concatenate(list(encode_batches(networks.ndf, clouds, len(clouds), cfg, networks.device, "x")))
     np.testing.assert_allclose(codes, stored, atol=1e-5)
     assert np.abs(np.diff(codes, axis=0)).max() > 1e-3

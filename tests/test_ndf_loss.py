@@ -31,7 +31,7 @@ def test_the_hardest_candidates_are_those_with_the_greatest_loss(shapes: Path):
     model, batch = task.model.eval(), task.steps[0]
     x = occupancy_from_points(batch["cloud"], 9, -0.5, 0.5)
     grids = model.features(model.encode(x))
-    harder = with_hardest(model, grids, batch, task.cfg)
+    harder = with_hardest(model, grids, batch, task.cfg.run, task.cfg.ndf_training)
     assert torch.equal(harder["points"][:, :67], batch["points"])
     predicted = model(to_grid_coords(batch["candidates"]), x)
     losses = clamped_l1(predicted, batch["candidate_distances"], task.cfg.ndf_training.max_dist)

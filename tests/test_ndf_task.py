@@ -135,7 +135,7 @@ def test_another_number_of_input_points_is_told(
 def test_the_checkpoint_tells_the_shapes_of_each_part_of_the_split(shapes: Path):
     task = task_of(shapes)
     train(task)
-    expected = {part: shape_digests(folders, task.cfg) for part, folders in split_folders(task.cfg).items()}
+    expected = {part: shape_digests(folders, task.cfg.grid) for part, folders in split_folders(task.cfg).items()}
     assert final_state(shapes, "test")["shapes"] == expected and len(expected["train"]) == 4
 
 

@@ -190,7 +190,7 @@ def test_mistakes_are_told_with_what_to_do(meshes, tmp_path):
 def test_layouts_of_both_shapenet_versions(tmp_path):
     write_obj(tmp_path / "data" / "abc" / "model.obj", *open_box(np.random.default_rng(0)))
     cfg = read_config(tmp_path, input_data_glob="/*/model.obj")
-    assert find_meshes(cfg) == [tmp_path / "data" / "abc" / "model.obj"]
+    assert find_meshes(cfg.data) == [tmp_path / "data" / "abc" / "model.obj"]
     assert shape_name(tmp_path / "abc") == shape_name(tmp_path / "abc" / "models") == "abc"
 
 

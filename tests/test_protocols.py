@@ -77,12 +77,14 @@ def test_pointflow_takes_the_first_points_and_the_others_random_ones():
 def test_the_protocol_of_a_configuration():
     folders = ["--samples", "x", "--protocol"]
     cfg = get_config([*folders, "box", "--num_eval_points", "30"], instead="samples")
-    assert make_protocol(cfg, None) == Protocol("box", 30)
-    assert make_protocol(cfg, None).split == "test"
+    assert make_protocol(cfg.evaluation, None) == Protocol("box", 30)
+    assert make_protocol(cfg.evaluation, None).split == "test"
     with pytest.raises(UserError, match=naming("num_eval_points 30 pointflow 2048")):
-        make_protocol(get_config([*folders, "pointflow", "--num_eval_points", "30"], instead="samples"), None)
+        make_protocol(
+            get_config([*folders, "pointflow", "--num_eval_points", "30"], instead="samples").evaluation, None
+        )
     x = clouds(6)
-    protocol = make_protocol(get_config([*folders, "pointflow"], instead="samples"), x)
+    protocol = make_protocol(get_config([*folders, "pointflow"], instead="samples").evaluation, x)
     assert protocol == Protocol("pointflow", 2048, training_statistics(x))
     assert protocol.split == "val"
     facts = protocol.facts()

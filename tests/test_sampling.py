@@ -68,10 +68,10 @@ def test_the_share_of_whole_surface_decides_with_real_fields(root: Path):
 
 
 def test_facts_tell_what_decides_a_sample(root: Path):
-    assert sampling_facts(tiny_networks(root).cfg) == {"temperature": 1.0}
+    assert sampling_facts(tiny_networks(root).cfg.decoding) == {"temperature": 1.0}
     chosen = tiny_networks(root, best_of=2, temperature=0.5)
-    assert sampling_facts(chosen.cfg) == {"temperature": 0.5, "best_of": 2, "best_by": "settled"}
-    assert sampled(chosen, 2, seed=4).facts[1] == {"seed": 4, "number": 1, **sampling_facts(chosen.cfg)}
+    assert sampling_facts(chosen.cfg.decoding) == {"temperature": 0.5, "best_of": 2, "best_by": "settled"}
+    assert sampled(chosen, 2, seed=4).facts[1] == {"seed": 4, "number": 1, **sampling_facts(chosen.cfg.decoding)}
 
 
 def test_draws_of_a_shape_are_of_one_component(root: Path, tmp_path: Path):

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from configs.decided import options_of
-from configs.options import Config
+from configs.options import Codes, Config, InputGrid, Run
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud, shape_digests
 from dataprocessing.surface import surface_points
@@ -39,7 +39,7 @@ def facts_of(split: str, folders: list[Path], cfg: Config, ndf_sha256: str) -> F
         meshes = {shape_name(folder): folder / SCALED_MESH for folder in folders}
         digests = {name: file_sha256(path) for name, path in meshes.items() if path.is_file()}
         facts["scaled_meshes"] = digest(digests)  # where one is lacking, encoding says so
-    return facts | {"shapes": shape_digests(folders, cfg)}
+    return facts | {"shapes": shape_digests(folders, cfg.grid)}
 
 
 def why_again(folder: Path, split: str, made_of: Facts) -> str:
@@ -88,7 +88,7 @@ def encode_splits(
         if not reason:
             continue
         note_made_again(split, reason)
-        jobs = jobs_of(split, folders[split], cfg)
+        jobs = jobs_of(split, folders[split], cfg.codes)
         batches = encode_rows(model, jobs, cfg, device, split)
         if is_first():
             rows = [{name: value for name, value in job.items() if name != "folder"} for job in jobs]
@@ -116,20 +116,20 @@ def write_codes(folder: Path, split: str, batches: Iterable[np.ndarray], index: 
     write_json(folder / f"{split}.json", index, durable=True)
 
 
-def jobs_of(split: str, folders: list[Path], cfg: Config) -> list[dict[str, Any]]:
+def jobs_of(split: str, folders: list[Path], codes: Codes) -> list[dict[str, Any]]:
     """What to encode: every shape; for training also its mirror image and further draws of its input points."""
-    draws = range(cfg.codes.code_draws if split == "train" else 1)
+    draws = range(codes.code_draws if split == "train" else 1)
     return [
         {"name": shape_name(folder), "folder": folder, "mirrored": mirrored, "draw": draw}
         for draw in draws
-        for mirrored in (mirrors(cfg) if split == "train" else (False,))
+        for mirrored in (mirrors(codes) if split == "train" else (False,))
         for folder in folders
     ]
 
 
-def mirrors(cfg: Config) -> tuple[bool, ...]:
+def mirrors(codes: Codes) -> tuple[bool, ...]:
     """Which codes a shape that the flow is trained on has: its own, and that of its mirror image."""
-    return (False, True) if cfg.codes.code_mirror else (False,)
+    return (False, True) if codes.code_mirror else (False,)
 
 
 def turned(clouds: np.ndarray, mirrored: bool) -> np.ndarray:
@@ -152,7 +152,7 @@ def encode_rows(
     """The codes of `jobs_of`, in batches (B, *code_shape) float32, on which several processes work together."""
 
     def encode(batch: list[dict[str, Any]]) -> np.ndarray:
-        return encode_batch(model, np.stack([input_cloud(job, cfg) for job in batch]), cfg, device)
+        return encode_batch(model, np.stack([input_cloud(job, cfg.run, cfg.grid) for job in batch]), cfg, device)
 
     batches = [jobs[start : start + cfg.training.batch_size] for start in range(0, len(jobs), cfg.training.batch_size)]
     return with_bar(mapped(encode, batches), len(jobs), name)
@@ -172,10 +172,10 @@ def encode_batch(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.devi
     return codes.float().cpu().numpy()
 
 
-def input_cloud(job: dict[str, Any], cfg: Config) -> np.ndarray:
+def input_cloud(job: dict[str, Any], run: Run, grid: InputGrid) -> np.ndarray:
     """The input points of a job, (n, 3) mesh units: the stored ones for draw 0, else a new draw from the surface."""
     if job["draw"] == 0:
-        cloud = read_input_cloud(job["folder"], cfg)
+        cloud = read_input_cloud(job["folder"], grid)
     else:
-        cloud = surface_points(job["folder"], cfg.grid.num_points, seed=cfg.run.seed + job["draw"])
+        cloud = surface_points(job["folder"], grid.num_points, seed=run.seed + job["draw"])
     return turned(cloud, job["mirrored"])

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from configs.config_loader import get_config
-from configs.options import Config
+from configs.options import Export, Run
 from frozen.checkpoint_files import best_checkpoint, load_checkpoint
 from runtime.errors import UserError, run
 from runtime.layout import absolute
@@ -35,15 +35,15 @@ def main(argv: list[str] | None = None) -> int:
             f"no checkpoint in {folders['ndf']}; train one with: python train_ndf.py --config {cfg.run.config}"
         )
     for kind, source in best_of_each.items():
-        target = exported_path(cfg, kind)
+        target = exported_path(cfg.run, cfg.export, kind)
         write_small(source, target)
         print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, from {source}")
     return 0
 
 
-def exported_path(cfg: Config, kind: str) -> Path:
+def exported_path(run_options: Run, export: Export, kind: str) -> Path:
     """kind: ndf or rnvp."""
-    return absolute(cfg.export.export_dir) / f"{cfg.run.exp_name}_{kind}.tar"
+    return absolute(export.export_dir) / f"{run_options.exp_name}_{kind}.tar"
 
 
 def write_small(source: Path, target: Path) -> None:

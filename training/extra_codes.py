@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from configs.decided import deciding
-from configs.options import Config
+from configs.options import Config, Training
 from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
 from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import marks_of, mesh_sha256
@@ -133,7 +133,7 @@ def encode_extras(
     print_failures([(Path(mesh), reason) for mesh, reason in failures.items()])
     if not used:
         raise UserError("none of the extra meshes can be used, 1 or more expected; see the reasons above")
-    rows = [{"name": name, "mirrored": mirrored, "draw": 0} for name in used for mirrored in mirrors(cfg)]
+    rows = [{"name": name, "mirrored": mirrored, "draw": 0} for name in used for mirrored in mirrors(cfg.codes)]
     index = index_of(model, checkpoint, made_of)
     index |= {"sources": facts, "num_shapes": len(used), "failures": failures, "rows": rows}
     codes = (read_codes(part) for part in parts)
@@ -154,7 +154,7 @@ def parts_of(source: ExtraSource, made_of: Facts, folder: Path) -> Iterator[Part
 
 def make_parts(model: NDF, parts: list[Part], cfg: Config, device: torch.device, num_shapes: int) -> None:
     """Encode parts and write each as soon as it is complete. num_shapes: with those of parts that are there."""
-    batches = [in_batches(part.shapes, cfg, device) for part in parts]
+    batches = [in_batches(part.shapes, cfg.training, device) for part in parts]
     missing = sum(len(part.shapes) for part in parts)
     bar = tqdm(total=num_shapes, initial=num_shapes - missing, desc="encoding extra shapes", unit="shape", disable=None)
     with bar, encoding(model, [batch for of_part in batches for batch in of_part], cfg, device) as encoded:
@@ -162,9 +162,9 @@ def make_parts(model: NDF, parts: list[Part], cfg: Config, device: torch.device,
             write_part(model, part, islice(encoded, len(of_part)), bar)
 
 
-def in_batches(shapes: list[ExtraShape], cfg: Config, device: torch.device) -> list[list[ExtraShape]]:
+def in_batches(shapes: list[ExtraShape], training: Training, device: torch.device) -> list[list[ExtraShape]]:
     """What is encoded at a time."""
-    size = CPU_BATCH if device.type == "cpu" else cfg.training.batch_size
+    size = CPU_BATCH if device.type == "cpu" else training.batch_size
     return [shapes[start : start + size] for start in range(0, len(shapes), size)]
 
 
@@ -237,7 +237,7 @@ def write_part(model: NDF, part: Part, batches: Iterable[Encoded], bar: tqdm) ->
 
 def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
     """Codes of clouds (B, n, 3): (B, *code_shape), or (2 B, *code_shape) with that of its mirror image behind each."""
-    codes = [encode_batch(model, turned(clouds, mirrored), cfg, device) for mirrored in mirrors(cfg)]
+    codes = [encode_batch(model, turned(clouds, mirrored), cfg, device) for mirrored in mirrors(cfg.codes)]
     return np.stack(codes, axis=1).reshape(-1, *model.code_shape)
 
 

@@ -145,7 +145,7 @@ class FlowTask(Task):
                 "gaussian": self.gaussian,
             }
         )
-        nna = from_first(lambda: nna_while_training(average, self.val_codes, self.cfg))
+        nna = from_first(lambda: nna_while_training(average, self.val_codes, self.cfg.run))
         return Validation(
             nlls["val"],
             {"nll_gap_val_minus_train": nlls["val"] - nlls["train"]} | nna,
@@ -171,7 +171,7 @@ class FlowTask(Task):
 
 def facts_of_stored_codes(cfg: Config) -> TrainingFacts:
     """What decides the training of a flow on the codes of the experiment, as their index files record it."""
-    splits = (*SPLITS, EXTRA) if has_extra(cfg) else SPLITS
+    splits = (*SPLITS, EXTRA) if has_extra(cfg.experiment) else SPLITS
     indexes = {split: read_index(cfg.experiment.codes, split) for split in splits}
     recorded = {
         split: index["made_of"] or {"ndf_sha256": index["sha256"], "shapes": {}} for split, index in indexes.items()
@@ -181,6 +181,6 @@ def facts_of_stored_codes(cfg: Config) -> TrainingFacts:
 
 def trained_on(num_shapes: int, cfg: Config) -> dict[str, Any]:
     """For the checkpoint: the numbers of shapes of the split and beyond it, and where the latter come from."""
-    index = read_index(cfg.experiment.codes, EXTRA) if has_extra(cfg) else {}
+    index = read_index(cfg.experiment.codes, EXTRA) if has_extra(cfg.experiment) else {}
     num_extra = index.get("num_shapes", 0)
     return {"train": num_shapes - num_extra, "extra": num_extra, "sources": index.get("sources", [])}

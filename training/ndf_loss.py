@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from configs.options import Config
+from configs.options import Config, NDFTraining, Run
 from frozen.loading import network_input
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
@@ -25,7 +25,7 @@ def clamped_l1(predicted: Tensor, distances: Tensor, max_dist: float) -> Tensor:
 
 def predict(model: NDF, batch: Batch, cfg: Config) -> Tensor:
     """Distances at the points of a batch, (B, N) float32, mesh units."""
-    x = network_input(batch["cloud"], cfg)
+    x = network_input(batch["cloud"], cfg.grid, cfg.network)
     with autocast(x.device, cfg.run.precision):
         predicted: Tensor = model(to_grid_coords(batch["points"]), x)
         return predicted.float()
@@ -33,29 +33,29 @@ def predict(model: NDF, batch: Batch, cfg: Config) -> Tensor:
 
 def training_loss(model: NDF, batch: Batch, cfg: Config) -> Tensor:
     """The mean loss over the points of a batch and the hardest of its candidates, (), mesh units."""
-    x = network_input(batch["cloud"], cfg)
+    x = network_input(batch["cloud"], cfg.grid, cfg.network)
     with encoder_autocast(x.device, cfg.run.precision):
         code = model.training_code(x)
     with autocast(x.device, cfg.run.precision):
         grids = model.features(code)
     if cfg.ndf_training.num_hard_points:
-        batch = with_hardest(model, grids, batch, cfg)
+        batch = with_hardest(model, grids, batch, cfg.run, cfg.ndf_training)
     with autocast(x.device, cfg.run.precision):
         predicted = model.query(to_grid_coords(batch["points"]), grids).float()
     return clamped_l1(predicted, batch["distances"], cfg.ndf_training.max_dist).mean()
 
 
-def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, cfg: Config) -> Batch:
+def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, run: Run, ndf_training: NDFTraining) -> Batch:
     """The batch plus the num_hard_points candidates of each shape with the largest loss.
 
     Online hard example mining (Shrivastava et al. 2016): a false surface, such as a closed window, is so small that
     random points rarely hit it, but its errors are among the largest.
     """
     # A separate context: the casts that autocast caches here, without gradients, must not be reused for the loss.
-    with torch.no_grad(), autocast(batch["candidates"].device, cfg.run.precision):
+    with torch.no_grad(), autocast(batch["candidates"].device, run.precision):
         predicted = model.query(to_grid_coords(batch["candidates"]), grids).float()
-        losses = clamped_l1(predicted, batch["candidate_distances"], cfg.ndf_training.max_dist)
-    hardest = losses.topk(cfg.ndf_training.num_hard_points, dim=1).indices  # (B, M)
+        losses = clamped_l1(predicted, batch["candidate_distances"], ndf_training.max_dist)
+    hardest = losses.topk(ndf_training.num_hard_points, dim=1).indices  # (B, M)
     points = batch["candidates"].gather(1, hardest[..., None].expand(-1, -1, 3))
     distances = batch["candidate_distances"].gather(1, hardest)
     return batch | {

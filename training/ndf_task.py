@@ -59,7 +59,7 @@ class NDFTask(Task):
         self.model = with_common_statistics(place(build_ndf(cfg.values()), self.device), self.device)
         self.draw = draw and (lambda log: draw(log, self.model))
         optimizer = make_optimizer(cfg.ndf_training.optimizer, self.model, cfg.ndf_training.lr)
-        shapes = from_first(lambda: {part: shape_digests(folders, cfg) for part, folders in split.items()})
+        shapes = from_first(lambda: {part: shape_digests(folders, cfg.grid) for part, folders in split.items()})
         facts = TrainingFacts("ndf", cfg, shapes)
         self.run = TrainingRun(facts, self.experiment.ndf_checkpoints, self.model, optimizer)
         self.run.resume()
@@ -103,7 +103,9 @@ class NDFTask(Task):
         """The inputs of all training shapes, (B, R, R, R), in batches of PCA_BATCH; after each its mirror image."""
         starts = range(0, len(self.steps.folders), PCA_BATCH)
         for start in tqdm(starts, desc="principal components", unit="batch", disable=None):
-            x = network_input(self.steps.clouds(start, start + PCA_BATCH).to(self.device), self.cfg)
+            x = network_input(
+                self.steps.clouds(start, start + PCA_BATCH).to(self.device), self.cfg.grid, self.cfg.network
+            )
             yield x
             if self.cfg.ndf_training.mirror:
                 yield x.flip(1)

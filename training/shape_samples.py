@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from configs.options import Config
+from configs.options import Config, NDFTraining, Sampling
 from dataprocessing.pool import run_in_order
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_arrays, read_input_cloud
@@ -21,14 +21,14 @@ from training.distributed import own_part
 from training.gpu_samples import GpuSamples, Samples, numbers_of_sets
 
 
-def sample_files(cfg: Config) -> list[tuple[str, float]]:
+def sample_files(sampling: Sampling, ndf_training: NDFTraining) -> list[tuple[str, float]]:
     """The sample files of a shape, each with its share of a training batch."""
-    boundary_share = 1 - cfg.ndf_training.uniform_ratio - cfg.ndf_training.gap_ratio
+    boundary_share = 1 - ndf_training.uniform_ratio - ndf_training.gap_ratio
     files = [
         (boundary_samples(sigma), boundary_share * ratio)
-        for sigma, ratio in zip(cfg.sampling.sample_std_dev, cfg.sampling.sample_ratio, strict=True)
+        for sigma, ratio in zip(sampling.sample_std_dev, sampling.sample_ratio, strict=True)
     ]
-    files += [(UNIFORM_SAMPLES, cfg.ndf_training.uniform_ratio), (GAP_SAMPLES, cfg.ndf_training.gap_ratio)]
+    files += [(UNIFORM_SAMPLES, ndf_training.uniform_ratio), (GAP_SAMPLES, ndf_training.gap_ratio)]
     return [(name, share) for name, share in files if share]
 
 
@@ -37,13 +37,13 @@ def far_files(cfg: Config) -> list[bool]:
     near = {
         boundary_samples(sigma) for sigma in cfg.sampling.sample_std_dev if sigma < max(cfg.sampling.sample_std_dev)
     }
-    far = [name not in near for name, _ in sample_files(cfg)]
+    far = [name not in near for name, _ in sample_files(cfg.sampling, cfg.ndf_training)]
     return far if any(far) else [True] * len(far)
 
 
 def read_samples(folder: Path, cfg: Config) -> Samples:
-    sets = [read_arrays(folder / name, "points", "df") for name, _ in sample_files(cfg)]
-    return {"cloud": read_input_cloud(folder, cfg), "sets": sets}
+    sets = [read_arrays(folder / name, "points", "df") for name, _ in sample_files(cfg.sampling, cfg.ndf_training)]
+    return {"cloud": read_input_cloud(folder, cfg.grid), "sets": sets}
 
 
 def num_bytes(samples: Samples) -> int:
@@ -102,7 +102,7 @@ class ShapeSteps(Dataset):
         self.batch_size = min(cfg.training.batch_size, len(folders))
         self.part = own_part(self.batch_size, "batch_size")
         self.steps_per_epoch = len(folders) // self.batch_size
-        self.shares = [share for _, share in sample_files(cfg)]
+        self.shares = [share for _, share in sample_files(cfg.sampling, cfg.ndf_training)]
         far = far_files(cfg)
         self.candidate_shares = [is_far / sum(far) for is_far in far]
         self.num_candidates = cfg.ndf_training.hard_point_candidates * cfg.ndf_training.num_hard_points
@@ -189,7 +189,7 @@ def step_loader(steps: ShapeSteps, first_step: int) -> DataLoader:
 
 def validation_batches(folders: list[Path], cfg: Config, points_per_shape: int = 2048) -> list[dict[str, Tensor]]:
     """Fixed batches over all validation shapes, the same at every call: [{cloud, points, distances}]."""
-    shares = [share for _, share in sample_files(cfg)]
+    shares = [share for _, share in sample_files(cfg.sampling, cfg.ndf_training)]
     rng = np.random.default_rng(step_seed(cfg.run.seed, 0))
     shapes = [draw(read_samples(folder, cfg), shares, points_per_shape, rng) for folder in folders]
     return [stack(shapes[i : i + cfg.training.batch_size]) for i in range(0, len(shapes), cfg.training.batch_size)]

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     facts = {"demo_cars": len(cars), "demo_seed": cfg.codes.extra_demo_seed, "noise": noise_of(networks)}
     found = fit_attributes(noised_codes(networks, codes, spread_of(codes), EDIT_NOISE_STREAM), cars)
     found.facts |= facts | {"ndf_sha256": networks.sources["ndf_sha256"]}
-    path = attributes_path(cfg)
+    path = attributes_path(cfg.editing, cfg.experiment)
     found.save(path)
     by_r2 = sorted(found.by_name.values(), key=lambda one: -one.r2)
     known = [one for one in by_r2 if one.r2 >= LEAST_R2]
@@ -58,7 +58,7 @@ def demo_codes(networks: Networks, count: int, seed: int) -> tuple[list[Car], Co
     cfg = networks.cfg.changed(code_mirror=False)
     if count < LEAST_CARS:
         raise UserError(f"num_attribute_cars is {count}, {LEAST_CARS} or more expected")
-    batches = in_batches(demo_source(count, seed, set()).shapes, cfg, networks.device)
+    batches = in_batches(demo_source(count, seed, set()).shapes, cfg.training, networks.device)
     bar = tqdm(total=count, desc="encoding demo cars", unit="shape", disable=None)
     codes = []
     with bar, encoding(networks.ndf, batches, cfg, networks.device) as encoded:

@@ -79,7 +79,7 @@ def read_cars(cfg: Config) -> tuple[DemoCars, DemoCars]:
         plain = stored.plain_indices()
         every = stored.folders(cfg)
         folders = [every[i] for i in plain]
-        parameters = [demo_parameters(folder, cfg) for folder in folders]
+        parameters = [demo_parameters(folder, cfg.data) for folder in folders]
         kept = [n for n, one in enumerate(parameters) if one is not None]
         codes = stored.codes[[plain[n] for n in kept]]
         found.append(DemoCars(codes, [folders[n] for n in kept], [one for one in parameters if one is not None]))
@@ -115,7 +115,7 @@ def read_attributes(networks: Networks, targets: Targets, train: DemoCars, test:
 
     spread = spread_of(train.codes)
     noised = [noised_codes(networks, part.codes, spread, NOISE_STREAMS + n) for n, part in enumerate((train, test))]
-    occupied = occupied_nodes(train.folders + test.folders, RESOLUTIONS, networks.cfg)
+    occupied = occupied_nodes(train.folders + test.folders, RESOLUTIONS, networks.cfg.grid)
     count = len(train.folders)
     inputs = {resolution: fit((nodes[:count], nodes[count:])) for resolution, nodes in occupied.items()}
     return Readings(linear, quadratic, fit([flat(part) for part in (*noised, again, samples)]), inputs)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.options import Config
+from configs.options import Config, Data
 from evaluation.latent_space.parameters import demo_parameters
 from frozen.codes import SPLITS, load_codes
 from generation.latents import latents_of
@@ -42,14 +42,14 @@ def choose_shapes(cfg: Config) -> ShownShapes:
     rows = []
     for split, i in every:
         folder = folders[split][i]
-        style = body_style(folder, cfg)
+        style = body_style(folder, cfg.data)
         rows.append({"name": stored[split].rows[i]["name"], "folder": str(folder), "split": split, "style": style})
     return ShownShapes(np.stack([stored[split].codes[i] for split, i in every]), rows)
 
 
-def body_style(folder: Path, cfg: Config) -> str:
+def body_style(folder: Path, data: Data) -> str:
     """The `style` of a demo car, from its parameters; else "-"."""
-    return str((demo_parameters(folder, cfg) or {}).get("style", NO_STYLE))
+    return str((demo_parameters(folder, data) or {}).get("style", NO_STYLE))
 
 
 def map_panels(networks: Networks, shown: ShownShapes) -> list[Panel]:

@@ -12,7 +12,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from configs.options import Config
+from configs.options import Completion
 from generation.code_fitting import CLAMP, SPACINGS
 from generation.projection import HALF_EXTENT
 
@@ -39,7 +39,7 @@ class Evidence(NamedTuple):
 
 def evidence_of(
     scan: np.ndarray,
-    cfg: Config,
+    completion: Completion,
     camera: np.ndarray | None,
     rng: np.random.Generator,
     covered: np.ndarray | None = None,
@@ -50,15 +50,15 @@ def evidence_of(
     Reads cfg.completion.scan_points and cfg.completion.scan_cell.
     """
     scan = at_most(scan, MOST_POINTS, rng)
-    surface = spread(scan, cfg.completion.scan_points, rng)
-    weight = observations(scan, cfg.completion.scan_cell, len(surface)) / len(surface)
+    surface = spread(scan, completion.scan_points, rng)
+    weight = observations(scan, completion.scan_cell, len(surface)) / len(surface)
     found = [(np.zeros((0, 3)), np.zeros(0))]
     if camera is not None:
         found.append(empty_places(scan, camera, NUM_EMPTY, rng))
     if covered is not None:
         found.append(uncovered_places(scan, covered, NUM_EMPTY, rng))
     empty, bounds = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    empty_weight = observations(empty, cfg.completion.scan_cell, len(empty)) / max(1, len(empty))
+    empty_weight = observations(empty, completion.scan_cell, len(empty)) / max(1, len(empty))
     tensors = (torch.from_numpy(array.astype(np.float32)) for array in (surface, empty, bounds))
     surface_tensor, empty_tensor, bounds_tensor = tensors
     return Evidence(surface_tensor, weight, empty_tensor, bounds_tensor, empty_weight)

@@ -58,7 +58,9 @@ class Completed(CodesOnAccess):
 
     def _run(self, path: Path) -> None:
         scan, rng = self.scan, np.random.default_rng(self.cfg.run.seed)
-        completion = complete(self.networks, evidence_of(scan.points, self.cfg, scan.camera, rng, scan.covered))
+        completion = complete(
+            self.networks, evidence_of(scan.points, self.cfg.completion, scan.camera, rng, scan.covered)
+        )
         latents, log_posterior = drawn(completion)
         facts = np.array(json.dumps(facts_of(completion)))
         write_npz(path, z=latents.cpu().numpy(), log_posterior=np.array(log_posterior), facts=facts)

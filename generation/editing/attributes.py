@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.options import Config
+from configs.options import Config, Editing
 from frozen.loading import check_same_ndf
 from runtime.errors import UserError
 from runtime.files import write_npz
-from runtime.layout import absolute
+from runtime.layout import Experiment, absolute
 from runtime.reading import open_npz
 
 LEAST_R2 = 0.3  # of an attribute that can be edited, and that is held while others are
@@ -100,8 +100,8 @@ class Attributes:
         write_npz(path, compressed=True, about=np.array(json.dumps(about)), **arrays)
 
 
-def attributes_path(cfg: Config) -> Path:
-    return absolute(cfg.editing.attributes_file) if cfg.editing.attributes_file else cfg.experiment.attributes
+def attributes_path(editing: Editing, experiment: Experiment) -> Path:
+    return absolute(editing.attributes_file) if editing.attributes_file else experiment.attributes
 
 
 def load_attributes(cfg: Config, ndf_sha256: str) -> Attributes:
@@ -109,7 +109,7 @@ def load_attributes(cfg: Config, ndf_sha256: str) -> Attributes:
 
     Raises UserError if there is no such file, if it is damaged, or if it is of another NDF than that with `ndf_sha256`.
     """
-    path, command = attributes_path(cfg), f"{FIT} --config {cfg.run.config}"
+    path, command = attributes_path(cfg.editing, cfg.experiment), f"{FIT} --config {cfg.run.config}"
     if not path.is_file():
         raise UserError(f"no attributes at {path}; make them (demo cars only) with: {command}")
     with open_npz(path, f"make it again with: {command}") as file:

@@ -39,7 +39,7 @@ def edited(networks: Networks) -> Shapes:
     starts, about = zip(*(start_code(networks, shape, tests) for shape in wanted), strict=True)
     common = {
         "attribute": attribute.name,
-        "attributes_sha256": fingerprint(attributes_path(cfg)),
+        "attributes_sha256": fingerprint(attributes_path(cfg.editing, cfg.experiment)),
         "hold": cfg.editing.hold,
     }
     facts = [
@@ -107,7 +107,10 @@ def start_code(networks: Networks, shape: str, tests: Callable[[], Shapes]) -> t
     """The code (1, D) of a sample by its number, or of a test shape by its name, and what decides it."""
     cfg = networks.cfg
     if shape.isdecimal():
-        return sampled_codes(networks, 1, cfg.run.seed, int(shape)), {"seed": cfg.run.seed, **sampling_facts(cfg)}
+        return sampled_codes(networks, 1, cfg.run.seed, int(shape)), {
+            "seed": cfg.run.seed,
+            **sampling_facts(cfg.decoding),
+        }
     found = tests()
     n = find_shape(found.names, shape, default=0)
     code = found.codes[n]

@@ -150,7 +150,7 @@ def measured(
     scan, _, camera, covered = partial_scan(mesh, of_kind, SIZES[of_kind], generator(0, name, of_kind))
     truth = points_of(mesh, name)
     known = (camera, covered) if kind in INFORMED else (None, None)
-    evidence = evidence_of(scan, networks.cfg, known[0], np.random.default_rng(0), known[1])
+    evidence = evidence_of(scan, networks.cfg.completion, known[0], np.random.default_rng(0), known[1])
     completion = complete(networks, evidence, progress=False)
     draws = decoded(networks, codes_of(networks, completion.draws()))
     clouds = {"mode": decoded(networks, codes_of(networks, completion.best_mode()))[0]}

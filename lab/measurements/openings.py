@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     networks = Networks(cfg)
     folders = [folder for folder in split_folders(cfg)["test"] if (folder / DEMO_PARAMETERS).is_file()][:NUM_CARS]
     shapes = reconstructed(networks, "test", len(folders))
-    shares: dict[str, list[float]] = {name: [] for name, _ in sample_files(cfg)}
+    shares: dict[str, list[float]] = {name: [] for name, _ in sample_files(cfg.sampling, cfg.ndf_training)}
     openings: list[np.ndarray] = []
     panes: list[np.ndarray] = []
     for n, folder in enumerate(folders):

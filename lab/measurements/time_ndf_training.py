@@ -116,7 +116,9 @@ def parts(model: NDF, cfg: Config, device: torch.device) -> dict[str, Work]:
     with torch.no_grad(), autocast(device, cfg.run.precision):
         code = model.encode(x)
         grids = model.features(code)
-        trained = with_hardest(model, grids, batch, cfg) if cfg.ndf_training.num_hard_points else batch
+        trained = (
+            with_hardest(model, grids, batch, cfg.run, cfg.ndf_training) if cfg.ndf_training.num_hard_points else batch
+        )
         points = to_grid_coords(trained["points"])
         found = torch.cat([model.look_up(points, grids), points], dim=2)
     leaves = [grid.clone().requires_grad_() for grid in grids]
@@ -137,7 +139,7 @@ def parts(model: NDF, cfg: Config, device: torch.device) -> dict[str, Work]:
         "whole step": step,
         "encoder": with_gradient(lambda: model.training_code(x), weights, cfg),
         "decoder to grids and planes": with_gradient(lambda: model.features(code), [code, *weights], cfg),
-        "candidates for hard points": lambda: with_hardest(model, grids, batch, cfg),
+        "candidates for hard points": lambda: with_hardest(model, grids, batch, cfg.run, cfg.ndf_training),
         "look-up of the points": with_gradient(lambda: model.look_up(points, leaves), leaves, cfg),
         "point network": with_gradient(lambda: model.activate(model.point_network(found)), [found, *weights], cfg),
         "optimiser": optimise,

@@ -105,7 +105,7 @@ def save_random_ndf(cfg: Config, seed: int = 1) -> None:
     """A checkpoint with random weights, shifted and scaled: its field is 0 somewhere in the box, and about as steep as
     a distance there."""
     model = random_weights(build_ndf(cfg.values()), seed)
-    clouds = np.stack([read_input_cloud(folder, cfg) for folder in split_folders(cfg)["train"]])
+    clouds = np.stack([read_input_cloud(folder, cfg.grid) for folder in split_folders(cfg)["train"]])
     grids = model.features(model.encode(occupancy_from_points(torch.from_numpy(clouds), cfg.grid.input_res, -0.5, 0.5)))
     box = torch.rand(len(clouds), 500, 3, generator=torch.Generator().manual_seed(0)) - 0.5
     model.activate = lambda raw: raw
