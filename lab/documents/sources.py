@@ -4,7 +4,7 @@
     Config: configs/demo_cars.txt 0123456789ab
 
 `python -m lab.documents.sources` lists the entries of README.md and docs/ whose digest is no longer that of the file:
-the numbers of these pages are to be made again. `--renew` writes the present digests, for a change that moves no number.
+the numbers of these pages are to be made again. `--renew` writes the present digests, if the change moves no number.
 """
 
 import argparse
