@@ -7,7 +7,7 @@ from runtime.errors import UserError, run
 
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "complete")
-    if cfg.scan is None:
+    if cfg.completion.scan is None:
         raise UserError("no --scan given; name the file of the partial scan")
 
     from evaluation.completion import report

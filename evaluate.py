@@ -11,11 +11,13 @@ def main(argv: list[str] | None = None) -> int:
 
     from evaluation.evaluate_all import decode_chunk, evaluate_experiment, evaluate_folders
 
-    if cfg.num_chunks > 1:
+    if cfg.chunks.num_chunks > 1:
         print(decode_chunk(cfg))
         print("after all chunks: the same command without --num_chunks and --current_chunk, for tables and plots")
         return 0
-    tables, folder = evaluate_folders(cfg) if cfg.samples or cfg.references else evaluate_experiment(cfg)
+    tables, folder = (
+        evaluate_folders(cfg) if cfg.clouds.samples or cfg.comparison.references else evaluate_experiment(cfg)
+    )
     print(tables)
     print(f"results: {folder}/results.json, results.csv, results.md and plots")
     return 0

@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> int:
     from generation.products import make_products
     from generation.sources import shapes_of
 
-    networks = Networks(cfg, alone=cfg.mode == "reconstruct" or bool(cfg.own_meshes))
+    networks = Networks(cfg, alone=cfg.generation.mode == "reconstruct" or bool(cfg.own_meshes.own_meshes))
     shapes = shapes_of(networks)
     for sentence in make_products(networks, shapes):
         print(sentence)

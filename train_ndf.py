@@ -10,15 +10,15 @@ def main(argv: list[str] | None = None) -> int:
 
     from dataprocessing.split import split_folders
     from generation.training_pictures import ValidationPictures
-    from runtime.layout import Experiment
     from runtime.locks import only_run
     from training.distributed import all_processes, entered_by_first
-    from training.ndf_trainer import NDFTrainer
+    from training.loop import train
+    from training.ndf_task import NDFTask
 
     folders = split_folders(cfg, needed=("train", "val"))
-    lock = only_run(Experiment(cfg).lock("train_ndf"), "training its NDF")
-    with all_processes(cfg), entered_by_first(lock):
-        return NDFTrainer(cfg, folders, draw=ValidationPictures(cfg, folders["val"])).train()
+    lock = only_run(cfg.experiment.lock("train_ndf"), "training its NDF")
+    with all_processes(cfg.run), entered_by_first(lock):
+        return train(NDFTask(cfg, folders, draw=ValidationPictures(cfg, folders["val"])))
 
 
 if __name__ == "__main__":

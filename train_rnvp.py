@@ -7,7 +7,7 @@ from runtime.errors import UserError, run
 
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "train_rnvp")
-    if cfg.code_kind == "none":
+    if cfg.network.code_kind == "none":
         raise UserError(
             "code_kind = none is plain NDF, without a code to learn; set code_kind to vector, grid or fused"
         )
@@ -18,22 +18,22 @@ def main(argv: list[str] | None = None) -> int:
     from frozen.loading import load_frozen_ndf
     from generation.training_pictures import SamplePictures
     from runtime.devices import pick_device
-    from runtime.layout import Experiment
     from runtime.locks import only_run
     from training.distributed import all_processes, entered_by_first
     from training.flow_codes import make_codes
-    from training.flow_trainer import FlowTrainer
+    from training.flow_task import FlowTask
+    from training.loop import train
 
-    with all_processes(cfg):
-        device = pick_device(cfg)
+    with all_processes(cfg.run):
+        device = pick_device(cfg.run)
         checkpoint = ndf_checkpoint_path(cfg)
         ndf = load_frozen_ndf(checkpoint, cfg, device)
         folders = split_folders(cfg, needed=("train", "val"))
         extras = find_extras(cfg, folders)
-        lock = only_run(Experiment(cfg).lock("train_rnvp"), "encoding its shapes or training its flow")
+        lock = only_run(cfg.experiment.lock("train_rnvp"), "encoding its shapes or training its flow")
         with entered_by_first(lock):
             make_codes(ndf, checkpoint, folders, extras, cfg, device)
-            return FlowTrainer(cfg, draw=SamplePictures(cfg, ndf)).train()
+            return train(FlowTask(cfg, draw=SamplePictures(cfg, ndf)))
 
 
 if __name__ == "__main__":

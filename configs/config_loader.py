@@ -7,16 +7,15 @@ import io
 import os
 import re
 import sys
-from argparse import Namespace
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import configargparse
 
 from configs.config_text import ConfigLines, Words, line_of
-from configs.options import ALL_GROUPS, COMPARED, READ_BY, RETIRED
-from configs.options.data import DATA
-from configs.options.types import Group, Options
+from configs.options import ALL_GROUPS, COMPARED, READ_BY, RETIRED, Config
+from configs.options.data import Data
+from configs.options.types import Group
 from runtime.errors import UserError, note
 from runtime.layout import ROOT
 from runtime.reading import DamagedFile, read_text
@@ -90,53 +89,49 @@ def build_parser(script: str | None = None) -> configargparse.ArgumentParser:
     shown = ALL_GROUPS if script is None else READ_BY[script]
     for group in dict.fromkeys([*shown, *ALL_GROUPS]):
         if group in shown:
-            group.add(Options(parser.add_argument_group(group.title, group.description)))
+            group.add_to_parser(parser.add_argument_group(group.title, group.about))
         else:
             hidden = parser.add_argument_group()
-            group.add(Options(hidden))
+            group.add_to_parser(hidden)
             for action in hidden._group_actions:
                 action.help = argparse.SUPPRESS
     return parser
 
 
-def get_config(argv: list[str] | None = None, script: str | None = None, instead: str | None = None) -> Namespace:
+def get_config(argv: list[str] | None = None, script: str | None = None, instead: str | None = None) -> Config:
     """Merge defaults, config file and command line (`argv`, default: the process's own), and check them.
 
     script: whose options `--help` shows, a key of `configs.options.READ_BY`; default: all.
     instead: an option with which the script works without an experiment; where it is given, those that name one may
-    be missing, and are None. Returns one flat namespace, an attribute per option of `configs/options`.
+    be missing, and are None.
     Raises UserError for a missing config, an unknown key (naming the nearest right one) or a value out of range.
     """
     parser = build_parser(script)
     _complete(parser)
-    cfg, unknown = parser.parse_known_args(argv)
+    values, unknown = parser.parse_known_args(argv)
     unknown = _without_retired(unknown)
     if unknown:
-        raise UserError(_describe_unknown(unknown[0], vars(cfg)))
-    missing = [f"--{name}" for name in EXPERIMENT_OPTIONS if getattr(cfg, name) is None]
-    if missing and (instead is None or getattr(cfg, instead) is None):
-        needs_no_data = script is not None and DATA not in READ_BY[script]
+        raise UserError(_describe_unknown(unknown[0], vars(values)))
+    missing = [f"--{name}" for name in EXPERIMENT_OPTIONS if getattr(values, name) is None]
+    if missing and (instead is None or getattr(values, instead) is None):
+        needs_no_data = script is not None and Data not in READ_BY[script]
         wanted = [f"--{instead}"] if instead and needs_no_data else missing
         raise UserError(f"the following arguments are required: {', '.join(wanted)}; see --help")
+    cfg = Config.of(values)
     given = {word.split("=")[0].lstrip("-") for word in (sys.argv[1:] if argv is None else argv)}
     for group in ALL_GROUPS if script is None else READ_BY[script]:
-        group.check(cfg, given)
+        next(part for part in vars(cfg).values() if isinstance(part, group)).check(cfg, given)
     if script and SHARED not in os.environ:
         _tell_unused(sys.argv[1:] if argv is None else argv, script)
     return cfg
 
 
-def config_as_dict(cfg: Namespace) -> dict[str, object]:
-    """The merged configuration as plain values, to be stored in a checkpoint."""
-    return dict(sorted(vars(cfg).items()))
-
-
-def config_as_text(cfg: Namespace) -> str:
+def config_as_text(cfg: Config) -> str:
     """The merged configuration as a config file that gives the same configuration again: it is read to see that.
 
     Raises UserError if a value cannot be written.
     """
-    values = {key: value for key, value in config_as_dict(cfg).items() if key != "config" and value is not None}
+    values = {key: value for key, value in cfg.values().items() if key != "config" and value is not None}
     text = "\n".join(line_of(key, value) for key, value in values.items()) + "\n"
     again = vars(build_parser().parse_known_args([], config_file_contents=text)[0])
     if wrong := [key for key, value in values.items() if key in again and again[key] != value]:
@@ -209,11 +204,9 @@ def _tell_unused(words: list[str], script: str) -> None:
         note(f"{script}.py makes no use of {', '.join(said)}")
 
 
-def option_names(group: Group) -> list[str]:
+def option_names(group: type[Group]) -> list[str]:
     """The options of a group as they are typed: --exp_name and so on."""
-    options = Options()
-    group.add(options)
-    return [f"--{name}" for name in options.decides]
+    return [f"--{name}" for name in group.decided()]
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:
@@ -232,13 +225,13 @@ def _without_retired(unknown: list[str]) -> list[str]:
             rest.append(word)
             continue
         value = value if equals else next(words, "")
-        if not _same_number(value, RETIRED[name]):
+        if not _is_same(value, RETIRED[name]):
             raise UserError(f"option {name} is no longer there, its value is always {RETIRED[name]}; leave it out")
     return rest
 
 
-def _same_number(text: str, number: float) -> bool:
+def _is_same(text: str, value: float | str) -> bool:
     try:
-        return float(text) == number
+        return text == value or float(text) == value
     except ValueError:
         return False

@@ -4,12 +4,11 @@ Each option says, where it is declared, which artefacts it decides; that those m
 to see (`runtime.artefacts`).
 """
 
-from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from configs.options import declared
+from configs.options import Config, declared
 from runtime.artefacts import Facts
 
 # Artefact -> the artefacts that it is made from; what comes from users (meshes, scans) is not among them.
@@ -53,7 +52,7 @@ def deciding(artefact: str) -> tuple[str, ...]:
     return tuple(name for name, decided in declared().items() if artefact in decided)
 
 
-def options_of(artefact: str, cfg: Namespace | Mapping[str, Any], left_out: Iterable[str] = ()) -> Facts:
+def options_of(artefact: str, cfg: Config | Mapping[str, Any], left_out: Iterable[str] = ()) -> Facts:
     """The values of the options that decide an artefact."""
-    values = cfg if isinstance(cfg, Mapping) else vars(cfg)
+    values = cfg if isinstance(cfg, Mapping) else cfg.values()
     return {name: values[name] for name in deciding(artefact) if name not in left_out}

@@ -3,18 +3,18 @@
 
 import json
 import shutil
-from argparse import Namespace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from configs.config_loader import get_config
 from configs.decided import options_of
+from configs.options import Config
 from dataprocessing.shapes import find_shapes, processed_root, shape_name
 from dataprocessing.split import load_split, paths_in
 from runtime.artefacts import OPTIONS, Facts, plain, why
 from runtime.errors import UserError, note, one_line, run
 from runtime.files import atomic_path, write_npz
-from runtime.layout import Experiment, absolute
+from runtime.layout import absolute
 from runtime.reading import open_npz
 
 MADE_OF = "made_of"  # array of a split: its facts, a json text
@@ -28,25 +28,25 @@ def main(argv: list[str] | None = None) -> int:
     for name, folders in group_by_class(others, cfg).items() if others else ():  # no others: test shapes alone
         for part, chosen in divide(folders, name, cfg).items():
             split[part] += chosen
-    path = absolute(cfg.split_file)
+    path = absolute(cfg.data.split_file)
     there = write_split(path, split, facts_of(shapes, cfg), cfg)
     counts = ", ".join(f"{part} {len(folders)}" for part, folders in split.items())
     print(
         f"{counts} of {len(shapes)} shapes in {path}{', which is there already' if there else ''};"
         f" {lacking} left out: not all of their files are there"
-        + (f"; {gone} left out: their meshes are no longer in {absolute(cfg.data_dir)}" if gone else "")
+        + (f"; {gone} left out: their meshes are no longer in {absolute(cfg.data.data_dir)}" if gone else "")
     )
     return 0
 
 
-def facts_of(shapes: list[Path], cfg: Namespace) -> Facts:
+def facts_of(shapes: list[Path], cfg: Config) -> Facts:
     """What a split is made of: its options, and the shapes by their folders below `processed_root`."""
     root = processed_root(cfg)
     below = [shape.relative_to(root).as_posix() for shape in shapes]
     return plain({OPTIONS: options_of("split", cfg), "shapes": below})
 
 
-def write_split(path: Path, split: dict[str, list[Path]], facts: Facts, cfg: Namespace) -> bool:
+def write_split(path: Path, split: dict[str, list[Path]], facts: Facts, cfg: Config) -> bool:
     """Write a split, unless the file is of these facts. Returns whether it was; says why it is made again.
 
     A split of others, or of an earlier version, is kept beside it. Raises UserError if the file is no split.
@@ -61,7 +61,7 @@ def write_split(path: Path, split: dict[str, list[Path]], facts: Facts, cfg: Nam
             note(f"{path} made again: {one_line(reason)}")
         elif not there:
             keep_former(path)
-        network = Experiment(cfg).ndf_checkpoints
+        network = cfg.experiment.ndf_checkpoints
         if not there and any(network.glob("*.tar")):
             note(
                 f"{network.parent} has a network trained on the former split: train it again, or give another exp_name"
@@ -72,7 +72,7 @@ def write_split(path: Path, split: dict[str, list[Path]], facts: Facts, cfg: Nam
     return there
 
 
-def is_same(path: Path, split: dict[str, list[Path]], cfg: Namespace) -> bool:
+def is_same(path: Path, split: dict[str, list[Path]], cfg: Config) -> bool:
     """Whether a split file names the shapes of this split."""
     try:
         return load_split(path, processed_root(cfg)) == split
@@ -104,59 +104,60 @@ def keep_former(path: Path) -> None:
     note(f"{path} was made by others, or by an earlier version: kept as {kept}")
 
 
-def hold_out(shapes: list[Path], cfg: Namespace) -> tuple[list[Path], list[Path]]:
+def hold_out(shapes: list[Path], cfg: Config) -> tuple[list[Path], list[Path]]:
     """The shapes that test_pattern names, and the others; without a pattern no shape and all shapes.
 
     Raises UserError if the pattern names none, or n_test or r_test is given too.
     """
-    if cfg.test_pattern is None:
+    if cfg.split.test_pattern is None:
         return [], shapes
-    if cfg.n_test is not None or cfg.r_test is not None:
+    if cfg.split.n_test is not None or cfg.split.r_test is not None:
         raise UserError("both test_pattern and n_test (or r_test) are given; give one of them")
-    held_out = [shape for shape in shapes if fnmatchcase(shape_name(shape), cfg.test_pattern)]
+    held_out = [shape for shape in shapes if fnmatchcase(shape_name(shape), cfg.split.test_pattern)]
     if not held_out:
         raise UserError(
-            f"no shape's name matches test_pattern {cfg.test_pattern!r}; names are such as {shape_name(shapes[0])}"
+            f"no shape's name matches test_pattern {cfg.split.test_pattern!r}; names are such as"
+            f" {shape_name(shapes[0])}"
         )
     return held_out, sorted(set(shapes) - set(held_out))
 
 
-def group_by_class(shapes: list[Path], cfg: Namespace) -> dict[str, list[Path]]:
+def group_by_class(shapes: list[Path], cfg: Config) -> dict[str, list[Path]]:
     """Shapes by the folder, of those that class_folders names, that they are in; one group without class_folders.
 
     Raises UserError if class_folders matches nothing, or a shape is in none of them.
     """
-    if not cfg.class_folders:
+    if not cfg.split.class_folders:
         return {"": shapes}
     root = processed_root(cfg)
-    pattern = cfg.class_folders.strip("/")
+    pattern = cfg.split.class_folders.strip("/")
     classes = {path for path in root.glob(pattern) if path.is_dir()} if pattern else set()
     groups: dict[str, list[Path]] = {}
     for shape in shapes:
         inside = [path for path in (shape, *shape.parents) if path in classes]
         if not inside:
-            raise UserError(f"{shape} is in no class folder: class_folders {cfg.class_folders!r} below {root}")
+            raise UserError(f"{shape} is in no class folder: class_folders {cfg.split.class_folders!r} below {root}")
         groups.setdefault(inside[0].relative_to(root).as_posix(), []).append(shape)
     return groups
 
 
-def divide(folders: list[Path], class_name: str, cfg: Namespace) -> dict[str, list[Path]]:
-    """Split one class at random; depends on cfg.seed, the class and its shapes only.
+def divide(folders: list[Path], class_name: str, cfg: Config) -> dict[str, list[Path]]:
+    """Split one class at random; depends on cfg.run.seed, the class and its shapes only.
 
     Raises UserError if nothing is left for training.
     """
     from runtime.seeds import generator
 
     total = len(folders)
-    n_val = how_many(total, cfg.n_val, cfg.r_val, 0.1)
-    n_test = 0 if cfg.test_pattern else how_many(total, cfg.n_test, cfg.r_test, 0.2)
+    n_val = how_many(total, cfg.split.n_val, cfg.split.r_val, 0.1)
+    n_test = 0 if cfg.split.test_pattern else how_many(total, cfg.split.n_test, cfg.split.r_test, 0.2)
     if n_val + n_test >= total:
         where = f"class {class_name} has" if class_name else "there are"
         raise UserError(
             f"{where} {total} shapes, {n_val} for validation and {n_test} for test leave none for training;"
             " lower n_val and n_test (or r_val and r_test)"
         )
-    order = generator(cfg.seed, "split", class_name).permutation(total)
+    order = generator(cfg.run.seed, "split", class_name).permutation(total)
     shuffled = [folders[i] for i in order]
     parts = {"val": shuffled[:n_val], "test": shuffled[n_val : n_val + n_test], "train": shuffled[n_val + n_test :]}
     return {part: sorted(parts[part]) for part in ("train", "val", "test")}

@@ -1,12 +1,12 @@
 """Unsigned distances from points to the triangles of any mesh, closed or open."""
 
-from argparse import Namespace
 from collections.abc import Callable
 from functools import cache, partial
 from types import ModuleType
 
 import numpy as np
 
+from configs.options import Config
 from runtime.errors import UserError, raise_if_interrupted
 
 THIN = 0.05  # height over longest side below which Embree's float32 arithmetic may place the nearest point wrongly
@@ -18,13 +18,13 @@ CELLS = 40  # of an axis of `_by_cells`: the largest whose cube fits in 16 bits
 Distances = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of vertices, faces, points
 
 
-def distance_function(cfg: Namespace) -> Distances:
-    """The backend that cfg.distance_backend names, on one thread, torch's on the device that cfg.device names.
+def distance_function(cfg: Config) -> Distances:
+    """The backend that distance_backend names, on one thread, torch's on the device that `device` names.
 
     auto: Open3D where it can be loaded, else torch.
     Raises UserError for open3d where it cannot be loaded, and for a device that is not there.
     """
-    backend = _auto_backend()[0] if cfg.distance_backend == "auto" else cfg.distance_backend
+    backend = _auto_backend()[0] if cfg.preprocessing.distance_backend == "auto" else cfg.preprocessing.distance_backend
     if backend == "open3d":
         return partial(unsigned_distance, num_threads=1)
     import torch
@@ -32,7 +32,7 @@ def distance_function(cfg: Namespace) -> Distances:
     from dataprocessing.triangle_distances_torch import unsigned_distance_torch
     from runtime.devices import pick_device
 
-    device = pick_device(cfg)
+    device = pick_device(cfg.run)
     torch.set_num_threads(1)  # there are as many workers as cores
     return partial(unsigned_distance_torch, device=device)
 
@@ -47,9 +47,9 @@ def _auto_backend() -> tuple[str, str]:
     return "open3d", ""
 
 
-def why_slow(cfg: Namespace) -> str:
+def why_slow(cfg: Config) -> str:
     """Why `distance_function` does without Open3D although nobody asked for that, and what to do; else empty."""
-    backend, reason = _auto_backend() if cfg.distance_backend == "auto" else ("", "")
+    backend, reason = _auto_backend() if cfg.preprocessing.distance_backend == "auto" else ("", "")
     if backend != "torch":
         return ""
     return (

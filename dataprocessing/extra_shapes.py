@@ -4,13 +4,13 @@ Nothing of them is written: a shape code needs only surface points, no distances
 """
 
 import hashlib
-from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from configs.options import Config
 from configs.options.data import ANY_LAYOUT
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.frames import front_of, to_unit_box
@@ -42,7 +42,7 @@ class ExtraSource:
     shapes: list[ExtraShape]
 
 
-def find_extras(cfg: Namespace, split: dict[str, list[Path]]) -> list[ExtraSource]:
+def find_extras(cfg: Config, split: dict[str, list[Path]]) -> list[ExtraSource]:
     """The sources that the options extra_... name, demo cars first; none by default.
 
     split: folders of the shapes of each part. Raises UserError if demo cars of the same seed are among them, and if
@@ -50,11 +50,14 @@ def find_extras(cfg: Namespace, split: dict[str, list[Path]]) -> list[ExtraSourc
     """
     names = {name for part in split.values() for folder in part for name in (shape_name(folder), stream_of(folder))}
     sources = []
-    if cfg.extra_demo_cars:
-        sources.append(demo_source(cfg.extra_demo_cars, cfg.extra_demo_seed, names))
-    if cfg.extra_data_dir:
-        source = mesh_source(cfg.extra_data_dir, cfg.extra_data_glob, names)
-        if (turned := {"up": cfg.up, "front": front_of(cfg.up, cfg.front)}) != {"up": "y", "front": "-z"}:
+    if cfg.codes.extra_demo_cars:
+        sources.append(demo_source(cfg.codes.extra_demo_cars, cfg.codes.extra_demo_seed, names))
+    if cfg.codes.extra_data_dir:
+        source = mesh_source(cfg.codes.extra_data_dir, cfg.codes.extra_data_glob, names)
+        if (turned := {"up": cfg.data.up, "front": front_of(cfg.data.up, cfg.data.front)}) != {
+            "up": "y",
+            "front": "-z",
+        }:
             source.facts.update(turned)  # what decides the shapes
         sources.append(source)
     return sources
@@ -109,7 +112,7 @@ def describe(all_facts: list[dict[str, Any]]) -> str:
     return " and ".join(words) or "no extra shapes"
 
 
-def extra_cloud(shape: ExtraShape, cfg: Namespace) -> np.ndarray | str:
+def extra_cloud(shape: ExtraShape, cfg: Config) -> np.ndarray | str:
     """The input cloud that preprocessing would make of a shape, (num_points, 3) float32, mesh units.
 
     For a mesh file that cannot be used, a line that says why.
@@ -118,7 +121,7 @@ def extra_cloud(shape: ExtraShape, cfg: Namespace) -> np.ndarray | str:
         vertices, faces, _ = make_car(shape.demo_seed, shape.number)
         return input_points(scale_mesh(Mesh(vertices, faces)), shape.name, cfg)
     try:
-        return input_points(to_unit_box(load_mesh(shape.mesh), cfg.up, cfg.front)[0], shape.stream, cfg)
+        return input_points(to_unit_box(load_mesh(shape.mesh), cfg.data.up, cfg.data.front)[0], shape.stream, cfg)
     except MeshError as error:
         return str(error)
     except Exception as error:  # one odd mesh of thousands must not end the run

@@ -21,17 +21,23 @@ def main(argv: list[str] | None = None) -> int:
     from dataprocessing.partial_scans import SIZES, partial_scan
     from runtime.seeds import generator
 
-    if cfg.scanned_mesh is None:
+    if cfg.scan_tool.scanned_mesh is None:
         raise UserError("no --scanned_mesh given; name the mesh that is scanned")
-    out = Path(cfg.out or f"{Path(cfg.scanned_mesh).stem}_{cfg.kind}.ply").expanduser()
+    out = Path(cfg.output.out or f"{Path(cfg.scan_tool.scanned_mesh).stem}_{cfg.scan_tool.kind}.ply").expanduser()
     if out.suffix.lower() not in SUFFIXES:
         raise UserError(f"--out {out} found, a file that ends in {', '.join(SUFFIXES)} expected")
     try:
-        mesh = scale_mesh(load_mesh(cfg.scanned_mesh))
-        rng = generator(cfg.seed, cfg.kind, "scan")
-        scan = partial_scan(mesh, cfg.kind, cfg.scan_size or SIZES[cfg.kind], rng, cfg.scan_noise)
+        mesh = scale_mesh(load_mesh(cfg.scan_tool.scanned_mesh))
+        rng = generator(cfg.run.seed, cfg.scan_tool.kind, "scan")
+        scan = partial_scan(
+            mesh,
+            cfg.scan_tool.kind,
+            cfg.scan_tool.scan_size or SIZES[cfg.scan_tool.kind],
+            rng,
+            cfg.scan_tool.scan_noise,
+        )
     except (MeshError, ValueError) as error:
-        raise UserError(f"{cfg.scanned_mesh}: {error}") from error
+        raise UserError(f"{cfg.scan_tool.scanned_mesh}: {error}") from error
     there = write_unless_there(out, scan.points)
     print(f"{out}{' is there already' if there else ''}: {len(scan.points)} points, {scan.words}")
     if scan.camera is not None:

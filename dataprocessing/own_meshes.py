@@ -1,7 +1,6 @@
 """Somebody's own meshes, read and brought into the unit box in memory: nothing of them is written."""
 
 import hashlib
-from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from configs.options import Config
+from configs.options.types import needed
 from dataprocessing.frames import Frame, front_of, to_unit_box
 from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
 from dataprocessing.mesh_io import MeshError, load_mesh
@@ -47,9 +48,9 @@ class OwnMeshes:
     meshes: list[OwnMesh]
     left_out: dict[Path, str] = field(default_factory=dict)
 
-    def facts(self, cfg: Namespace) -> list[dict[str, Any]]:
+    def facts(self, cfg: Config) -> list[dict[str, Any]]:
         """What decides the input cloud of each mesh, and the way back to its own frame, as plain values."""
-        axes = {"up": cfg.up, "front": front_of(cfg.up, cfg.front)}
+        axes = {"up": cfg.data.up, "front": front_of(cfg.data.up, cfg.data.front)}
         return [
             {"mesh": self.relative(one.path), "cloud_sha256": digest(one.cloud), **axes, **one.frame.facts()}
             for one in self.meshes
@@ -59,16 +60,16 @@ class OwnMeshes:
         return str(path_below(path, self.folder))
 
 
-def read_own_meshes(cfg: Namespace, out: Path) -> OwnMeshes:
+def read_own_meshes(cfg: Config, out: Path) -> OwnMeshes:
     """Read the meshes that `--own_meshes` names, in any layout, and draw their input points.
 
     What lies below `out` is none of them. Raises UserError if there are none, or none that can be used.
     """
-    folder = given_path(cfg.own_meshes).resolve()
+    folder = given_path(needed(cfg.own_meshes.own_meshes, "own_meshes")).resolve()
     paths = meshes_below(folder, left_out=out.resolve())
     tasks = [(path, path_below(path, folder), cfg) for path in paths]
     found = OwnMeshes(folder, [])
-    workers = min(num_workers(cfg.num_cpus), len(tasks) // MESHES_A_WORKER)
+    workers = min(num_workers(cfg.run.num_cpus), len(tasks) // MESHES_A_WORKER)
     with closing(run_in_order(read_own_mesh, tasks, workers)) as outcomes:  # closed: Ctrl-C ends the workers
         for path, outcome in zip(paths, shown(outcomes, len(paths)), strict=True):
             if isinstance(outcome, str):
@@ -93,14 +94,14 @@ def shown(outcomes: Iterator[OwnMesh | str], total: int) -> Iterator[OwnMesh | s
     return iter(tqdm(outcomes, total=total, desc="reading meshes", unit="mesh", disable=None))
 
 
-def read_own_mesh(path: Path, below: PurePosixPath, cfg: Namespace) -> OwnMesh | str:
+def read_own_mesh(path: Path, below: PurePosixPath, cfg: Config) -> OwnMesh | str:
     """A mesh, or a line that says why it cannot be used. Its points are those that step 1 would draw.
 
     below: its path below the folder of the meshes.
     """
     stream = stream_name(below)
     try:
-        mesh, frame = to_unit_box(load_mesh(path), cfg.up, cfg.front)
+        mesh, frame = to_unit_box(load_mesh(path), cfg.data.up, cfg.data.front)
         return OwnMesh(mesh_name(below), path, input_points(mesh, stream, cfg), frame, stream)
     except MeshError as error:
         return str(error)
@@ -109,10 +110,10 @@ def read_own_mesh(path: Path, below: PurePosixPath, cfg: Namespace) -> OwnMesh |
         return f"{type(error).__name__}: {error}"
 
 
-def true_surface(own: OwnMesh, num_points: int, cfg: Namespace) -> np.ndarray:
+def true_surface(own: OwnMesh, num_points: int, cfg: Config) -> np.ndarray:
     """Points drawn uniformly from the mesh itself, (num_points, 3) float32 in the unit box."""
-    mesh, _ = to_unit_box(load_mesh(own.path), cfg.up, cfg.front)
-    return sample_surface(mesh, num_points, generator(cfg.seed, own.stream, "surface")).astype(np.float32)
+    mesh, _ = to_unit_box(load_mesh(own.path), cfg.data.up, cfg.data.front)
+    return sample_surface(mesh, num_points, generator(cfg.run.seed, own.stream, "surface")).astype(np.float32)
 
 
 def digest(cloud: np.ndarray) -> str:

@@ -1,11 +1,11 @@
 # PYTHON_ARGCOMPLETE_OK
 """Step 1: make the training data of each mesh (docs/formats.md); finished files are skipped."""
 
-from argparse import Namespace
 from contextlib import closing
 from pathlib import Path
 
 from configs.config_loader import get_config
+from configs.options import Config
 from runtime.errors import note, one_line, run
 from runtime.layout import absolute
 
@@ -16,9 +16,9 @@ def main(argv: list[str] | None = None) -> int:
     from dataprocessing.shapes import find_meshes, output_folders, processed_root
 
     all_meshes = find_meshes(cfg)
-    meshes = all_meshes[cfg.current_chunk :: cfg.num_chunks]
-    chunk = f", chunk {cfg.current_chunk} of {cfg.num_chunks}" if cfg.num_chunks > 1 else ""
-    print(f"{len(meshes)} of {len(all_meshes)} meshes in {absolute(cfg.data_dir)}{chunk}")
+    meshes = all_meshes[cfg.chunks.current_chunk :: cfg.chunks.num_chunks]
+    chunk = f", chunk {cfg.chunks.current_chunk} of {cfg.chunks.num_chunks}" if cfg.chunks.num_chunks > 1 else ""
+    print(f"{len(meshes)} of {len(all_meshes)} meshes in {absolute(cfg.data.data_dir)}{chunk}")
     folders = output_folders(all_meshes, cfg)
     outcomes = preprocess({mesh: folders[mesh] for mesh in meshes}, cfg)
     failures = sorted((outcome.mesh, outcome.failure) for outcome in outcomes if outcome.failure)
@@ -33,8 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if failures else 0
 
 
-def preprocess(folders: dict[Path, Path], cfg: Namespace) -> list:
-    """Make the files of meshes, each in its folder, on cfg.num_cpus workers.
+def preprocess(folders: dict[Path, Path], cfg: Config) -> list:
+    """Make the files of meshes, each in its folder, on cfg.run.num_cpus workers.
 
     Returns an Outcome for each, in the order of ending.
     """
@@ -45,7 +45,7 @@ def preprocess(folders: dict[Path, Path], cfg: Namespace) -> list:
     from runtime.cores import num_workers
 
     tasks = [(mesh, folder, cfg) for mesh, folder in folders.items()]
-    with closing(run_tasks(process_shape, tasks, num_workers(cfg.num_cpus))) as results:  # closed: Ctrl-C ends it
+    with closing(run_tasks(process_shape, tasks, num_workers(cfg.run.num_cpus))) as results:  # closed: Ctrl-C ends it
         outcomes: list = []
         for outcome in tqdm(results, total=len(tasks), desc="preprocess", unit="shape", disable=None):
             if outcome.slow and not any(other.slow for other in outcomes):

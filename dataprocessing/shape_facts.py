@@ -4,10 +4,10 @@ The record in the shape's folder tells the mesh, by content, and the options; th
 the box. Files without a record, NDF's or an earlier version's, are taken as they are unless these are others.
 """
 
-from argparse import Namespace
 from pathlib import Path
 
 from configs.decided import options_of
+from configs.options import Config
 from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import MESH
 from dataprocessing.shapes import samples_per_file
@@ -22,14 +22,14 @@ OURS = ("boundary_*_samples.npz", layout.UNIFORM_SAMPLES, layout.GAP_SAMPLES, "v
         layout.SCALED_MESH)  # fmt: skip
 
 
-def facts_of(name: str, mesh: Facts, cfg: Namespace) -> Facts:
+def facts_of(name: str, mesh: Facts, cfg: Config) -> Facts:
     """What the file of this name is made of, but for what it says itself. mesh: of the entry of the mesh."""
     kind = "samples" if name in samples_per_file(cfg) else "scaled_mesh" if name == layout.SCALED_MESH else "input"
     options = options_of(kind, cfg, left_out=(*SAID_BY_NAME, *SAID_BY_FILE))
-    return {**mesh, OPTIONS: options | {"front": front_of(cfg.up, cfg.front)}}
+    return {**mesh, OPTIONS: options | {"front": front_of(cfg.data.up, cfg.data.front)}}
 
 
-def why_made(path: Path, wanted: Facts, records: Records, cfg: Namespace) -> str:
+def why_made(path: Path, wanted: Facts, records: Records, cfg: Config) -> str:
     """Why a file of the folder of `records` has to be made; empty if it is there, whole and of these facts."""
     if not path.is_file():
         return NOT_THERE
@@ -41,7 +41,7 @@ def why_made(path: Path, wanted: Facts, records: Records, cfg: Namespace) -> str
     return records.why(path.name, wanted) or damaged or why_not_as_said(path, cfg)
 
 
-def why_not_as_said(path: Path, cfg: Namespace) -> str:
+def why_not_as_said(path: Path, cfg: Config) -> str:
     """Why a file is not what `cfg` asks for, by what it says itself: its samples, or its box; empty if it is."""
     if path.suffix != ".npz":
         return "" if path.stat().st_size else "damaged"  # a power cut may leave the name alone
@@ -50,12 +50,12 @@ def why_not_as_said(path: Path, cfg: Namespace) -> str:
             if path.name not in samples_per_file(cfg):
                 return why(
                     {"bb_min": float(file["bb_min"]), "bb_max": float(file["bb_max"])},
-                    {"bb_min": cfg.bb_min, "bb_max": cfg.bb_max},
+                    {"bb_min": cfg.grid.bb_min, "bb_max": cfg.grid.bb_max},
                 )
             named = {layout.UNIFORM_SAMPLES: NUMBERS[1], layout.GAP_SAMPLES: NUMBERS[2]}
             said = {named.get(path.name, NUMBERS[0]): file.shape("df")[0], "grid_coords": "grid_coords" in file}
-            grid_coords = said["grid_coords"] or cfg.grid_coords  # those that hold more will do
-            return why(said, {name: getattr(cfg, name) for name in said} | {"grid_coords": bool(grid_coords)})
+            grid_coords = said["grid_coords"] or cfg.preprocessing.grid_coords  # those that hold more will do
+            return why(said, {name: cfg.value(name) for name in said} | {"grid_coords": bool(grid_coords)})
     except (DamagedFile, IndexError):
         return "damaged"
 

@@ -1,11 +1,11 @@
 """All preprocessed files of one shape: making those that are missing."""
 
-from argparse import Namespace
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from configs.options import Config
 from configs.options.data import ANY_LAYOUT
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import write_off
@@ -41,10 +41,10 @@ class Outcome:
     slow: str = ""
 
 
-def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
+def process_shape(mesh_path: Path, folder: Path, cfg: Config) -> Outcome:
     """Make the files of one shape that are not in `folder`, or are of other options or of another mesh.
 
-    What is written depends on the mesh, the options, cfg.seed and the shape's stream only. A broken mesh, or whatever
+    What is written depends on the mesh, the options, the seed and the shape's stream only. A broken mesh, or whatever
     else goes wrong with this one, is told in the outcome. Raises OSError if writing fails: it would for all others too.
     """
     outcome = Outcome(mesh_path)
@@ -65,10 +65,10 @@ def process_shape(mesh_path: Path, folder: Path, cfg: Namespace) -> Outcome:
     return outcome
 
 
-def make_missing(mesh_path: Path, folder: Path, cfg: Namespace, outcome: Outcome) -> None:
+def make_missing(mesh_path: Path, folder: Path, cfg: Config, outcome: Outcome) -> None:
     """`process_shape`, which tells what is raised here. Completes the outcome, and the record in the folder."""
-    records, below = Records(folder), path_below(mesh_path, layout.absolute(cfg.data_dir))
-    stream = stream_name(below) if cfg.input_data_glob == ANY_LAYOUT else shape_name(folder)
+    records, below = Records(folder), path_below(mesh_path, layout.absolute(cfg.data.data_dir))
+    stream = stream_name(below) if cfg.data.input_data_glob == ANY_LAYOUT else shape_name(folder)
     mesh = mesh_entry(mesh_path, str(below), stream, records)
     wanted = {name: facts_of(name, mesh["of"], cfg) for name in expected_files(cfg)}
     reasons = {name: why_made(folder / name, facts, records, cfg) for name, facts in wanted.items()}
@@ -76,7 +76,7 @@ def make_missing(mesh_path: Path, folder: Path, cfg: Namespace, outcome: Outcome
     if missing:
         entries = begun(folder, missing, mesh["of"], records)
         try:
-            unit, _ = to_unit_box(load_mesh(mesh_path), cfg.up, cfg.front)
+            unit, _ = to_unit_box(load_mesh(mesh_path), cfg.data.up, cfg.data.front)
         except MeshError:
             if former := {name: entry for name, entry in entries.items() if (folder / name).is_file()}:
                 records.put(former)  # they are of no mesh that is there
@@ -96,16 +96,16 @@ def make_missing(mesh_path: Path, folder: Path, cfg: Namespace, outcome: Outcome
     outcome.made, outcome.skipped = len(missing) - len(outcome.again), len(reasons) - len(missing)
 
 
-def write_files(mesh: Mesh, folder: Path, names: list[str], stream: str, cfg: Namespace) -> None:
+def write_files(mesh: Mesh, folder: Path, names: list[str], stream: str, cfg: Config) -> None:
     """Write the named files of a scaled mesh; one scene gives the distances of all sample files.
 
     stream: what the random numbers belong to.
     """
     wanted = samples_per_file(cfg)
-    sigma_of = {layout.boundary_samples(sigma): sigma for sigma in cfg.sample_std_dev}
+    sigma_of = {layout.boundary_samples(sigma): sigma for sigma in cfg.sampling.sample_std_dev}
     clouds = {}  # (S, 3) float32 points of each sample file
     for name in names:
-        rng = generator(cfg.seed, stream, name)
+        rng = generator(cfg.run.seed, stream, name)
         if name == layout.SCALED_MESH:
             write_off(folder / name, mesh)
         elif name == layout.UNIFORM_SAMPLES:
@@ -116,7 +116,7 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], stream: str, cfg: Na
             clouds[name] = boundary_points(mesh, sigma_of[name], wanted[name], rng)
         else:
             points = input_points(mesh, stream, cfg)
-            arrays = voxelized_arrays(points, cfg.input_res, cfg.bb_min, cfg.bb_max)
+            arrays = voxelized_arrays(points, cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max)
             write_npz(folder / name, compressed=["compressed_occupancies"], **arrays)  # of 256^3: 2 MB of zeros else
     if not clouds:
         return
@@ -124,6 +124,6 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], stream: str, cfg: Na
     df = distance_function(cfg)(*mesh, np.concatenate(list(clouds.values())))
     for (name, points), distances in zip(clouds.items(), np.split(df, ends[:-1]), strict=True):
         if name == layout.GAP_SAMPLES:
-            kept = gap_indices(distances, wanted[name], generator(cfg.seed, stream, name, "kept"))
+            kept = gap_indices(distances, wanted[name], generator(cfg.run.seed, stream, name, "kept"))
             points, distances = points[kept], distances[kept]
-        write_npz(folder / name, **sample_arrays(points, distances, cfg.grid_coords))
+        write_npz(folder / name, **sample_arrays(points, distances, cfg.preprocessing.grid_coords))

@@ -1,11 +1,11 @@
 """Which shapes a configuration means, and where the files of each of them are."""
 
-from argparse import Namespace
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from configs.options import Config
 from configs.options.data import ANY_LAYOUT
 from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
 from dataprocessing.mesh_record import told_of_mesh
@@ -16,14 +16,16 @@ from runtime.errors import UserError
 MODEL_FOLDER = "models"  # ShapeNetCore.v2 keeps the mesh of shape ID in ID/models, v1 in ID
 
 
-def processed_root(cfg: Namespace) -> Path:
+def processed_root(cfg: Config) -> Path:
     """The folder below which preprocessed files are: processed_dir, or the meshes' own data_dir.
 
     Meshes in any layout may share a folder, where their files cannot lie beside them: DATA_DIR_processed then.
     """
-    if cfg.processed_dir:
-        return layout.absolute(cfg.processed_dir)
-    beside = f"{cfg.data_dir.rstrip('/')}_processed" if cfg.input_data_glob == ANY_LAYOUT else cfg.data_dir
+    if cfg.data.processed_dir:
+        return layout.absolute(cfg.data.processed_dir)
+    beside = (
+        f"{cfg.data.data_dir.rstrip('/')}_processed" if cfg.data.input_data_glob == ANY_LAYOUT else cfg.data.data_dir
+    )
     return layout.absolute(beside)
 
 
@@ -37,22 +39,22 @@ def demo_car_name(seed: int, index: int) -> str:
     return f"demo_s{seed}_{index:05d}"
 
 
-def find_meshes(cfg: Namespace) -> list[Path]:
+def find_meshes(cfg: Config) -> list[Path]:
     """The mesh files that data_dir + input_data_glob names, sorted; with `any`, all mesh files below data_dir.
 
     Raises UserError if there are none, or two in one folder, whose samples would have the same names.
     """
-    root = layout.absolute(cfg.data_dir)
+    root = layout.absolute(cfg.data.data_dir)
     if not root.is_dir():
         raise UserError(f"no data_dir {root}; give the folder of the meshes, or make demo cars (README, step 0)")
-    if cfg.input_data_glob == ANY_LAYOUT:
+    if cfg.data.input_data_glob == ANY_LAYOUT:
         return meshes_below(root, left_out=processed_root(cfg))
     meshes = sorted(path for path in root.glob(mesh_pattern(cfg)) if path.is_file())
     if not meshes:
         if not any(root.iterdir()):
             raise UserError(f"data_dir {root} is empty; put the meshes there, or make demo cars (README, step 0)")
         raise UserError(
-            f"no file matches {cfg.input_data_glob!r} in data_dir {root}; it holds {_some_names(root)};"
+            f"no file matches {cfg.data.input_data_glob!r} in data_dir {root}; it holds {_some_names(root)};"
             " set input_data_glob to fit, such as /*/models/model_normalized.obj"
         )
     for one, other in zip(meshes, meshes[1:], strict=False):
@@ -64,9 +66,9 @@ def find_meshes(cfg: Namespace) -> list[Path]:
     return meshes
 
 
-def mesh_pattern(cfg: Namespace) -> str:
+def mesh_pattern(cfg: Config) -> str:
     """input_data_glob relative to data_dir. Raises UserError if it is empty or leads out of it."""
-    pattern = cfg.input_data_glob.strip("/")
+    pattern = cfg.data.input_data_glob.strip("/")
     if not pattern:
         raise UserError("input_data_glob is empty; set it to a pattern such as /*/models/model_normalized.obj")
     if ".." in PurePosixPath(pattern).parts:
@@ -74,14 +76,14 @@ def mesh_pattern(cfg: Namespace) -> str:
     return pattern
 
 
-def output_folders(meshes: Sequence[Path], cfg: Namespace) -> dict[Path, Path]:
+def output_folders(meshes: Sequence[Path], cfg: Config) -> dict[Path, Path]:
     """Where the files made of each mesh go: the same sub-folders as below data_dir, below `processed_root`; with
     input_data_glob `any`, a folder with the name of each mesh. meshes: all of `find_meshes`.
 
     Earlier versions named the latter by `stream_name`. Where such a folder is there, it stays in use.
     """
-    root, data_dir = processed_root(cfg), layout.absolute(cfg.data_dir)
-    if cfg.input_data_glob != ANY_LAYOUT:
+    root, data_dir = processed_root(cfg), layout.absolute(cfg.data.data_dir)
+    if cfg.data.input_data_glob != ANY_LAYOUT:
         return {mesh: root / mesh.parent.relative_to(data_dir) for mesh in meshes}
     below = {mesh: path_below(mesh, data_dir) for mesh in meshes}
     streams = Counter(map(stream_name, below.values()))
@@ -101,23 +103,28 @@ def stream_of(folder: Path) -> str:
     return told_of_mesh(Records(folder)).get("stream") or shape_name(folder)
 
 
-def shape_folders(cfg: Namespace) -> list[Path]:
+def shape_folders(cfg: Config) -> list[Path]:
     """The folders that may hold the files of a shape, sorted, whether they hold any or not."""
     root = processed_root(cfg)
-    pattern = "*" if cfg.input_data_glob == ANY_LAYOUT else mesh_pattern(cfg).rpartition("/")[0]
+    pattern = "*" if cfg.data.input_data_glob == ANY_LAYOUT else mesh_pattern(cfg).rpartition("/")[0]
     return sorted(path for path in (root.glob(pattern) if pattern else [root]) if path.is_dir())
 
 
-def expected_files(cfg: Namespace) -> list[str]:
+def expected_files(cfg: Config) -> list[str]:
     """Names of all files that preprocessing makes for a shape."""
-    cloud = layout.voxelized_point_cloud(cfg.input_res, cfg.num_points)
+    cloud = layout.voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points)
     return [layout.SCALED_MESH, cloud, *samples_per_file(cfg)]
 
 
-def samples_per_file(cfg: Namespace) -> dict[str, int]:
+def samples_per_file(cfg: Config) -> dict[str, int]:
     """The sample files of a shape, with the number of samples that each holds."""
-    numbers = {layout.boundary_samples(sigma): cfg.num_boundary_samples for sigma in cfg.sample_std_dev}
-    numbers |= {layout.UNIFORM_SAMPLES: cfg.num_uniform_samples, layout.GAP_SAMPLES: cfg.num_gap_samples}
+    numbers = {
+        layout.boundary_samples(sigma): cfg.sampling.num_boundary_samples for sigma in cfg.sampling.sample_std_dev
+    }
+    numbers |= {
+        layout.UNIFORM_SAMPLES: cfg.sampling.num_uniform_samples,
+        layout.GAP_SAMPLES: cfg.sampling.num_gap_samples,
+    }
     return {name: number for name, number in numbers.items() if number}
 
 
@@ -134,7 +141,7 @@ class Found(NamedTuple):
     gone: int
 
 
-def find_shapes(cfg: Namespace) -> Found:
+def find_shapes(cfg: Config) -> Found:
     """The preprocessed shapes whose meshes are still there, if data_dir is. Raises UserError if there are none."""
     folders = shape_folders(cfg)
     records = {folder: Records(folder) for folder in folders}
@@ -143,27 +150,27 @@ def find_shapes(cfg: Namespace) -> Found:
     gone = without_mesh(complete, cfg)
     if len(gone) == len(complete):
         example = next((f", for example no {name} in {folder}" for folder, name in lacking.items()), "")
-        example += f"; of {len(gone)} the meshes are no longer in {cfg.data_dir}" if gone else ""
+        example += f"; of {len(gone)} the meshes are no longer in {cfg.data.data_dir}" if gone else ""
         raise UserError(
             f"none of the {len(folders)} shapes in {processed_root(cfg)} is preprocessed{example}; first run: python"
-            f" dataprocessing/preprocess.py --config {cfg.config}"
+            f" dataprocessing/preprocess.py --config {cfg.run.config}"
         )
     return Found([folder for folder in complete if folder not in gone], len(lacking), len(gone))
 
 
-def _first_lacking(folder: Path, records: Records, cfg: Namespace) -> str | None:
+def _first_lacking(folder: Path, records: Records, cfg: Config) -> str | None:
     """The first file that is not there, or was begun anew and not finished."""
     begun = {name for name, entry in records.entries.items() if not entry.get("finished")}
     return next((name for name in expected_files(cfg) if name in begun or not (folder / name).is_file()), None)
 
 
-def without_mesh(shapes: Mapping[Path, Records], cfg: Namespace) -> set[Path]:
+def without_mesh(shapes: Mapping[Path, Records], cfg: Config) -> set[Path]:
     """The folders of those shapes whose mesh is no longer in data_dir; none if data_dir, or all meshes, are away.
 
     In ShapeNet's layout the mesh is told by the record; with input_data_glob `any`, each has the folder of its name.
     """
-    data_dir = layout.absolute(cfg.data_dir)
-    if cfg.input_data_glob == ANY_LAYOUT:
+    data_dir = layout.absolute(cfg.data.data_dir)
+    if cfg.data.input_data_glob == ANY_LAYOUT:
         try:
             return shapes.keys() - set(output_folders(find_meshes(cfg), cfg).values())
         except UserError:

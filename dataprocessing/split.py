@@ -1,11 +1,11 @@
 """Read a split of the shapes into train, val and test, whoever made it and wherever it was made."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from configs.options import Config
 from dataprocessing.shapes import MODEL_FOLDER, find_shapes, processed_root
 from runtime.errors import UserError
 from runtime.layout import absolute
@@ -15,19 +15,19 @@ PARTS = ("train", "val", "test")
 NO_SPLIT = "none"  # as split_file
 
 
-def split_folders(cfg: Namespace, needed: Sequence[str] = ()) -> dict[str, list[Path]]:
+def split_folders(cfg: Config, needed: Sequence[str] = ()) -> dict[str, list[Path]]:
     """The folders of the train, val and test shapes of a configuration; without a split all are test shapes.
 
     Raises UserError if one of the parts `needed` is empty.
     """
-    if cfg.split_file == NO_SPLIT:
+    if cfg.data.split_file == NO_SPLIT:
         folders = {"train": [], "val": [], "test": find_shapes(cfg).folders}
     else:
-        folders = load_split(absolute(cfg.split_file), processed_root(cfg))
+        folders = load_split(absolute(cfg.data.split_file), processed_root(cfg))
     if empty := [part for part in needed if not folders[part]]:
         raise UserError(
-            f"{cfg.split_file} has no {empty[0]} shapes, 1 or more expected; make another split with:"
-            f" python dataprocessing/create_split.py --config {cfg.config}"
+            f"{cfg.data.split_file} has no {empty[0]} shapes, 1 or more expected; make another split with:"
+            f" python dataprocessing/create_split.py --config {cfg.run.config}"
         )
     return folders
 

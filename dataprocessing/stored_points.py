@@ -1,11 +1,11 @@
 """The preprocessed points of a shape, read and checked."""
 
-from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from configs.options import Config
 from dataprocessing.shapes import shape_name
 from runtime.artefacts import array_sha256
 from runtime.errors import UserError
@@ -30,12 +30,12 @@ def read_arrays(path: Path, *names: str) -> list[np.ndarray]:
         return [np.asarray(array, dtype=np.float32) for array in arrays]
 
 
-def read_input_cloud(folder: Path, cfg: Namespace) -> np.ndarray:
+def read_input_cloud(folder: Path, cfg: Config) -> np.ndarray:
     """The stored input cloud of a shape, (num_points, 3) mesh units."""
-    return read_arrays(folder / voxelized_point_cloud(cfg.input_res, cfg.num_points), "point_cloud")[0]
+    return read_arrays(folder / voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points), "point_cloud")[0]
 
 
-def shape_digests(folders: Iterable[Path], cfg: Namespace) -> dict[str, str]:
+def shape_digests(folders: Iterable[Path], cfg: Config) -> dict[str, str]:
     """Shape -> 16 hex digits that change with its input cloud: what it is, wherever its files are."""
     return {shape_name(folder): cloud_digest(read_input_cloud(folder, cfg)) for folder in folders}
 

@@ -1,10 +1,10 @@
 """The network's input: surface points of a shape, as the nodes of a grid nearest to them."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 
+from configs.options import Config
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
 from runtime.layout import voxelized_point_cloud
@@ -12,13 +12,13 @@ from runtime.reading import open_npz
 from runtime.seeds import generator
 
 
-def input_points(mesh: Mesh, shape: str, cfg: Namespace) -> np.ndarray:
+def input_points(mesh: Mesh, shape: str, cfg: Config) -> np.ndarray:
     """The points of a shape's voxelized cloud, (num_points, 3) float32, mesh units, from its scaled mesh.
 
-    They depend on the mesh, cfg.seed, the shape's name, num_points and input_res only.
+    They depend on the mesh, cfg.run.seed, the shape's name, num_points and input_res only.
     """
-    rng = generator(cfg.seed, shape, voxelized_point_cloud(cfg.input_res, cfg.num_points))
-    return sample_surface(mesh, cfg.num_points, rng).astype(np.float32)
+    rng = generator(cfg.run.seed, shape, voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points))
+    return sample_surface(mesh, cfg.grid.num_points, rng).astype(np.float32)
 
 
 def voxelize(points: np.ndarray, res: int, bb_min: float, bb_max: float) -> np.ndarray:

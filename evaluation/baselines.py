@@ -31,7 +31,7 @@ def gaussian_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
     first: number of the first shape; shape n depends only on its number and the seed.
     Returns (num, *code_shape).
     """
-    w = standard_latents(networks.flow.dim, num, networks.cfg.seed, GAUSSIAN_STREAMS + first).to(networks.device)
+    w = standard_latents(networks.flow.dim, num, networks.cfg.run.seed, GAUSSIAN_STREAMS + first).to(networks.device)
     w = w.view(num, *networks.flow.code_shape)
     return torch.cat([networks.flow.unwhiten(one) for one in w.split(1)])
 
@@ -56,7 +56,7 @@ def draw_mixtures(networks: Networks, training: StoredCodes, num: int, first: in
     Training codes include mirrored shapes and further point draws; codes of the same shape do not count as neighbours.
     Raises UserError if all codes are of one shape.
     """
-    streams = [random_stream(networks.cfg.seed, NEIGHBOUR_STREAMS + first + n) for n in range(num)]
+    streams = [random_stream(networks.cfg.run.seed, NEIGHBOUR_STREAMS + first + n) for n in range(num)]
     chosen = [int(torch.randint(len(training.rows), (), generator=stream)) for stream in streams]
     mixtures = []
     for a, near, stream in zip(chosen, nearest_codes(networks, training, chosen), streams, strict=True):

@@ -25,7 +25,7 @@ def shares_of(networks: Networks) -> Shares:
     "seen": those that vary by more than the noise of the flow's training, since the decoder ignores the others; "all";
     and the "leading" `flow_dims` ones. Distances between codes are Euclidean.
     """
-    if networks.cfg.code_kind != "vector":
+    if networks.cfg.network.code_kind != "vector":
         return {}
     flow, noise = networks.flow, load_checkpoint(networks.rnvp_path)["flow_noise"]
     seen, number = (noise * flow.noise_sd(1.0) < 1).cpu(), torch.arange(flow.dim)
@@ -62,10 +62,10 @@ def sets_of_codes(networks: Networks, training: StoredCodes, num: int) -> Iterat
     plain = np.array(training.plain_indices())
     for k in range(NUM_SETS):
         first = k * num
-        yield FLOW, drawn_codes(networks, num, networks.cfg.seed, first=first)  # unselected
+        yield FLOW, drawn_codes(networks, num, networks.cfg.run.seed, first=first)  # unselected
         yield GAUSSIAN, gaussian_codes(networks, num, first=first)
         yield NEIGHBOURS, neighbour_codes(networks, num, first=first)
-        chosen = np.random.default_rng((networks.cfg.seed, k)).permutation(plain)[:num]
+        chosen = np.random.default_rng((networks.cfg.run.seed, k)).permutation(plain)[:num]
         yield TRAINING, training.codes[chosen]
 
 

@@ -1,11 +1,11 @@
 """Compares two folders of any system's clouds: no experiment, no training, no networks."""
 
-from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from configs.options import Config
 from evaluation.cloud_folder import CloudFolder
 from evaluation.generation_table import Comparison, Competitor, NamedSet
 from evaluation.protocols import Clouds, Protocol, make_protocol
@@ -24,28 +24,31 @@ class FolderSets:
     the training clouds. Raises UserError for inputs that do not fit together.
     """
 
-    def __init__(self, cfg: Namespace):
+    def __init__(self, cfg: Config):
         self.cfg = cfg
-        if not (cfg.samples and cfg.references):
-            given, lacking = ("samples", "references") if cfg.samples else ("references", "samples")
+        if not (cfg.clouds.samples and cfg.comparison.references):
+            given, lacking = ("samples", "references") if cfg.clouds.samples else ("references", "samples")
             raise UserError(f"--{given} is given without --{lacking}; give both folders")
-        folders = {SAMPLES: cfg.samples, REFERENCES: cfg.references, TRAINING: cfg.training}
+        folders = {SAMPLES: cfg.clouds.samples, REFERENCES: cfg.comparison.references, TRAINING: cfg.clouds.training}
         self.folders = {
-            role: CloudFolder(folder, role, cfg.num_eval_points, cfg.seed) for role, folder in folders.items() if folder
+            role: CloudFolder(folder, role, cfg.evaluation.num_eval_points, cfg.run.seed)
+            for role, folder in folders.items()
+            if folder
         }
         self.protocol = self._protocol()
         for folder in self.folders.values():
-            folder.require_points(cfg.num_eval_points)
-        self.num = min(cfg.num_eval_shapes, len(self.folders[REFERENCES]))
+            folder.require_points(cfg.evaluation.num_eval_points)
+        self.num = min(cfg.evaluation.num_eval_shapes, len(self.folders[REFERENCES]))
         self._check_numbers()
 
     def _protocol(self) -> Protocol:
         cfg = self.cfg
-        if cfg.normalised_samples and cfg.protocol != "pointflow":
+        if cfg.comparison.normalised_samples and cfg.evaluation.protocol != "pointflow":
             raise UserError(
-                f"normalised_samples is for protocol pointflow, {cfg.protocol} found; add --protocol pointflow"
+                f"normalised_samples is for protocol pointflow, {cfg.evaluation.protocol} found; add --protocol"
+                " pointflow"
             )
-        if cfg.normalised_samples and not cfg.training:
+        if cfg.comparison.normalised_samples and not cfg.clouds.training:
             raise UserError(
                 "--normalised_samples true takes the samples back with the training clouds' mean and standard"
                 " deviation; give their folder with --training"
@@ -62,15 +65,15 @@ class FolderSets:
 
     def comparison(self) -> Comparison:
         references = {REFERENCES: NamedSet(REFERENCES, lambda: self._clouds(REFERENCES, self._order(REFERENCES, 0)))}
-        count = min(self.cfg.num_sample_sets, len(self.folders[SAMPLES]) // self.num)
+        count = min(self.cfg.evaluation.num_sample_sets, len(self.folders[SAMPLES]) // self.num)
         order = self._order(SAMPLES, 0, count * self.num)
         competitors = [Competitor(SAMPLES, (REFERENCES,), self._sets(SAMPLES, np.split(order, count)))]
         if TRAINING in self.folders:
-            parts = [self._order(TRAINING, k) for k in range(self.cfg.num_sample_sets)]
+            parts = [self._order(TRAINING, k) for k in range(self.cfg.evaluation.num_sample_sets)]
             floor = Competitor(f"floor: {TRAINING}", (REFERENCES,), self._sets(TRAINING, parts), novelty=False)
             competitors.append(floor)
-        cache = Path(self.cfg.output).expanduser() / "cache"
-        return Comparison(self.cfg, references, competitors, cache, pick_device(self.cfg))
+        cache = Path(self.cfg.comparison.output).expanduser() / "cache"
+        return Comparison(self.cfg, references, competitors, cache, pick_device(self.cfg.run))
 
     def training_set(self) -> NamedSet | None:
         """All training clouds, if their folder is given."""
@@ -97,7 +100,7 @@ class FolderSets:
         num, total = num or self.num, len(self.folders[role])
         if num == total:
             return np.arange(total)
-        return np.random.default_rng((self.cfg.seed, k)).permutation(total)[:num]
+        return np.random.default_rng((self.cfg.run.seed, k)).permutation(total)[:num]
 
     def _sets(self, role: str, parts: list[np.ndarray]) -> list[NamedSet]:
         name = role.split()[0]
@@ -106,7 +109,7 @@ class FolderSets:
     def _clouds(self, role: str, indices: np.ndarray) -> Clouds:
         """Clouds of a folder in the protocol's frame, (len(indices), num_eval_points, 3)."""
         folder = self.folders[role]
-        clouds = np.stack([self.protocol.choose(folder[i], (self.cfg.seed, int(i))) for i in indices])
-        if role == SAMPLES and self.cfg.normalised_samples:
+        clouds = np.stack([self.protocol.choose(folder[i], (self.cfg.run.seed, int(i))) for i in indices])
+        if role == SAMPLES and self.cfg.comparison.normalised_samples:
             clouds = self.protocol.denormalised(clouds)
         return self.protocol.frame(clouds, lambda n: folder.names[indices[n]])

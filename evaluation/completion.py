@@ -1,6 +1,5 @@
 """Scores of completed scans: distance to the truth, fit to the scan, diversity; and what a user is told of them."""
 
-from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from configs.decided import options_of
+from configs.options import Config
 from evaluation.metrics import chamfer_udf, nearest_distances
 from generation.cloud_files import Cloud, read_cloud
 from generation.completion.evidence import at_most
@@ -62,7 +62,7 @@ def report(folder: ShapeFolder, scan: Scan, truth: Cloud | None) -> Iterator[str
     def write() -> dict[str, Any]:
         clouds = {name: read_cloud(folder.cloud(n)) for n, name in enumerate(codes.names)}
         facts = codes.found["facts"] | distances_of(clouds, scan.points, truth)
-        about = {"scan": str(cfg.scan), "notes": scan.notes, "options": options_of("chains", cfg)}
+        about = {"scan": str(cfg.completion.scan), "notes": scan.notes, "options": options_of("chains", cfg)}
         write_json(folder.path / RESULTS, {**folder.networks.sources, **about, **facts})
         return facts
 
@@ -72,7 +72,7 @@ def report(folder: ShapeFolder, scan: Scan, truth: Cloud | None) -> Iterator[str
     yield f"numbers: {folder.path / RESULTS}"
 
 
-def completion_lines(facts: Mapping[str, Any], cfg: Namespace) -> list[str]:
+def completion_lines(facts: Mapping[str, Any], cfg: Config) -> list[str]:
     """A table of the completions, and what is doubtful of the chains, as lines."""
     lines = [
         f"{'cloud':>5} {'log posterior':>14} {'rms of scan':>12} {'acceptance':>11} {'effective':>10} {'CD x1e4':>8}"
@@ -95,9 +95,9 @@ def completion_lines(facts: Mapping[str, Any], cfg: Namespace) -> list[str]:
             f"the chains are in different modes or have not mixed (R-hat {r_hat:.2f} of energy, {r_hat_z:.2f} of z), so"
             " the share of them that shows a thing is not its probability"
         )
-    if rms_of_mode > MISSED * cfg.scan_sd:
+    if rms_of_mode > MISSED * cfg.completion.scan_sd:
         lines.append(
-            f"the best completion misses the scan by {rms_of_mode:.4f}, {cfg.scan_sd:g} expected: another pose or scale"
-            " than the training shapes', much noise, or a shape unlike them"
+            f"the best completion misses the scan by {rms_of_mode:.4f}, {cfg.completion.scan_sd:g} expected:"
+            " another pose or scale than the training shapes', much noise, or a shape unlike them"
         )
     return lines

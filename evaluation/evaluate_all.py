@@ -1,8 +1,8 @@
 """Step 7 from end to end, for the tasks of an experiment or for two folders of clouds."""
 
-from argparse import Namespace
 from pathlib import Path
 
+from configs.options import Config
 from evaluation import likelihood, reconstruction
 from evaluation.cloud_folder import RULE
 from evaluation.compare_folders import FolderSets
@@ -19,31 +19,31 @@ from frozen.checkpoint_files import load_checkpoint
 from generation.plausible_codes import brought_back_sentence
 from runtime.artefacts import Facts, Records, entry_of
 from runtime.errors import UserError
-from runtime.layout import RESULTS, Experiment
+from runtime.layout import RESULTS
 from visualization.evaluation_plots import plot_likelihood, plot_nearest_training, plot_one_nna
 
 Found = tuple[list[Table], Facts]
 
 
-def evaluate_experiment(cfg: Namespace) -> tuple[str, Path]:
-    """Run the tasks in `cfg.tasks`; those before keep their results. Returns the new tables as text, and the folder."""
-    study = Study(cfg, Experiment(cfg).evaluation)
-    results = study.run([part for part in TASKS if part.name in cfg.tasks])
+def evaluate_experiment(cfg: Config) -> tuple[str, Path]:
+    """Run the parts that `tasks` names; others keep their results. Returns the new tables as text, and the folder."""
+    study = Study(cfg, cfg.experiment.evaluation)
+    results = study.run([part for part in TASKS if part.name in cfg.evaluation.tasks])
     merged = with_former(study.folder / f"{RESULTS}.json", study, results, [part.name for part in TASKS])
     log_results(cfg, merged)
-    facts = {"of": "experiment", "checkpoints": study.sources, "seeds": {"seed": cfg.seed}, "definitions": MEASURES}
+    facts = {"of": "experiment", "checkpoints": study.sources, "seeds": {"seed": cfg.run.seed}, "definitions": MEASURES}
     write_results(study.folder, RESULTS, cfg, merged, facts)
     return text_of(results), study.folder
 
 
-def decode_chunk(cfg: Namespace) -> str:
+def decode_chunk(cfg: Config) -> str:
     """Decode a part of the sets that the generation task compares, for one of many jobs. Returns a line about it.
 
     The run without chunks then finds all sets, and compares them. Raises UserError for two folders of clouds.
     """
-    if cfg.samples or cfg.references:
+    if cfg.clouds.samples or cfg.comparison.references:
         raise UserError("num_chunks divides the sets of an experiment, but folders of clouds are given; leave it out")
-    study = Study(cfg, Experiment(cfg).evaluation)
+    study = Study(cfg, cfg.experiment.evaluation)
     for part in TASKS:
         if part.run == generation_tables_of:
             study.made_of(part)  # which checks its shapes
@@ -53,15 +53,15 @@ def decode_chunk(cfg: Namespace) -> str:
 OF_FOLDERS = (*(f"{RESULTS}.{ending}" for ending in ("json", "csv", "md")), "one_nna.png", "nearest_training.png")
 
 
-def evaluate_folders(cfg: Namespace) -> tuple[str, Path]:
+def evaluate_folders(cfg: Config) -> tuple[str, Path]:
     """Compare the clouds of --samples with those of --references. Returns the tables as text, and the output folder."""
-    folder = Path(cfg.output).expanduser()
+    folder = Path(cfg.comparison.output).expanduser()
     sets, records = FolderSets(cfg), Records(folder)
     if not (records.entries or former_results(folder / f"{RESULTS}.json")):  # of an earlier run
         records.check_free(OF_FOLDERS, "--output")
     records.put({RESULTS: entry_of({}, OF_FOLDERS)})
     tables, errors = generation(sets.comparison(), sets.training_set(), folder)
-    facts = {"of": "folders", "folders": sets.facts(), "reading": RULE, "seeds": {"seed": cfg.seed}}
+    facts = {"of": "folders", "folders": sets.facts(), "reading": RULE, "seeds": {"seed": cfg.run.seed}}
     facts |= {"protocol": sets.protocol.facts(), "error_of_approximate_emd": errors, "definitions": MEASURES}
     results = {"folders": Result(tables, {}, {})}
     write_results(folder, RESULTS, cfg, results, facts)
@@ -95,7 +95,7 @@ def reconstruction_tables(study: Study) -> Found:
     cfg = study.cfg
     reconstruction.check_current(cfg, study.digests("test"), study.sources)
     rows, per_shape = reconstruction.reconstruction_rows(cfg, study.folders["test"])
-    sentence = brought_back_sentence(Experiment(cfg).reconstruction)
+    sentence = brought_back_sentence(cfg.experiment.reconstruction)
     note = reconstruction.NOTE + (f" {sentence}." if sentence else "")
     tables = [
         Table("reconstruction", reconstruction.TITLE, reconstruction.COLUMNS, rows, note),
@@ -107,7 +107,7 @@ def reconstruction_tables(study: Study) -> Found:
 def generation_tables_of(study: Study) -> Found:
     sets = ExperimentSets(study.cfg, study.networks)
     tables, errors = generation(sets.comparison(), sets.training_set(), study.folder)
-    if study.cfg.num_whole_shapes:
+    if study.cfg.evaluation.num_whole_shapes:
         tables += wholeness_tables(study.networks, sets.whole_recipes(), sets.whole_labels(), study.code_shares)
     return tables, {"protocol": sets.protocol.facts(), "sets": SETS, "error_of_approximate_emd": errors}
 
@@ -116,7 +116,9 @@ def likelihood_tables(study: Study) -> Found:
     """The table, and one per shape; draws the plot of all sets and the least likely test shapes."""
     networks, folder = study.networks, study.folder
     noise = load_checkpoint(networks.rnvp_path)["flow_noise"]
-    report = likelihood.likelihood_report(networks, noise, study.cfg.num_eval_shapes, folder / "least_likely.png")
+    report = likelihood.likelihood_report(
+        networks, noise, study.cfg.evaluation.num_eval_shapes, folder / "least_likely.png"
+    )
     plot_likelihood({name: found["log_likelihood"] for name, found in report.arrays.items()}, folder / "likelihood.png")
     tables = [
         Table("likelihood", likelihood.TITLE, likelihood.COLUMNS, report.rows, report.note),

@@ -1,6 +1,5 @@
 """The sets of clouds compared in an experiment's evaluation, decoded and true, in the protocol's frame."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from configs.options import Config
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
 from dataprocessing.surface import surface_points
@@ -57,16 +57,17 @@ class ExperimentSets:
     Raises UserError if that is below 2, or if an earlier step is missing.
     """
 
-    def __init__(self, cfg: Namespace, networks: Networks):
+    def __init__(self, cfg: Config, networks: Networks):
         self.cfg, self.networks = cfg, networks
         self.folders = split_folders(cfg)
         self.protocol = experiment_protocol(cfg, self.folders["train"])
         self.references = self.folders[self.protocol.split]
-        self.num = min(cfg.num_eval_shapes, len(self.references), len(self.folders["train"]))
+        self.num = min(cfg.evaluation.num_eval_shapes, len(self.references), len(self.folders["train"]))
         if self.num < 2:
             raise UserError(
                 f"{self.num} shape to compare, 2 or more expected: {len(self.references)} in the {self.protocol.split}"
-                f" split, {len(self.folders['train'])} in the training split, num_eval_shapes {cfg.num_eval_shapes}"
+                f" split, {len(self.folders['train'])} in the training split, num_eval_shapes"
+                f" {cfg.evaluation.num_eval_shapes}"
             )
 
     def recipes(self) -> "Recipes":
@@ -74,7 +75,7 @@ class ExperimentSets:
         split, train = self.protocol.split, self.folders["train"]
         names = [shape_name(folder) for folder in self.references[: self.num]]
         decoded_parts = []
-        for k in range(self.cfg.num_sample_sets):
+        for k in range(self.cfg.evaluation.num_sample_sets):
             part = [shape_name(train[i]) for i in self._training_part(k)]
             decoded_parts.append(decoded_recipe(self.networks, f"train_decoded_{k}", "train", part))
         decoded = decoded_recipe(self.networks, f"{split}_decoded", split, names)
@@ -84,7 +85,7 @@ class ExperimentSets:
         """The shapes whose wholeness is measured: the first of the references and of each generator, and random ones of
         training, by keys of `whole_labels`."""
         num, train = (
-            min(self.cfg.num_whole_shapes, len(self.references), len(self.folders["train"])),
+            min(self.cfg.evaluation.num_whole_shapes, len(self.references), len(self.folders["train"])),
             self.folders["train"],
         )
         split = self.protocol.split
@@ -103,10 +104,10 @@ class ExperimentSets:
     def write_chunk(self) -> str:
         """Decode chunk `current_chunk` of the sets, and compare nothing. Returns what was done, in one line."""
         cfg, sets = self.cfg, self.recipes().all()
-        mine = sets[cfg.current_chunk :: cfg.num_chunks]
+        mine = sets[cfg.chunks.current_chunk :: cfg.chunks.num_chunks]
         write_sets(self.networks, mine)
         done = f"{len(mine)} of {len(sets)} sets are in {self.networks.experiment.sets}"
-        return f"chunk {cfg.current_chunk} of {cfg.num_chunks}: {done}"
+        return f"chunk {cfg.chunks.current_chunk} of {cfg.chunks.num_chunks}: {done}"
 
     def comparison(self) -> Comparison:
         """Decode all sets and assemble the comparison."""
@@ -123,7 +124,7 @@ class ExperimentSets:
             Competitor(LABELS[kind], both, [self._decoded_set(recipe) for recipe in sets])
             for kind, sets in recipes.sampled.items()
         ]
-        parts = [self._training_part(k) for k in range(self.cfg.num_sample_sets)]
+        parts = [self._training_part(k) for k in range(self.cfg.evaluation.num_sample_sets)]
         true_parts = [NamedSet(f"train_{k}", partial(self._training, part)) for k, part in enumerate(parts)]
         competitors += [
             Competitor(f"floor: {TRAINING}", (true_label,), true_parts, novelty=False),
@@ -147,7 +148,7 @@ class ExperimentSets:
 
     def _true_references(self) -> Clouds:
         bar = tqdm(self.references[: self.num], desc="sampling: true references", unit="cloud", disable=None)
-        points = [surface_points(folder, self.protocol.num_points, self.cfg.seed) for folder in bar]
+        points = [surface_points(folder, self.protocol.num_points, self.cfg.run.seed) for folder in bar]
         return self.protocol.frame(np.stack(points))
 
     def _training_part(self, k: int) -> list[int]:
@@ -155,28 +156,31 @@ class ExperimentSets:
         return self._order_of_training(k)[: self.num]
 
     def _order_of_training(self, k: int) -> list[int]:
-        order = np.random.default_rng((self.cfg.seed, k)).permutation(len(self.folders["train"]))
+        order = np.random.default_rng((self.cfg.run.seed, k)).permutation(len(self.folders["train"]))
         return [int(i) for i in order]
 
     def _training(self, indices: Sequence[int]) -> Clouds:
         clouds = [
-            self.protocol.choose(training_cloud(self.folders["train"][i], self.cfg), (self.cfg.seed, i))
+            self.protocol.choose(training_cloud(self.folders["train"][i], self.cfg), (self.cfg.run.seed, i))
             for i in indices
         ]
         return self.protocol.frame(np.stack(clouds))
 
 
-def experiment_protocol(cfg: Namespace, training: Sequence[Path]) -> Protocol:
+def experiment_protocol(cfg: Config, training: Sequence[Path]) -> Protocol:
     """The protocol of a configuration, with the statistics of the training points if it needs them."""
     bar = tqdm(
-        training, desc="training statistics", unit="cloud", disable=None if cfg.protocol == "pointflow" else True
+        training,
+        desc="training statistics",
+        unit="cloud",
+        disable=None if cfg.evaluation.protocol == "pointflow" else True,
     )
     return make_protocol(cfg, (training_cloud(folder, cfg) for folder in bar))
 
 
-def training_cloud(folder: Path, cfg: Namespace) -> np.ndarray:
+def training_cloud(folder: Path, cfg: Config) -> np.ndarray:
     """Surface points of a training shape: the stored input points (faster to read) or, if too few, new ones."""
-    path = folder / voxelized_point_cloud(cfg.input_res, cfg.num_points)
-    if cfg.num_eval_points <= cfg.num_points and path.is_file():
+    path = folder / voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points)
+    if cfg.evaluation.num_eval_points <= cfg.grid.num_points and path.is_file():
         return read_cloud(path)
-    return surface_points(folder, cfg.num_eval_points, cfg.seed)
+    return surface_points(folder, cfg.evaluation.num_eval_points, cfg.run.seed)

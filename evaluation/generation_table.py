@@ -4,7 +4,6 @@ Independent of where the clouds come from: an experiment's networks, or a folder
 """
 
 import warnings
-from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from configs.options import Config
 from evaluation.metrics import CloudSet, Matrix, approximation_error, jsd, mmd_cov, nearest_in_set, one_nna, pairwise
 from evaluation.protocols import Clouds
 from evaluation.tables import Column, Table, spread
@@ -70,14 +70,14 @@ class Comparison:
 
     def __init__(
         self,
-        cfg: Namespace,
+        cfg: Config,
         references: dict[str, NamedSet],
         competitors: Sequence[Competitor],
         cache_folder: Path,
         device: torch.device,
     ):
         self.cfg, self.references, self.competitors = cfg, references, competitors
-        self.cache_folder, self.device, self.workers = cache_folder, device, num_workers(cfg.num_cpus)
+        self.cache_folder, self.device, self.workers = cache_folder, device, num_workers(cfg.run.num_cpus)
         self.reference_clouds = {label: CloudSet(list(one.load())) for label, one in references.items()}
         first = next(iter(self.reference_clouds.values()))
         self.num_shapes, self.num_points = len(first), len(first[0])
@@ -85,10 +85,10 @@ class Comparison:
         self.notes: set[str] = set()
 
     def distances(self) -> list[str]:
-        return ["cd"] if self.cfg.emd == "none" else list(DISTANCES)
+        return ["cd"] if self.cfg.evaluation.emd == "none" else list(DISTANCES)
 
     def metric(self, distance: str) -> str:
-        return DISTANCES[distance].exact if self.cfg.emd == "exact" else DISTANCES[distance].approx
+        return DISTANCES[distance].exact if self.cfg.evaluation.emd == "exact" else DISTANCES[distance].approx
 
     def rows(self) -> list[dict[str, Any]]:
         """A row per competitor, reference and distance: `set_measures` as spreads over the sets, with JSD for CD."""
@@ -107,14 +107,14 @@ class Comparison:
     def emd_errors(self) -> dict[str, dict[str, float | None]]:
         """Error of the approximate EMDs against the exact ones, on random pairs from the first reference and the first
         sample set of the first competitor. Empty unless EMDs are approximate."""
-        if self.cfg.emd != "approx":
+        if self.cfg.evaluation.emd != "approx":
             return {}
         reference = next(iter(self.reference_clouds.values()))
         samples = CloudSet(list(self.competitors[0].sets[0].load()))
         errors = {}
         for distance in tqdm(("emd", "emd_sq"), desc="error of approximate EMD", disable=None):
             found = approximation_error(
-                distance == "emd_sq", reference, samples, ERROR_PAIRS, self.cfg.seed, self.workers
+                distance == "emd_sq", reference, samples, ERROR_PAIRS, self.cfg.run.seed, self.workers
             )
             errors[distance] = {key: None if np.isnan(value) else value for key, value in found._asdict().items()}
         return errors
@@ -143,7 +143,7 @@ class Comparison:
         return rows
 
     def _sets(self, competitor: Competitor, distance: str) -> Sequence[NamedSet]:
-        return competitor.sets[: None if distance == "cd" else self.cfg.num_emd_sets]
+        return competitor.sets[: None if distance == "cd" else self.cfg.evaluation.num_emd_sets]
 
     def _pairs(self, matrices: int) -> int:
         return matrices * self.num_shapes**2

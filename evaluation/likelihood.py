@@ -106,12 +106,12 @@ def likelihood_report(
     folders = test.folders(cfg)
     scores = CodeScores(networks, noise)
     arrays = {TEST: scores(test.codes), TRAINING: scores(train.codes)}
-    for name, clouds in outlier_clouds(folders[:num_outliers], cfg.num_points, cfg.seed).items():
+    for name, clouds in outlier_clouds(folders[:num_outliers], cfg.grid.num_points, cfg.run.seed).items():
         codes = encode_batches(networks.ndf, clouds, len(clouds), cfg, networks.device, name)
         arrays[name] = scores(np.concatenate(list(codes)))
     log_likelihood, nats_per_dim = arrays[TEST]["log_likelihood"], arrays[TEST]["nats_per_dim"]
     if sheet is not None:
-        draw_extremes(folders, log_likelihood, cfg.seed, sheet)
+        draw_extremes(folders, log_likelihood, cfg.run.seed, sheet)
     ranks = rankdata(log_likelihood, method="ordinal")
     values = zip(ranks.tolist(), log_likelihood.tolist(), nats_per_dim.tolist(), strict=True)
     per_shape = [

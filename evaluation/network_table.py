@@ -12,8 +12,8 @@ from evaluation.tables import Column
 from frozen.checkpoint_files import load_checkpoint
 from frozen.codes import load_codes
 from generation.networks import Networks
-from training.flow_trainer import noised_nll
-from training.ndf_trainer import validate
+from training.flow_nll import noised_nll
+from training.ndf_loss import validate
 from training.shape_samples import validation_batches
 
 COLUMNS = [Column("measure", "measure"), Column("value", "value", ".5f"), Column("unit", "unit")]

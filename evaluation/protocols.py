@@ -1,6 +1,5 @@
 """The frames in which clouds are compared. Numbers of different protocols are not comparable."""
 
-from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.options import Config
 from runtime.errors import UserError
 
 Clouds = NDArray[np.float32]  # (S, N, 3)
@@ -94,20 +94,20 @@ def references_of(protocol: str) -> str:
     return "val" if protocol == "pointflow" else "test"
 
 
-def make_protocol(cfg: Namespace, training: Iterable[NDArray[np.floating]] | None) -> Protocol:
+def make_protocol(cfg: Config, training: Iterable[NDArray[np.floating]] | None) -> Protocol:
     """The protocol of a configuration. training: all training clouds (M, 3), read if the protocol needs them.
 
     Raises UserError for pointflow with a number of points other than 2,048.
     """
-    if cfg.protocol != "pointflow":
-        return Protocol(cfg.protocol, cfg.num_eval_points)
-    if cfg.num_eval_points != POINTFLOW_POINTS:
+    if cfg.evaluation.protocol != "pointflow":
+        return Protocol(cfg.evaluation.protocol, cfg.evaluation.num_eval_points)
+    if cfg.evaluation.num_eval_points != POINTFLOW_POINTS:
         raise UserError(
-            f"num_eval_points is {cfg.num_eval_points}, protocol pointflow compares {POINTFLOW_POINTS};"
+            f"num_eval_points is {cfg.evaluation.num_eval_points}, protocol pointflow compares {POINTFLOW_POINTS};"
             " use that, or another --protocol"
         )
     statistics = None if training is None else training_statistics(training)
-    return Protocol(cfg.protocol, cfg.num_eval_points, statistics)
+    return Protocol(cfg.evaluation.protocol, cfg.evaluation.num_eval_points, statistics)
 
 
 def training_statistics(clouds: Iterable[NDArray[np.floating]]) -> Statistics:

@@ -1,7 +1,6 @@
 """How close reconstructions are to the true surfaces of the test shapes: as a whole, inside the cars, and outside."""
 
 import math
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from configs.options import Config
 from dataprocessing.shapes import shape_name
 from dataprocessing.surface import scaled_mesh, surface_points
 from evaluation.interior import RULE, interior_mask
@@ -66,11 +66,11 @@ class TrueSurface(NamedTuple):
     planes: LocalPlanes | None
 
 
-def reconstruction_rows(cfg: Namespace, test_folders: Sequence[Path]) -> tuple[list[dict], list[dict]]:
+def reconstruction_rows(cfg: Config, test_folders: Sequence[Path]) -> tuple[list[dict], list[dict]]:
     """Rows of the reconstruction table (`COLUMNS`), and the same measures for each shape.
 
     For each part of `PARTS` it compares the input points, this experiment's reconstructions, those of
-    `cfg.compare_experiments` and, as the floor, a second draw from the true surface; at most num_eval_shapes of this
+    `compare_experiments` and, as the floor, a second draw from the true surface; at most num_eval_shapes of this
     experiment's shapes, at most num_eval_points_dense points each. A row has the mean and median of each of `MEASURES`
     over its shapes; squared distances, mesh units. None if a shape (or all of them) lacks the part.
     Raises UserError, naming the command to run, if reconstructions are missing.
@@ -88,11 +88,11 @@ def reconstruction_rows(cfg: Namespace, test_folders: Sequence[Path]) -> tuple[l
     return [summary(groups[group]) for group in in_order], per_shape
 
 
-def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Namespace) -> list[dict]:
+def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Config) -> list[dict]:
     """The measures of one test shape: a row per set and part. files: label -> file of its reconstruction."""
-    count, seed, workers = cfg.num_eval_points_dense, cfg.seed, num_workers(cfg.num_cpus)
+    count, seed, workers = cfg.evaluation.num_eval_points_dense, cfg.run.seed, num_workers(cfg.run.num_cpus)
     true = true_surface(folder, count, seed, workers)
-    clouds = {INPUT: read_cloud(folder / voxelized_point_cloud(cfg.input_res, cfg.num_points))}
+    clouds = {INPUT: read_cloud(folder / voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points))}
     clouds |= {label: at_most(read_cloud(file), count, seed) for label, file in files.items()}
     clouds[FLOOR] = surface_points(folder, count, seed + SECOND_DRAW)
     return [
@@ -190,33 +190,33 @@ def summary(rows: Sequence[dict]) -> dict:
     return row
 
 
-def reconstructions(cfg: Namespace, test_folders: Sequence[Path]) -> dict[str, dict[str, Path]]:
-    """Label -> shape -> file, of this experiment and of `cfg.compare_experiments`, all with the same shapes.
+def reconstructions(cfg: Config, test_folders: Sequence[Path]) -> dict[str, dict[str, Path]]:
+    """Label -> shape -> file, of this experiment and of `cfg.others.compare_experiments`, all with the same shapes.
 
     Raises UserError if there are none, if this experiment's include a shape that is not a test shape, or if another
     experiment lacks one of the shapes of this one.
     """
     names = [shape_name(folder) for folder in test_folders]
-    command = f"python generate.py --mode reconstruct --config {cfg.config}"
-    own = Experiment(cfg)
+    command = f"python generate.py --mode reconstruct --config {cfg.run.config}"
+    own = cfg.experiment
     files = reconstructed_files(own, command)
     if strange := sorted(set(files) - set(names)):
         raise UserError(
-            f"{own.reconstruction} holds {strange[0]}, no test shape of {cfg.split_file}; remove that folder and make"
-            f" this split's test shapes with: {command}"
+            f"{own.reconstruction} holds {strange[0]}, no test shape of {cfg.data.split_file}; remove that folder"
+            f" and make this split's test shapes with: {command}"
         )
-    wanted = [name for name in names if name in files][: cfg.num_eval_shapes]
+    wanted = [name for name in names if name in files][: cfg.evaluation.num_eval_shapes]
     compared = {label_of(own): {name: files[name] for name in wanted}}
-    for other in dict.fromkeys(cfg.compare_experiments or []):
-        if other == cfg.exp_name:
+    for other in dict.fromkeys(cfg.others.compare_experiments or []):
+        if other == cfg.run.exp_name:
             continue
-        experiment = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=other))
+        experiment = Experiment(cfg.run.exp_root, other)
         command = f"python generate.py --mode reconstruct --num_shapes {len(names)} --config (the config of {other})"
         files = reconstructed_files(experiment, command)
         if missing := [name for name in wanted if name not in files]:
             raise UserError(
                 f"{experiment.reconstruction} lacks {missing[0]}, {len(missing)} of the {len(wanted)} test shapes that"
-                f" {cfg.exp_name} has; make them with: {command}"
+                f" {cfg.run.exp_name} has; make them with: {command}"
             )
         compared[label_of(experiment)] = {name: files[name] for name in wanted}
     return compared
@@ -239,26 +239,29 @@ def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]
     return files
 
 
-def check_current(cfg: Namespace, digests: Mapping[str, str], sources: Mapping[str, str]) -> None:
+def check_current(cfg: Config, digests: Mapping[str, str], sources: Mapping[str, str]) -> None:
     """Raise UserError if reconstructions were made of other networks, options or input clouds than the present ones.
 
     digests: test shape -> that of its input cloud; sources: `Networks.sources`. What an index does not tell is no
     difference; of the experiments that are compared only the clouds count.
     """
-    for name in dict.fromkeys([cfg.exp_name, *(cfg.compare_experiments or [])]):
-        path = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=name)).reconstruction / INDEX
+    for name in dict.fromkeys([cfg.run.exp_name, *(cfg.others.compare_experiments or [])]):
+        path = Experiment(cfg.run.exp_root, name).reconstruction / INDEX
         if not path.is_file():
             continue  # told where they are read
-        own, index = name == cfg.exp_name, read_index(path)
+        own, index = name == cfg.run.exp_name, read_index(path)
         with reading(path, "delete it, and make the clouds again with generate.py"):
             made = told_by(index, own)
         wanted: Facts = {f"input cloud of {shape}": found for shape, found in digests.items()} | dict(sources)
-        wanted |= {"plausible": cfg.plausible, "fit_steps": cfg.fit_steps if cfg.plausible else None}
+        wanted |= {
+            "plausible": cfg.plausible.plausible,
+            "fit_steps": cfg.plausible.fit_steps if cfg.plausible.plausible else None,
+        }
         if reason := why(made, {key: wanted[key] for key in made if key in wanted}):
             raise UserError(
                 f"the clouds in {path.parent} are not of the present networks and shapes ({reason}); make them again"
                 f" with: python generate.py --mode reconstruct --config"
-                f" {cfg.config if own else f'(the config of {name})'}"
+                f" {cfg.run.config if own else f'(the config of {name})'}"
             )
 
 

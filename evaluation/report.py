@@ -1,11 +1,10 @@
 """The output of steps 7 and 8: a json with every number and its provenance, a csv, and tables as Markdown."""
 
-from argparse import Namespace
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from configs.config_loader import config_as_dict
+from configs.options import Config
 from evaluation.study import Result, Study
 from evaluation.tables import Column, Table, long_csv
 from runtime.artefacts import OPTIONS, Facts
@@ -57,7 +56,7 @@ def as_table(name: str, stored: Mapping[str, Any]) -> Table:
     return Table(name, stored["title"], columns, stored["rows"], stored["note"])
 
 
-def write_results(folder: Path, name: str, cfg: Namespace, results: Mapping[str, Result], facts: Facts) -> None:
+def write_results(folder: Path, name: str, cfg: Config, results: Mapping[str, Result], facts: Facts) -> None:
     """Write `name.{json,csv,md}` of the results of some parts into a folder.
 
     facts: of all, for the json, which also has commit and configuration of this run, and of each part what its tables
@@ -68,7 +67,7 @@ def write_results(folder: Path, name: str, cfg: Namespace, results: Mapping[str,
         "commit": current_commit(),
         **facts,
         **{key: value for one in results.values() for key, value in one.facts.items()},
-        "config": config_as_dict(cfg),
+        "config": cfg.values(),
         "parts": {
             part: {"made_of": one.made_of, "facts": list(one.facts), "tables": [table.name for table in one.tables]}
             for part, one in results.items()

@@ -41,12 +41,12 @@ class SetRecipe:
 
 def flow_codes(networks: Networks, num: int, first: int = 0) -> Tensor:
     """The codes of shapes number first, first + 1, ... of those that generate.py samples."""
-    return sampled_codes(networks, num, networks.cfg.seed, first)
+    return sampled_codes(networks, num, networks.cfg.run.seed, first)
 
 
 def first_draws(networks: Networks, num: int, first: int = 0) -> Tensor:
     """The same shapes, but of each its first draw: what the flow gives without selection."""
-    return drawn_codes(networks, num, networks.cfg.seed, first)
+    return drawn_codes(networks, num, networks.cfg.run.seed, first)
 
 
 UNSELECTED = "flow_unselected"
@@ -62,19 +62,19 @@ def sampled_recipes(networks: Networks, num: int) -> dict[str, list[SetRecipe]]:
     Raises UserError for more sets than there are random streams.
     """
     cfg = networks.cfg
-    if cfg.num_sample_sets > MAX_SETS:
-        raise UserError(f"num_sample_sets is {cfg.num_sample_sets}, at most {MAX_SETS} expected; lower it")
+    if cfg.evaluation.num_sample_sets > MAX_SETS:
+        raise UserError(f"num_sample_sets is {cfg.evaluation.num_sample_sets}, at most {MAX_SETS} expected; lower it")
     training_codes = flow_codes_sha256(cfg)
     own_facts = {
         "flow": sampling_facts(cfg),
-        UNSELECTED: {"temperature": cfg.temperature},
+        UNSELECTED: {"temperature": cfg.decoding.temperature},
         "gaussian": {},
         "neighbours": {"codes": training_codes, "num_neighbours": NUM_NEIGHBOURS, "shares": SHARES},
     }
-    makers = {kind: make for kind, make in MAKERS.items() if kind != UNSELECTED or cfg.best_of > 1}
+    makers = {kind: make for kind, make in MAKERS.items() if kind != UNSELECTED or cfg.decoding.best_of > 1}
     recipes: dict[str, list[SetRecipe]] = {kind: [] for kind in makers}
     for kind, make in makers.items():
-        for k in range(cfg.num_sample_sets):
+        for k in range(cfg.evaluation.num_sample_sets):
             first = k * SET_STRIDE
             facts = {"kind": kind, "first": first, "num": num, **own_facts[kind]}
             recipes[kind].append(SetRecipe(f"{kind}_{k}", facts, num, partial(make, networks, num, first), first))
@@ -88,7 +88,7 @@ def decoded_recipe(networks: Networks, name: str, split: str, names: Sequence[st
     if missing := [one for one in names if one not in rows]:
         raise UserError(
             f"no code of {missing[0]} in {networks.experiment.codes}/{split}.json, so the split has changed since;"
-            f" encode it again with: python train_rnvp.py --config {networks.cfg.config}"
+            f" encode it again with: python train_rnvp.py --config {networks.cfg.run.config}"
         )
     chosen = [rows[one] for one in names]
 
@@ -112,7 +112,7 @@ def write_sets(networks: Networks, recipes: Sequence[SetRecipe]) -> None:
 def decoded_set(networks: Networks, recipe: SetRecipe, bar: tqdm) -> dict[str, np.ndarray]:
     """The arrays of one set."""
     codes, clouds = recipe.make(), []
-    for cloud in decode_each(networks, codes.split(1), networks.cfg.num_eval_points, first=recipe.first):
+    for cloud in decode_each(networks, codes.split(1), networks.cfg.evaluation.num_eval_points, first=recipe.first):
         clouds.append(cloud)
         bar.update()
     log_likelihood, nats_per_dim = (values.cpu().numpy() for values in likelihoods(networks, codes))
@@ -123,7 +123,7 @@ def kept_set(
     networks: Networks, recipe: SetRecipe, make: Callable[[], dict[str, np.ndarray]] | None = None
 ) -> dict[str, np.ndarray] | None:
     """The arrays of a set as its file has them, or as `make` gives them, which are then written; None without both."""
-    num_points = networks.cfg.num_eval_points
+    num_points = networks.cfg.evaluation.num_eval_points
     facts = {**recipe.facts, **networks.digests, "options": options_of("set", networks.cfg)}
     shapes = {"point_cloud": (recipe.num, num_points, 3)}
     return kept_arrays(set_path(networks, recipe), facts, make, durable=True, shapes=shapes)

@@ -1,17 +1,16 @@
 """Whether the stored codes of a split are of its shapes, which may have changed since."""
 
-from argparse import Namespace
 from collections.abc import Mapping
 
+from configs.options import Config
 from frozen.codes import REMADE, read_index
 from runtime.errors import UserError
-from runtime.layout import Experiment
 from runtime.reading import reading
 
 
-def check_codes(cfg: Namespace, split: str, digests: Mapping[str, str]) -> None:
+def check_codes(cfg: Config, split: str, digests: Mapping[str, str]) -> None:
     """Raise UserError if the codes of a split are there, but of other shapes than it has (name -> digest of cloud)."""
-    path = Experiment(cfg).codes / f"{split}.json"
+    path = cfg.experiment.codes / f"{split}.json"
     if not path.is_file():
         return  # whoever needs them says so
     index = read_index(path.parent, split)
@@ -21,6 +20,7 @@ def check_codes(cfg: Namespace, split: str, digests: Mapping[str, str]) -> None:
         changed = sorted(name for name in {*encoded, *digests} if encoded.get(name) != digests.get(name))
     if changed:
         raise UserError(
-            f"the codes of {path} are not those of the {split} shapes of {cfg.split_file}: {len(changed)} have changed"
-            f" since, the first: {changed[0]}; encode them again with: python train_rnvp.py --config {cfg.config}"
+            f"the codes of {path} are not those of the {split} shapes of {cfg.data.split_file}: {len(changed)} have"
+            f" changed since, the first: {changed[0]}; encode them again with: python train_rnvp.py"
+            f" --config {cfg.run.config}"
         )

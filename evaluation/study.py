@@ -1,12 +1,12 @@
 """A study in parts, each of which may be run alone: what a part is made of, and on which shapes it may be run."""
 
-from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from configs.decided import options_of
+from configs.options import Config
 from dataprocessing.split import PARTS, split_folders
 from dataprocessing.stored_points import shape_digests
 from evaluation.code_nna import Shares, shares_of
@@ -50,7 +50,7 @@ class Part:
 class Study:
     """What the parts of a study share, each read or computed once, when it is asked for."""
 
-    def __init__(self, cfg: Namespace, folder: Path):
+    def __init__(self, cfg: Config, folder: Path):
         self.cfg, self.folder = cfg, folder
         self._digests: dict[str, dict[str, str]] = {}
 
@@ -73,7 +73,7 @@ class Study:
         found: dict[str, Path | None] = {}
         try:
             found["ndf"] = ndf_checkpoint_path(self.cfg)
-            found["rnvp"] = None if self.cfg.code_kind == "none" else rnvp_checkpoint_path(self.cfg)
+            found["rnvp"] = None if self.cfg.network.code_kind == "none" else rnvp_checkpoint_path(self.cfg)
         except UserError:
             pass  # whoever needs it says so
         return {name: path for name, path in found.items() if path is not None}
@@ -112,9 +112,11 @@ class Study:
         """The facts of a part: its options, networks and shapes."""
         tested = part.tested
         if "protocol" in part.options:
-            tested = tuple(dict.fromkeys([*tested, references_of(self.cfg.protocol)]))
-        others = dict.fromkeys(self.cfg.compare_experiments or []) if "compare_experiments" in part.options else {}
-        named = {OTHER + name: path for name in others if name != self.cfg.exp_name and (path := self.ndf_of(name))}
+            tested = tuple(dict.fromkeys([*tested, references_of(self.cfg.evaluation.protocol)]))
+        others = (
+            dict.fromkeys(self.cfg.others.compare_experiments or []) if "compare_experiments" in part.options else {}
+        )
+        named = {OTHER + name: path for name in others if name != self.cfg.run.exp_name and (path := self.ndf_of(name))}
         networks = {{"ndf": "the NDF", "rnvp": "the flow"}[name]: path for name, path in self.checkpoints.items()}
         seen = {split: check_not_trained_on(networks | named, self.digests(split), split, self.cfg) for split in tested}
         seen = {split: found for split, found in seen.items() if found}
@@ -146,4 +148,4 @@ class Study:
 
     def ndf_of(self, name: str) -> Path | None:
         """The NDF of another experiment."""
-        return best_checkpoint(Experiment(Namespace(exp_root=self.cfg.exp_root, exp_name=name)).ndf_checkpoints)
+        return best_checkpoint(Experiment(self.cfg.run.exp_root, name).ndf_checkpoints)

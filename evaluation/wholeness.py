@@ -78,8 +78,8 @@ def measured(networks: Networks, recipe: SetRecipe, bar: tqdm) -> NDArray[np.flo
     bar.set_postfix_str(recipe.name)
     rows = []
     for n, code in enumerate(recipe.make().split(1)):
-        stream = random_stream(networks.cfg.seed, WHOLENESS_STREAMS + recipe.first + n)
-        rows.append(wholeness(field_of(networks, code), stream, networks.cfg.num_sample_points_generation))
+        stream = random_stream(networks.cfg.run.seed, WHOLENESS_STREAMS + recipe.first + n)
+        rows.append(wholeness(field_of(networks, code), stream, networks.cfg.decoding.num_sample_points_generation))
         bar.update()
     values = np.array(rows, np.float64)
     kept_values(networks, recipe, lambda: {"values": values})

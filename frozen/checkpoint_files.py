@@ -6,24 +6,23 @@ Files are read with `weights_only=True`: an untrusted checkpoint cannot run code
 
 import re
 import warnings
-from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from configs.options import Config
 from frozen.checkpoint_seal import DamagedError, check_seal
 from runtime.artefacts import file_sha256
 from runtime.devices import Model
 from runtime.errors import UserError
-from runtime.layout import Experiment, absolute
+from runtime.layout import absolute
 from runtime.reading import MOST_ARRAY, DamagedFile, read_torch, reading, require_file
 
 BEST = "best.tar"
 # Options of checkpoints from before the option was there.
 FORMER_OPTIONS = {
-    "plane_decoder": "convolution",
     "distance_head": "value",
     "pca_view_weight": 0.0,
     "input_fold": 1,
@@ -84,31 +83,33 @@ def best_checkpoint(folder: Path) -> Path | None:
     return best if best.is_file() else latest_checkpoint(folder)
 
 
-def ndf_checkpoint_path(cfg: Namespace) -> Path:
+def ndf_checkpoint_path(cfg: Config) -> Path:
     """The NDF that `ndf_checkpoint` names, or this experiment's best. Raises UserError if there is none."""
     path: Path | None
-    if cfg.ndf_checkpoint:
-        named = absolute(cfg.ndf_checkpoint)
+    if cfg.weights.ndf_checkpoint:
+        named = absolute(cfg.weights.ndf_checkpoint)
         path = best_checkpoint(named) or named if named.is_dir() else named
     else:
-        path = best_checkpoint(Experiment(cfg).ndf_checkpoints)
+        path = best_checkpoint(cfg.experiment.ndf_checkpoints)
     if path is None or not path.is_file():
-        where = path or Experiment(cfg).ndf_checkpoints
-        raise UserError(f"no NDF checkpoint in {where}; train one with: python train_ndf.py --config {cfg.config}")
+        where = path or cfg.experiment.ndf_checkpoints
+        raise UserError(f"no NDF checkpoint in {where}; train one with: python train_ndf.py --config {cfg.run.config}")
     return path
 
 
-def rnvp_checkpoint_path(cfg: Namespace) -> Path | None:
+def rnvp_checkpoint_path(cfg: Config) -> Path | None:
     """The flow that `rnvp_checkpoint` names, or this experiment's best, or None if it has none.
 
     Raises UserError if the named file does not exist.
     """
-    if not cfg.rnvp_checkpoint:
-        return best_checkpoint(Experiment(cfg).rnvp_checkpoints)
-    named = absolute(cfg.rnvp_checkpoint)
+    if not cfg.weights.rnvp_checkpoint:
+        return best_checkpoint(cfg.experiment.rnvp_checkpoints)
+    named = absolute(cfg.weights.rnvp_checkpoint)
     path = best_checkpoint(named) if named.is_dir() else named
     if path is None or not path.is_file():
-        raise UserError(f"no RealNVP checkpoint in {named}; train one with: python train_rnvp.py --config {cfg.config}")
+        raise UserError(
+            f"no RealNVP checkpoint in {named}; train one with: python train_rnvp.py --config {cfg.run.config}"
+        )
     return path
 
 

@@ -6,7 +6,6 @@ have one code each; training shapes also have mirrored codes and further draws. 
 beyond the split's, if there are any, for the flow alone (`training/extra_codes.py`).
 """
 
-from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from configs.options import Config
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
 from runtime.artefacts import digest, file_sha256
 from runtime.errors import UserError
-from runtime.layout import Experiment
 from runtime.reading import damaged, read_json, read_npy, reading
 
 SPLITS = ("train", "val", "test")
@@ -38,13 +37,13 @@ class StoredCodes:
         """All codes in memory. Raises DamagedFile if one is not finite."""
         return torch.from_numpy(self._finite(np.array(self.codes)))
 
-    def folders(self, cfg: Namespace) -> list[Path]:
+    def folders(self, cfg: Config) -> list[Path]:
         """The folder of the shape of each row; not of extra shapes. Raises UserError if the split has lost one."""
         places = {shape_name(folder): folder for folder in split_folders(cfg)[self.path.stem]}
         if lost := {row["name"] for row in self.rows} - places.keys():
             raise UserError(
-                f"{self.path} has codes of {len(lost)} shapes that the split {cfg.split_file} does not have in that"
-                f" part, such as {min(lost)}; use the split that they were made with, or run train_rnvp.py again"
+                f"{self.path} has codes of {len(lost)} shapes that the split {cfg.data.split_file} does not have in"
+                f" that part, such as {min(lost)}; use the split that they were made with, or run train_rnvp.py again"
             )
         return [places[row["name"]] for row in self.rows]
 
@@ -63,12 +62,12 @@ class StoredCodes:
         return codes
 
 
-def load_codes(cfg: Namespace, split: str) -> StoredCodes:
+def load_codes(cfg: Config, split: str) -> StoredCodes:
     """The stored codes of a split. Raises UserError if there are none."""
-    folder = Experiment(cfg).codes
+    folder = cfg.experiment.codes
     if not (folder / f"{split}.json").is_file():
         raise UserError(
-            f"no shape codes in {folder}; make them with: python train_rnvp.py --config {cfg.config};"
+            f"no shape codes in {folder}; make them with: python train_rnvp.py --config {cfg.run.config};"
             " reconstructions need none: generate.py --mode reconstruct, evaluate.py --tasks reconstruction"
         )
     with reading(folder / f"{split}.npy", REMADE):
@@ -79,13 +78,13 @@ def load_codes(cfg: Namespace, split: str) -> StoredCodes:
         return StoredCodes(codes, index["rows"], folder / f"{split}.npy")
 
 
-def has_extra(cfg: Namespace) -> bool:
+def has_extra(cfg: Config) -> bool:
     """Whether step 4 has encoded shapes beyond those of the split."""
-    codes: Path = Experiment(cfg).codes
+    codes: Path = cfg.experiment.codes
     return (codes / f"{EXTRA}.json").is_file()
 
 
-def load_flow_codes(cfg: Namespace) -> StoredCodes:
+def load_flow_codes(cfg: Config) -> StoredCodes:
     """All codes that the flow is trained on: those of the training split, then those of extra shapes, if any."""
     train = load_codes(cfg, "train")
     if not has_extra(cfg):
@@ -94,10 +93,10 @@ def load_flow_codes(cfg: Namespace) -> StoredCodes:
     return StoredCodes(np.concatenate([train.codes, extra.codes]), train.rows + extra.rows, extra.path)
 
 
-def flow_codes_sha256(cfg: Namespace) -> str:
+def flow_codes_sha256(cfg: Config) -> str:
     """What `load_flow_codes` gives, as one text that changes with it, wherever the files are."""
     splits = ("train", EXTRA) if has_extra(cfg) else ("train",)
-    indexes = [read_index(Experiment(cfg).codes, split) for split in splits]
+    indexes = [read_index(cfg.experiment.codes, split) for split in splits]
     return "+".join(digest([index["sha256"], index["made_of"], index["rows"]]) for index in indexes)
 
 
@@ -118,7 +117,7 @@ def read_index(folder: Path, split: str) -> dict[str, Any]:
         return index
 
 
-def codes_digest(cfg: Namespace, split: str) -> str | None:
+def codes_digest(cfg: Config, split: str) -> str | None:
     """What changes with the codes of a split; None if there are none."""
-    path: Path = Experiment(cfg).codes / f"{split}.json"
+    path: Path = cfg.experiment.codes / f"{split}.json"
     return file_sha256(path) if path.is_file() else None

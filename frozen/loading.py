@@ -1,17 +1,17 @@
 """Trained networks as they are used: loaded from their checkpoints, frozen; and the codes that an NDF gives."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from configs.options import Config
 from frozen.checkpoint_files import build_checked, check_same_options, load_checkpoint
 from models.ndf import NDF, Code
 from models.occupancy import input_grid
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
-from models.shape_codes import ARCHITECTURE, build_ndf
+from models.shape_codes import ARCHITECTURE, build_ndf, former_variant
 from runtime.devices import autocast, place
 from runtime.errors import UserError, note
 from runtime.ranks import is_first
@@ -20,22 +20,25 @@ from runtime.reading import reading
 TRAIN_AGAIN = "delete the folder of the flow's checkpoints and run train_rnvp.py again"
 
 
-def load_frozen_ndf(path: Path, cfg: Namespace, device: torch.device) -> NDF:
+def load_frozen_ndf(path: Path, cfg: Config, device: torch.device) -> NDF:
     """The network of a checkpoint, frozen, in eval mode.
 
     Sizes come from the checkpoint, or from the config if it stores none (NDF's and the thesis's own files).
     Raises UserError if its code kind, or its input's grid, differs from the config's, or its architecture does not
-    match. Notes another number of input points.
+    match, or is a former one. Notes another number of input points.
     """
     state = load_checkpoint(path)
-    options = {**vars(cfg), **state.get("config", {})}
-    check_same_options(options, vars(cfg), ("code_kind", "input_res", "input_features", "bb_min", "bb_max"), path)
+    options = {**cfg.values(), **state.get("config", {})}
+    check_same_options(options, cfg.values(), ("code_kind", "input_res", "input_features", "bb_min", "bb_max"), path)
     with reading(path, "is it complete?"):
         most = int(options["num_points"])
-        fits = (int(options["min_input_points"]) or most) <= cfg.num_points <= most
+        variant = former_variant(options, state["model_state_dict"])
+        fits = (int(options["min_input_points"]) or most) <= cfg.grid.num_points <= most
+    if variant:
+        raise UserError(f"{path} was trained with {variant}; train it again: train_ndf.py")
     if is_first() and not fits:
-        note(f"{path} was trained with num_points {most}, and is given {cfg.num_points}")
-    sizes = {name: options[name] for name in ARCHITECTURE[cfg.code_kind]}
+        note(f"{path} was trained with num_points {most}, and is given {cfg.grid.num_points}")
+    sizes = {name: options[name] for name in ARCHITECTURE[cfg.network.code_kind]}
     model = build_checked(lambda: build_ndf(options), sizes, state["model_state_dict"], path)
     return place(model, device).freeze()
 
@@ -49,9 +52,7 @@ def check_same_ndf(found_sha256: str, ndf_sha256: str, what: str, remedy: str = 
         )
 
 
-def load_flow(
-    path: Path, cfg: Namespace, code_shape: tuple[int, ...], ndf_sha256: str, device: torch.device
-) -> CodeFlow:
+def load_flow(path: Path, cfg: Config, code_shape: tuple[int, ...], ndf_sha256: str, device: torch.device) -> CodeFlow:
     """The flow of a checkpoint with averaged weights, in eval mode. Raises UserError if it is for other codes."""
     state = load_checkpoint(path)
     if "ema_state_dict" not in state:
@@ -60,21 +61,23 @@ def load_flow(
         raise UserError(
             f"{path} is of an earlier version (it has no {missing[0]}); train the flow again: train_rnvp.py"
         )
-    check_same_options(state["config"], vars(cfg), ("code_kind",), path)
+    check_same_options(state["config"], cfg.values(), ("code_kind",), path)
     check_same_ndf(state.get("ndf_sha256", "none"), ndf_sha256, f"the flow in {path}")
     sizes = flow_options(state["config"])
-    flow = build_checked(lambda: build_flow(cfg.code_kind, code_shape, **sizes), sizes, state["ema_state_dict"], path)
+    flow = build_checked(
+        lambda: build_flow(cfg.network.code_kind, code_shape, **sizes), sizes, state["ema_state_dict"], path
+    )
     return flow.to(device).eval().requires_grad_(False)
 
 
-def network_input(clouds: Tensor, cfg: Namespace) -> Tensor:
+def network_input(clouds: Tensor, cfg: Config) -> Tensor:
     """clouds: (B, n, 3) mesh units. Returns (B, R, R, R), or (B, 4, R, R, R) with offsets, on the clouds' device."""
-    return input_grid(clouds, cfg.input_res, cfg.bb_min, cfg.bb_max, cfg.input_features)
+    return input_grid(clouds, cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max, cfg.network.input_features)
 
 
 @torch.no_grad()
-def encode_clouds(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torch.device) -> Code:
+def encode_clouds(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> Code:
     """The codes (B, *code_shape) of input clouds (B, n, 3), mesh units; for a plain NDF its pyramid."""
     x = network_input(torch.from_numpy(clouds).to(device), cfg)
-    with autocast(device, cfg.precision):
+    with autocast(device, cfg.run.precision):
         return model.encode(x)

@@ -1,9 +1,9 @@
 """Which shapes a network was trained on, as its checkpoint says: it must not be tested on them."""
 
-from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
+from configs.options import Config
 from dataprocessing.shapes import demo_car_name
 from frozen.checkpoint_files import load_checkpoint
 from runtime.errors import UserError
@@ -30,7 +30,7 @@ def trained_on(checkpoint: Path, shapes: Mapping[str, str]) -> list[str]:
 
 
 def check_not_trained_on(
-    checkpoints: Mapping[str, Path], shapes: Mapping[str, str], split: str, cfg: Namespace
+    checkpoints: Mapping[str, Path], shapes: Mapping[str, str], split: str, cfg: Config
 ) -> dict[str, int]:
     """How many shapes of a split each of some networks (name -> checkpoint) was trained on; those of none are left out.
 
@@ -39,10 +39,10 @@ def check_not_trained_on(
     found = {}
     for name, path in checkpoints.items():
         if again := trained_on(path, shapes):
-            if not cfg.allow_trained_on:
+            if not cfg.evaluation.allow_trained_on:
                 raise UserError(
                     f"{name} in {path} was trained on {len(again)} of the {len(shapes)} {split} shapes of"
-                    f" {cfg.split_file}, the first: {again[0]}, so that numbers of them say nothing of new shapes;"
+                    f" {cfg.data.split_file}, the first: {again[0]}, so that numbers of them say nothing of new shapes;"
                     " train again (with another --exp_name), restore the split that it was trained with, or give"
                     " --allow_trained_on true: the tables then say so"
                 )

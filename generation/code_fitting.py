@@ -86,7 +86,7 @@ class CodeFit:
         """
         base = self.networks.flow.base
         own = base.into_ball(z, radius)
-        drawn = draw_latents(self.networks.flow, NUM_CANDIDATES, self.networks.cfg.seed, CANDIDATE_STREAMS)
+        drawn = draw_latents(self.networks.flow, NUM_CANDIDATES, self.networks.cfg.run.seed, CANDIDATE_STREAMS)
         samples = base.into_ball(drawn, radius).split(1)
         errors = [self.error(self.networks.flow.inverse(sample)).item() for sample in samples]
         own_error = self.error(self.networks.flow.inverse(own)).item()

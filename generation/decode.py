@@ -25,15 +25,15 @@ def decode(networks: Networks, code: Code, num_points: int, number: int) -> "Clo
 
 def decode_parts(networks: Networks, field: NetworkField, num_points: int, number: int) -> Iterator["Cloud"]:
     """The points of a field in parts (N, 3), as they are made: a cloud of any size is never in memory as a whole."""
-    cfg, stream = networks.cfg, random_stream(networks.cfg.seed, POINT_STREAMS + number)
-    chunk = cfg.num_sample_points_generation
-    for part in cloud_parts(field, num_points, stream, cfg.num_steps, cfg.filter_val, chunk):
+    cfg, stream = networks.cfg, random_stream(networks.cfg.run.seed, POINT_STREAMS + number)
+    chunk = cfg.decoding.num_sample_points_generation
+    for part in cloud_parts(field, num_points, stream, cfg.decoding.num_steps, cfg.decoding.filter_val, chunk):
         yield part.cpu().numpy()
 
 
 def field_of(networks: Networks, code: Code) -> NetworkField:
     """The distance field that one code (batch of 1) decodes to."""
-    with autocast(networks.device, networks.cfg.precision), torch.no_grad():
+    with autocast(networks.device, networks.cfg.run.precision), torch.no_grad():
         return NetworkField(networks.ndf, networks.ndf.features(code))
 
 

@@ -47,7 +47,7 @@ class DecodedShape:
 
     def write_cloud(self) -> dict[str, Any]:
         """Write the cloud's files, (num_points, 3) float32 where the shape lies. Returns what was found on the way."""
-        shapes, n, seed = self.shapes, self.n, self.cfg.seed
+        shapes, n, seed = self.shapes, self.n, self.cfg.run.seed
         parts = map(self._placed, decode_parts(self.networks, self.field, shapes.num_points, n))
         tears = {}
         if shapes.measures_tears:
@@ -60,10 +60,10 @@ class DecodedShape:
     def write_mesh(self) -> dict[str, Any] | None:
         """Write the mesh where the shape lies. Returns its numbers; None for a field without a surface: no file."""
         start = time.perf_counter()
-        mesh = mesh_of(self.field, self.cfg.mesh_resolution, self.cfg.num_sample_points_generation)
+        mesh = mesh_of(self.field, self.cfg.meshes.mesh_resolution, self.cfg.decoding.num_sample_points_generation)
         if not len(mesh.faces):
             return None
-        write_mesh(self.folder, self._placed_mesh(mesh), self.cfg.mesh_formats)
+        write_mesh(self.folder, self._placed_mesh(mesh), self.cfg.meshes.mesh_formats)
         return numbers_of(mesh) | {"seconds": round(time.perf_counter() - start, 2)}
 
     def _placed(self, points: Cloud) -> Cloud:

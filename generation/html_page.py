@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from configs.config_loader import get_config
+from configs.options.types import needed
 from generation.cloud_files import listed_clouds, natural, read_unit_cloud
 from generation.mesh_files import mesh_beside
 from generation.nearest_training import TrainingClouds, training_digest, training_in, training_of
@@ -44,10 +45,10 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError("no folder of clouds given; name one: python -m generation.html_page FOLDER")
     cfg = get_config(words, "html_page", instead="samples")
     training = None
-    if cfg.training is not None:
-        paths = cloud_paths(given_path(cfg.training))
+    if cfg.clouds.training is not None:
+        paths = cloud_paths(given_path(cfg.clouds.training))
         training = training_in(paths, [name_of(path) for path in paths])
-    folder = given_path(cfg.samples)
+    folder = given_path(needed(cfg.clouds.samples, "samples"))
     check_page(folder / HTML_PAGE)
     print(write_html(folder, training))
     if (folder / RECORDS).is_file():

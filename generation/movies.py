@@ -31,15 +31,15 @@ def write_movies(folder: ShapeFolder) -> list[Path]:
     for name in [name for name in folder.records.entries if name.startswith("walk") and name not in walks]:
         folder.records.forget(name)
     for name, numbers in walks.items():
-        path = folder.path / f"{name}.{cfg.movie}"
-        of = {"clouds": [clouds[n] for n in numbers], "movie": cfg.movie}
-        if cfg.movie != "none":
+        path = folder.path / f"{name}.{cfg.views.movie}"
+        of = {"clouds": [clouds[n] for n in numbers], "movie": cfg.views.movie}
+        if cfg.views.movie != "none":
             folder.records.make(name, of, [path.name], partial(walk, folder, numbers, path))
             found.append(path)
         elif of["clouds"] != (folder.records.made_of(name) or of)["clouds"]:
             folder.records.forget(name)
-    if cfg.turntable:
-        kind = "gif" if cfg.movie == "none" else cfg.movie
+    if cfg.views.turntable:
+        kind = "gif" if cfg.views.movie == "none" else cfg.views.movie
         for n in tqdm(folder.numbers, desc="turntables", unit="shape", disable=None):
             path = folder.cloud(n).with_name(f"{TURNTABLE}.{kind}")
             of = {"cloud": clouds[n], "movie": kind}

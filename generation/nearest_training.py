@@ -1,6 +1,5 @@
 """The training shape that is nearest to a cloud: what a new shape may have been copied from."""
 
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
+from configs.options import Config
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
 from dataprocessing.stored_points import read_input_cloud, shape_digests
@@ -54,9 +54,9 @@ def thinned(cloud: Cloud) -> Cloud:
     return cloud[np.random.default_rng(0).permutation(len(cloud))[:FEW]]
 
 
-def training_digest(cfg: Namespace) -> str | None:
+def training_digest(cfg: Config) -> str | None:
     """What changes with the training shapes; None where they are not at hand."""
-    if cfg.split_file == NO_SPLIT or not absolute(cfg.split_file).is_file():
+    if cfg.data.split_file == NO_SPLIT or not absolute(cfg.data.split_file).is_file():
         return None
     try:
         return digest(shape_digests(split_folders(cfg)["train"], cfg))
@@ -64,9 +64,9 @@ def training_digest(cfg: Namespace) -> str | None:
         return None
 
 
-def training_of(cfg: Namespace) -> TrainingClouds | None:
+def training_of(cfg: Config) -> TrainingClouds | None:
     """The training shapes of an experiment, from its preprocessed files; None where they are not at hand."""
-    if cfg.split_file == NO_SPLIT or not absolute(cfg.split_file).is_file():
+    if cfg.data.split_file == NO_SPLIT or not absolute(cfg.data.split_file).is_file():
         return None  # weights may come without their training data
     try:
         folders = split_folders(cfg)["train"]
@@ -79,10 +79,10 @@ def training_of(cfg: Namespace) -> TrainingClouds | None:
     return TrainingClouds(names, few, lambda n: _all_points(folders[n], cfg)) if names else None
 
 
-def _all_points(folder: Path, cfg: Namespace) -> Cloud:
+def _all_points(folder: Path, cfg: Config) -> Cloud:
     """Of the true surface; of the input cloud, where no scaled mesh is beside it."""
     has_mesh = (folder / SCALED_MESH).is_file()
-    return surface_points(folder, DENSE, cfg.seed) if has_mesh else read_input_cloud(folder, cfg)
+    return surface_points(folder, DENSE, cfg.run.seed) if has_mesh else read_input_cloud(folder, cfg)
 
 
 def training_in(paths: Sequence[Path], names: Sequence[str]) -> TrainingClouds:

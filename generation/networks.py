@@ -1,8 +1,8 @@
 """The frozen networks of an experiment: the NDF, and the flow over its codes."""
 
-from argparse import Namespace
 from pathlib import Path
 
+from configs.options import Config
 from frozen.checkpoint_files import fingerprint, ndf_checkpoint_path, rnvp_checkpoint_path
 from frozen.codes import read_index
 from frozen.loading import check_same_ndf, load_flow, load_frozen_ndf
@@ -10,7 +10,6 @@ from models.ndf import NDF
 from models.real_nvp import CodeFlow
 from runtime.devices import pick_device
 from runtime.errors import UserError, note
-from runtime.layout import Experiment
 
 
 class Networks:
@@ -24,8 +23,8 @@ class Networks:
     experiment that belongs to another NDF counts as none, with a note, unless `rnvp_checkpoint` names it.
     """
 
-    def __init__(self, cfg: Namespace, alone: bool = False):
-        self.cfg, self.experiment, self.device = cfg, Experiment(cfg), pick_device(cfg)
+    def __init__(self, cfg: Config, alone: bool = False):
+        self.cfg, self.experiment, self.device = cfg, cfg.experiment, pick_device(cfg.run)
         self.ndf_path = ndf_checkpoint_path(cfg)
         self.sources = {"ndf_checkpoint": str(self.ndf_path), "ndf_sha256": fingerprint(self.ndf_path)}
         self.ndf: NDF = load_frozen_ndf(self.ndf_path, cfg, self.device)
@@ -37,7 +36,7 @@ class Networks:
         try:
             flow = load_flow(path, self.cfg, self.ndf.code_shape, ndf_sha256, self.device)
         except UserError as error:
-            if not alone or self.cfg.rnvp_checkpoint:
+            if not alone or self.cfg.weights.rnvp_checkpoint:
                 raise
             note(f"reconstructed without a flow, since {error}")
             return None
@@ -73,5 +72,5 @@ class Networks:
             )
         raise UserError(
             f"no RealNVP checkpoint in {self.experiment.rnvp_checkpoints}; train one with: python train_rnvp.py"
-            f" --config {self.cfg.config}"
+            f" --config {self.cfg.run.config}"
         )

@@ -34,7 +34,7 @@ FACTS = ("z_norm", "error_before", "error_after")  # of a code that was brought 
 
 def applies(networks: Networks) -> bool:
     """Whether codes off the data are brought back: vectors, with a flow, unless turned off."""
-    return bool(networks.cfg.plausible and networks.has_flow and networks.ndf.code_kind == "vector")
+    return bool(networks.cfg.plausible.plausible and networks.has_flow and networks.ndf.code_kind == "vector")
 
 
 def largest_norm(networks: Networks) -> float:
@@ -76,10 +76,10 @@ class PlausibleCodes(Sequence[Code]):
 
     def _bring_back(self, n: int, code: Tensor, z: Tensor, norm: float) -> Tensor:
         cfg, flow = self.networks.cfg, self.networks.flow
-        fit = CodeFit(self.networks, self.cloud(n), random_stream(cfg.seed, FIT_STREAMS + n))
+        fit = CodeFit(self.networks, self.cloud(n), random_stream(cfg.run.seed, FIT_STREAMS + n))
         z = z if math.isfinite(norm) else torch.zeros_like(z)  # the mean shape
-        if cfg.fit_steps:
-            z = fit.fitted(fit.start(z, self.radius), self.radius, cfg.fit_steps)
+        if cfg.plausible.fit_steps:
+            z = fit.fitted(fit.start(z, self.radius), self.radius, cfg.plausible.fit_steps)
         with torch.no_grad():
             plausible = flow.inverse(flow.base.into_ball(z, self.radius))
             errors = fit.error(code).item(), fit.error(plausible).item()
@@ -92,7 +92,7 @@ class PlausibleCodes(Sequence[Code]):
 
     def options(self) -> dict[str, Any]:
         """What decides the codes, for an index of files made of them."""
-        return {"largest_z_norm": self.radius, "fit_steps": self.networks.cfg.fit_steps}
+        return {"largest_z_norm": self.radius, "fit_steps": self.networks.cfg.plausible.fit_steps}
 
 
 def as_plain(found: dict[str, Any]) -> dict[str, float | None]:

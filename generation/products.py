@@ -19,10 +19,10 @@ def make_products(networks: Networks, shapes: Shapes) -> Iterator[str]:
     The folder is the one that `out` names, or the shapes' own. A chunk makes clouds and meshes alone.
     """
     cfg = networks.cfg
-    folder = ShapeFolder(networks, shapes, Path(cfg.out).expanduser() if cfg.out else shapes.folder)
+    folder = ShapeFolder(networks, shapes, Path(cfg.output.out).expanduser() if cfg.output.out else shapes.folder)
     with folder.locked():
         made = folder.make()
-        if cfg.num_chunks > 1:
+        if cfg.chunks.num_chunks > 1:
             yield from told_of_chunk(folder)
             return
         yield from told_of_shapes(folder, *made)
@@ -30,7 +30,7 @@ def make_products(networks: Networks, shapes: Shapes) -> Iterator[str]:
         yield f"pictures: {write_contact_sheet(folder)}"
         if movies := write_movies(folder):
             yield f"movies: {', '.join(str(path) for path in movies)}"
-        if cfg.html or "page" in folder.records.entries:  # one that is there is kept current
+        if cfg.views.html or "page" in folder.records.entries:  # one that is there is kept current
             from generation.html_page import make_page
 
             yield make_page(folder)
@@ -44,7 +44,7 @@ def told_of_shapes(folder: ShapeFolder, num_clouds: int, num_meshes: int) -> Ite
     yield from shapes.remarks
     torn = torn_sentence({shapes.names[n]: numbers_of_cloud(folder.cloud(n)) for n in folder.numbers})
     yield from filter(None, (brought_back_sentence(folder.path), torn))
-    if folder.cfg.mesh:
+    if folder.cfg.meshes.mesh:
         others = ", the others were there" if num_meshes < count else ""
         yield f"{num_meshes} of {count} meshes made{others}: {folder.path}/*/{MESH}.*"
         for name in folder.without_surface():
@@ -52,6 +52,7 @@ def told_of_shapes(folder: ShapeFolder, num_clouds: int, num_meshes: int) -> Ite
 
 
 def told_of_chunk(folder: ShapeFolder) -> Iterator[str]:
-    cfg, count = folder.cfg, len(folder.numbers)
-    yield f"chunk {cfg.current_chunk} of {cfg.num_chunks}: {len(folder.chunk)} of {count} clouds are in {folder.path}"
+    chunks, count = folder.cfg.chunks, len(folder.numbers)
+    which = f"chunk {chunks.current_chunk} of {chunks.num_chunks}"
+    yield f"{which}: {len(folder.chunk)} of {count} clouds are in {folder.path}"
     yield "after all chunks: the same command without --num_chunks and --current_chunk, for the index and pictures"

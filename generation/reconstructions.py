@@ -1,6 +1,5 @@
 """Shapes from their input points, and paths between two of them."""
 
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from configs.options import Config
+from configs.options.types import needed
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
@@ -22,7 +23,7 @@ from generation.plausible_codes import PlausibleCodes, applies
 from generation.shapes import CodesOnAccess, Group, Shapes, continued
 from models.ndf import Code
 from runtime.errors import UserError, note
-from runtime.layout import INDEX, Experiment, absolute
+from runtime.layout import INDEX, absolute
 
 if TYPE_CHECKING:
     from visualization.contact_sheet import ShapeRow
@@ -41,7 +42,7 @@ class InputCodes(CodesOnAccess):
         """cloud: of shape n of `total`; num: how many of them to use, default all."""
         self.networks, self.cloud, self.total = networks, cloud, total
         self.num = total if num is None else min(num, total)
-        self.batch_size = 1 if networks.ndf.code_kind == "none" else networks.cfg.batch_size
+        self.batch_size = 1 if networks.ndf.code_kind == "none" else networks.cfg.training.batch_size
         self._start = -1
         self._batch: list[Code] = []
 
@@ -66,7 +67,9 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
     try:
         folders = split_folders(cfg, needed=[split])[split]
     except UserError as error:
-        if processed_root(cfg).is_dir() and (cfg.split_file == NO_SPLIT or absolute(cfg.split_file).is_file()):
+        if processed_root(cfg).is_dir() and (
+            cfg.data.split_file == NO_SPLIT or absolute(cfg.data.split_file).is_file()
+        ):
             raise
         return reconstructed_before(networks, place, num, error)
     names = [shape_name(folder) for folder in folders[:num]]
@@ -82,12 +85,12 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
             [],
             place,
             label_of_tests(cfg),
-            cfg.num_output_points,
+            cfg.generation.num_output_points,
             facts=[{"cloud": cloud_digest(cloud(n))} for n in range(len(names))],
         ),
         cloud,
         len(folders),
-        lambda n, count: surface_points(folders[n], count, cfg.seed),
+        lambda n, count: surface_points(folders[n], count, cfg.run.seed),
         "Test shapes",
     )
 
@@ -98,7 +101,7 @@ def reconstructed_before(networks: Networks, place: Path, num: int | None, error
     Raises `error`, which says so, if there are none, and when a code is asked for.
     """
     cfg = networks.cfg
-    index_path = (Path(cfg.out).expanduser() if cfg.out else place) / INDEX
+    index_path = (Path(cfg.output.out).expanduser() if cfg.output.out else place) / INDEX
     index = read_index(index_path) if index_path.is_file() else {}
     if index.get("kind") != "reconstruction":
         raise error
@@ -108,12 +111,12 @@ def reconstructed_before(networks: Networks, place: Path, num: int | None, error
 
     note(f"what is there already is taken as it is: {error}")
     names, facts = index["shapes"][:num], index["facts"][:num]
-    label, points = label_of_tests(cfg), cfg.num_output_points
+    label, points = label_of_tests(cfg), cfg.generation.num_output_points
     shapes = Shapes("reconstruction", names, [], place, label, points, facts=facts)
     return from_clouds(networks, shapes, absent, len(names), lambda n, count: absent(n), "Test shapes")
 
 
-def label_of_tests(cfg: Namespace) -> Callable[[Sequence[int]], str]:
+def label_of_tests(cfg: Config) -> Callable[[Sequence[int]], str]:
     return lambda numbers: f"Test shapes, decoded from {decoded_from(cfg)}"
 
 
@@ -121,24 +124,24 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
     """Somebody's own meshes, encoded from points drawn from them: needs no split, no stored codes and no flow."""
     cfg = networks.cfg
     folder = folder_of_clouds(cfg)
-    own = read_own_meshes(cfg, Path(cfg.out).expanduser() if cfg.out else folder)
+    own = read_own_meshes(cfg, Path(cfg.output.out).expanduser() if cfg.output.out else folder)
     tell_left_out(own)
     meshes = own.meshes
-    where = "where the meshes lie, in their axes and units" if cfg.keep_frame else "in the unit box"
+    where = "where the meshes lie, in their axes and units" if cfg.own_meshes.keep_frame else "in the unit box"
     shapes = Shapes(
         "own_mesh",
         [one.name for one in meshes],
         [],
         folder,
-        lambda numbers: f"The meshes, from {cfg.num_points:,} points of each, decoded from {decoded_from(cfg)}",
-        cfg.num_output_points,
+        lambda numbers: f"The meshes, from {cfg.grid.num_points:,} points of each, decoded from {decoded_from(cfg)}",
+        cfg.generation.num_output_points,
         facts=own.facts(cfg),
-        about={"keep_frame": cfg.keep_frame},
+        about={"keep_frame": cfg.own_meshes.keep_frame},
         source=str(own.folder),
         told_in_index={OWN_MESHES: str(own.folder), "left_out": left_out(own)},
         frames=[one.frame for one in meshes],
-        keep_frame=cfg.keep_frame,
-        remarks=[f"they lie {where} (--keep_frame {str(cfg.keep_frame).lower()})"],
+        keep_frame=cfg.own_meshes.keep_frame,
+        remarks=[f"they lie {where} (--keep_frame {str(cfg.own_meshes.keep_frame).lower()})"],
         status=1 if own.left_out else 0,
     )
     return from_clouds(
@@ -151,10 +154,10 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
     )
 
 
-def folder_of_clouds(cfg: Namespace) -> Path:
+def folder_of_clouds(cfg: Config) -> Path:
     """Where the clouds of own meshes go without --out: a folder of the experiment, named as that of the meshes."""
-    root: Path = Experiment(cfg).own_meshes
-    return root / Path(cfg.own_meshes).expanduser().resolve().name
+    root: Path = cfg.experiment.own_meshes
+    return root / Path(needed(cfg.own_meshes.own_meshes, "own_meshes")).expanduser().resolve().name
 
 
 def left_out(own: OwnMeshes) -> dict[str, str]:
@@ -194,7 +197,7 @@ def from_clouds(
     return shapes
 
 
-def stored_clouds(folders: Sequence[Path], cfg: Namespace) -> CloudOf:
+def stored_clouds(folders: Sequence[Path], cfg: Config) -> CloudOf:
     """Reads the input cloud of each shape, preprocessed in its folder."""
     return lambda n: read_input_cloud(folders[n], cfg)
 
@@ -206,7 +209,10 @@ def interpolated(networks: Networks, num: int) -> Shapes:
     """
     cfg, folders = networks.cfg, split_folders(networks.cfg, needed=["test"])["test"]
     names = [shape_name(folder) for folder in folders]
-    ends = [find_shape(names, cfg.interpolate_from, default=0), find_shape(names, cfg.interpolate_to, default=1)]
+    ends = [
+        find_shape(names, cfg.generation.interpolate_from, default=0),
+        find_shape(names, cfg.generation.interpolate_to, default=1),
+    ]
     cloud = stored_clouds(folders, cfg)
     codes = InputCodes(networks, cloud, len(folders))
     z, _ = networks.flow(torch.cat([codes[end] for end in ends]))
@@ -218,16 +224,16 @@ def interpolated(networks: Networks, num: int) -> Shapes:
         path.split(1),
         networks.experiment.interpolation,
         continued("A straight path between two test shapes in the flow's latent space"),
-        cfg.num_output_points,
+        cfg.generation.num_output_points,
         facts=[{"between": [names[end] for end in ends], "share": n / max(1, num - 1)} for n in range(num)],
         about={"ends": [cloud_digest(cloud(end)) for end in ends], "num_shapes": num, "box": box(cfg)},
         groups=[Group(range(num), "walk")],
     )
 
 
-def box(cfg: Namespace) -> list[float]:
+def box(cfg: Config) -> list[float]:
     """Of the grid in which the network gets input points."""
-    return [cfg.bb_min, cfg.bb_max]
+    return [cfg.grid.bb_min, cfg.grid.bb_max]
 
 
 def find_shape(names: list[str], name: str | None, default: int) -> int:
@@ -239,5 +245,5 @@ def find_shape(names: list[str], name: str | None, default: int) -> int:
     return names.index(name)
 
 
-def decoded_from(cfg: Namespace) -> str:
-    return "features" if cfg.code_kind == "none" else "their codes"
+def decoded_from(cfg: Config) -> str:
+    return "features" if cfg.network.code_kind == "none" else "their codes"

@@ -1,12 +1,12 @@
 """New shapes from the flow, each drawn again until it is whole, or taken as it comes."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from configs.options import Config
 from frozen.codes import codes_digest
 from generation.decode import field_of
 from generation.latents import codes_of, draw_latents, likelihoods
@@ -30,7 +30,7 @@ def sampled(networks: Networks, num: int, seed: int) -> Shapes:
         SampledCodes(networks, num, seed),
         networks.experiment.generation,
         continued("New shapes, sampled from the flow"),
-        networks.cfg.num_output_points,
+        networks.cfg.generation.num_output_points,
         facts=[{"seed": seed, "number": n, **sampling_facts(networks.cfg)} for n in range(num)],
         above=lambda numbers: examples_above(networks, numbers),
         above_of={"codes": codes_digest(networks.cfg, "train")},
@@ -60,20 +60,20 @@ def sampled_codes(networks: Networks, num: int, seed: int, first: int = 0) -> Te
     Each is the best of at most `best_of` draws, all from one component of the flow's base, by the option `best_by`.
     """
     cfg = networks.cfg
-    if cfg.best_of == 1:
+    if cfg.decoding.best_of == 1:
         return drawn_codes(networks, num, seed, first)
-    best = likeliest_code if cfg.best_by == "likely" else settled_code
+    best = likeliest_code if cfg.decoding.best_by == "likely" else settled_code
     return torch.cat([best(networks, seed, first + n) for n in range(num)])
 
 
 def drawn_codes(networks: Networks, num: int, seed: int, first: int = 0, draw: int = 0) -> Tensor:
     """The codes (num, *code_shape) of draw number `draw` of each shape, unselected: what the flow itself gives."""
-    return codes_of(networks, draw_latents(networks.flow, num, seed, first, draw, networks.cfg.temperature))
+    return codes_of(networks, draw_latents(networks.flow, num, seed, first, draw, networks.cfg.decoding.temperature))
 
 
 def likeliest_code(networks: Networks, seed: int, number: int) -> Tensor:
     """(1, *code_shape): of the draws of a shape the one that the flow finds likeliest."""
-    codes = torch.cat([drawn_codes(networks, 1, seed, number, draw) for draw in range(networks.cfg.best_of)])
+    codes = torch.cat([drawn_codes(networks, 1, seed, number, draw) for draw in range(networks.cfg.decoding.best_of)])
     likely = torch.cat([likelihoods(networks, code)[0] for code in codes.split(1)])
     return codes[likely.argmax()][None]
 
@@ -84,7 +84,7 @@ def settled_code(networks: Networks, seed: int, number: int) -> Tensor:
     The first, not the best of all: so the draws are the flow's own, less the torn ones, and not the plainest.
     """
     least, best = float("inf"), None
-    for draw in range(networks.cfg.best_of):
+    for draw in range(networks.cfg.decoding.best_of):
         code = drawn_codes(networks, 1, seed, number, draw)
         stream = random_stream(seed, SELECTION_STREAMS + number)
         share = unsettled_share(field_of(networks, code), stream, NUM_SEEDS)
@@ -96,7 +96,7 @@ def settled_code(networks: Networks, seed: int, number: int) -> Tensor:
     return best
 
 
-def sampling_facts(cfg: Namespace) -> dict[str, Any]:
+def sampling_facts(cfg: Config) -> dict[str, Any]:
     """What decides a sample beside its seed and number."""
-    best = {"best_of": cfg.best_of, "best_by": cfg.best_by} if cfg.best_of > 1 else {}
-    return {"temperature": cfg.temperature} | best
+    best = {"best_of": cfg.decoding.best_of, "best_by": cfg.decoding.best_by} if cfg.decoding.best_of > 1 else {}
+    return {"temperature": cfg.decoding.temperature} | best

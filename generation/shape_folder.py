@@ -50,12 +50,12 @@ class ShapeFolder:
     def locked(self) -> Iterator[None]:
         """Raises UserError while another run writes there; only chunks of one run may do so side by side."""
         own, others = LOCK, LOCK_OF_CHUNK.format("*")
-        if self.cfg.num_chunks > 1:
-            own, others = LOCK_OF_CHUNK.format(self.cfg.current_chunk), LOCK
+        if self.cfg.chunks.num_chunks > 1:
+            own, others = LOCK_OF_CHUNK.format(self.cfg.chunks.current_chunk), LOCK
         with only_run(self.path / own, "writing shapes there", "give another --out"):
             for other in self.path.glob(others):
                 refuse_while_held(other, "writing shapes there", "give another --out")
-            adopt(self.path, of_experiment=self.cfg.out is None)
+            adopt(self.path, of_experiment=self.cfg.output.out is None)
             self._check_source()
             yield
 
@@ -88,7 +88,7 @@ class ShapeFolder:
     @property
     def chunk(self) -> range:
         """The numbers of the shapes that this run makes."""
-        return chunk_of(len(self.numbers), self.cfg.num_chunks, self.cfg.current_chunk)
+        return chunk_of(len(self.numbers), self.cfg.chunks.num_chunks, self.cfg.chunks.current_chunk)
 
     def code_facts(self, n: int) -> Facts:
         """What decides the code of shape n, and where the shape lies."""
@@ -106,7 +106,7 @@ class ShapeFolder:
         return {"num_points": self.shapes.num_points} | options_of("cloud", self.cfg, left_out=NUMBERS_OF_POINTS)
 
     def mesh_facts(self, n: int) -> Facts:
-        formats = {"mesh_formats": sorted(self.cfg.mesh_formats)}
+        formats = {"mesh_formats": sorted(self.cfg.meshes.mesh_formats)}
         return {"code": digest(self.code_facts(n)), **options_of("mesh", self.cfg), **formats}
 
     def mesh_made(self, n: int) -> Facts | None:
@@ -124,7 +124,7 @@ class ShapeFolder:
         """
         chunk = self.chunk
         clouds = {n: self.records_of(n).why("cloud", self.cloud_facts(n)) for n in chunk}
-        meshes = {n: self.records_of(n).why("mesh", self.mesh_facts(n)) for n in chunk} if self.cfg.mesh else {}
+        meshes = {n: self.records_of(n).why("mesh", self.mesh_facts(n)) for n in chunk} if self.cfg.meshes.mesh else {}
         made = sum(map(bool, clouds.values())), sum(map(bool, meshes.values()))
         if any(made):
             self._check_free(clouds, meshes)
@@ -134,7 +134,7 @@ class ShapeFolder:
             lacking = [n for n in chunk if clouds[n] or meshes.get(n)]
             for n in tqdm(lacking, desc=self.shapes.kind.replace("_", " "), unit="shape", disable=None):
                 self._make_shape(n, bool(clouds[n]))
-        if self.cfg.num_chunks == 1:
+        if self.cfg.chunks.num_chunks == 1:
             self._write_index()
         return made
 
@@ -149,11 +149,11 @@ class ShapeFolder:
             for other in records.entries.keys() - {"cloud"} - ({"mesh"} if self.mesh_made(n) else set()):
                 records.forget(other)  # which shows another cloud
             records.make("cloud", self.cloud_facts(n), CLOUD_FILES, decoded.write_cloud)
-        if self.cfg.mesh:
+        if self.cfg.meshes.mesh:
             records.make("mesh", self.mesh_facts(n), self._mesh_files(), decoded.write_mesh)
 
     def _mesh_files(self) -> list[str]:
-        return [f"{MESH}.{ending}" for ending in self.cfg.mesh_formats]
+        return [f"{MESH}.{ending}" for ending in self.cfg.meshes.mesh_formats]
 
     def _check_free(self, clouds: Mapping[int, str], meshes: Mapping[int, str]) -> None:
         """Raise UserError, before anything is made, if a file of the user's would be overwritten."""

@@ -23,7 +23,7 @@ def write_contact_sheet(folder: ShapeFolder) -> Path:
     surfaces, a scan.
     """
     shapes, cfg = folder.shapes, folder.cfg
-    title = cfg.exp_name + (f": {shapes.title}" if shapes.title else "")
+    title = cfg.run.exp_name + (f": {shapes.title}" if shapes.title else "")
     of = {"title": title, "shapes": folder.facts_of_files(), **shapes.above_of}
     folder.records.make("sheet", of, [CONTACT_SHEET], lambda: draw(folder, title))
     return folder.path / CONTACT_SHEET

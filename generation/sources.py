@@ -7,18 +7,20 @@ from generation.shapes import Shapes
 def shapes_of(networks: Networks) -> Shapes:
     """The shapes of `mode`, or of the meshes that `own_meshes` names."""
     cfg = networks.cfg
-    if cfg.own_meshes:
+    if cfg.own_meshes.own_meshes:
         from generation.reconstructions import reconstructed_meshes
 
         return reconstructed_meshes(networks)
-    if cfg.mode == "sample":
+    if cfg.generation.mode == "sample":
         from generation.sampling import sampled
 
-        return sampled(networks, cfg.num_shapes, cfg.seed)
-    if cfg.mode == "edit":
+        return sampled(networks, cfg.generation.num_shapes, cfg.run.seed)
+    if cfg.generation.mode == "edit":
         from generation.editing import edited
 
         return edited(networks)
     from generation.reconstructions import interpolated, reconstructed
 
-    return (interpolated if cfg.mode == "interpolate" else reconstructed)(networks, num=cfg.num_shapes)
+    return (interpolated if cfg.generation.mode == "interpolate" else reconstructed)(
+        networks, num=cfg.generation.num_shapes
+    )

@@ -5,7 +5,6 @@ are drawn from random streams of their own, so that a training is the same with 
 small, and the pictures too: docs/tensorboard.md says what share of a training they take.
 """
 
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from configs.options import Config
 from dataprocessing.stored_points import read_input_cloud
 from frozen.loading import encode_clouds
 from generation.cloud_files import Cloud
@@ -40,7 +40,7 @@ VIEW = "three_quarter"  # also of the Mesh tab, which looks along -z at first
 class ValidationPictures:
     """Of step 3: the first validation shapes, their input points on the left of what the NDF makes of them."""
 
-    def __init__(self, cfg: Namespace, folders: Sequence[Path]):
+    def __init__(self, cfg: Config, folders: Sequence[Path]):
         """folders: of the validation shapes."""
         self.cfg, self.folders = cfg, folders[:NUM_SHAPES]
         self.true: list[Shown] = []
@@ -63,13 +63,13 @@ class SamplePictures:
     Unselected, whatever `best_of` says: they show the flow.
     """
 
-    def __init__(self, cfg: Namespace, ndf: NDF):
+    def __init__(self, cfg: Config, ndf: NDF):
         self.cfg, self.ndf = cfg, ndf
 
     @torch.no_grad()
     def __call__(self, log: ProgressLog, flow: CodeFlow) -> None:
         """flow: in eval mode."""
-        z = draw_latents(flow, NUM_SHAPES, self.cfg.seed, temperature=self.cfg.temperature)
+        z = draw_latents(flow, NUM_SHAPES, self.cfg.run.seed, temperature=self.cfg.decoding.temperature)
         codes = [flow.inverse(one) for one in z.split(1)]
         clouds = [small_cloud(self.ndf, code, self.cfg, number) for number, code in enumerate(codes)]
         show(log, "samples", [Shown(cloud, TINTS["blue"]) for cloud in clouds])
@@ -86,15 +86,17 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def small_cloud(model: NDF, code: Code, cfg: Namespace, number: int) -> Cloud | None:
+def small_cloud(model: NDF, code: Code, cfg: Config, number: int) -> Cloud | None:
     """NUM_POINTS points (N, 3) float32, mesh units, of one code (batch of 1); None if the field has no surface yet."""
     device = next(model.parameters()).device
-    with autocast(device, cfg.precision), torch.no_grad():
+    with autocast(device, cfg.run.precision), torch.no_grad():
         field = NetworkField(model, model.features(code))
-    stream = random_stream(cfg.seed, POINT_STREAMS + number)
-    chunk = min(cfg.num_sample_points_generation, 8 * NUM_POINTS)
+    stream = random_stream(cfg.run.seed, POINT_STREAMS + number)
+    chunk = min(cfg.decoding.num_sample_points_generation, 8 * NUM_POINTS)
     try:
-        points = dense_point_cloud(field, NUM_POINTS, stream, cfg.num_steps, cfg.filter_val, chunk, fine=False)
+        points = dense_point_cloud(
+            field, NUM_POINTS, stream, cfg.decoding.num_steps, cfg.decoding.filter_val, chunk, fine=False
+        )
     except UserError:
         return None
     return points.cpu().numpy()

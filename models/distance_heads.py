@@ -48,3 +48,9 @@ def beyond_border(raw: Tensor) -> Tensor:
 def distance_to_sheet(side: Tensor, beyond: Tensor) -> Tensor:
     """side, beyond: (...) mesh units, s and `beyond_border` of r. Returns (...) mesh units."""
     return (side.square() + beyond.square() + ROUNDING**2).sqrt()
+
+
+def sides(raw: Tensor) -> tuple[Tensor, Tensor]:
+    """The last layer's numbers (..., 2) of a sheet -> the side s and the distance beyond the border, (...) each."""
+    raw = raw.float()
+    return raw[..., 0], beyond_border(raw[..., 1])

@@ -10,17 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.distance_heads import beyond_border, distance_to_sheet, first_bias, num_outputs
-from models.interpolation import at_places, nodes_around, sum_of_rows
+from models.distance_heads import distance_to_sheet, first_bias, num_outputs, sides
+from models.kernels import Layer, SparsePyramid, linear, trilinear
 from models.occupancy import INPUT_CHANNELS, folded
-from models.products import linear
-from models.sparse_pyramid import Layer, SparsePyramid
 from runtime.errors import UserError
 
 Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
 
 NDF_CHANNELS = (16, 32, 64, 128, 128, 128)
-PLACES_AT_A_TIME = 2**15  # looked up on a CPU: what this takes stays in its cache
 DISPLACEMENT = 0.0722  # offset of the neighbouring places from the point, in grid coordinates
 
 
@@ -38,49 +35,6 @@ def pointwise(layer: nn.Conv1d, h: Tensor) -> Tensor:
     return linear(h, layer.weight.squeeze(-1), layer.bias)
 
 
-def look_up(grids: list[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
-    """Interpolate feature grids trilinearly at the places around each point.
-
-    grids: [(B, C_i, R_i, R_i, R_i)], axes x y z; p: (B, N, 3) grid coordinates, order z y x; offsets: (K, 3).
-    Returns (B, N, sum C_i * K), channel by channel, with the place varying fastest.
-    """
-    if p.device.type == "cpu" and len(offsets) == 1:
-        return torch.cat([_look_up_rows(grid.to(p.dtype), p + offsets) for grid in grids], dim=2)
-    if p.device.type == "cpu" and not any(grid.requires_grad for grid in grids):
-        places = p[:, :, None] + offsets  # (B, N, K, 3)
-        rows = [_look_up_rows(grid.to(p.dtype), places.flatten(1, 2)) for grid in grids]  # each (B, N K, C_i)
-        return torch.cat([found.view(*places.shape[:3], -1).mT for found in rows], dim=2).flatten(2)
-    places = p[:, None] + offsets[:, None]  # (B, K, N, 3)
-    found = [
-        F.grid_sample(grid, places[:, :, None].to(grid.dtype), padding_mode="border", align_corners=True)[:, :, :, 0]
-        for grid in grids
-    ]  # each (B, C_i, K, N)
-    return torch.cat(found, dim=1).flatten(1, 2).transpose(1, 2)
-
-
-def _look_up_rows(grid: Tensor, p: Tensor) -> Tensor:
-    """(B, C, R, R, R) at (B, N, 3) -> (B, N, C)."""
-    if grid.stride(0) == 0:  # one shape, expanded
-        grid = grid[:1]
-    resolution = grid.shape[-1]
-    axis = torch.arange(resolution, dtype=torch.int32)
-    # Of one shape, reshape would give a view with the channels far apart: ten times as slow to read.
-    table = grid.permute(0, 2, 3, 4, 1).reshape(-1, grid.shape[1]).contiguous()
-    starts = [axis, resolution * axis, resolution**2 * axis]
-    if len(grid) == 1 and not grid.requires_grad:
-        parts = [at_places(table, part.unbind(1), starts) for part in p.reshape(-1, 3).split(PLACES_AT_A_TIME)]
-        return torch.cat(parts).view(*p.shape[:2], -1)
-    rows, weights = nodes_around(p.permute(2, 0, 1).unbind(), starts)
-    rows = rows + resolution**3 * torch.arange(len(grid), dtype=torch.int32)[:, None]  # (8, B, N)
-    return sum_of_rows(table, rows.view(8, -1), weights.view(8, -1)).view(*p.shape[:2], -1)
-
-
-def sides(raw: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, N, 2) -> the side s and the distance beyond the border, (B, N) each."""
-    raw = raw.float()
-    return raw[..., 0], beyond_border(raw[..., 1])
-
-
 class NDF(nn.Module):
     """Neural unsigned distance field.
 
@@ -95,6 +49,11 @@ class NDF(nn.Module):
     The network runs in three stages, so that a shape is encoded, and its grids are computed, only once:
     `encode(x)` gives the code, `features(code)` the grids, `query(p, grids)` the distances. Here the code is the
     list of grids itself; networks with a bottleneck (`shape_codes.py`) override the first two.
+
+    >>> ndf, x, p = NDF(channels=(4, 8), hidden_dim=16), torch.zeros(1, 8, 8, 8), torch.rand(1, 5, 3) - 0.5
+    >>> x[:, 2:6, 2:6, 4] = 1  # a plate; x is the occupancy
+    >>> tuple(ndf(p, x).shape)  # a distance for each point
+    (1, 5)
     """
 
     code_kind = "none"
@@ -140,60 +99,42 @@ class NDF(nn.Module):
             self.add_module(f"conv_{i}_1", nn.Conv3d(c_out, c_out, 3, padding=1, padding_mode="zeros"))
             self.add_module(f"conv{i}_1_bn", nn.BatchNorm3d(c_out))
 
+    # Stage 1: a shape to its code.
+
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """x: (B, R, R, R) or (B, 4, R, R, R), axes x y z. Returns f0 = x, f1, ...: [(B, C_i, R_i, R_i, R_i)]."""
-        x = folded(x.unsqueeze(1) if x.dim() == 4 else x, self.input_fold)
+        x = x.unsqueeze(1) if x.dim() == 4 else x  # (B, 1 or 4, R, R, R)
+        x = folded(x, self.input_fold)  # (B, C_0, R, R, R), R of the blocks
         levels = [x]
-        x = self.conv_in_bn(F.relu(self.conv_in(x)))
+        x = self.conv_in_bn(F.relu(self.conv_in(x)))  # (B, C_1, R, R, R)
         levels.append(x)
         for i in range(self.num_levels - 1):
-            x = F.max_pool3d(x, 2)
-            x = F.relu(self.get_submodule(f"conv_{i}")(x))
+            x = F.max_pool3d(x, 2)  # (B, C_i, R / 2, R / 2, R / 2)
+            x = F.relu(self.get_submodule(f"conv_{i}")(x))  # (B, C_i+1, R / 2, R / 2, R / 2)
             x = F.relu(self.get_submodule(f"conv_{i}_1")(x))
             x = self.get_submodule(f"conv{i}_1_bn")(x)
             levels.append(x)
         return levels
 
-    def layers(self) -> list[Layer]:
-        """The pyramid's layers, of which each continues the one before."""
-        modules: dict[str, Any] = dict(self.named_children())
-        last = self.num_levels - 2
-        found = [Layer(modules["conv_in"], modules["conv_in_bn"], pooled=last >= 0)]
-        for i in range(last + 1):
-            found.append(Layer(modules[f"conv_{i}"], None, pooled=False))
-            found.append(Layer(modules[f"conv_{i}_1"], modules[f"conv{i}_1_bn"], pooled=i < last))
-        return found
-
-    def coarsest(self, x: Tensor) -> Tensor:
-        """The pyramid's last level alone, (B, C, r, r, r): on a CPU, of a frozen network, only where the shape is."""
-        if self.sparse is None or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
-            return self.pyramid(x)[-1]
-        return self.sparse.coarsest(x.unsqueeze(1) if x.dim() == 4 else x)
-
-    def freeze(self) -> "NDF":
-        """Eval mode, with weights that stay: encoding on a CPU then computes what an empty input gives once for all."""
-        self.eval().requires_grad_(False)
-        self.sparse = SparsePyramid(self.layers(), self.input_fold) if self.num_levels else None
-        return self
-
-    def train(self, mode: bool = True) -> "NDF":
-        if mode:
-            self.sparse = None
-        return super().train(mode)
-
     def encode(self, x: Tensor) -> Code:
+        """x as in `pyramid`. Returns the code, (B, *code_shape); here the pyramid itself."""
         return self.pyramid(x)
 
-    def training_code(self, x: Tensor) -> tuple[Code, Tensor]:
-        """The code that the decoder is trained on, and its KL penalty: (B,) nats, 0 here."""
-        return self.encode(x), x.new_zeros(len(x))
+    def training_code(self, x: Tensor) -> Code:
+        """The code that the decoder is trained on."""
+        return self.encode(x)
+
+    # Stage 2: a code to feature grids.
 
     def features(self, code: Any) -> list[Tensor]:
+        """The feature grids [(B, C_i, R_i, R_i, R_i)] of a code (B, *code_shape), and planes, where there are any."""
         return code
+
+    # Stage 3: points and feature grids to distances.
 
     def query(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         """p: (B, N, 3) grid coordinates (z, y, x in [-1, 1]). Returns (B, N) unsigned distances in mesh units."""
-        raw = self.raw(p, grids)
+        raw = self.raw(p, grids)  # (B, N, 1), or (B, N, 2) of a sheet
         if self.distance_head == "sheet":
             return distance_to_sheet(*sides(raw))
         return self.activate(raw.squeeze(2))
@@ -207,21 +148,19 @@ class NDF(nn.Module):
 
     def raw(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         """The last layer's numbers, (B, N, 1), or (B, N, 2) of a sheet."""
-        return self.point_network(torch.cat([self.look_up(p, grids), p], dim=2))  # of (B, N, K C + 3)
-
-    def channels_last(self, grids: list[Tensor]) -> list[Tensor]:
-        """The same grids (and planes), the grids in the layout in which a CPU looks them up fastest."""
-        return [grid.contiguous(memory_format=torch.channels_last_3d) for grid in grids]
+        sampled = torch.cat([self.look_up(p, grids), p], dim=2)  # (B, N, K C + 3)
+        return self.point_network(sampled)
 
     def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         """The features sampled for each point, (B, N, K C)."""
-        return look_up(grids, p, self.offsets)
+        return trilinear(grids, p, self.offsets)
 
-    def point_network(self, found: Tensor) -> Tensor:
-        h = F.relu_(pointwise(self.fc_0, found.flatten(0, 1)))  # (B N, 512)
-        h = F.relu_(pointwise(self.fc_1, h))  # (B N, 256)
-        h = F.relu_(pointwise(self.fc_2, h))  # (B N, 256)
-        return pointwise(self.fc_out, h).unflatten(0, found.shape[:2])
+    def point_network(self, sampled: Tensor) -> Tensor:
+        """(B, N, K C + 3) -> (B, N, 1 or 2); H = hidden_dim."""
+        h = F.relu_(pointwise(self.fc_0, sampled.flatten(0, 1)))  # (B N, 2 H)
+        h = F.relu_(pointwise(self.fc_1, h))  # (B N, H)
+        h = F.relu_(pointwise(self.fc_2, h))  # (B N, H)
+        return pointwise(self.fc_out, h).unflatten(0, sampled.shape[:2])  # (B, N, 1 or 2)
 
     def activate(self, raw: Tensor) -> Tensor:
         """Map the last layer's number, of head value, to a distance."""
@@ -230,3 +169,36 @@ class NDF(nn.Module):
     def forward(self, p: Tensor, x: Tensor) -> Tensor:
         """p: (B, N, 3) grid coordinates; x: (B, R, R, R) occupancy. Returns (B, N) distances in mesh units."""
         return self.query(p, self.features(self.encode(x)))
+
+    # The same, faster: a network whose weights no longer change, and grids as a CPU likes them.
+
+    def freeze(self) -> "NDF":
+        """Eval mode, with weights that stay: encoding on a CPU then computes what an empty input gives once for all."""
+        self.eval().requires_grad_(False)
+        self.sparse = SparsePyramid(self.layers(), self.input_fold) if self.num_levels else None
+        return self
+
+    def train(self, mode: bool = True) -> "NDF":
+        if mode:
+            self.sparse = None
+        return super().train(mode)
+
+    def coarsest(self, x: Tensor) -> Tensor:
+        """The pyramid's last level alone, (B, C, r, r, r): on a CPU, of a frozen network, only where the shape is."""
+        if self.sparse is None or x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            return self.pyramid(x)[-1]
+        return self.sparse.coarsest(x.unsqueeze(1) if x.dim() == 4 else x)
+
+    def layers(self) -> list[Layer]:
+        """The pyramid's layers, of which each continues the one before."""
+        modules: dict[str, Any] = dict(self.named_children())
+        last = self.num_levels - 2
+        layers = [Layer(modules["conv_in"], modules["conv_in_bn"], pooled=last >= 0)]
+        for i in range(last + 1):
+            layers.append(Layer(modules[f"conv_{i}"], None, pooled=False))
+            layers.append(Layer(modules[f"conv_{i}_1"], modules[f"conv{i}_1_bn"], pooled=i < last))
+        return layers
+
+    def channels_last(self, grids: list[Tensor]) -> list[Tensor]:
+        """The same grids (and planes), the grids in the layout in which a CPU looks them up fastest."""
+        return [grid.contiguous(memory_format=torch.channels_last_3d) for grid in grids]

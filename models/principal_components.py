@@ -24,8 +24,8 @@ def first_hits(occupancy: Tensor) -> Tensor:
     for axis in (1, 2, 3):
         lines = occupancy.movedim(axis, 3)
         for seen in (lines, lines.flip(3)):
-            found, first = seen.max(dim=3)
-            views.append(torch.where(found > 0, first / resolution, 1.0).flatten(1))
+            occupied, first = seen.max(dim=3)
+            views.append(torch.where(occupied > 0, first / resolution, 1.0).flatten(1))
     return torch.cat(views, dim=1)
 
 

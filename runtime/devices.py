@@ -2,10 +2,9 @@
 
 import ctypes
 import sys
-from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -31,33 +30,48 @@ def keep_freed_memory() -> None:
             mallopt(trim_threshold, 1 << 30)
 
 
-def pick_device(cfg: Namespace) -> torch.device:
-    """The device that `cfg.device` names; sets torch's threads and the precision of products too.
+class DeviceOptions(Protocol):
+    """The options that decide where and how a script computes."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def num_cpus(self) -> int: ...
+
+
+def pick_device(options: DeviceOptions) -> torch.device:
+    """The device that `device` names; sets torch's threads and the precision of products too.
 
     Each of several processes gets a GPU of its own. Raises UserError if it is not there.
     """
-    torch.set_num_threads(num_workers(cfg.num_cpus))
-    torch.backends.cuda.matmul.allow_tf32 = cfg.precision in ("tf32", "mixed")
+    torch.set_num_threads(num_workers(options.num_cpus))
+    torch.backends.cuda.matmul.allow_tf32 = options.precision in ("tf32", "mixed")
     keep_freed_memory()
     has_accelerator = torch.cuda.is_available()
-    if not alone() and (cfg.device == "cuda" or (cfg.device == "auto" and has_accelerator)):
+    if not alone() and (options.device == "cuda" or (options.device == "auto" and has_accelerator)):
         return _gpu_of_its_own()
-    if cfg.device == "auto":
+    if options.device == "auto":
         return torch.device("cuda" if has_accelerator else "cpu")
     try:
-        device = torch.device(cfg.device)
+        device = torch.device(options.device)
     except RuntimeError as error:
-        raise UserError(f"device {cfg.device!r} found, auto, cpu, cuda or cuda:N expected") from error
+        raise UserError(f"device {options.device!r} found, auto, cpu, cuda or cuda:N expected") from error
     if device.type == "cuda" and not alone():
-        raise UserError(f"device = {cfg.device} found, cuda expected: each of {ranks().count} processes takes a GPU")
+        raise UserError(
+            f"device = {options.device} found, cuda expected: each of {ranks().count} processes takes a GPU"
+        )
     if device.type == "cuda":
         count = torch.cuda.device_count() if has_accelerator else 0
         if (device.index or 0) >= count:
             raise UserError(
-                f"device = {cfg.device} asked for, but torch sees {count} CUDA GPUs; use --device auto or cpu"
+                f"device = {options.device} asked for, but torch sees {count} CUDA GPUs; use --device auto or cpu"
             )
     elif device.type != "cpu":
-        raise UserError(f"device {cfg.device!r} found, auto, cpu, cuda or cuda:N expected")
+        raise UserError(f"device {options.device!r} found, auto, cpu, cuda or cuda:N expected")
     return device
 
 

@@ -1,7 +1,6 @@
 """Every file and folder name of the project, in one place (formats: docs/formats.md)."""
 
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent  # repository root: relative paths in a config start here
 
@@ -41,8 +40,8 @@ def voxelized_point_cloud(resolution: int, num_points: int) -> str:
 class Experiment:
     """The folders of one experiment: models/experiments/EXP_NAME/..."""
 
-    def __init__(self, cfg: Any):
-        self.root = absolute(cfg.exp_root) / cfg.exp_name
+    def __init__(self, exp_root: str, exp_name: str):
+        self.root = absolute(exp_root) / exp_name
         self.ndf_checkpoints = self.root / "checkpoints_ndf"
         self.rnvp_checkpoints = self.root / "checkpoints_rnvp"
         self.codes = self.root / "codes"

@@ -2,12 +2,12 @@
 
 import shutil
 import signal
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from configs.options import Config
 from generation.networks import Networks
 from lab.small.helpers import REAL_CARS, open_box, write_obj
 from lab.small.tiny_experiment import make_experiment, tiny_config
@@ -58,12 +58,12 @@ def root(experiment_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def cfg(root: Path) -> Namespace:
+def cfg(root: Path) -> Config:
     return tiny_config(root)
 
 
 @pytest.fixture(scope="module")
-def networks(cfg: Namespace) -> Networks:
+def networks(cfg: Config) -> Networks:
     return Networks(cfg)
 
 

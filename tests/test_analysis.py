@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
 import analyse_codes
+from configs.options import Config
 from dataprocessing.split import split_folders
 from evaluation.latent_space import neighbours, paths
 from evaluation.latent_space.attribute_table import COLUMNS as ATTRIBUTE_COLUMNS
@@ -34,7 +34,7 @@ from lab.small.helpers import write_config
 from lab.small.tiny_experiment import TINY, save_random_ndf, tiny_config, train_flow, write_shapes
 from runtime.errors import UserError
 from runtime.files import write_json
-from runtime.layout import DEMO_PARAMETERS, Experiment
+from runtime.layout import DEMO_PARAMETERS
 
 SMALL = {
     "num_analysis_points": 40, "num_paths": 3, "path_steps": 3, "num_map_shapes": 9, "num_neighbour_samples": 3,
@@ -47,8 +47,8 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def cfg(root: Path) -> Namespace:
-    return Namespace(**vars(tiny_config(root)) | SMALL)
+def cfg(root: Path) -> Config:
+    return tiny_config(root).changed(**SMALL)
 
 
 @pytest.fixture
@@ -68,13 +68,13 @@ def quick_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def copied(cfg: Namespace, tmp_path: Path) -> Namespace:
+def copied(cfg: Config, tmp_path: Path) -> Config:
     """A copy of the experiment, for tests that change its files."""
-    shutil.copytree(cfg.exp_root, tmp_path / "experiments")
-    return Namespace(**vars(cfg) | {"exp_root": str(tmp_path / "experiments")})
+    shutil.copytree(cfg.run.exp_root, tmp_path / "experiments")
+    return cfg.changed(exp_root=str(tmp_path / "experiments"))
 
 
-def results_of(cfg: Namespace, label: str, **checkpoints: str) -> dict:
+def results_of(cfg: Config, label: str, **checkpoints: str) -> dict:
     """What evaluate.py writes, cut down to what the table reads."""
     parts = zip(("whole", "interior", "exterior"), (1e-4, 2e-4, 3e-4), strict=True)
     reconstruction = [
@@ -94,7 +94,7 @@ def results_of(cfg: Namespace, label: str, **checkpoints: str) -> dict:
     return {"checkpoints": checkpoints, "tables": tables}
 
 
-def test_row_of_an_experiment_without_results_says_what_makes_them(cfg: Namespace) -> None:
+def test_row_of_an_experiment_without_results_says_what_makes_them(cfg: Config) -> None:
     (experiment,) = all_experiments(cfg)
     (row,), note = code_rows([experiment])
     assert list(row) == [column.key for column in COLUMNS]
@@ -106,8 +106,8 @@ def test_row_of_an_experiment_without_results_says_what_makes_them(cfg: Namespac
     assert "[-] no results.json of test: python generate.py --mode reconstruct and python evaluate.py" in note
 
 
-def test_row_takes_its_measures_from_the_results_of_the_same_checkpoints(copied: Namespace) -> None:
-    folder = Experiment(copied)
+def test_row_takes_its_measures_from_the_results_of_the_same_checkpoints(copied: Config) -> None:
+    folder = copied.experiment
     ndf, flow = (fingerprint(path / "best.tar") for path in (folder.ndf_checkpoints, folder.rnvp_checkpoints))
     path, label = folder.evaluation / "results.json", "vector code, 5 numbers (test)"
     write_json(path, results_of(copied, label, ndf_sha256=ndf, rnvp_sha256=flow))
@@ -127,13 +127,13 @@ def test_row_takes_its_measures_from_the_results_of_the_same_checkpoints(copied:
         code_rows(all_experiments(copied))
 
 
-def test_other_experiments_get_rows_with_and_without_codes(copied: Namespace) -> None:
-    root = Path(copied.exp_root)
+def test_other_experiments_get_rows_with_and_without_codes(copied: Config) -> None:
+    root = Path(copied.run.exp_root)
     shutil.copytree(root / "test", root / "other")
     shutil.rmtree(root / "other" / "checkpoints_rnvp")
     plain = tiny_config(root.parent, code_kind="none", exp_name="plain")
-    save_random_ndf(Namespace(**vars(plain) | {"split_file": copied.split_file, "data_dir": copied.data_dir}))
-    copied.compare_experiments = ["other", "test", "plain", "other"]
+    save_random_ndf(plain.changed(split_file=copied.data.split_file, data_dir=copied.data.data_dir))
+    copied = copied.changed(compare_experiments=["other", "test", "plain", "other"])
     experiments = all_experiments(copied)
     rows, note = code_rows(experiments)
     assert [row["set"] for row in rows] == ["test", "other", "plain"]
@@ -144,12 +144,12 @@ def test_other_experiments_get_rows_with_and_without_codes(copied: Namespace) ->
     assert rows[2]["ndf_minutes"] is not None and "no flow of plain" not in note
 
 
-def test_missing_experiments_and_codes_are_named(copied: Namespace) -> None:
-    copied.compare_experiments = ["nobody"]
+def test_missing_experiments_and_codes_are_named(copied: Config) -> None:
+    copied = copied.changed(compare_experiments=["nobody"])
     with pytest.raises(UserError, match="no experiment 'nobody' in .*, which has test; .*train_ndf.py"):
         all_experiments(copied)
-    copied.compare_experiments = None
-    shutil.rmtree(Experiment(copied).codes)
+    copied = copied.changed(compare_experiments=None)
+    shutil.rmtree(copied.experiment.codes)
     with pytest.raises(UserError, match="no shape codes in .*train_rnvp.py"):
         all_experiments(copied)
 
@@ -167,12 +167,12 @@ def test_pairs_use_no_shape_twice() -> None:
 def test_paths_are_straight_in_their_space_and_end_at_the_shapes(networks: Networks, space: str) -> None:
     codes = load_codes(networks.cfg, "test").tensor()
     path = path_codes(networks, codes[:2], codes[2:4], space)
-    assert path.shape == (2, networks.cfg.path_steps + 1, 5)
+    assert path.shape == (2, networks.cfg.analysis.path_steps + 1, 5)
     torch.testing.assert_close(path[:, 0], codes[:2], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(path[:, -1], codes[2:4], atol=1e-4, rtol=1e-4)
     for one in path:
         x = one if space == "code" else latents_of(networks, one)
-        torch.testing.assert_close(x[1] - x[0], (x[-1] - x[0]) / networks.cfg.path_steps, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(x[1] - x[0], (x[-1] - x[0]) / networks.cfg.analysis.path_steps, atol=1e-3, rtol=1e-3)
 
 
 def test_measures_of_paths_are_those_of_their_clouds_and_fields(networks: Networks) -> None:
@@ -183,7 +183,7 @@ def test_measures_of_paths_are_those_of_their_clouds_and_fields(networks: Networ
     for one in found.values():
         assert one.jumps.shape == one.udf_changes.shape == (2, 3) and one.log_likelihood.shape == (2, 4)
         flat = torch.cat([one.codes.flatten(0, 1), one.codes[:, 0]])
-        clouds = decoded_clouds(networks, flat, networks.cfg.num_analysis_points, "again", "test")
+        clouds = decoded_clouds(networks, flat, networks.cfg.analysis.num_analysis_points, "again", "test")
         assert one.jumps[1, 2] == pytest.approx(chamfer_l2_sq(clouds[6], clouds[7]))
         assert one.floor[1] == pytest.approx(chamfer_l2_sq(clouds[4], clouds[9]))
         assert (one.floor > 0).all()  # other points of the same surface
@@ -191,7 +191,7 @@ def test_measures_of_paths_are_those_of_their_clouds_and_fields(networks: Networ
         expected = networks.flow.log_prob(ends).double().numpy()
         np.testing.assert_allclose(one.log_likelihood[0, [0, -1]], expected, rtol=1e-3, atol=1e-2)
     values = field_values(networks, path_codes(networks, ends[:1], ends[1:], "code")[0], "test")
-    assert values.shape == (4, paths.NUM_QUERIES) and values.max() <= networks.cfg.max_dist
+    assert values.shape == (4, paths.NUM_QUERIES) and values.max() <= networks.cfg.ndf_training.max_dist
     np.testing.assert_allclose(found["code"].udf_changes[0], np.abs(np.diff(values, axis=0)).mean(axis=1), rtol=1e-5)
     row = found["z"].row("z")
     assert row["jump_max"] == pytest.approx(found["z"].jumps.max(axis=1).mean()) and row["jump_max"] > row["jump_mean"]
@@ -217,8 +217,8 @@ def test_clouds_are_decoded_once(networks: Networks, monkeypatch: pytest.MonkeyP
     assert calls == [30, 30, 30]
 
 
-def test_map_shows_shapes_of_all_splits_with_their_styles(copied: Namespace) -> None:
-    copied.num_map_shapes = 100
+def test_map_shows_shapes_of_all_splits_with_their_styles(copied: Config) -> None:
+    copied = copied.changed(num_map_shapes=100)
     folders = split_folders(copied)["test"]
     files = [folder / DEMO_PARAMETERS for folder in folders[:2]]
     try:
@@ -231,7 +231,7 @@ def test_map_shows_shapes_of_all_splits_with_their_styles(copied: Namespace) -> 
     assert shown.column("split") == ["train"] * 7 + ["val"] + ["test"] * 4
     assert shown.column("style") == ["-"] * 8 + ["estate"] + ["-"] * 3
     np.testing.assert_array_equal(shown.codes[8:], load_codes(copied, "test").codes)
-    copied.num_map_shapes = 5
+    copied = copied.changed(num_map_shapes=5)
     few = choose_shapes(copied)
     assert len(few.codes) == len(set(few.column("name"))) == 5
     for code, name in zip(few.codes, few.column("name"), strict=True):
@@ -241,8 +241,8 @@ def test_map_shows_shapes_of_all_splits_with_their_styles(copied: Namespace) -> 
     assert all(panel.samples.shape[1] == 2 and np.isfinite(panel.samples).all() for panel in panels)
 
 
-def test_style_beside_the_mesh_of_a_shape_that_was_processed_elsewhere(cfg: Namespace, tmp_path: Path) -> None:
-    apart = Namespace(**vars(cfg) | {"data_dir": str(tmp_path / "meshes"), "processed_dir": str(tmp_path / "made")})
+def test_style_beside_the_mesh_of_a_shape_that_was_processed_elsewhere(cfg: Config, tmp_path: Path) -> None:
+    apart = cfg.changed(data_dir=str(tmp_path / "meshes"), processed_dir=str(tmp_path / "made"))
     folder = tmp_path / "meshes" / "car" / "models"
     folder.mkdir(parents=True)
     (folder / DEMO_PARAMETERS).write_text('{"style": "van"}')
@@ -264,30 +264,29 @@ def test_nearest_shapes_are_found_by_all_points(monkeypatch: pytest.MonkeyPatch)
     assert nearest_shapes(samples, training[:2])[0].shape == (2, 2)
 
 
-def test_temperatures_have_a_row_each_and_a_floor(networks: Networks) -> None:
+def test_temperatures_have_a_row_each_and_a_floor(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = temperature_rows(networks)
     assert [row["set"] for row in rows] == ["T = 0.5", "T = 1", FLOOR]
     assert all(row["shapes"] == 4 and 0 <= row["nna_acc"] <= 1 and 0.25 <= row["cov"] <= 1 for row in rows)
     assert len({row["mmd"] for row in rows}) == 3
-    networks.cfg.num_curve_shapes, before = 1, networks.cfg.num_curve_shapes
+    monkeypatch.setattr(networks, "cfg", networks.cfg.changed(num_curve_shapes=1))
     with pytest.raises(UserError, match="1 shape to compare, 2 or more expected: 4 test and 7 training shapes"):
         temperature_rows(networks)
-    networks.cfg.num_curve_shapes = before
 
 
-def call(cfg: Namespace, **options: object) -> int:
-    folder = Path(cfg.exp_root).parent
-    places = {name: getattr(cfg, name) for name in ("data_dir", "split_file")}
+def call(cfg: Config, **options: object) -> int:
+    folder = Path(cfg.run.exp_root).parent
+    places = {name: cfg.value(name) for name in ("data_dir", "split_file")}
     path = write_config(folder, **TINY | SMALL | places | options)
     return analyse_codes.main(["--config", str(path)])
 
 
 def test_script_writes_everything_and_a_second_run_decodes_nothing(
-    copied: Namespace, quick_pictures: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    copied: Config, quick_pictures: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(neighbours, "PICTURE_POINTS", 300)
     assert call(copied) == 0
-    folder = Experiment(copied).analysis
+    folder = copied.experiment.analysis
     printed = capsys.readouterr().out
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     pictures = {f"{name}.png" for name in ("spectrum", "paths", "paths_pictures", "map", "neighbours", "temperatures")}
@@ -311,9 +310,9 @@ def test_script_writes_everything_and_a_second_run_decodes_nothing(
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
 
 
-def test_an_analysis_run_alone_keeps_the_results_of_the_others(copied: Namespace, quick_pictures: None) -> None:
+def test_an_analysis_run_alone_keeps_the_results_of_the_others(copied: Config, quick_pictures: None) -> None:
     assert call(copied, analyses="[table, temperatures]") == 0
-    path = Experiment(copied).analysis / "codes.json"
+    path = copied.experiment.analysis / "codes.json"
     before = json.loads(path.read_text())
     assert call(copied, analyses="[paths]", num_curve_shapes=3) == 0
     after = json.loads(path.read_text())
@@ -321,16 +320,16 @@ def test_an_analysis_run_alone_keeps_the_results_of_the_others(copied: Namespace
     assert {name: after["tables"][name] for name in before["tables"]} == before["tables"]
     assert after["spectra"] == before["spectra"] and "pairs" in after["paths"]
     assert after["parts"]["temperatures"]["made_of"]["options"]["num_curve_shapes"] == 4
-    flow = best_checkpoint(Experiment(copied).rnvp_checkpoints)
+    flow = best_checkpoint(copied.experiment.rnvp_checkpoints)
     torch.save(load_checkpoint(flow) | {"step": 99}, flow)
     assert call(copied, analyses="[projector]") == 0
     assert json.loads(path.read_text())["tables"] == {}  # of another flow
 
 
-def test_projector_has_codes_names_and_thumbnails(copied: Namespace) -> None:
+def test_projector_has_codes_names_and_thumbnails(copied: Config) -> None:
     call(copied, analyses="[projector]")
     call(copied, analyses="[projector]")  # takes the place of the first
-    folder = Experiment(copied).projector
+    folder = copied.experiment.projector
     (found,) = text_format.Parse((folder / "projector_config.pbtxt").read_text(), ProjectorConfig()).embeddings
     assert list(found.sprite.single_image_dim) == [THUMBNAIL] * 2
     lines = (folder / found.metadata_path).read_text().splitlines()
@@ -339,7 +338,7 @@ def test_projector_has_codes_names_and_thumbnails(copied: Namespace) -> None:
     with Image.open(folder / found.sprite.image_path) as sprite:
         assert sprite.size == (3 * THUMBNAIL,) * 2
     assert not list(folder.parent.glob(".*"))
-    assert json.loads((Experiment(copied).analysis / "codes.json").read_text())["tables"] == {}
+    assert json.loads((copied.experiment.analysis / "codes.json").read_text())["tables"] == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -352,11 +351,11 @@ def test_codes_of_every_kind(kind: str, tmp_path: Path, quick_pictures: None, mo
     save_random_ndf(cfg)
     train_flow(cfg)
     assert call(cfg, code_kind=kind, num_curve_shapes=2, temperatures=[1.0], path_steps=2, **KINDS[kind]) == 0
-    rows = json.loads((Experiment(cfg).analysis / "codes.json").read_text())["tables"]["codes"]["rows"]
+    rows = json.loads((cfg.experiment.analysis / "codes.json").read_text())["tables"]["codes"]["rows"]
     assert rows[0]["code_kind"] == kind
     assert rows[0]["numbers"] == {"grid": 2 * 4**3, "fused": 8 * 4**3}[kind]
     assert rows[0]["dimensions_0.999"] <= 3  # of four training shapes
-    tables = json.loads((Experiment(cfg).analysis / "codes.json").read_text())["tables"]
+    tables = json.loads((cfg.experiment.analysis / "codes.json").read_text())["tables"]
     measured = [(row["set"], row["measure"]) for row in tables["attributes"]["rows"]]
     assert measured == [("size", "R2"), ("style", "balanced accuracy"), ("style", "AUC")]
     keys = [column.key for column in ATTRIBUTE_COLUMNS if column.spec and column.key != "base_rate"]

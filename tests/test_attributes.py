@@ -2,9 +2,9 @@
 
 import json
 import shutil
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.stats import norm
 
 import analyse_codes
+from configs.options import Config
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
 from demo_cars.parameters import CHOICES, RANGES, draw_parameters
@@ -28,7 +29,7 @@ from lab.small.helpers import write_config
 from lab.small.tiny_experiment import TINY, tiny_config
 from models.occupancy import occupancy_from_points
 from runtime.errors import UserError
-from runtime.layout import DEMO_PARAMETERS, Experiment
+from runtime.layout import DEMO_PARAMETERS
 
 RNG = np.random.default_rng(11)
 
@@ -40,7 +41,7 @@ def car(n: int) -> dict:
 
 
 @pytest.fixture
-def demo(root: Path) -> Iterator[Namespace]:
+def demo(root: Path) -> Iterator[Config]:
     """The tiny experiment, with parameters beside its shapes; they are removed again."""
     cfg = tiny_config(root, num_attribute_shapes=3)
     folders = [folder for part in split_folders(cfg).values() for folder in part]
@@ -164,7 +165,7 @@ def test_occupied_nodes_are_those_of_the_network_input(networks: Networks) -> No
     found = occupied_nodes(folders, (5, 9), networks.cfg)
     clouds = torch.from_numpy(np.stack([read_input_cloud(folder, networks.cfg) for folder in folders]))
     for resolution, matrix in found.items():
-        grids = occupancy_from_points(clouds, resolution, networks.cfg.bb_min, networks.cfg.bb_max)
+        grids = occupancy_from_points(clouds, resolution, networks.cfg.grid.bb_min, networks.cfg.grid.bb_max)
         np.testing.assert_array_equal(matrix.toarray(), grids.flatten(1).numpy())
         assert matrix.dtype == np.float32 and 0 < matrix.nnz < matrix.shape[0] * resolution**3
 
@@ -173,7 +174,7 @@ def test_occupied_nodes_are_those_of_the_network_input(networks: Networks) -> No
 def test_noise_on_codes_is_isotropic_and_of_the_size_of_the_flow(networks: Networks, with_flow: bool) -> None:
     codes = np.repeat(load_codes(networks.cfg, "train").one_per_shape().codes, 300, axis=0)
     spread = spread_of(codes)
-    alone = Namespace(has_flow=with_flow, cfg=Namespace(**vars(networks.cfg) | {"code_noise": 0.25}))
+    alone = SimpleNamespace(has_flow=with_flow, cfg=networks.cfg.changed(code_noise=0.25))
     if with_flow:
         spread = networks.flow.whitening.sd.square().mean().sqrt().item()
         alone = networks
@@ -186,7 +187,7 @@ def test_noise_on_codes_is_isotropic_and_of_the_size_of_the_flow(networks: Netwo
 
 
 def test_parameters_lie_beside_the_mesh_of_a_shape_that_was_processed_elsewhere(tmp_path: Path) -> None:
-    cfg = Namespace(data_dir=str(tmp_path / "meshes"), processed_dir=str(tmp_path / "made"))
+    cfg = Config().changed(data_dir=str(tmp_path / "meshes"), processed_dir=str(tmp_path / "made"))
     folder = tmp_path / "meshes" / "car" / "models"
     folder.mkdir(parents=True)
     assert demo_parameters(folder, cfg) is None
@@ -253,18 +254,18 @@ def test_rows_tell_what_is_read_and_what_is_lost() -> None:
         assert "400" in read.note and "150" in read.note and "700" in sampled.note
 
 
-def call(cfg: Namespace, folder: Path, **options: object) -> int:
-    places = {name: getattr(cfg, name) for name in ("data_dir", "split_file", "exp_root")}
+def call(cfg: Config, folder: Path, **options: object) -> int:
+    places = {name: cfg.value(name) for name in ("data_dir", "split_file", "exp_root")}
     return analyse_codes.main(["--config", str(write_config(folder, **TINY | places | options))])
 
 
 def test_script_reads_attributes_with_and_without_a_flow(
-    demo: Namespace, tmp_path: Path, capsys: pytest.CaptureFixture[str], coarse_lattice: None
+    demo: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], coarse_lattice: None
 ) -> None:
-    shutil.copytree(demo.exp_root, tmp_path / "experiments")
-    cfg = Namespace(**vars(demo) | {"exp_root": str(tmp_path / "experiments")})
+    shutil.copytree(demo.run.exp_root, tmp_path / "experiments")
+    cfg = demo.changed(exp_root=str(tmp_path / "experiments"))
     options = {"analyses": "[attributes]", "num_attribute_shapes": 3}
-    folder = Experiment(cfg).analysis
+    folder = cfg.experiment.analysis
     assert call(cfg, tmp_path, **options) == 0
     assert {path.name for path in folder.iterdir() if path.is_file()} == {
         "codes.json", "codes.csv", "codes.md", "attributes.png",
@@ -284,14 +285,14 @@ def test_script_reads_attributes_with_and_without_a_flow(
     assert call(cfg, tmp_path, **options) == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
 
-    shutil.rmtree(Experiment(cfg).rnvp_checkpoints)
+    shutil.rmtree(cfg.experiment.rnvp_checkpoints)
     assert call(cfg, tmp_path, **options) == 0
     report = json.loads((folder / "codes.json").read_text())
     assert list(report["tables"]) == ["attributes"]
     assert [row["linear"] for row in report["tables"]["attributes"]["rows"]] == [row["linear"] for row in rows]
 
 
-def test_first_cars_after_decoding_are_encoded_again(demo: Namespace, coarse_lattice: None) -> None:
+def test_first_cars_after_decoding_are_encoded_again(demo: Config, coarse_lattice: None) -> None:
     networks = Networks(demo)
     codes = load_codes(demo, "test").codes[:3]
     again = codes_of_decoded(networks, codes)
@@ -301,7 +302,7 @@ def test_first_cars_after_decoding_are_encoded_again(demo: Namespace, coarse_lat
 
 
 def test_shapes_without_parameters_are_told_in_a_line(
-    cfg: Namespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cfg: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     problem = problem_of_cars(*read_cars(cfg))
     assert problem.startswith("attributes need 3 training and 2 test shapes with a parameters.json beside them,")

@@ -1,5 +1,6 @@
 """Checkpoint files: names with and without colons, best and latest, what is refused."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,14 +92,14 @@ def test_the_newest_whole_checkpoint_is_found_at_last_the_best(tmp_path: Path):
         assert [error.path for error in damaged] == paths[::-1][:wrong]
         assert path == ([*paths[::-1], tmp_path / "best.tar"])[wrong]
     (tmp_path / "best.tar").write_bytes(b"")
-    with pytest.raises(UserError, match=r"30.00.tar is damaged, and so are all others; delete .* to train anew"):
+    with pytest.raises(UserError, match=rf"30\.00\.tar .*delete {re.escape(str(tmp_path))}"):
         latest_whole(tmp_path)
 
 
 def test_a_damaged_best_is_refused_not_replaced(tmp_path: Path):
     save_checkpoint(tmp_path, state(1.0), is_best=True)
     (tmp_path / "best.tar").write_bytes(b"PK")
-    with pytest.raises(UserError, match=r"best.tar cannot be read .* Delete it, then the latest checkpoint beside it"):
+    with pytest.raises(UserError, match=r"best\.tar .*Delete it"):
         load_checkpoint(best_checkpoint(tmp_path))
 
 
@@ -130,37 +131,33 @@ class Evil:
 
 def test_a_checkpoint_cannot_run_code(tmp_path: Path, capsys: pytest.CaptureFixture):
     torch.save({"model_state_dict": Evil()}, tmp_path / "evil.tar")
-    with pytest.raises(UserError, match=r"evil.tar cannot be read as a checkpoint"):
+    with pytest.raises(UserError, match=r"evil\.tar"):
         load_checkpoint(tmp_path / "evil.tar")
     assert "executed" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "cannot be read as a checkpoint"),
-        (b"PK\x03\x04 half of a file", "cannot be read as a checkpoint"),
-        (None, "no checkpoint at"),
-    ],
+    ("content", "fact"),
+    [(b"", "cannot be read"), (b"PK\x03\x04 half of a file", "cannot be read"), (None, "no checkpoint")],
 )
-def test_broken_files_are_told(tmp_path: Path, content: bytes | None, message: str):
+def test_broken_files_are_named(tmp_path: Path, content: bytes | None, fact: str):
     path = tmp_path / "x.tar"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=rf"{fact}.*{re.escape(str(path))}|{re.escape(str(path))}.*{fact}"):
         load_checkpoint(path)
 
 
 def test_truncated_checkpoint_is_told(tmp_path: Path):
     path = save_checkpoint(tmp_path, state(1.0) | {"more": torch.randn(5000)}, is_best=False)
     path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(UserError, match="is it complete"):
+    with pytest.raises(UserError, match=r"1\.00\.tar"):
         load_checkpoint(path)
 
 
 def test_weights_of_another_architecture_are_told_by_name():
     source = Path("x.tar")
-    with pytest.raises(UserError, match=r"weight is \(2, 4\) there and \(2, 3\) by the config"):
+    with pytest.raises(UserError, match=r"weight .*\(2, 4\).*\(2, 3\)"):
         load_weights(nn.Linear(3, 2), nn.Linear(4, 2).state_dict(), source)
     with pytest.raises(UserError, match="lacks bias"):
         load_weights(nn.Linear(3, 2), nn.Linear(3, 2, bias=False).state_dict(), source)
@@ -175,16 +172,15 @@ def test_weights_saved_from_data_parallel_load():
 
 
 def test_other_options_are_told():
-    with pytest.raises(UserError, match="trained with latent_dim = 5, the config says 6"):
+    with pytest.raises(UserError, match=r"latent_dim\D*5\D*6"):
         check_same_options({"latent_dim": 5}, {"latent_dim": 6}, ("latent_dim",), Path("x.tar"))
 
 
 def test_an_option_that_older_checkpoints_lack_has_its_former_value(tmp_path: Path):
-    for name, config in {"old": {"lr": 1.0}, "new": {"plane_decoder": "quadtree"}}.items():
+    for name, config in {"old": {"lr": 1.0}, "new": {"distance_head": "sheet"}}.items():
         torch.save({**state(1), "config": config}, tmp_path / f"{name}.tar")
     torch.save(state(1), tmp_path / "ndfs_own.tar")
     former = {
-        "plane_decoder": "convolution",
         "distance_head": "value",
         "pca_view_weight": 0.0,
         "input_fold": 1,
@@ -193,7 +189,7 @@ def test_an_option_that_older_checkpoints_lack_has_its_former_value(tmp_path: Pa
         "flow_components": 256,
     }
     assert load_checkpoint(tmp_path / "old.tar")["config"] == {"lr": 1.0, **former}
-    assert load_checkpoint(tmp_path / "new.tar")["config"] == {**former, "plane_decoder": "quadtree"}
+    assert load_checkpoint(tmp_path / "new.tar")["config"] == {**former, "distance_head": "sheet"}
     assert "config" not in load_checkpoint(tmp_path / "ndfs_own.tar")
 
 
@@ -204,7 +200,7 @@ PRETRAINED = sorted((ROOT / "models" / "pretrained").glob("*_ndf.tar"))
 def test_weights_that_come_along_load_by_the_config_of_their_name(path: Path):
     cfg = get_config(["--config", str(ROOT / "configs" / f"{path.name.removesuffix('_ndf.tar')}.txt")], "generate")
     assert ndf_checkpoint_path(cfg) == path
-    assert load_frozen_ndf(path, cfg, torch.device("cpu")).code_kind == cfg.code_kind
+    assert load_frozen_ndf(path, cfg, torch.device("cpu")).code_kind == cfg.network.code_kind
 
 
 def test_the_weights_for_any_car_measure_distances_to_a_shape_that_is_no_car():

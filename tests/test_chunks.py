@@ -15,7 +15,7 @@ from generation.plausible_codes import PlausibleCodes
 from generation.shape_folder import chunk_of
 from lab.small.tiny_experiment import tiny_config
 from runtime.errors import UserError
-from runtime.layout import DENSE_POINT_CLOUD, Experiment
+from runtime.layout import DENSE_POINT_CLOUD
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
@@ -40,11 +40,11 @@ def off_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def options(root: Path, mode: str) -> list[str]:
-    return ["--config", tiny_config(root, num_shapes=4, fit_steps=3).config, "--mode", mode]
+    return ["--config", tiny_config(root, num_shapes=4, fit_steps=3).run.config, "--mode", mode]
 
 
 def folder_of(root: Path, mode: str) -> Path:
-    experiment = Experiment(tiny_config(root))
+    experiment = tiny_config(root).experiment
     return experiment.reconstruction if mode == "reconstruct" else experiment.generation
 
 
@@ -84,7 +84,7 @@ def test_every_shape_is_in_one_chunk_and_chunks_are_equally_long(num: int, count
 def test_chunks_in_any_order_and_the_run_after_them_give_the_files_of_one_process(
     root: Path, mode: str, capsys: pytest.CaptureFixture
 ):
-    mode_folder = Experiment(tiny_config(root)).interpolation if mode == "interpolate" else folder_of(root, mode)
+    mode_folder = tiny_config(root).experiment.interpolation if mode == "interpolate" else folder_of(root, mode)
     shutil.rmtree(mode_folder, ignore_errors=True)
     run(root, mode)
     expected = content(mode_folder)
@@ -151,7 +151,7 @@ def test_clouds_of_other_options_are_not_taken_for_those_of_other_chunks(root: P
 
 def test_sets_of_an_evaluation_in_chunks_are_those_of_one_process(root: Path, capsys: pytest.CaptureFixture):
     cfg = tiny_config(root, num_sample_sets=2, num_eval_shapes=3)
-    experiment, words = Experiment(cfg), ["--config", cfg.config, "--tasks", "generation"]
+    experiment, words = cfg.experiment, ["--config", cfg.run.config, "--tasks", "generation"]
     assert evaluate.main(words) == 0
     expected = {path.name: path.read_bytes() for path in experiment.sets.glob("*.npz")}
     tables = (experiment.evaluation / "results.json").read_bytes()

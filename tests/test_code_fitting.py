@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from configs.options import Config
 from generation.code_fitting import CLAMP, NUM_POINTS, PRIOR_WEIGHT, CodeFit, known_distances
 from generation.networks import Networks
 from generation.projection import HALF_EXTENT, NetworkField
@@ -39,7 +40,7 @@ def exact_networks(scale: float = 0.05) -> SimpleNamespace:
     """Networks whose code of z (1, 1) is the radius 0.3 + scale z."""
     flow = SimpleNamespace(dim=1, base=NormalBase(1), inverse=lambda z: 0.3 + scale * z)
     cpu = torch.device("cpu")
-    return SimpleNamespace(ndf=SphereDecoder(), flow=flow, device=cpu, cfg=SimpleNamespace(seed=0))
+    return SimpleNamespace(ndf=SphereDecoder(), flow=flow, device=cpu, cfg=Config())
 
 
 @pytest.mark.parametrize("num", [10_000, 300])

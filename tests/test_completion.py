@@ -1,7 +1,6 @@
 """Completing scans: the posterior's density, its curvature, the search and the whole script."""
 
 import json
-from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 import complete as script
+from configs.options import Config
 from evaluation.completion import MISSED, RESULTS, completion_lines, distances_of, diversity, scores_of
 from generation import decoded_shape
 from generation.cloud_files import read_cloud, write_ply
@@ -67,7 +67,7 @@ def exact_networks() -> SimpleNamespace:
     flow = SimpleNamespace(
         dim=2, base=NormalBase(2), inverse=lambda z: torch.stack([0.2 + z[:, 0] / 20, z[:, 1] / 8], dim=1)
     )
-    cfg = SimpleNamespace(seed=0, num_starts=50, num_chains=4)
+    cfg = Config().changed(num_starts=50, num_chains=4)
     return SimpleNamespace(ndf=Balls(), flow=flow, device=torch.device("cpu"), cfg=cfg)
 
 
@@ -111,7 +111,8 @@ def test_a_field_of_surface_everywhere_fits_any_scan_and_only_prior_or_emptiness
 
 
 def test_the_gradient_is_that_of_the_energy(networks: Networks):
-    posterior = Posterior(networks, evidence_of(cap(80), Namespace(scan_points=40, scan_cell=0.1), None, rng()), 0.02)
+    cfg = Config().changed(scan_points=40, scan_cell=0.1)
+    posterior = Posterior(networks, evidence_of(cap(80), cfg, None, rng()), 0.02)
     z = torch.randn(3, posterior.dim, generator=torch.Generator().manual_seed(0))
     energy, gradient = posterior.energy_and_gradient(z)
     away = 1e-3 * torch.randn(z.shape, generator=torch.Generator().manual_seed(1))
@@ -276,7 +277,7 @@ def test_what_is_doubtful_is_told():
         "scores": {name: {"chamfer_udf": None} for name in (MODE, "0", "1")}, "diversity": 1e-4,
         "r_hat_of_energy": 1.02, "r_hat_of_z_median": 1.05,
     }  # fmt: skip
-    cfg = Namespace(scan_sd=0.005)
+    cfg = Config().changed(scan_sd=0.005)
     assert len(completion_lines(facts, cfg)) == 5
     assert "have not mixed" in completion_lines(facts | {"r_hat_of_z_median": 1.2}, cfg)[-1]
     assert (

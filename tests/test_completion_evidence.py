@@ -1,11 +1,10 @@
 """Evidence of a scan: how much its points count, and places that a camera saw to be empty."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
+from configs.options import Config
 from generation.code_fitting import CLAMP
 from generation.completion.evidence import (
     LEAST_BOUND,
@@ -19,7 +18,7 @@ from generation.completion.evidence import (
 )
 
 RADIUS = 0.4
-CFG = SimpleNamespace(scan_points=100, scan_cell=0.1)
+CFG = Config().changed(scan_points=100, scan_cell=0.1)
 
 
 def seeded(seed: int = 0) -> np.random.Generator:
@@ -47,7 +46,7 @@ def test_observations_count_cells_not_points():
 def test_more_points_of_the_same_surface_are_no_more_evidence():
     few, many = (evidence_of(sphere(num), CFG, None, seeded()) for num in (3_000, 100_000))
     total_few, total_many = (one.weight * len(one.surface) for one in (few, many))
-    assert len(few.surface) == len(many.surface) == CFG.scan_points
+    assert len(few.surface) == len(many.surface) == CFG.completion.scan_points
     assert total_many == pytest.approx(total_few, rel=0.05)
     sparse = evidence_of(sphere(25), CFG, None, seeded())
     assert sparse.weight == pytest.approx(1, abs=0.2) and len(sparse.surface) == 25

@@ -2,7 +2,6 @@
 
 import copy
 import shutil
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from perturbed import NAMES, actions, another
 
 from configs.config_loader import option_names
 from configs.decided import ARTEFACTS, deciding, options_of
-from configs.options import READ_BY
+from configs.options import READ_BY, Config
 from dataprocessing.create_split import facts_of as facts_of_split
 from dataprocessing.mesh_record import mesh_sha256
 from dataprocessing.shape_facts import facts_of as facts_of_samples
@@ -35,21 +34,21 @@ from lab.small.tiny_experiment import make_shapes, tiny_config
 from runtime.artefacts import Records
 from runtime.errors import UserError
 from runtime.files import write_npz
-from runtime.layout import DENSE_POINT_CLOUD, SCALED_MESH, Experiment, voxelized_point_cloud
+from runtime.layout import DENSE_POINT_CLOUD, SCALED_MESH, voxelized_point_cloud
 from training.checkpoints import write_state
 from training.encoding import facts_of as facts_of_codes
 
 MAKERS = {
-    "sample": lambda made: sampled(made, 2, made.cfg.seed),
+    "sample": lambda made: sampled(made, 2, made.cfg.run.seed),
     "reconstruction": lambda made: reconstructed(made, num=2),
-    "path": lambda made: interpolated(made, made.cfg.num_shapes),
+    "path": lambda made: interpolated(made, made.cfg.generation.num_shapes),
 }
 BASE = {"best_of": 2, "fit_steps": 2, "num_sample_points_generation": 500}
 
 
 def shapes_of(root: Path, maker: str, /, **options: object) -> tuple[Networks, Shapes]:
     """Shapes by networks that are loaded anew where an option might keep them from it."""
-    cfg = Namespace(**vars(base_config(root)) | options)
+    cfg = base_config(root).changed(**options)
     if {"ndf", "input"} & {one for name in options for one in decided_by(name)}:
         networks = Networks(cfg)
     else:
@@ -59,7 +58,7 @@ def shapes_of(root: Path, maker: str, /, **options: object) -> tuple[Networks, S
 
 
 @cache
-def base_config(root: Path) -> Namespace:
+def base_config(root: Path) -> Config:
     return tiny_config(root, **BASE)
 
 
@@ -85,7 +84,7 @@ def test_a_cloud_is_stale_where_its_bytes_would_be_others_and_only_for_options_t
     root: Path, folders: dict[str, Path], kind: str
 ):
     """Each option that generate.py reads, one by one; all others at once."""
-    present = vars(base_config(root))
+    present = base_config(root).values()
     changed = {name: another(action, present) for name, action in actions().items()}
     read = {name.lstrip("-") for group in READ_BY["generate"] for name in option_names(group)} & changed.keys()
     unread = {
@@ -112,7 +111,7 @@ def test_a_cloud_is_stale_where_its_bytes_would_be_others_and_only_for_options_t
 def test_options_that_decide_clouds_make_them_stale(root: Path, folders: dict[str, Path]):
     for kind in MAKERS:
         for name in {*deciding("cloud"), *deciding(kind)} & actions().keys() - {"bb_min", "bb_max"}:
-            value = another(actions()[name], vars(base_config(root)))
+            value = another(actions()[name], base_config(root).values())
             folder = ShapeFolder(*shapes_of(root, kind, **{name: value}), folders[kind])
             reason = folder.records_of(0).why("cloud", folder.cloud_facts(0))
             assert reason or name in ("num_completion_points",), (kind, name)
@@ -122,13 +121,13 @@ def decided_by(option: str) -> list[str]:
     return [artefact for artefact in ARTEFACTS if option in deciding(artefact)]
 
 
-def changed(cfg: Namespace) -> Iterator[tuple[str, Namespace]]:
+def changed(cfg: Config) -> Iterator[tuple[str, Config]]:
     """Each option with a configuration in which it alone is another."""
     for name, action in actions().items():
-        yield name, Namespace(**vars(cfg) | {name: another(action, vars(cfg))})
+        yield name, cfg.changed(**{name: another(action, cfg.values())})
 
 
-def stale_options(cfg: Namespace, facts: Callable[[Namespace], object]) -> set[str]:
+def stale_options(cfg: Config, facts: Callable[[Config], object]) -> set[str]:
     """The options with which facts are others, or cannot be had since other files are asked for."""
     own, found = facts(cfg), set()
     for name, other in changed(cfg):
@@ -147,10 +146,10 @@ def test_samples_are_stale_for_the_options_that_decide_them(tmp_path: Path, kind
     write_obj(mesh, *open_box(np.random.default_rng(0)))
     assert process_shape(mesh, folder, cfg).made
 
-    def lacking(cfg: Namespace) -> set[str]:
+    def lacking(cfg: Config) -> set[str]:
         records = Records(folder)
         found = {name: facts_of_samples(name, {"mesh": mesh_sha256(mesh)}, cfg) for name in expected_files(cfg)}
-        kinds = {SCALED_MESH: "scaled_mesh", voxelized_point_cloud(cfg.input_res, cfg.num_points): "input"}
+        kinds = {SCALED_MESH: "scaled_mesh", voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points): "input"}
         mine = {name: facts for name, facts in found.items() if kinds.get(name, "samples") == kind}
         return {name for name, facts in mine.items() if why_made(folder / name, facts, records, cfg)}
 
@@ -175,7 +174,7 @@ def test_codes_and_splits_are_stale_for_the_options_that_decide_them(root: Path)
 def test_sets_meshes_and_chains_are_stale_for_the_options_that_decide_them(root: Path):
     made = Networks(tiny_config(root, best_of=2))
 
-    def of_set(cfg: Namespace) -> object:
+    def of_set(cfg: Config) -> object:
         made.cfg = cfg
         return sampled_recipes(made, 3)["flow"][0].facts | options_of("set", cfg)
 
@@ -189,7 +188,7 @@ def test_sets_meshes_and_chains_are_stale_for_the_options_that_decide_them(root:
 def test_each_input_makes_stale_what_is_made_of_it(root: Path, tmp_path: Path):
     """The input cloud of a shape, the NDF, the flow: what is made of them alone, by the reasons that are given."""
     shutil.copytree(root, tmp_path / "copy")
-    cfg = Namespace(**vars(tiny_config(tmp_path / "copy", **BASE)))
+    cfg = tiny_config(tmp_path / "copy", **BASE)
     folders = {kind: tmp_path / kind for kind in MAKERS}
     for kind, folder in folders.items():
         made = Networks(cfg)
@@ -210,6 +209,6 @@ def test_each_input_makes_stale_what_is_made_of_it(root: Path, tmp_path: Path):
     write_npz(cloud, point_cloud=0.9 * np.load(cloud)["point_cloud"])
     assert stale() == {"sample": set(), "reconstruction": {"sphere8"}, "path": {"000", "001", "002"}}
     cloud.write_bytes(before)
-    checkpoint = best_checkpoint(Experiment(cfg).rnvp_checkpoints)
+    checkpoint = best_checkpoint(cfg.experiment.rnvp_checkpoints)
     write_state(load_checkpoint(checkpoint) | {"step": 1}, checkpoint)
     assert all(len(names) > 1 for names in stale().values())  # a flow judges reconstructions, too

@@ -1,19 +1,18 @@
 """The device option: what it accepts, what it refuses."""
 
-from argparse import Namespace
-
 import pytest
 import torch
 from torch import nn
 
+from configs.options import Config
 from runtime.cores import num_workers
 from runtime.devices import autocast, encoder_autocast, exact_products, pick_device, place
 from runtime.errors import UserError
 from runtime.ranks import Ranks
 
 
-def options(device: str, precision: str = "auto") -> Namespace:
-    return Namespace(device=device, num_cpus=1, precision=precision)
+def options(device: str, precision: str = "auto") -> Config:
+    return Config().changed(device=device, num_cpus=1, precision=precision)
 
 
 @pytest.fixture
@@ -29,25 +28,25 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["auto", "cpu"])
 def test_without_a_gpu_the_cpu_is_taken(no_gpu: None, name: str):
-    assert pick_device(options(name)) == torch.device("cpu")
+    assert pick_device(options(name).run) == torch.device("cpu")
     assert torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize(("name", "index"), [("auto", None), ("cuda", None), ("cuda:1", 1)])
 def test_a_gpu_is_taken_where_there_is_one(two_gpus: None, name: str, index: int | None):
-    assert pick_device(options(name)) == torch.device("cuda", index)
+    assert pick_device(options(name).run) == torch.device("cuda", index)
 
 
 def test_a_gpu_that_is_not_there_is_told(no_gpu: None):
     with pytest.raises(
         UserError, match="device = cuda asked for, but torch sees 0 CUDA GPUs; use --device auto or cpu"
     ):
-        pick_device(options("cuda"))
+        pick_device(options("cuda").run)
 
 
 def test_a_gpu_of_too_high_a_number_is_told(two_gpus: None):
     with pytest.raises(UserError, match="device = cuda:2 asked for, but torch sees 2 CUDA GPUs"):
-        pick_device(options("cuda:2"))
+        pick_device(options("cuda:2").run)
 
 
 @pytest.mark.parametrize("name", ["auto", "cuda"])
@@ -55,13 +54,13 @@ def test_each_of_several_processes_takes_a_gpu_of_its_own(two_gpus: None, monkey
     chosen: list[torch.device] = []
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     one_of(monkeypatch, Ranks(3, 4, 1, 2))
-    assert pick_device(options(name)) == torch.device("cuda", 1) == chosen[0]
+    assert pick_device(options(name).run) == torch.device("cuda", 1) == chosen[0]
     one_of(monkeypatch, Ranks(3, 4, 3, 4))
     with pytest.raises(UserError, match=r"4 processes on this machine found, but torch sees 2 CUDA GPUs.*_node 2, or"):
-        pick_device(options(name))
+        pick_device(options(name).run)
     with pytest.raises(UserError, match="device = cuda:1 found, cuda expected: each of 4 processes takes a GPU"):
-        pick_device(options("cuda:1"))
-    assert pick_device(options("cpu")) == torch.device("cpu")
+        pick_device(options("cuda:1").run)
+    assert pick_device(options("cpu").run) == torch.device("cpu")
 
 
 def test_processes_share_the_cores_of_their_machine(monkeypatch: pytest.MonkeyPatch):
@@ -78,7 +77,7 @@ def one_of(monkeypatch: pytest.MonkeyPatch, several: Ranks) -> None:
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "meta"])
 def test_other_names_are_told(name: str):
     with pytest.raises(UserError, match=f"device '{name}' found, auto, cpu, cuda or cuda:N expected"):
-        pick_device(options(name))
+        pick_device(options(name).run)
 
 
 @pytest.mark.parametrize(
@@ -101,12 +100,12 @@ def test_weights_of_3d_convolutions_lie_channels_last_and_keep_their_values():
 
 
 def test_tf32_is_for_products_but_not_for_those_that_must_be_exact():
-    pick_device(options("cpu", "tf32"))
+    pick_device(options("cpu", "tf32").run)
     assert torch.backends.cuda.matmul.allow_tf32
     with exact_products(torch.device("cpu")):
         assert not torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cuda.matmul.allow_tf32
-    pick_device(options("cpu"))
+    pick_device(options("cpu").run)
     assert not torch.backends.cuda.matmul.allow_tf32
 
 

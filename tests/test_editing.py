@@ -1,15 +1,16 @@
 """Edits of attributes: the closed form of linear-Gaussian codes, the file of the readings, and the script."""
 
 import json
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import generate
+from configs.options import Config
 from demo_cars.parameters import draw_parameters
 from demo_cars.windows import visible_attributes
 from evaluation.editing import fit
@@ -23,7 +24,7 @@ from generation.sampling import sampled_codes
 from lab.small.tiny_experiment import tiny_config
 from models.real_nvp import build_flow
 from runtime.errors import UserError
-from runtime.layout import DENSE_POINT_CLOUD, Experiment
+from runtime.layout import DENSE_POINT_CLOUD
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 DIM, HOLD = 6, 4.0
@@ -152,12 +153,12 @@ def test_a_switch_that_is_set_already_stays_as_it_is() -> None:
     assert not linear_attributes().by_name["kind"].goes_beyond(np.array([9.0, 0.0]), np.array([1.0, 0.0]))
 
 
-def config(**options: object) -> Namespace:
-    return Namespace(**{"by": None, "to": None, "edit_steps": 5} | options)
+def config(**options: object) -> Config:
+    return Config().changed(**options)
 
 
 def labels(attribute: str, **options: object) -> list[str]:
-    made = Namespace(cfg=config(**options))
+    made = SimpleNamespace(cfg=config(**options))
     return [aim.label for aim in asked(made, linear_attributes().by_name[attribute])]
 
 
@@ -179,7 +180,7 @@ def test_degrees_that_are_asked_for() -> None:
 
 
 def test_the_file_is_read_without_pickle_and_bound_to_its_ndf(tmp_path: Path) -> None:
-    cfg = Namespace(attributes_file=str(tmp_path / "a.npz"), config="c.txt")
+    cfg = Config().changed(attributes_file=str(tmp_path / "a.npz"), config="c.txt")
     made = linear_attributes()
     with pytest.raises(UserError, match=r"no attributes at .*a.npz; make them .* evaluation.editing.fit --config"):
         load_attributes(cfg, "sha")
@@ -228,7 +229,7 @@ def editable(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     cars = [{"radius": 0.2 + n / 50, "big": "yes" if n > 3 else "no", "luck": (n * 37 % 11) / 7} for n in range(7)]
     made = fit_attributes(stored.codes, cars)
     made.facts = {"ndf_sha256": Networks(cfg).sources["ndf_sha256"]}
-    path = Experiment(cfg).attributes
+    path = cfg.experiment.attributes
     made.save(path)
     yield root
     path.unlink()
@@ -236,8 +237,8 @@ def editable(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def run_edit(root: Path, *words: str) -> Path:
     cfg = tiny_config(root)
-    assert generate.main(["--config", cfg.config, "--mode", "edit", *words]) == 0
-    return Experiment(cfg).edits / words[words.index("--attribute") + 1]
+    assert generate.main(["--config", cfg.run.config, "--mode", "edit", *words]) == 0
+    return cfg.experiment.edits / words[words.index("--attribute") + 1]
 
 
 def test_the_script_edits_samples_and_test_shapes(editable: Path, capsys: pytest.CaptureFixture) -> None:
@@ -287,15 +288,24 @@ def test_mistakes_are_told(editable: Path) -> None:
         ((), "--mode edit without --attribute"),
     ):
         with pytest.raises(UserError, match=message):
-            generate.main(["--config", tiny_config(editable).config, "--mode", "edit", *words])
+            generate.main(["--config", tiny_config(editable).run.config, "--mode", "edit", *words])
     with pytest.raises(UserError, match="--movie gif found, but --mode sample gives no series"):
-        generate.main(["--config", tiny_config(editable).config, "--movie", "gif"])
+        generate.main(["--config", tiny_config(editable).run.config, "--movie", "gif"])
 
 
 def test_the_fit_needs_no_files_but_the_weights(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     cfg = tiny_config(root)
     path = tmp_path / "made" / "attributes.npz"
-    words = ["--config", cfg.config, "--num_attribute_cars", "12", "--num_cpus", "1", "--attributes_file", str(path)]
+    words = [
+        "--config",
+        cfg.run.config,
+        "--num_attribute_cars",
+        "12",
+        "--num_cpus",
+        "1",
+        "--attributes_file",
+        str(path),
+    ]
     assert fit.main(words) == 0
     assert "attributes can be edited" in capsys.readouterr().out
     found = load_attributes(tiny_config(root, attributes_file=str(path)), Networks(cfg).sources["ndf_sha256"])

@@ -32,7 +32,6 @@ from generation.reconstructions import reconstructed
 from lab.small.tiny_experiment import encode, make_shapes, tiny_config
 from runtime.errors import UserError
 from runtime.files import write_npz
-from runtime.layout import Experiment
 
 SYSTEMS = ["flow", "Gaussian on whitened codes", "interpolated neighbours"]
 SMALL = {"num_sample_sets": 2, "num_eval_shapes": 3, "num_whole_shapes": 2}
@@ -61,14 +60,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(root: Path, *options: str, **settings: object) -> dict:
     """evaluate.py with some options; returns results.json."""
     cfg = tiny_config(root, **(SMALL | settings))
-    assert evaluate.main(["--config", cfg.config, *options]) == 0
-    return json.loads((Experiment(cfg).evaluation / "results.json").read_text())
+    assert evaluate.main(["--config", cfg.run.config, *options]) == 0
+    return json.loads((cfg.experiment.evaluation / "results.json").read_text())
 
 
 def test_all_tasks_and_a_second_run_with_the_same_bytes(root: Path, capsys: pytest.CaptureFixture):
     report = run(root)
     text = capsys.readouterr().out
-    folder = Experiment(tiny_config(root)).evaluation
+    folder = tiny_config(root).experiment.evaluation
     written = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert set(written) == {
         "results.json", "results.csv", "results.md", "one_nna.png", "nearest_training.png", "likelihood.png",
@@ -117,7 +116,7 @@ def test_the_rows_compare_what_they_say(root: Path):
     comparison = sets.comparison()
     rows = {(row["set"], row["reference"]): row for row in comparison.rows() if row["distance"] == "cd"}
     folders = split_folders(cfg)
-    true = [surface_points(folder, 60, cfg.seed) for folder in folders["test"][:3]]
+    true = [surface_points(folder, 60, cfg.run.seed) for folder in folders["test"][:3]]
     for k in range(2):
         samples = np.load(sets.networks.experiment.sets / f"flow_{k}.npz")["point_cloud"]
         rs = np.array([[chamfer_l2_sq(x, y) for y in samples] for x in true])
@@ -137,7 +136,7 @@ def former_results_of(folder: Path, report: dict) -> dict:
 
 
 def test_a_task_run_alone_keeps_the_results_of_the_others(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
-    folder = Experiment(tiny_config(root)).evaluation
+    folder = tiny_config(root).experiment.evaluation
     (folder / "results.json").write_text('{"tables": {"networks": {}}}')  # of an earlier version: no facts, replaced
     assert list(run(root, "--tasks", "networks")["tables"]) == ["networks"]
     report = run(root, "--tasks", "generation", "--emd", "none")
@@ -184,7 +183,7 @@ def change_cloud(root: Path, name: str) -> None:
 def test_results_of_other_shapes_are_left_out_with_a_line(copied: Path, capsys: pytest.CaptureFixture):
     run(copied, "--tasks", "reconstruction", "likelihood")
     change_cloud(copied, "sphere1")  # of training
-    flows = Experiment(tiny_config(copied)).rnvp_checkpoints
+    flows = tiny_config(copied).experiment.rnvp_checkpoints
     away = flows.rename(flows.with_name("away"))  # step 4 would refuse other codes beside it
     encode(tiny_config(copied, **SMALL))
     away.rename(flows)
@@ -202,7 +201,7 @@ def test_results_of_other_shapes_are_left_out_with_a_line(copied: Path, capsys: 
 
 def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
     cfg = tiny_config(copied, **SMALL)
-    path = Experiment(cfg).reconstruction / "index.json"
+    path = cfg.experiment.reconstruction / "index.json"
     index = json.loads(path.read_text())
     digests = shape_digests(split_folders(cfg)["test"], cfg)
     index["facts"] = [{"cloud": digests[name]} for name in index["shapes"]]
@@ -221,13 +220,13 @@ def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
 @pytest.mark.parametrize("folder", ["checkpoints_ndf", "checkpoints_rnvp"])
 def test_shapes_that_a_network_was_trained_on_are_refused(copied: Path, folder: str):
     cfg = tiny_config(copied, **SMALL)
-    path = best_checkpoint(Experiment(cfg).root / folder)
+    path = best_checkpoint(cfg.experiment.root / folder)
     digests = shape_digests(split_folders(cfg)["test"], cfg)
     names = list(digests)
     state = load_checkpoint(path)
     known = {"train": {"another": digests[names[1]], names[3]: "0"}, "val": {names[0]: "0"}, "test": {}}
     torch.save(state | {"shapes": known}, path)
-    before = Experiment(cfg).evaluation / "results.json"
+    before = cfg.experiment.evaluation / "results.json"
     before.unlink(missing_ok=True)
     make = {"checkpoints_ndf": "the NDF", "checkpoints_rnvp": "the flow"}[folder]
     for task in ("networks", "reconstruction", "generation", "likelihood"):
@@ -256,8 +255,8 @@ def test_extra_cars_count_as_trained_on(tmp_path: Path):
 
 def test_every_option_of_the_tables_belongs_to_a_part():
     known = {name for part in (*TASKS, *ANALYSES) for name in part.options}
-    of_folders_and_edits = {"normalised_samples", "num_edited"}
-    assert known == set(deciding("tables")) - {"tasks", "analyses"} - of_folders_and_edits
+    of_folders = {"normalised_samples"}
+    assert known == set(deciding("tables")) - {"tasks", "analyses"} - of_folders
     assert [part.name for part in TASKS] == list(ALL_TASKS) and {part.name for part in ANALYSES} == set(ALL_ANALYSES)
 
 
@@ -294,7 +293,7 @@ def test_stored_points_serve_where_they_are_enough(root: Path):
 
 
 def test_reconstructions_of_another_ndf_are_refused(root: Path):
-    path = Experiment(tiny_config(root)).reconstruction / "index.json"
+    path = tiny_config(root).experiment.reconstruction / "index.json"
     text = path.read_text()
     path.write_text(json.dumps(json.loads(text) | {"ndf_sha256": "0" * 64}))  # as if the NDF had been trained on
     with pytest.raises(UserError, match=r"ndf_sha256 changed\); make them again with: .*generate.py --mode reconstr"):
@@ -304,7 +303,7 @@ def test_reconstructions_of_another_ndf_are_refused(root: Path):
 
 def test_missing_steps_are_named(root: Path):
     cfg = tiny_config(root)
-    options = ["--config", cfg.config, "--exp_name", "nothing"]
+    options = ["--config", cfg.run.config, "--exp_name", "nothing"]
     ndf = str(Networks(cfg).ndf_path)
     for command, missing in (("train_ndf.py", []), ("train_rnvp.py", ["--ndf_checkpoint", ndf])):
         with pytest.raises(UserError, match=f"train one with: python {command} --config"):

@@ -1,8 +1,7 @@
 """Codes of extra shapes: those that steps 0 and 1 would lead to, the same after any interruption, used by the flow."""
 
-import json
+import re
 import shutil
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 import train_rnvp
+from configs.options import Config
 from dataprocessing import make_demo_cars
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.extra_shapes import ExtraShape, find_extras
@@ -32,13 +32,13 @@ from frozen.loading import encode_clouds, load_frozen_ndf
 from generation.networks import Networks
 from lab.small.tiny_experiment import tiny_config, train_flow
 from runtime.errors import UserError
-from runtime.files import write_npz
-from runtime.layout import Experiment, voxelized_point_cloud
+from runtime.layout import voxelized_point_cloud
 from training import extra_codes
 from training.checkpoints import write_state
 from training.encoding import input_cloud
 from training.extra_codes import encode_extras, extra_facts
-from training.flow_trainer import FlowTrainer
+from training.flow_task import FlowTask
+from training.loop import train
 
 CPU = torch.device("cpu")
 
@@ -47,34 +47,34 @@ CPU = torch.device("cpu")
 def own(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the tiny experiment without its flow; parts of two shapes."""
     shutil.copytree(root, tmp_path / "own")
-    for path in Experiment(tiny_config(tmp_path / "own")).rnvp_checkpoints.iterdir():
+    for path in tiny_config(tmp_path / "own").experiment.rnvp_checkpoints.iterdir():
         path.unlink()
     monkeypatch.setattr(extra_codes, "PART", 2)
     return tmp_path / "own"
 
 
-def encode(cfg: Namespace) -> StoredCodes:
+def encode(cfg: Config) -> StoredCodes:
     path, sources = ndf_checkpoint_path(cfg), find_extras(cfg, split_folders(cfg))
     made_of = extra_facts(sources, cfg, fingerprint(path))
     encode_extras(load_frozen_ndf(path, cfg, CPU), path, sources, made_of, cfg, CPU)
     return load_codes(cfg, EXTRA)
 
 
-def parts(cfg: Namespace) -> dict[str, int]:
+def parts(cfg: Config) -> dict[str, int]:
     """When each part was written."""
-    folder = Experiment(cfg).codes / "extra_parts"
+    folder = cfg.experiment.codes / "extra_parts"
     return {path.name: path.stat().st_mtime_ns for path in sorted(folder.iterdir())}
 
 
-def cars(folder: Path, count: int, **options: object) -> Namespace:
+def cars(folder: Path, count: int, **options: object) -> Config:
     return tiny_config(folder, extra_demo_cars=count, **options)
 
 
-def write_cars(folder: Path, cfg: Namespace) -> list[Path]:
+def write_cars(folder: Path, cfg: Config) -> list[Path]:
     """The extra cars as step 0 writes them, below `folder`; their folders."""
-    numbers = ["--demo_seed", str(cfg.extra_demo_seed), "--num_demo_cars", str(cfg.extra_demo_cars)]
+    numbers = ["--demo_seed", str(cfg.codes.extra_demo_seed), "--num_demo_cars", str(cfg.codes.extra_demo_cars)]
     make_demo_cars.main(
-        ["--config", cfg.config, "--data_dir", str(folder), "--num_cpus", "1", *numbers, "--extra_demo_cars", "0"]
+        ["--config", cfg.run.config, "--data_dir", str(folder), "--num_cpus", "1", *numbers, "--extra_demo_cars", "0"]
     )
     return sorted(folder.glob("*/models"))
 
@@ -88,7 +88,9 @@ def test_codes_are_those_of_cars_that_are_written_and_sampled(own: Path):
     folders = write_cars(own / "written", cfg)
     for folder in folders:
         mesh = scale_mesh(load_mesh(folder / make_demo_cars.MESH))
-        write_files(mesh, folder, [voxelized_point_cloud(cfg.input_res, cfg.num_points)], shape_name(folder), cfg)
+        write_files(
+            mesh, folder, [voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points)], shape_name(folder), cfg
+        )
     model = load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, CPU)
     for k, mirrored in enumerate((False, True)):
         clouds = [input_cloud({"folder": folder, "draw": 0, "mirrored": mirrored}, cfg) for folder in folders]
@@ -108,8 +110,8 @@ def test_meshes_on_disk_give_the_codes_of_the_same_cars_in_memory(own: Path):
 
 def test_neither_order_nor_codes_depend_on_the_number_of_workers(own: Path):
     alone = encode(cars(own, 5, num_cpus=1))
-    shutil.rmtree(Experiment(cars(own, 5)).codes / "extra_parts")
-    (Experiment(cars(own, 5)).codes / "extra.json").unlink()
+    shutil.rmtree(cars(own, 5).experiment.codes / "extra_parts")
+    (cars(own, 5).experiment.codes / "extra.json").unlink()
     threads = torch.get_num_threads()
     together = encode(cars(own, 5, num_cpus=2))
     assert torch.get_num_threads() == threads
@@ -135,7 +137,7 @@ def test_clouds_that_workers_make_for_a_gpu_give_the_same_codes(own: Path):
 def test_a_killed_run_loses_one_part_and_ends_with_the_same_codes(own: Path, monkeypatch: pytest.MonkeyPatch):
     cfg = cars(own, 7, code_mirror=False)
     whole = encode(cfg)
-    codes, rows, files = whole.codes.copy(), whole.rows, Experiment(cfg).codes
+    codes, rows, files = whole.codes.copy(), whole.rows, cfg.experiment.codes
     assert len(parts(cfg)) == 4
     shutil.rmtree(files / "extra_parts")
     for path in files.glob("extra.*"):
@@ -162,16 +164,16 @@ def test_a_killed_run_loses_one_part_and_ends_with_the_same_codes(own: Path, mon
 def test_a_damaged_part_is_made_again(own: Path):
     cfg = cars(own, 4)
     codes, before = encode(cfg).codes.copy(), parts(cfg)
-    path = Experiment(cfg).codes / "extra_parts" / "demo_s1000_0001.npz"
+    path = cfg.experiment.codes / "extra_parts" / "demo_s1000_0001.npz"
     path.write_bytes(path.read_bytes()[:-30])
-    (Experiment(cfg).codes / "extra.json").unlink()
+    (cfg.experiment.codes / "extra.json").unlink()
     assert_array_equal(encode(cfg).codes, codes)
     assert [name for name, time in parts(cfg).items() if time != before[name]] == [path.name]
 
 
 def test_more_cars_are_added_to_those_that_are_there(own: Path):
     at_once = encode(cars(own, 6))
-    codes, rows, folder = at_once.codes.copy(), at_once.rows, Experiment(cars(own, 6)).codes
+    codes, rows, folder = at_once.codes.copy(), at_once.rows, cars(own, 6).experiment.codes
     shutil.rmtree(folder / "extra_parts")
     few = encode(cars(own, 3))
     assert few.rows == rows[:6]
@@ -187,7 +189,7 @@ def test_more_cars_are_added_to_those_that_are_there(own: Path):
 
 @pytest.mark.parametrize("options", [{"seed": 1}, {"code_mirror": False}, {"num_points": 54}, {"extra_demo_seed": 5}])
 def test_other_options_give_other_codes(own: Path, options: dict):
-    written = Experiment(cars(own, 2)).codes / "extra.npy"
+    written = cars(own, 2).experiment.codes / "extra.npy"
     encode(cars(own, 2))
     before = written.read_bytes()
     time = written.stat().st_mtime_ns
@@ -206,11 +208,11 @@ def test_broken_meshes_are_reported_and_left_out(own: Path, capsys: pytest.Captu
     assert [row["name"] for row in stored.rows[::2]] == [f"demo_s1000_{i:05d}" for i in (0, 2, 3)]
     text = capsys.readouterr().out
     assert "3 encoded, 1 could not be used" in text and f"{broken}  no faces" in text
-    assert read_index(Experiment(cfg).codes, EXTRA)["failures"] == {str(broken): NO_FACES}
+    assert read_index(cfg.experiment.codes, EXTRA)["failures"] == {str(broken): NO_FACES}
     for folder in folders:
         (folder / make_demo_cars.MESH).write_text("")
-    shutil.rmtree(Experiment(cfg).codes / "extra_parts")
-    (Experiment(cfg).codes / "extra.json").unlink()
+    shutil.rmtree(cfg.experiment.codes / "extra_parts")
+    (cfg.experiment.codes / "extra.json").unlink()
     with pytest.raises(UserError, match="none of the extra meshes can be used"):
         encode(cfg)
 
@@ -218,23 +220,23 @@ def test_broken_meshes_are_reported_and_left_out(own: Path, capsys: pytest.Captu
 def test_the_flow_is_trained_on_all_codes_and_says_so(own: Path, capsys: pytest.CaptureFixture):
     cfg = cars(own, 3)
     train_flow(cfg)
-    assert "training on 7 shapes of the split and 3 extra ones: 20 codes" in capsys.readouterr().out
-    trainer = FlowTrainer(cfg)
+    assert re.search(r"\b7 shapes .*\b3 extra .*\b20 codes", capsys.readouterr().out)
+    task = FlowTask(cfg)
     both = [load_codes(cfg, split).codes for split in ("train", EXTRA)]
-    assert_array_equal(trainer.train_codes.numpy(), np.concatenate(both))
-    assert len(trainer.plain_codes) == 10
-    state = load_checkpoint(latest_checkpoint(trainer.run.folder))
+    assert_array_equal(task.train_codes.numpy(), np.concatenate(both))
+    assert len(task.plain_codes) == 10
+    state = load_checkpoint(latest_checkpoint(task.run.folder))
     sources = [{"demo_cars": 3, "demo_seed": 1000}]
     assert state["trained_on"] == {"train": 7, "extra": 3, "sources": sources}
-    assert trainer.train() == 0
-    assert "already trained: 20 steps on 7 shapes of the split and 3 extra ones" in capsys.readouterr().out
+    assert train(task) == 0
+    assert re.search(r"already trained: 20 steps .*\b7 shapes .*\b3 extra", capsys.readouterr().out)
 
 
 def test_the_nll_of_training_codes_is_of_a_share_of_many(own: Path, monkeypatch: pytest.MonkeyPatch):
     train_flow(cars(own, 4))
-    every = FlowTrainer(cars(own, 4)).plain_codes
-    monkeypatch.setattr("training.flow_trainer.MOST_TRAIN_CODES", 5)
-    assert torch.equal(FlowTrainer(cars(own, 4)).plain_codes, every[::3])
+    every = FlowTask(cars(own, 4)).plain_codes
+    monkeypatch.setattr("training.flow_task.MOST_TRAIN_CODES", 5)
+    assert torch.equal(FlowTask(cars(own, 4)).plain_codes, every[::3])
 
 
 def test_other_extra_shapes_than_the_flows_are_refused_before_codes_are_replaced(own: Path):
@@ -244,7 +246,7 @@ def test_other_extra_shapes_than_the_flows_are_refused_before_codes_are_replaced
         with pytest.raises(UserError, match=rf"{option} \d+ -> {other}; .* delete that folder"):
             train_rnvp.main([*arguments, "--extra_demo_cars", "2", f"--{option}", str(other)])
     assert len(load_codes(cars(own, 2), EXTRA).rows) == 4
-    shutil.rmtree(Experiment(cars(own, 2)).rnvp_checkpoints)
+    shutil.rmtree(cars(own, 2).experiment.rnvp_checkpoints)
     assert train_rnvp.main([*arguments, "--extra_demo_cars", "0"]) == 0
     assert not has_extra(cars(own, 0))
     assert load_flow_codes(cars(own, 0)).rows == load_codes(cars(own, 0), "train").rows
@@ -252,16 +254,16 @@ def test_other_extra_shapes_than_the_flows_are_refused_before_codes_are_replaced
 
 def test_a_flow_of_an_earlier_version_was_trained_on_no_extra_shapes(own: Path):
     train_flow(tiny_config(own))
-    folder = Experiment(tiny_config(own)).rnvp_checkpoints
+    folder = tiny_config(own).experiment.rnvp_checkpoints
     for path in (best_checkpoint(folder), latest_checkpoint(folder)):
         state = load_checkpoint(path)
         assert state.pop("trained_on")["extra"] == 0
         assert state.pop("codes") and state.pop("shapes")
         write_state(state, path)
-    assert FlowTrainer(tiny_config(own)).run.step == 20
+    assert FlowTask(tiny_config(own)).run.step == 20
     encode(cars(own, 2))
     with pytest.raises(UserError, match="extra_demo_cars 0 -> 2"):
-        FlowTrainer(tiny_config(own))
+        FlowTask(tiny_config(own))
 
 
 def test_interpolated_neighbours_use_the_codes_of_the_flow(own: Path):
@@ -282,7 +284,7 @@ def test_extra_meshes_are_known_by_their_content(own: Path):
     folders = write_cars(own / "more", cars(own, 3))
     cfg = tiny_config(own, extra_data_dir=own / "more")
     train_flow(cfg)
-    written = Experiment(cfg).codes / "extra.npy"
+    written = cfg.experiment.codes / "extra.npy"
     before = written.stat().st_mtime_ns
     (own / "more").rename(own / "moved")
     moved = tiny_config(own, extra_data_dir=own / "moved")
@@ -309,22 +311,3 @@ def test_meshes_that_have_not_changed_are_not_read_again(own: Path, monkeypatch:
     again = extra_codes.mesh_digests(meshes, own / "kept.json")
     assert set(extra_codes.mesh_digests({"gone": own / "gone.obj"}, own / "other" / "kept.json")) == {"gone"}
     assert read == [meshes["b"]] and [name for name in meshes if again[name] != found[name]] == ["b"]
-
-
-def test_parts_of_an_earlier_version_are_adopted_where_nothing_is_against_them(own: Path):
-    cfg = cars(own, 4, code_mirror=False)
-    codes = encode(cfg).codes.copy()
-    index, folder = read_index(Experiment(cfg).codes, EXTRA), Experiment(cfg).codes
-    options = {name: getattr(cfg, name) for name in ("seed", "num_points", "input_res", "bb_min", "bb_max")}
-    former = {name: index[name] for name in ("sha256", "code_kind", "code_shape")} | options | {"mirror": False}
-    for k, path in enumerate(sorted((folder / "extra_parts").iterdir())):
-        names = {"shapes": [f"demo_s1000_{i:05d}" for i in (2 * k, 2 * k + 1)]}
-        of = former | names if k == 0 else former | names | {"seed": 9}
-        write_npz(
-            path, codes=np.full((2, 5), 7 + k, np.float32), index=np.array(json.dumps(of)), failures=np.array("{}")
-        )
-    (folder / "extra.json").unlink()
-    found = encode(cfg).codes
-    assert (found[:2] == 7).all()
-    assert_array_equal(found[2:], codes[2:])
-    assert_array_equal(encode(cfg).codes, found)

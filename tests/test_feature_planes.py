@@ -1,4 +1,4 @@
-"""Feature planes: bilinear look-up against a double loop and grid_sample, decoders whose views do not mix."""
+"""Feature planes: bilinear look-up against a double loop and grid_sample, a decoder whose views do not mix."""
 
 import itertools
 
@@ -7,19 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from models.feature_planes import (
-    PLANE_DECODERS,
-    VIEWS,
-    Refinement,
-    _look_up_images,
-    _look_up_rows,
-    joined,
-    look_up_planes,
-)
+from models.feature_planes import VIEWS, QuadtreePlanes
+from models.kernels.interpolation import _plane_rows, _plane_sampled, bilinear, joined
 from runtime.errors import UserError
 
 
-def bilinear(image: torch.Tensor, column: float, row: float) -> torch.Tensor:
+def bilinear_by_loop(image: torch.Tensor, column: float, row: float) -> torch.Tensor:
     """image: (C, R, R); column and row in [-1, 1] from the first node to the last, beyond them the border's value."""
     size = image.shape[-1]
     place = [min(max((v + 1) / 2 * (size - 1), 0), size - 1) for v in (row, column)]
@@ -53,7 +46,7 @@ def test_look_up_is_the_sum_of_three_bilinear_values():
                 [
                     torch.cat(
                         [
-                            sum(bilinear(image[b, v], point[a], point[c]) for v, (a, c) in enumerate(VIEWS))
+                            sum(bilinear_by_loop(image[b, v], point[a], point[c]) for v, (a, c) in enumerate(VIEWS))
                             for image in images
                         ]
                     )
@@ -63,8 +56,8 @@ def test_look_up_is_the_sum_of_three_bilinear_values():
             for b in range(2)
         ]
     )
-    assert_close(look_up_planes(planes, p), expected)
-    assert_close(torch.cat([_look_up_images(plane, p) for plane in planes], dim=2), expected)
+    assert_close(bilinear(planes, p, VIEWS), expected)
+    assert_close(torch.cat([_plane_sampled(plane, p, VIEWS) for plane in planes], dim=2), expected)
 
 
 def test_joined_nodes_are_in_the_order_of_their_digits():
@@ -78,7 +71,7 @@ def test_joined_nodes_are_in_the_order_of_their_digits():
 @pytest.mark.parametrize("which", [0, 1])
 def test_both_ways_to_look_up_have_the_same_gradients(which: int):
     plane, p = random_planes(torch.float64)[which].requires_grad_(), random_points(30, torch.float64).requires_grad_()
-    found = [look_up(plane, p) for look_up in (_look_up_rows, _look_up_images)]
+    found = [look_up(plane, p, VIEWS) for look_up in (_plane_rows, _plane_sampled)]
     assert_close(*found, rtol=0, atol=1e-13)
     weights = torch.randn(found[0].shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     gradients = [torch.autograd.grad((values * weights).sum(), (plane, p)) for values in found]
@@ -89,30 +82,23 @@ def test_both_ways_to_look_up_have_the_same_gradients(which: int):
 
 def test_one_shape_may_be_expanded_to_many():
     plane, p = random_planes()[1][:1], random_points(9)
-    expected = torch.cat([look_up_planes([plane], points[None]) for points in p])
-    assert_close(look_up_planes([plane.expand(2, *plane.shape[1:])], p), expected)
+    expected = torch.cat([bilinear([plane], points[None], VIEWS) for points in p])
+    assert_close(bilinear([plane.expand(2, *plane.shape[1:])], p, VIEWS), expected)
 
 
 def test_half_precision_planes_are_looked_up_at_full_precision_places():
     plane, p = random_planes()[0].bfloat16(), random_points(9)
-    found = look_up_planes([plane], p)
+    found = bilinear([plane], p, VIEWS)
     assert found.dtype == torch.float32
-    assert_close(found, look_up_planes([plane.float()], p))
+    assert_close(found, bilinear([plane.float()], p, VIEWS))
 
 
-@pytest.mark.parametrize(
-    ("kind", "shapes"),
-    [
-        ("convolution", [(2, 3, 4, 4, 3), (2, 3, 8, 8, 2)]),
-        ("quadtree", [(2, 3, 4, 4, 3), (2, 3, 4, 4, 2, 2, 2)]),
-    ],
-)
-def test_views_of_a_plane_decoder_do_not_mix(kind: str, shapes: list[tuple[int, ...]]):
+def test_views_of_a_plane_decoder_do_not_mix():
     torch.manual_seed(0)
-    decoder = PLANE_DECODERS[kind](5, [4, 8], [3, 2])
+    decoder = QuadtreePlanes(5, [4, 8], [3, 2])
     numbers = torch.randn(2, 5)
     before = [plane.clone() for plane in decoder(numbers)]
-    assert [tuple(plane.shape) for plane in before] == shapes
+    assert [tuple(plane.shape) for plane in before] == [(2, 3, 4, 4, 3), (2, 3, 4, 4, 2, 2, 2)]
     with torch.no_grad():  # the linear map's part for the second view
         decoder.from_numbers.weight.view(3, -1)[1] += 1
     for old, new in zip(before, decoder(numbers), strict=True):
@@ -120,44 +106,22 @@ def test_views_of_a_plane_decoder_do_not_mix(kind: str, shapes: list[tuple[int, 
         assert (old[:, 1] - new[:, 1]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("kind", PLANE_DECODERS)
-def test_decoders_are_transposed_convolutions_grouped_by_view(kind: str):
-    """A split is one with kernel 2, and a bias for each of the four finer nodes."""
+def test_a_split_is_a_transposed_convolution_grouped_by_view_with_a_bias_for_each_finer_node():
     torch.manual_seed(0)
-    decoder = PLANE_DECODERS[kind](5, [4, 8, 16], [3, 2, 4])
+    decoder = QuadtreePlanes(5, [4, 8, 16], [3, 2, 4])
     numbers = torch.randn(2, 5)
+    planes = decoder(numbers)
     level = decoder.from_numbers(numbers).view(2, 9, 2, 2)
-    steps = [decoder.first, *decoder.splits] if kind == "quadtree" else decoder.upsamplers
-    for step, plane in zip(steps, decoder(numbers), strict=True):
-        if isinstance(step, torch.nn.ConvTranspose2d):
-            level = F.conv_transpose2d(F.silu(level), step.weight, step.bias, stride=2, padding=1, groups=3)
-        else:
-            kernel = step.weight.flatten(0, 1).unflatten(1, (2, 2, -1)).permute(0, 3, 1, 2)  # (3 C, C', 2, 2)
-            bias = step.bias.view(3, 2, 2, -1).permute(0, 3, 1, 2).flatten(0, 1)  # (3 C', 2, 2)
-            level = F.conv_transpose2d(F.silu(level), kernel, stride=2, groups=3)
-            level = level + bias.repeat(1, *[side // 2 for side in level.shape[2:]])
+    level = F.conv_transpose2d(F.silu(level), decoder.first.weight, decoder.first.bias, stride=2, padding=1, groups=3)
+    assert_close(planes[0], level.unflatten(1, (3, -1)).movedim(2, 4))
+    for split, plane in zip(decoder.splits, planes[1:], strict=True):
+        kernel = split.weight.flatten(0, 1).unflatten(1, (2, 2, -1)).permute(0, 3, 1, 2)  # (3 C, C', 2, 2)
+        bias = split.bias.view(3, 2, 2, -1).permute(0, 3, 1, 2).flatten(0, 1)  # (3 C', 2, 2)
+        level = F.conv_transpose2d(F.silu(level), kernel, stride=2, groups=3)
+        level = level + bias.repeat(1, *[side // 2 for side in level.shape[2:]])
         assert_close(joined(plane), level.unflatten(1, (3, -1)).movedim(2, 4))
 
 
-def test_a_refinement_adds_to_an_image_what_its_view_alone_says():
-    torch.manual_seed(0)
-    refinement = Refinement(2)
-    images = torch.randn(1, 6, 5, 7)
-    assert_close(refinement(images), images)  # at first nothing
-    torch.nn.init.normal_(refinement.second.weight)
-    alone = images.clone()
-    alone[:, 2:] = 0
-    added = refinement(images) - images
-    assert added.abs().amin(dim=(0, 2, 3)).min() > 0
-    assert_close((refinement(alone) - alone)[:, :2], added[:, :2])
-    decoder = PLANE_DECODERS["residual"](5, [4, 8], [3, 2])
-    before = decoder(torch.ones(1, 5))
-    torch.nn.init.normal_(decoder.refinements[0].second.weight)
-    after = decoder(torch.ones(1, 5))
-    assert all((a - b).abs().max() > 1e-3 for a, b in zip(after, before, strict=True))  # finer levels build on it
-
-
-@pytest.mark.parametrize("kind", PLANE_DECODERS)
-def test_sizes_that_do_not_fit_are_told(kind: str):
+def test_sizes_that_do_not_fit_are_told():
     with pytest.raises(UserError, match=r"plane_resolution \[4, 6\] with plane_channels \[3, 2\]"):
-        PLANE_DECODERS[kind](5, [4, 6], [3, 2])
+        QuadtreePlanes(5, [4, 6], [3, 2])

@@ -51,6 +51,6 @@ def test_a_mesh_comes_to_the_unit_box_and_back(up: str, front: str | None):
 
 
 def test_axes_along_one_line_are_refused_and_minus_is_no_option(tmp_path):
-    assert read_config(tmp_path, up="z", front="-x").front == "-x"
+    assert read_config(tmp_path, up="z", front="-x").data.front == "-x"
     with pytest.raises(UserError, match="up z and front -z are along one axis"):
         read_config(tmp_path, up="z", front="-z")

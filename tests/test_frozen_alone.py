@@ -10,7 +10,7 @@ from runtime.layout import ROOT
 
 SAMPLE = """
 import sys
-from argparse import Namespace
+from configs.options import Config
 
 class Absent:
     def find_spec(self, name, *_):
@@ -22,7 +22,7 @@ from generation.decode import decode
 from generation.networks import Networks
 from generation.sampling import sampled
 import json
-networks = Networks(Namespace(**json.loads(sys.argv[1])))
+networks = Networks(Config().changed(**json.loads(sys.argv[1])))
 print(decode(networks, sampled(networks, 1, 0).codes[0], 70, 0).shape)
 rooms = ("training", "evaluation", "visualization", "demo_cars", "benchmarks")
 print([name for name in sys.modules if name.startswith(rooms)])
@@ -31,6 +31,6 @@ print([name for name in sys.modules if name.startswith(rooms)])
 
 def test_a_sample_needs_neither_trainers_nor_tensorboard_nor_demo_cars(root: Path):
 
-    cfg = json.dumps(vars(tiny_config(root)))
+    cfg = json.dumps(tiny_config(root).values())
     done = subprocess.run([sys.executable, "-c", SAMPLE, cfg], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["(70, 3)", "[]"], done.stderr[-2000:]

@@ -23,7 +23,7 @@ from generation.shape_folder import check_room
 from lab.small.tiny_experiment import make_shapes, save_random_ndf, tiny_config, train_flow, write_shapes
 from models.occupancy import occupancy_from_points
 from runtime.errors import UserError
-from runtime.layout import DENSE_POINT_CLOUD, Experiment
+from runtime.layout import DENSE_POINT_CLOUD
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
@@ -90,7 +90,7 @@ def test_temperature_near_zero_gives_one_shape(root: Path):
 
 def test_files_hold_what_the_flow_says_of_their_code(root: Path):
     run_generate(root, "--seed", "5")
-    folder = Experiment(tiny_config(root)).generation
+    folder = tiny_config(root).experiment.generation
     made = load(root, seed=5)
     for n, code in enumerate(sampled_codes(made, 3, seed=5)):
         found = arrays(folder, str(n))
@@ -121,7 +121,7 @@ def test_contact_sheet_shows_training_shapes_and_new_ones_from_both_sides_and_cu
     run_generate(root, "--seed", "6", "--num_shapes", "9")
     five, four = ([FRONT] * n + [REAR] * n + [CUT] * n for n in (5, 4))
     assert rendered == [FRONT] * 5 + [FRONT] * 5 + five + four  # 5 training shapes, true and decoded
-    sheet = Experiment(tiny_config(root)).generation / "contact_sheet.png"
+    sheet = tiny_config(root).experiment.generation / "contact_sheet.png"
     before = sheet.stat().st_mtime_ns
     run_generate(root, "--seed", "6", "--num_shapes", "9")  # all is there
     assert len(rendered) == 37
@@ -134,11 +134,11 @@ def test_contact_sheet_shows_training_shapes_and_new_ones_from_both_sides_and_cu
 def test_weights_that_come_alone_sample_without_any_data(
     root: Path, tmp_path: Path, rendered: list[tuple[str, str]], capsys: pytest.CaptureFixture
 ):
-    experiment = Experiment(tiny_config(root))
+    experiment = tiny_config(root).experiment
     ndf, rnvp = best_checkpoint(experiment.ndf_checkpoints), best_checkpoint(experiment.rnvp_checkpoints)
     weights = {"ndf_checkpoint": ndf, "rnvp_checkpoint": rnvp}
     cfg = tiny_config(tmp_path, **weights, num_shapes=2)  # no folder of it is there
-    assert generate.main(["--config", cfg.config]) == 0
+    assert generate.main(["--config", cfg.run.config]) == 0
     assert "2 clouds of 90 points" in capsys.readouterr().out
     assert rendered == [FRONT] * 2 + [REAR] * 2 + [CUT] * 2
 
@@ -146,19 +146,19 @@ def test_weights_that_come_alone_sample_without_any_data(
 def test_weights_that_come_alone_reconstruct_own_shapes_without_stored_codes(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ):
-    experiment = Experiment(tiny_config(root))
+    experiment = tiny_config(root).experiment
     ndf, rnvp = best_checkpoint(experiment.ndf_checkpoints), best_checkpoint(experiment.rnvp_checkpoints)
     write_shapes(tmp_path, count=3, num_test=1)
     cfg = tiny_config(tmp_path, exp_name="own", ndf_checkpoint=ndf, rnvp_checkpoint=rnvp)
-    assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0
+    assert generate.main(["--config", cfg.run.config, "--mode", "reconstruct"]) == 0
     assert "1 clouds of 90 points" in capsys.readouterr().out
-    found = arrays(Experiment(cfg).reconstruction, "sphere2")
+    found = arrays(cfg.experiment.reconstruction, "sphere2")
     assert set(found) == {"point_cloud", "code", "seed", "unsettled_share", "log_likelihood", "nll_nats_per_dim"}
-    assert not Experiment(cfg).codes.exists()
+    assert not cfg.experiment.codes.exists()
 
 
 def write(made: Networks, folder: Path) -> int:
-    return make_shapes(made, sampled(made, 2, made.cfg.seed), folder)
+    return make_shapes(made, sampled(made, 2, made.cfg.run.seed), folder)
 
 
 def test_a_second_run_makes_nothing_and_a_changed_option_makes_anew(root: Path, tmp_path: Path):
@@ -184,7 +184,7 @@ def test_another_flow_makes_anew_and_a_run_that_broke_off_too(
     assert write(load(root), tmp_path) == 2
     first = arrays(tmp_path, "0")
     train_flow(tiny_config(root, exp_name="other", seed=7, ndf_checkpoint=best_ndf(root)))
-    other = best_checkpoint(Experiment(tiny_config(root, exp_name="other")).rnvp_checkpoints)
+    other = best_checkpoint(tiny_config(root, exp_name="other").experiment.rnvp_checkpoints)
     made = load(root, rnvp_checkpoint=other)
     assert write(made, tmp_path) == 2
     assert not np.allclose(arrays(tmp_path, "0")["code"], first["code"])
@@ -200,12 +200,12 @@ def broken_decoder(*_: object) -> None:
 
 
 def best_ndf(root: Path) -> Path:
-    return best_checkpoint(Experiment(tiny_config(root)).ndf_checkpoints)
+    return best_checkpoint(tiny_config(root).experiment.ndf_checkpoints)
 
 
 def test_reconstructions_are_the_test_shapes_by_name_from_their_own_codes(root: Path):
     run_generate(root, "--mode", "reconstruct", "--num_shapes", "4", "--plausible", "false")
-    experiment = Experiment(tiny_config(root))
+    experiment = tiny_config(root).experiment
     names = json.loads((experiment.reconstruction / "index.json").read_text())["shapes"]
     assert names == ["sphere8", "sphere9", "sphere10", "sphere11"]
     codes = np.load(experiment.codes / "test.npy")
@@ -259,7 +259,7 @@ def test_codes_or_flow_of_another_ndf_are_refused(root: Path):
     save_random_ndf(cfg, seed=2)
     train_flow(cfg)
     Networks(cfg)
-    flow = best_checkpoint(Experiment(tiny_config(root)).rnvp_checkpoints)
+    flow = best_checkpoint(tiny_config(root).experiment.rnvp_checkpoints)
     with pytest.raises(UserError, match=r"the codes in .*/stale/codes: of another NDF checkpoint .*train_rnvp.py"):
         load(root, exp_name="stale", ndf_checkpoint=best_ndf(root), rnvp_checkpoint=flow)
     save_random_ndf(cfg, seed=3)  # the NDF was trained on
@@ -271,14 +271,14 @@ def test_without_a_flow_the_test_shapes_are_decoded_from_their_input_points(root
     """The same clouds as with a flow, which only adds likelihoods."""
     cfg = tiny_config(root, exp_name="flowless", ndf_checkpoint=best_ndf(root))
     run_generate(root, "--mode", "reconstruct", "--plausible", "false")
-    with_flow = arrays(Experiment(tiny_config(root)).reconstruction, "sphere9")
-    assert generate.main(["--config", cfg.config, "--mode", "reconstruct", "--exp_name", "flowless", "--ndf_checkpoint",
-                          str(best_ndf(root))]) == 0  # fmt: skip
-    found = arrays(Experiment(cfg).reconstruction, "sphere9")
+    with_flow = arrays(tiny_config(root).experiment.reconstruction, "sphere9")
+    words = ["--config", cfg.run.config, "--mode", "reconstruct", "--exp_name", "flowless"]
+    assert generate.main([*words, "--ndf_checkpoint", str(best_ndf(root))]) == 0
+    found = arrays(cfg.experiment.reconstruction, "sphere9")
     assert set(found) == {"point_cloud", "code", "seed", "unsettled_share"}
     assert set(with_flow) == {*found, "log_likelihood", "nll_nats_per_dim"}
     assert all(np.array_equal(found[name], with_flow[name]) for name in found)
-    index = json.loads((Experiment(cfg).reconstruction / "index.json").read_text())
+    index = json.loads((cfg.experiment.reconstruction / "index.json").read_text())
     assert "rnvp_sha256" not in index
     assert (index["code_kind"], index["code_shape"]) == ("vector", [5])
     assert index["shapes"] == ["sphere8", "sphere9", "sphere10"]
@@ -288,23 +288,23 @@ def test_a_plain_ndf_reconstructs_and_has_its_row_but_cannot_sample(root: Path, 
     options = {"exp_name": "plain", "code_kind": "none"}
     cfg = tiny_config(root, **options)
     save_random_ndf(cfg)
-    assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0
+    assert generate.main(["--config", cfg.run.config, "--mode", "reconstruct"]) == 0
     assert rendered == ([FRONT] * 3 + [REAR] * 3) * 2 + [CUT] * 3  # true, decoded
-    folder = Experiment(cfg).reconstruction
+    folder = cfg.experiment.reconstruction
     found = arrays(folder, "sphere10")
     assert set(found) == {"point_cloud", "seed", "unsettled_share"}
     made = load(root, **options)
     cloud = torch.from_numpy(input_points(split_folders(cfg)["test"][2], cfg))[None]
-    grids = made.ndf.encode(occupancy_from_points(cloud, cfg.input_res, cfg.bb_min, cfg.bb_max))
+    grids = made.ndf.encode(occupancy_from_points(cloud, cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max))
     with torch.no_grad():
         distances = made.ndf.query(2 * torch.from_numpy(found["point_cloud"]).flip(-1)[None], grids)
     assert distances.max() < 0.009
     before = times(folder)
-    assert generate.main(["--config", cfg.config, "--mode", "reconstruct"]) == 0
+    assert generate.main(["--config", cfg.run.config, "--mode", "reconstruct"]) == 0
     assert times(folder) == before
     for mode in ("sample", "interpolate"):
         with pytest.raises(UserError, match="code_kind none found, a plain NDF .*--tasks reconstruction"):
-            generate.main(["--config", cfg.config, "--mode", mode])
+            generate.main(["--config", cfg.run.config, "--mode", mode])
     run_generate(root, "--mode", "reconstruct")
     rows, _ = reconstruction_rows(tiny_config(root, compare_experiments="plain"), split_folders(cfg)["test"])
     labels = ["input points", "vector code, 5 numbers (test)", "NDF without a bottleneck (plain)"]

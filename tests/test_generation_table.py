@@ -1,6 +1,5 @@
 """The table of generation on clouds drawn from known distributions: what each row says, and over which sets."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 
 from configs.config_loader import get_config
+from configs.options import Config
 from evaluation.generation_table import Comparison, Competitor, NamedSet, generation_tables, nearest_table
 from evaluation.metrics import chamfer_l2_sq, emd, jsd, mmd_cov, one_nna
 
@@ -26,7 +26,7 @@ def named(name: str, clouds: np.ndarray) -> NamedSet:
     return NamedSet(name, lambda: clouds)
 
 
-def settings(*options: str) -> Namespace:
+def settings(*options: str) -> Config:
     return get_config(["--samples", "x", "--num_cpus", "1", *options], instead="samples")
 
 

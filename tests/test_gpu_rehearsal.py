@@ -80,7 +80,7 @@ def test_configs_of_the_gpu_run_build_their_network(config: Path):
     from models.shape_codes import build_ndf
 
     arguments = ["--config", str(config), "--data_dir", "data", "--split_file", "split.npz"]
-    model = build_ndf(vars(get_config(arguments)))
+    model = build_ndf(get_config(arguments).values())
     numbers = sum(parameter.numel() for parameter in model.parameters())
     assert 2 * numbers < 16 * 2**20  # float16 weights come back from a machine in one file of at most 16 MiB
 

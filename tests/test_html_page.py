@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import json
 import re
-from argparse import Namespace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,12 +13,13 @@ import pytest
 import trimesh
 
 import generate
+from configs.options import Config
 from generation.cloud_files import write_cloud
 from generation.html_page import cloud_paths, main, name_of, write_html
 from generation.nearest_training import TrainingClouds, thinned, training_of
 from runtime.errors import UserError
 from runtime.files import write_npz
-from runtime.layout import HTML_PAGE, Experiment
+from runtime.layout import HTML_PAGE
 from visualization.html_page import PageShape, page, write_page
 from visualization.html_page.coarse_mesh import coarsened
 from visualization.html_page.packing import STEPS, frame_of, octahedral, packed
@@ -244,26 +244,26 @@ def test_nearest_is_exact_among_many():
 
 @pytest.mark.usefixtures("coarse_lattice")
 def test_generate_writes_it_with_distances_where_training_shapes_are(
-    root: Path, cfg: Namespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    root: Path, cfg: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
-    made = Experiment(cfg).generation
-    assert generate.main(["--config", cfg.config]) == 0
+    made = cfg.experiment.generation
+    assert generate.main(["--config", cfg.run.config]) == 0
     assert not (made / HTML_PAGE).exists()
-    assert generate.main(["--config", cfg.config, "--html"]) == 0
+    assert generate.main(["--config", cfg.run.config, "--html"]) == 0
     assert str(made / HTML_PAGE) in capsys.readouterr().out
     facts = Blocks((made / HTML_PAGE).read_text()).facts
     assert facts["title"] == "test: generation" and facts["largestDistance"] > 0
     assert all(about["nearest"].startswith("sphere") for about in facts["shapes"])
     assert [label for label, _ in facts["shapes"][0]["facts"]] == ["log-likelihood", "NLL", "torn surface", "seed"]
-    Path(cfg.split_file).rename(root / "away.npz")  # as with weights that came alone
+    Path(cfg.data.split_file).rename(root / "away.npz")  # as with weights that came alone
     try:
         assert training_of(cfg) is None
     finally:
-        (root / "away.npz").rename(cfg.split_file)
+        (root / "away.npz").rename(cfg.data.split_file)
     for folder in (root / "data").iterdir():
         (folder / "model_normalized_scaled.off").unlink()
-    assert generate.main(["--config", cfg.config, "--html"]) == 0  # then the input clouds do
+    assert generate.main(["--config", cfg.run.config, "--html"]) == 0  # then the input clouds do
     assert Blocks((made / HTML_PAGE).read_text()).facts["largestDistance"] > 0
 
 

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from models.interpolation import nodes_around, sum_of_rows
-from models.ndf import look_up, place_offsets
+from models.kernels.interpolation import nodes_around, sum_of_rows, trilinear
+from models.ndf import place_offsets
 
 
 def example(dimensions: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,7 +81,7 @@ def test_features_of_a_fixed_grid_and_their_gradient_are_those_of_grid_sample(pl
     for with_grids in (False, True):  # grids with a gradient take the other way, but for one place
         own = [grid.clone().requires_grad_(with_grids) for grid in grids]
         q = p.clone().requires_grad_()
-        found = look_up(own, q, offsets)
+        found = trilinear(own, q, offsets)
         (gradient,) = torch.autograd.grad(found.sin().sum(), q)
         both.append((found, gradient))
     for mine, other in zip(*both, strict=True):

@@ -1,6 +1,5 @@
 """Likelihood as a tool: AUROC against its definition, scores of codes, and the report of a tiny experiment."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from configs.options import Config
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
 from evaluation.likelihood import (
@@ -81,7 +81,7 @@ def test_standard_error_is_right_for_exponential_scores(p: int, q: int) -> None:
     assert abs(auroc_standard_error(0.8, p, q) / auroc_standard_error(0.8, q, p) - 1) > 0.1
 
 
-def test_the_same_clouds_get_the_stored_codes(networks: Networks, cfg: Namespace) -> None:
+def test_the_same_clouds_get_the_stored_codes(networks: Networks, cfg: Config) -> None:
     stored = load_codes(cfg, "test").codes
     clouds = [read_input_cloud(folder, cfg) for folder in split_folders(cfg)["test"]]
     codes = np.concatenate(list(encode_batches(networks.ndf, clouds, len(clouds), cfg, networks.device, "x")))
@@ -89,7 +89,7 @@ def test_the_same_clouds_get_the_stored_codes(networks: Networks, cfg: Namespace
     assert np.abs(np.diff(codes, axis=0)).max() > 1e-3
 
 
-def test_scores_are_what_their_names_say(networks: Networks, cfg: Namespace) -> None:
+def test_scores_are_what_their_names_say(networks: Networks, cfg: Config) -> None:
     codes, train = load_codes(cfg, "test").tensor(), load_codes(cfg, "train").tensor()
     scores = CodeScores(networks, NOISE)(codes.numpy())
     flow = networks.flow
@@ -108,7 +108,7 @@ def test_scores_are_what_their_names_say(networks: Networks, cfg: Namespace) -> 
 
 
 def test_the_report_covers_every_test_shape_and_every_set(
-    networks: Networks, cfg: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    networks: Networks, cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("evaluation.likelihood.POINTS_DRAWN", 1000)
     report = likelihood_report(networks, NOISE, 3, tmp_path / "sheet.png")
@@ -145,9 +145,7 @@ def test_rows_hold_the_areas_of_all_three_scores_with_their_errors() -> None:
     assert {column.key for column in COLUMNS} <= set(row)
 
 
-def test_the_sheet_shows_the_least_likely_first(
-    cfg: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sheet_shows_the_least_likely_first(cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
     monkeypatch.setattr("evaluation.likelihood.draw_rows", lambda rows, path, title: shown.extend(rows))
     folders = split_folders(cfg)["train"] + split_folders(cfg)["test"]

@@ -173,4 +173,4 @@ def test_two_meshes_of_one_folder_are_told_of_any(tmp_path: Path):
     own_cars(tmp_path / "data")
     with pytest.raises(UserError, match=r"a.obj and b.obj are both in .*or to any for all"):
         preprocess.main(["--config", str(write_config(tmp_path, input_data_glob="/[ab].obj"))])
-    assert read_config(tmp_path, input_data_glob="any").input_data_glob == "any"
+    assert read_config(tmp_path, input_data_glob="any").data.input_data_glob == "any"

@@ -5,7 +5,8 @@ import torch
 from torch.testing import assert_close
 
 from lab.small.network_weights import random_weights
-from models.ndf import NDF, NDF_CHANNELS, look_up, place_offsets
+from models.kernels import trilinear
+from models.ndf import NDF, NDF_CHANNELS, place_offsets
 
 # The convolutions and batch norms of the published network: name -> (channels in, channels out).
 PUBLISHED = {
@@ -18,7 +19,7 @@ PUBLISHED_NORMS = {
 }  # fmt: skip
 
 
-def trilinear(grid: torch.Tensor, p: list[float]) -> torch.Tensor:
+def trilinear_by_loop(grid: torch.Tensor, p: list[float]) -> torch.Tensor:
     """Corners aligned, border padding, by an explicit loop. grid (C, R, R, R) axes x y z; p = (z, y, x). (C,)."""
     size = grid.shape[-1]
     position = [min(max((c + 1) / 2 * (size - 1), 0), size - 1) for c in (p[2], p[1], p[0])]
@@ -69,7 +70,7 @@ def plain_ndf(w: dict[str, torch.Tensor], p: torch.Tensor, x: torch.Tensor) -> t
     for point in p.tolist():
         numbers = []
         for grid in grids:
-            at = [trilinear(grid, [c + s for c, s in zip(point, shift, strict=True)]) for shift in shifts]
+            at = [trilinear_by_loop(grid, [c + s for c, s in zip(point, shift, strict=True)]) for shift in shifts]
             numbers += [at[k][c] for c in range(grid.shape[0]) for k in range(7)]
         h = torch.stack(numbers + [torch.tensor(c, dtype=p.dtype) for c in point])
         for name in ("fc_0", "fc_1", "fc_2", "fc_out"):
@@ -108,14 +109,14 @@ def test_axes_of_points_are_z_y_x_and_those_of_the_grid_x_y_z():
     grid = torch.zeros(1, 1, 5, 5, 5)
     grid[0, 0, 4, 2, 0] = 1  # x at its end, y in the middle, z at its start
     here = torch.tensor([[[-1.0, 0.0, 1.0]]])  # z, y, x
-    assert look_up([grid], here, place_offsets(1)).item() == 1
+    assert trilinear([grid], here, place_offsets(1)).item() == 1
 
 
 def test_look_up_is_channel_by_channel_with_the_place_fastest():
     ramp = torch.linspace(-1, 1, 9)
     z = ramp.expand(9, 9, 9)
     grids = [torch.stack([z, 10 * z])[None], 100 * z[None, None]]  # values z, 10 z, 100 z at grid coordinate z
-    found = look_up(grids, torch.zeros(1, 1, 3), place_offsets())[0, 0].view(3, 7)
+    found = trilinear(grids, torch.zeros(1, 1, 3), place_offsets())[0, 0].view(3, 7)
     expected = torch.tensor([0, -0.0722, 0.0722, 0, 0, 0, 0])
     assert_close(found, torch.stack([expected, 10 * expected, 100 * expected]), atol=1e-5, rtol=0)
 

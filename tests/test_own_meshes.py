@@ -1,7 +1,6 @@
 """`generate.py --own_meshes`: a folder of anybody's meshes to clouds in their own frame, by every kind of weights."""
 
 import json
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from generation.cloud_files import read_cloud, read_unit_cloud
 from lab.small.helpers import open_box, write_obj
 from lab.small.tiny_experiment import save_random_ndf, tiny_config
 from runtime.errors import UserError
-from runtime.layout import DENSE_POINT_CLOUD, Experiment, voxelized_point_cloud
+from runtime.layout import DENSE_POINT_CLOUD, voxelized_point_cloud
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
@@ -49,19 +48,21 @@ def mine(tmp_path: Path) -> Path:
 
 def weights(root: Path) -> list[str]:
     """The NDF of the tiny experiment, for a run in an experiment of its own."""
-    return ["--ndf_checkpoint", str(best_checkpoint(Experiment(tiny_config(root)).ndf_checkpoints))]
+    return ["--ndf_checkpoint", str(best_checkpoint(tiny_config(root).experiment.ndf_checkpoints))]
 
 
 def flow(root: Path) -> list[str]:
-    return ["--rnvp_checkpoint", str(best_checkpoint(Experiment(tiny_config(root)).rnvp_checkpoints))]
+    return ["--rnvp_checkpoint", str(best_checkpoint(tiny_config(root).experiment.rnvp_checkpoints))]
 
 
 def run(folder: Path, meshes: Path, *words: str, name: str = "alone") -> tuple[int, Path]:
     """Exit status, and the folder of the clouds. No data and no split is there, and no experiment of that name."""
     cfg = tiny_config(folder, exp_name=name, data_dir=folder / "no_data", split_file=folder / "no_split.npz")
     out = folder / f"clouds_{name}"
-    status = generate.main(["--config", cfg.config, "--own_meshes", str(meshes), "--own_meshes_out", str(out), *words])
-    assert not Experiment(cfg).codes.exists()
+    status = generate.main(
+        ["--config", cfg.run.config, "--own_meshes", str(meshes), "--own_meshes_out", str(out), *words]
+    )
+    assert not cfg.experiment.codes.exists()
     return status, out
 
 
@@ -73,7 +74,7 @@ def plain_weights(root: Path, tmp_path: Path) -> list[str]:
     """A plain NDF with random weights: `save_random_ndf` needs training shapes, those of the tiny experiment."""
     save_random_ndf(tiny_config(root, exp_name="plain_of_meshes", code_kind="none"))
     cfg = tiny_config(root, exp_name="plain_of_meshes", code_kind="none")
-    found = ["--ndf_checkpoint", str(best_checkpoint(Experiment(cfg).ndf_checkpoints)), "--code_kind", "none"]
+    found = ["--ndf_checkpoint", str(best_checkpoint(cfg.experiment.ndf_checkpoints)), "--code_kind", "none"]
     tiny_config(root)
     return found
 
@@ -117,13 +118,13 @@ def test_clouds_come_back_into_the_frame_of_their_meshes(root: Path, mine: Path,
 def test_the_points_are_those_of_steps_1_and_6(root: Path, tmp_path: Path, meshes: list[Path]):
     """The five meshes of `meshes` lie in ShapeNet's layout."""
     cfg = tiny_config(tmp_path, exp_name="steps", num_shapes=9, split_file="none")
-    assert preprocess.main(["--config", cfg.config]) == 0
+    assert preprocess.main(["--config", cfg.run.config]) == 0
     stored = [np.load(path.parent / voxelized_point_cloud(9, 53))["point_cloud"] for path in meshes]
-    assert generate.main(["--config", cfg.config, "--mode", "reconstruct", *weights(root)]) == 0
-    assert generate.main(["--config", cfg.config, "--own_meshes", str(tmp_path / "data"), *weights(root),
+    assert generate.main(["--config", cfg.run.config, "--mode", "reconstruct", *weights(root)]) == 0
+    assert generate.main(["--config", cfg.run.config, "--own_meshes", str(tmp_path / "data"), *weights(root),
                           "--keep_frame", "false"]) == 0  # fmt: skip
-    experiment = Experiment(cfg)
-    read = own_meshes.read_own_meshes(Namespace(**vars(cfg) | {"own_meshes": str(tmp_path / "data")}), tmp_path / "out")
+    experiment = cfg.experiment
+    read = own_meshes.read_own_meshes(cfg.changed(own_meshes=str(tmp_path / "data")), tmp_path / "out")
     for one, cloud in zip(read.meshes, stored, strict=True):
         np.testing.assert_array_equal(one.cloud, cloud)
         made = [folder / one.name / DENSE_POINT_CLOUD for folder in (experiment.reconstruction,
@@ -133,7 +134,7 @@ def test_the_points_are_those_of_steps_1_and_6(root: Path, tmp_path: Path, meshe
 
 def test_points_of_a_mesh_do_not_depend_on_its_ending_or_its_neighbours(root: Path, tmp_path: Path):
     """Those of a mesh without a twin are what earlier versions drew for its name without ending."""
-    cfg = Namespace(**vars(tiny_config(root)) | {"own_meshes": str(tmp_path / "mine"), "num_points": 53})
+    cfg = tiny_config(root).changed(own_meshes=str(tmp_path / "mine"), num_points=53)
     write_obj(tmp_path / "mine" / "vans" / "a.obj", *open_box(np.random.default_rng(3)))
     (alone,) = own_meshes.read_own_meshes(cfg, tmp_path / "out").meshes
     shape = Mesh(*open_box(np.random.default_rng(3)))
@@ -255,8 +256,8 @@ def test_a_flow_or_codes_of_another_ndf_do_not_stop_a_reconstruction(root: Path,
     cfg = tiny_config(root, exp_name="trained_on")  # its flow and codes are those of another NDF
     save_random_ndf(cfg, seed=5)
     for name in ("checkpoints_rnvp", "codes"):
-        (Experiment(cfg).root / name).symlink_to(Experiment(tiny_config(root)).root / name)
-    words = ["--config", cfg.config, "--exp_name", "trained_on", "--own_meshes", str(mine)]
+        (cfg.experiment.root / name).symlink_to(tiny_config(root).experiment.root / name)
+    words = ["--config", cfg.run.config, "--exp_name", "trained_on", "--own_meshes", str(mine)]
     assert generate.main([*words, "--own_meshes_out", str(tmp_path / "out")]) == 0
     assert "note: reconstructed without a flow, since the flow in" in capsys.readouterr().err
     assert "rnvp_sha256" not in index_of(tmp_path / "out")
@@ -267,6 +268,6 @@ def test_a_flow_or_codes_of_another_ndf_do_not_stop_a_reconstruction(root: Path,
 def test_options_that_do_not_fit_are_told(root: Path, mine: Path, tmp_path: Path):
     cfg = tiny_config(tmp_path)
     with pytest.raises(UserError, match="--own_meshes reconstructs meshes, --mode interpolate found"):
-        generate.main(["--config", cfg.config, "--own_meshes", str(mine), "--mode", "interpolate"])
+        generate.main(["--config", cfg.run.config, "--own_meshes", str(mine), "--mode", "interpolate"])
     with pytest.raises(UserError, match="no folder or file .*nowhere; give the folder"):
         run(tmp_path, tmp_path / "nowhere", *weights(root))

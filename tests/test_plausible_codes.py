@@ -23,7 +23,7 @@ from generation.plausible_codes import PlausibleCodes, applies, as_plain, brough
 from generation.reconstructions import reconstructed
 from lab.small.tiny_experiment import save_random_ndf, tiny_config, train_flow
 from runtime.errors import UserError
-from runtime.layout import DENSE_POINT_CLOUD, Experiment
+from runtime.layout import DENSE_POINT_CLOUD
 from training.checkpoints import write_state
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
@@ -120,7 +120,7 @@ def test_a_seed_fixes_the_codes(root: Path):
 
 def with_quantiles(root: Path, folder: Path, change: Callable[[dict], object]) -> Networks:
     """The experiment with a flow whose checkpoint is changed."""
-    state = load_checkpoint(best_checkpoint(Experiment(tiny_config(root)).rnvp_checkpoints))
+    state = load_checkpoint(best_checkpoint(tiny_config(root).experiment.rnvp_checkpoints))
     change(state)
     write_state(state, folder / "changed.tar")
     return load(root, rnvp_checkpoint=folder / "changed.tar")
@@ -133,7 +133,7 @@ def test_the_radius_is_the_training_codes_or_if_larger_the_samples(root: Path, t
         made = with_quantiles(root, tmp_path, lambda state, v=value: state["quantiles"]["z_norm"].update({"0.999": v}))
         found[value] = largest_norm(made)
     assert found == {9.0: 9.0, 1.0: of_samples}
-    stored = load_checkpoint(best_checkpoint(Experiment(tiny_config(root)).rnvp_checkpoints))["quantiles"]["z_norm"]
+    stored = load_checkpoint(best_checkpoint(tiny_config(root).experiment.rnvp_checkpoints))["quantiles"]["z_norm"]
     assert largest_norm(load(root)) == max(of_samples.expected, stored["0.999"])
 
 
@@ -149,7 +149,7 @@ def test_checkpoints_of_earlier_versions_work(root: Path, tmp_path: Path):
 def test_it_applies_to_vector_codes_with_a_flow_alone(root: Path):
     assert applies(load(root))
     assert not applies(load(root, plausible=False))
-    ndf = best_checkpoint(Experiment(tiny_config(root)).ndf_checkpoints)
+    ndf = best_checkpoint(tiny_config(root).experiment.ndf_checkpoints)
     assert not applies(load(root, exp_name="flowless", ndf_checkpoint=ndf))
     grid = {"exp_name": "grid", "code_kind": "grid", "out_resolution": 3, "latent_dim": 2, "flow_scales": 1}
     cfg = tiny_config(root, **grid)
@@ -162,7 +162,7 @@ def test_it_applies_to_vector_codes_with_a_flow_alone(root: Path):
 @pytest.fixture
 def strange(root: Path) -> tuple[str, ...]:
     """The options of a run in which two of three reconstructions have codes off the data."""
-    return ("--config", tiny_config(root).config, "--fit_steps", "4", "--mode", "reconstruct", "--num_shapes", "3")
+    return ("--config", tiny_config(root).run.config, "--fit_steps", "4", "--mode", "reconstruct", "--num_shapes", "3")
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_generate_tells_in_one_line_and_the_index_keeps_the_facts(
 ):
     assert generate.main([*strange]) == 0
     text = capsys.readouterr().out
-    folder = Experiment(tiny_config(root)).reconstruction
+    folder = tiny_config(root).experiment.reconstruction
     index = json.loads((folder / "index.json").read_text())
     assert list(index["brought_back"]) == ["sphere9", "sphere10"]
     longest = max(facts["z_norm"] for facts in index["brought_back"].values())
@@ -216,7 +216,7 @@ def test_turned_off_nothing_is_told_and_clouds_are_those_of_the_encoder(
     root: Path, strange: tuple[str, ...], capsys: pytest.CaptureFixture
 ):
     generate.main([*strange])
-    folder = Experiment(tiny_config(root)).reconstruction
+    folder = tiny_config(root).experiment.reconstruction
     before = read_cloud(folder / "sphere9" / DENSE_POINT_CLOUD)
     capsys.readouterr()
     generate.main([*strange, "--plausible", "false"])
@@ -224,7 +224,7 @@ def test_turned_off_nothing_is_told_and_clouds_are_those_of_the_encoder(
     index = json.loads((folder / "index.json").read_text())
     assert "plausible" not in index and "brought_back" not in index
     with np.load(folder / "sphere9" / DENSE_POINT_CLOUD) as file:
-        assert np.array_equal(file["code"], np.load(Experiment(tiny_config(root)).codes / "test.npy")[1])
+        assert np.array_equal(file["code"], np.load(tiny_config(root).experiment.codes / "test.npy")[1])
     assert not np.array_equal(read_cloud(folder / "sphere9" / DENSE_POINT_CLOUD), before)
 
 
@@ -233,7 +233,7 @@ def test_the_reconstruction_table_says_so_and_refuses_clouds_made_otherwise(root
     generate.main([*strange])
     reconstruction = [*strange[:4], "--tasks", "reconstruction"]
     assert evaluate.main(reconstruction) == 0
-    folder = Experiment(tiny_config(root)).evaluation
+    folder = tiny_config(root).experiment.evaluation
     note = json.loads((folder / "results.json").read_text())["tables"]["reconstruction"]["note"]
     assert note.endswith(brought_back_sentence(folder / "reconstruction") + ".")
     for options, changed in (["--plausible", "false"], "plausible true -> false"), (["--fit_steps", "5"], "4 -> 5"):

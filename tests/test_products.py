@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from flow_checks import normal
 from torch.testing import assert_close
 
-from models.products import HAS_ONEDNN, LEAST, WIDE, by_onednn, linear, product
+from models.kernels.products import HAS_ONEDNN, LEAST, WIDE, by_onednn, linear
 
 BY_ONEDNN = pytest.mark.skipif(not (HAS_ONEDNN and WIDE), reason="oneDNN is not used on this processor")
 SHAPES = [(128, 8, 128), (256, 128, 512), (300, 131, 70), (1, 2048, 1024)]  # rows, inputs, outputs
@@ -40,7 +40,7 @@ def test_parts_of_tensors_and_more_dimensions():
     part, columns = x[:, :, 20:120], weight[:, 7:107]
     assert by_onednn(part, columns) or not (HAS_ONEDNN and WIDE)
     assert_close(linear(part, columns, bias), F.linear(part, columns, bias), rtol=1e-5, atol=1e-5)
-    assert_close(product(weight, weight.t()), weight @ weight.t(), rtol=1e-5, atol=1e-4)
+    assert_close(linear(weight, weight), weight @ weight.t(), rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("batch", [(256,), (4, 64)])
@@ -70,7 +70,7 @@ def test_parts_of_larger_matrices_are_not_slow():
     def seconds(b: torch.Tensor) -> float:
         start = time.process_time()
         for _ in range(3):
-            product(other.t(), b)
+            linear(other.t(), b.t())
         return time.process_time() - start
 
     seconds(part)

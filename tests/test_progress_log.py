@@ -1,11 +1,9 @@
 """What TensorBoard gets of a training: tags, no doubled or missing points after a resume, the same weights."""
 
 import math
-import os
 import shutil
-import signal
-from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from tensorboard.plugins.hparams import metadata
 from tensorboard.summary.writer.event_file_writer import AtomicCounter
 from tensorboard.util.tensor_util import make_ndarray
+from training_steps import around_steps, killed_after, stopped_after
 
 from dataprocessing.split import split_folders
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint, ndf_checkpoint_path
@@ -25,11 +24,13 @@ from lab.small.helpers import read_config
 from lab.small.tiny_experiment import SMALL, make_experiment, tiny_config, write_shapes
 from runtime.layout import Experiment
 from training.code_spectrum import cumulative_shares, variances
-from training.flow_trainer import FlowTrainer
+from training.flow_task import FlowTask
 from training.hparams import FLOW_OPTIONS, METRICS, NDF_OPTIONS
-from training.ndf_trainer import NDFTrainer
+from training.loop import train
+from training.ndf_task import NDFTask
 from training.progress_log import ProgressLog, picture_steps, replaced_run
-from training.training_run import EXIT_STOPPED
+from training.stopping import EXIT_STOPPED
+from training.task import Task
 
 CPU = torch.device("cpu")
 STEPS = 40  # of the NDF: two points of its own curves
@@ -39,7 +40,7 @@ STEPS = 40  # of the NDF: two points of its own curves
 def small_pictures(monkeypatch: pytest.MonkeyPatch, coarse_lattice: None) -> None:
     monkeypatch.setattr("generation.training_pictures.NUM_POINTS", 60)
     monkeypatch.setattr("generation.training_pictures.PICTURE_SIZE", (24, 15))
-    monkeypatch.setattr("training.flow_trainer.LOG_EVERY", 5)
+    monkeypatch.setattr("training.flow_task.LOG_EVERY", 5)
     monkeypatch.setattr("training.progress_log.MOST_SHARE", math.inf)
     # Event files are read in the order of their names, which end in a number of this process: of two files of one
     # second, 10 would be read before 9. Trainings that are resumed are other processes, at other times.
@@ -55,7 +56,7 @@ def shapes(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def codes_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("codes")
-    experiment = Experiment(make_experiment(folder))
+    experiment = make_experiment(folder).experiment
     shutil.rmtree(experiment.rnvp_checkpoints)
     shutil.rmtree(experiment.summary)
     return folder
@@ -68,18 +69,16 @@ def codes_only(codes_once: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def ndf_trainer(folder: Path, pictures: bool = True, **options: object) -> NDFTrainer:
+def ndf_task(folder: Path, pictures: bool = True, **options: object) -> NDFTask:
     chosen = SMALL | {"num_epochs": STEPS // 2, "val_every": 9, "num_pictures": 3, "filter_val": 0.05} | options
     cfg = read_config(folder, **chosen)
     split = split_folders(cfg)
-    return NDFTrainer(cfg, split, ValidationPictures(cfg, split["val"]) if pictures else None)
+    return NDFTask(cfg, split, ValidationPictures(cfg, split["val"]) if pictures else None)
 
 
-def flow_trainer(folder: Path, pictures: bool = True, **options: object) -> FlowTrainer:
+def flow_task(folder: Path, pictures: bool = True, **options: object) -> FlowTask:
     cfg = tiny_config(folder, flow_dropout=0.2, num_pictures=2, filter_val=0.05, **options)
-    return FlowTrainer(
-        cfg, SamplePictures(cfg, load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, CPU)) if pictures else None
-    )
+    return FlowTask(cfg, SamplePictures(cfg, load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, CPU)) if pictures else None)
 
 
 def events_of(folder: Path) -> EventAccumulator:
@@ -104,40 +103,16 @@ def runs_below(summary: Path) -> dict[str, dict[str, list[int]]]:
     return {str(folder.relative_to(summary)): logged(folder) for folder in folders}
 
 
-def kill_after(trainer: NDFTrainer | FlowTrainer, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the trainer fail after a step, as if killed: nothing is saved."""
-    plain = trainer.train_step
-
-    def one_step(*batch: object) -> torch.Tensor:
-        if trainer.run.step == step:
-            raise KeyboardInterrupt
-        return plain(*batch)
-
-    monkeypatch.setattr(trainer, "train_step", one_step)
-
-
-def stop_after(trainer: NDFTrainer | FlowTrainer, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = trainer.train_step
-
-    def one_step(*batch: object) -> torch.Tensor:
-        loss = plain(*batch)
-        if trainer.run.step == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return loss
-
-    monkeypatch.setattr(trainer, "train_step", one_step)
-
-
 def same_weights(a: Path, b: Path) -> bool:
     one, two = (load_checkpoint(latest_checkpoint(path))["model_state_dict"] for path in (a, b))
     return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_step_3_logs_what_the_documents_say(shapes: Path):
-    trainer = ndf_trainer(shapes)
-    assert trainer.train() == 0
+    task = ndf_task(shapes)
+    assert train(task) == 0
     every, validated, drawn = [20, 40], [9, 18, 27, 36, 40], [4, 18, 40]
-    assert runs_below(trainer.experiment.summary) == {
+    assert runs_below(task.experiment.summary) == {
         ".": {"_hparams_/experiment": [0], "_hparams_/session_start_info": [0]},
         "ndf": {
             "ndf/train_clamped_l1": every,
@@ -153,19 +128,19 @@ def test_step_3_logs_what_the_documents_say(shapes: Path):
             "ndf/validation_shapes_COLOR": drawn,
         },
     }
-    folder = trainer.experiment.summary / "ndf"
-    assert values(folder, "ndf/best_val_clamped_l1")[-1] == pytest.approx(trainer.run.best)
+    folder = task.experiment.summary / "ndf"
+    assert values(folder, "ndf/best_val_clamped_l1")[-1] == pytest.approx(task.run.best)
     assert all(0 < value < math.inf for value in values(folder, "ndf/gradient_norm"))
     assert all(value > 1 for value in values(folder, "ndf/shapes_per_second"))
 
 
 def test_step_4_logs_what_the_documents_say(codes_only: Path):
-    trainer = flow_trainer(codes_only)
-    assert trainer.train() == 0
+    task = flow_task(codes_only)
+    assert train(task) == 0
     every, validated, drawn = [5, 10, 15, 20], [10, 20], [0, 5, 20]
     directions = [1, 2, 3, 4, 5]
     line = {"rnvp/nll_nats_per_dim": validated}
-    assert runs_below(trainer.experiment.summary) == {
+    assert runs_below(task.experiment.summary) == {
         ".": {"_hparams_/experiment": [0], "_hparams_/session_start_info": [0]},
         "codes": {"codes/sd_of_direction": directions, "codes/percent_of_variance_in_first_directions": directions},
         "rnvp": {
@@ -184,59 +159,45 @@ def test_step_4_logs_what_the_documents_say(codes_only: Path):
         "rnvp/val": line,
         "rnvp/gaussian": line,
     }
-    stored = load_checkpoint(latest_checkpoint(trainer.run.folder))["nll_nats_per_dim"]
+    stored = load_checkpoint(latest_checkpoint(task.run.folder))["nll_nats_per_dim"]
     for name, value in stored.items():
-        assert values(trainer.experiment.summary / "rnvp" / name, "rnvp/nll_nats_per_dim")[-1] == pytest.approx(value)
-    codes = load_codes(trainer.cfg, "train")
+        assert values(task.experiment.summary / "rnvp" / name, "rnvp/nll_nats_per_dim")[-1] == pytest.approx(value)
+    codes = load_codes(task.cfg, "train")
     spectrum = variances(codes.codes, codes.plain_indices())
-    folder = trainer.experiment.summary / "codes"
+    folder = task.experiment.summary / "codes"
     assert values(folder, "codes/sd_of_direction") == pytest.approx(np.sqrt(spectrum), rel=1e-5)
     found = values(folder, "codes/percent_of_variance_in_first_directions")
     assert found == pytest.approx(100 * cumulative_shares(spectrum), rel=1e-5)
 
 
-@pytest.mark.parametrize(("end", "step"), [(kill_after, 4), (kill_after, 30), (stop_after, 20)])
-def test_a_resumed_ndf_training_logs_each_point_once(
-    shapes: Path, monkeypatch: pytest.MonkeyPatch, end: Callable, step: int
-):
-    whole = ndf_trainer(shapes, exp_name="whole")
-    whole.train()
-    first = ndf_trainer(shapes, exp_name="halves")
-    end(first, step, monkeypatch)
-    if end is kill_after:
-        with pytest.raises(KeyboardInterrupt):
-            first.train()
-    else:
-        assert first.train() == EXIT_STOPPED
-    assert ndf_trainer(shapes, exp_name="halves").train() == 0
-    check_resumed(whole.experiment, first.experiment, at_stop=step if end is stop_after else None)
-    assert same_weights(whole.experiment.ndf_checkpoints, first.experiment.ndf_checkpoints)
+def train_with_ends(new_task: Callable[[], NDFTask | FlowTask], ends: list) -> None:
+    """Train; each end, of `training_steps`, lets a task end early, after which another one goes on."""
+    for end in ends:
+        with end:
+            assert train(new_task()) == EXIT_STOPPED  # unless it is killed
+    assert train(new_task()) == 0
 
 
-@pytest.mark.parametrize(("end", "step"), [(kill_after, 1), (kill_after, 14), (stop_after, 14)])
-def test_a_resumed_flow_training_logs_each_point_once(
-    codes_only: Path, monkeypatch: pytest.MonkeyPatch, end: Callable, step: int
-):
-    whole = flow_trainer(codes_only)
-    whole.train()
-    kept = whole.experiment.root.with_name("kept")
-    for name in ("rnvp_checkpoints", "summary"):
-        path = getattr(whole.experiment, name)
-        shutil.move(path, kept / path.name)
-    first = flow_trainer(codes_only)
-    end(first, step, monkeypatch)
-    if end is kill_after:
-        with pytest.raises(KeyboardInterrupt):
-            first.train()
-    else:
-        assert first.train() == EXIT_STOPPED
-    assert flow_trainer(codes_only).train() == 0
-    cfg = Namespace(**vars(whole.cfg) | {"exp_name": "kept"})
-    check_resumed(Experiment(cfg), first.experiment, at_stop=step if end is stop_after else None)
-    assert same_weights(kept / "checkpoints_rnvp", first.experiment.rnvp_checkpoints)
+def test_an_interrupted_ndf_training_logs_each_point_once(shapes: Path):
+    whole, halves = (partial(ndf_task, shapes, exp_name=name) for name in ("whole", "halves"))
+    train_with_ends(whole, [])
+    train_with_ends(halves, [killed_after(4), stopped_after(20), killed_after(30)])
+    one, two = whole().experiment, halves().experiment
+    check_resumed(one, two, at_stop=20)
+    assert same_weights(one.ndf_checkpoints, two.ndf_checkpoints)
 
 
-def check_resumed(whole: Experiment, resumed: Experiment, at_stop: int | None) -> None:
+def test_an_interrupted_flow_training_logs_each_point_once(codes_only: Path):
+    interrupted = codes_only.with_name("interrupted")
+    shutil.copytree(codes_only, interrupted)
+    train_with_ends(partial(flow_task, codes_only), [])
+    train_with_ends(partial(flow_task, interrupted), [killed_after(1), killed_after(14), stopped_after(14)])
+    one, two = (tiny_config(folder).experiment for folder in (codes_only, interrupted))
+    check_resumed(one, two, at_stop=14)
+    assert same_weights(one.rnvp_checkpoints, two.rnvp_checkpoints)
+
+
+def check_resumed(whole: Experiment, resumed: Experiment, at_stop: int) -> None:
     """Both have logged the same points; the one that was asked to stop has also validated then."""
     one, two = runs_below(whole.summary), runs_below(resumed.summary)
     assert one.keys() == two.keys()
@@ -244,32 +205,32 @@ def check_resumed(whole: Experiment, resumed: Experiment, at_stop: int | None) -
         assert tags.keys() == two[run].keys()
         for tag, steps in tags.items():
             expected = set(steps)
-            if at_stop is not None and any(word in tag for word in ("/val_", "/best_", "nll_nats_per_dim", "_gap_")):
+            if any(word in tag for word in ("/val_", "/best_", "nll_nats_per_dim", "_gap_")):
                 expected |= {at_stop} if "batch" not in tag else set()
             assert two[run][tag] == sorted(expected), (run, tag)
 
 
 def test_a_training_started_anew_shows_no_points_of_the_one_before(shapes: Path):
-    first = ndf_trainer(shapes)
-    first.train()
+    first = ndf_task(shapes)
+    train(first)
     shutil.rmtree(first.experiment.ndf_checkpoints)
-    again = ndf_trainer(shapes, num_epochs=5)
-    again.train()
+    again = ndf_task(shapes, num_epochs=5)
+    train(again)
     assert logged(again.experiment.summary / "ndf")["ndf/val_clamped_l1"] == [9, 10]
 
 
 def test_weights_are_the_same_with_and_without_pictures(shapes: Path, codes_only: Path):
     folders = []
     for name, pictures in (("with", True), ("without", False)):
-        trainer = ndf_trainer(shapes, pictures, exp_name=name)
-        trainer.train()
-        folders.append(trainer.run.folder)
+        task = ndf_task(shapes, pictures, exp_name=name)
+        train(task)
+        folders.append(task.run.folder)
     assert same_weights(*folders)
-    flow = flow_trainer(codes_only)
-    flow.train()
+    flow = flow_task(codes_only)
+    train(flow)
     with_pictures = load_checkpoint(latest_checkpoint(flow.run.folder))
     shutil.rmtree(flow.run.folder)
-    flow_trainer(codes_only, pictures=False).train()
+    train(flow_task(codes_only, pictures=False))
     without = load_checkpoint(latest_checkpoint(flow.run.folder))
     for key in ("model_state_dict", "ema_state_dict"):
         assert all(torch.equal(value, without[key][name]) for name, value in with_pictures[key].items())
@@ -277,23 +238,23 @@ def test_weights_are_the_same_with_and_without_pictures(shapes: Path, codes_only
 
 
 def test_the_flow_is_drawn_where_it_stops_early(codes_only: Path):
-    trainer = flow_trainer(codes_only, flow_steps=4000, flow_val_every=5, flow_patience=3, flow_lr=0.05, flow_ema=0.0)
-    trainer.train()
-    assert trainer.run.step < 1000
-    assert logged(trainer.experiment.summary / "rnvp")["rnvp/samples"] == [0, trainer.run.step]
+    task = flow_task(codes_only, flow_steps=4000, flow_val_every=5, flow_patience=3, flow_lr=0.05, flow_ema=0.0)
+    train(task)
+    assert task.run.step < 1000
+    assert logged(task.experiment.summary / "rnvp")["rnvp/samples"] == [0, task.run.step]
 
 
 @pytest.mark.parametrize("kind", [{"code_kind": "none"}, {"code_kind": "fused", "out_resolution": 3}])
 def test_other_kinds_of_code_are_drawn_too(shapes: Path, kind: dict):
-    trainer = ndf_trainer(shapes, num_epochs=2, num_pictures=1, filter_val=0.5, **kind)
-    trainer.train()
-    assert logged(trainer.experiment.summary / "ndf")["ndf/validation_shapes_VERTEX"] == [4]
+    task = ndf_task(shapes, num_epochs=2, num_pictures=1, filter_val=0.5, **kind)
+    train(task)
+    assert logged(task.experiment.summary / "ndf")["ndf/validation_shapes_VERTEX"] == [4]
 
 
 def test_no_pictures_if_none_are_wanted(shapes: Path):
-    trainer = ndf_trainer(shapes, num_pictures=0)
-    trainer.train()
-    assert not any("shapes" in tag and "second" not in tag for tag in logged(trainer.experiment.summary / "ndf"))
+    task = ndf_task(shapes, num_pictures=0)
+    train(task)
+    assert not any("shapes" in tag and "second" not in tag for tag in logged(task.experiment.summary / "ndf"))
 
 
 def test_pictures_are_drawn_more_often_at_first_and_at_the_end():
@@ -313,24 +274,24 @@ def hparams(folder: Path) -> tuple[dict, object]:
 
 @pytest.mark.parametrize("name", ["plain", "<img src=x onerror=alert(1)>", "**bold** [a](javascript:alert(1))"])
 def test_hparams_are_the_options_and_the_columns_are_there(shapes: Path, name: str):
-    trainer = ndf_trainer(shapes, exp_name=name)
-    trainer.train()
-    ndf_trainer(shapes, exp_name=name).train()
-    found, row = hparams(trainer.experiment.summary)
+    task = ndf_task(shapes, exp_name=name)
+    train(task)
+    train(ndf_task(shapes, exp_name=name))
+    found, row = hparams(task.experiment.summary)
     assert row.group_name == name
     assert found["lr"] == 0.01 and found["latent_dim"] == 5
     assert found["decoder_channels"] == "4 3" and found["code_mirror"] is True
-    assert set(found) <= {*NDF_OPTIONS, *FLOW_OPTIONS} <= set(vars(trainer.cfg))
-    assert len(list(trainer.experiment.summary.glob("*tfevents*"))) == 1
+    assert set(found) <= {*NDF_OPTIONS, *FLOW_OPTIONS} <= set(task.cfg.values())
+    assert len(list(task.experiment.summary.glob("*tfevents*"))) == 1
 
 
 def test_hparams_of_a_flow_have_the_options_its_ndf_was_trained_with(codes_only: Path):
-    trainer = flow_trainer(codes_only, lr=0.5, num_epochs=77)  # in the config of step 4 alone
-    trainer.train()
-    found, _ = hparams(trainer.experiment.summary)
+    task = flow_task(codes_only, lr=0.5, num_epochs=77)  # in the config of step 4 alone
+    train(task)
+    found, _ = hparams(task.experiment.summary)
     assert found["lr"] == 0.01 and found["num_epochs"] == 2
     assert found["flow_dropout"] == pytest.approx(0.2)
-    ours = runs_below(trainer.experiment.summary)
+    ours = runs_below(task.experiment.summary)
     for group, tag, _ in METRICS:
         assert group in ("ndf", "evaluation") or tag in ours[group]
 
@@ -347,14 +308,14 @@ def test_a_replaced_run_is_whole_or_as_it_was(tmp_path: Path):
 
 
 def test_everything_up_to_a_checkpoint_is_on_disk_before_it_is(shapes: Path, monkeypatch: pytest.MonkeyPatch):
-    trainer = ndf_trainer(shapes, pictures=False)
+    task = ndf_task(shapes, pictures=False)
     found = []
 
     def look(*_: object) -> None:
-        found.append(logged(trainer.experiment.summary / "ndf")["ndf/val_clamped_l1"][-1] == trainer.run.step)
+        found.append(logged(task.experiment.summary / "ndf")["ndf/val_clamped_l1"][-1] == task.run.step)
 
-    monkeypatch.setattr(trainer.run, "save", look)
-    trainer.train()
+    monkeypatch.setattr(task.run, "save", look)
+    train(task)
     assert found == [True] * 5
 
 
@@ -368,20 +329,18 @@ def test_pictures_take_no_more_than_their_share_of_the_time(
     monkeypatch.setattr("training.progress_log.MOST_SHARE", 0.2)
     drawn = []
 
-    def draw(log: ProgressLog, network: object) -> None:
+    def draw(log: ProgressLog) -> None:
         now[0] += 2
         drawn.append(log.run.step)
 
-    trainer = ndf_trainer(shapes, pictures=False, num_pictures=40)  # after 1, 2, 3, 4, 5, ... steps
-    trainer.draw = draw
-    plain = trainer.train_step
+    task = ndf_task(shapes, pictures=False, num_pictures=40)  # after 1, 2, 3, 4, 5, ... steps
+    task.draw = draw
 
-    def one_step(batch: dict) -> torch.Tensor:
+    def take_a_second(task: Task) -> None:
         now[0] += 1
-        return plain(batch)
 
-    monkeypatch.setattr(trainer, "train_step", one_step)
-    trainer.train()
+    with around_steps(take_a_second, lambda task, loss: None):
+        train(task)
     # Before the n-th drawing 2 (n - 1) s were spent: it comes when 2 n <= 0.2 (steps + 2 (n - 1)), or at the end. The
     # second is expected to take half of what the first took.
     due = sorted(picture_steps(STEPS, 40))

@@ -9,8 +9,15 @@ from torch.testing import assert_close
 
 from generation.latents import draw_latents, normal_numbers, path_between
 from models.real_nvp import build_flow
-from models.real_nvp.base import CODES_A_COMPONENT, LEAST_SD, MixtureBase, NormalBase, k_means
-from models.real_nvp.couplings import AffineCoupling, standard_normal_log_prob
+from models.real_nvp.base import (
+    CODES_A_COMPONENT,
+    LEAST_SD,
+    MixtureBase,
+    NormalBase,
+    k_means,
+    standard_normal_log_prob,
+)
+from models.real_nvp.couplings import AffineCoupling
 
 FLOW = {
     "flow_couplings": 4,

@@ -5,8 +5,9 @@ import torch
 from flow_checks import check_bijection, check_every_gradient, log_abs_det, normal, randomise
 from torch.testing import assert_close
 
+from models.real_nvp.bijections import Squeeze
 from models.real_nvp.couplings import AffineCoupling, CheckerboardCoupling
-from models.real_nvp.grid_flow import GridFlow, Squeeze
+from models.real_nvp.grid_flow import GridFlow
 from models.real_nvp.nets import ResidualConv3d
 from runtime.errors import UserError
 

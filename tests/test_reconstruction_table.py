@@ -1,6 +1,5 @@
 """The reconstruction table: what each row compares, inside and outside apart, and what a missing input says."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import trimesh
 from numpy.typing import NDArray
 from test_metrics_normals import slow_planes
 
+from configs.options import Config
 from dataprocessing.split import load_split
 from dataprocessing.surface import surface_points
 from evaluation.interior import interior_mask
@@ -42,17 +42,17 @@ def nested_boxes(size: float) -> trimesh.Trimesh:
     return trimesh.util.concatenate([trimesh.creation.box([size, 0.4, 1]), trimesh.creation.box([size / 2, 0.2, 0.5])])
 
 
-def write_reconstructions(cfg: Namespace, exp_name: str, names: list[str], shift: float, codes: dict | None) -> None:
+def write_reconstructions(cfg: Config, exp_name: str, names: list[str], shift: float, codes: dict | None) -> None:
     """Surface points, all moved by `shift` along x, as an experiment's reconstructions."""
-    experiment = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=exp_name))
+    experiment = Experiment(cfg.run.exp_root, exp_name)
     for name in names:
-        true = surface_points(Path(cfg.data_dir) / name / "models", 2 * DENSE, seed=5)
+        true = surface_points(Path(cfg.data.data_dir) / name / "models", 2 * DENSE, seed=5)
         write_cloud(experiment.reconstruction / name, true + np.float32([shift, 0, 0]))
     write_json(experiment.reconstruction / "index.json", {"shapes": names, **(codes or {"code_kind": "none"})})
 
 
 @pytest.fixture(scope="module")
-def cfg(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
+def cfg(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Three test shapes, this experiment's reconstructions of two, another's of all, a plain NDF's of one."""
     root = tmp_path_factory.mktemp("boxes")
     for n, name in enumerate(NAMES):
@@ -69,11 +69,11 @@ def cfg(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     return cfg
 
 
-def table(cfg: Namespace, **options: object) -> tuple[list[dict], list[dict]]:
-    return reconstruction_rows(Namespace(**vars(cfg) | options), load_split(cfg.split_file, cfg.data_dir)["test"])
+def table(cfg: Config, **options: object) -> tuple[list[dict], list[dict]]:
+    return reconstruction_rows(cfg.changed(**options), load_split(cfg.data.split_file, cfg.data.data_dir)["test"])
 
 
-def test_rows_are_the_measures_of_the_named_clouds(cfg: Namespace) -> None:
+def test_rows_are_the_measures_of_the_named_clouds(cfg: Config) -> None:
     rows, per_shape = table(cfg, compare_experiments=["other", "test"])
     sets = [INPUT, "vector code, 7 numbers (test)", "grid code, 54 numbers (other)", FLOOR]
     assert [(row["part"], row["set"]) for row in rows] == [
@@ -81,7 +81,7 @@ def test_rows_are_the_measures_of_the_named_clouds(cfg: Namespace) -> None:
     ]
     assert [row["shapes"] for row in rows] == [2] * 12
     assert [row["points"] for row in rows[:4]] == [53, DENSE, DENSE, DENSE]
-    folder = Path(cfg.data_dir) / NAMES[1] / "models"
+    folder = Path(cfg.data.data_dir) / NAMES[1] / "models"
     true, coarse = surface_points(folder, DENSE, seed=2), surface_points(folder, 53, seed=77)
     mine = next(row for row in per_shape if (row["set"], row["part"], row["shape"]) == (INPUT, "whole", NAMES[1]))
     assert mine["chamfer_udf"] == pytest.approx(chamfer_udf(coarse, true), rel=1e-9)
@@ -99,7 +99,7 @@ def test_rows_are_the_measures_of_the_named_clouds(cfg: Namespace) -> None:
     assert floor["chamfer_udf_mean"] < near["chamfer_udf_mean"] < far["chamfer_udf_mean"]
 
 
-def test_rows_hold_mean_and_median_of_the_shapes(cfg: Namespace) -> None:
+def test_rows_hold_mean_and_median_of_the_shapes(cfg: Config) -> None:
     write_reconstructions(cfg, "all", NAMES, 0.02, {"code_kind": "fused", "code_shape": [5, 2, 2, 2]})
     rows, per_shape = table(cfg, exp_name="all")
     assert rows[1]["set"] == "fused code, 40 numbers (all)"
@@ -132,8 +132,8 @@ def slow_scores(cloud: NDArray, true: TrueSurface, interior: bool) -> dict[str, 
     return scores | {"chamfer_udf": (scores["accuracy"] + scores["completeness"]) / 2}
 
 
-def test_parts_are_those_of_the_nearest_true_points(cfg: Namespace) -> None:
-    folder = Path(cfg.data_dir) / NAMES[2] / "models"
+def test_parts_are_those_of_the_nearest_true_points(cfg: Config) -> None:
+    folder = Path(cfg.data.data_dir) / NAMES[2] / "models"
     true = true_surface(folder, 151, seed=2)
     assert 0.1 < true.interior.mean() < 0.4  # the inner box has a quarter of the outer one's area
     inner = np.abs(true.points[:, 1]) < 0.101
@@ -148,8 +148,8 @@ def test_parts_are_those_of_the_nearest_true_points(cfg: Namespace) -> None:
     assert scores["interior"]["true_share"] == pytest.approx(true.interior.mean())
 
 
-def test_a_missing_inside_counts_and_a_surface_without_one_does_not(cfg: Namespace) -> None:
-    true = true_surface(Path(cfg.data_dir) / NAMES[0] / "models", 151, seed=2)
+def test_a_missing_inside_counts_and_a_surface_without_one_does_not(cfg: Config) -> None:
+    true = true_surface(Path(cfg.data.data_dir) / NAMES[0] / "models", 151, seed=2)
     shell = scores_by_part(true.points[~true.interior], true)
     assert shell["interior"]["accuracy"] is None
     assert shell["interior"]["chamfer_udf"] is None
@@ -163,8 +163,8 @@ def test_a_missing_inside_counts_and_a_surface_without_one_does_not(cfg: Namespa
     assert scores_by_part(true.points, hollow)["interior"]["f_score_0.01"] is None
 
 
-def test_clouds_of_too_few_points_have_no_normals(cfg: Namespace) -> None:
-    folder = Path(cfg.data_dir) / NAMES[0] / "models"
+def test_clouds_of_too_few_points_have_no_normals(cfg: Config) -> None:
+    folder = Path(cfg.data.data_dir) / NAMES[0] / "models"
     true = true_surface(folder, 151, seed=2)
     for cloud, surface in ((true.points[:16], true), (true.points, true_surface(folder, 16, seed=2))):
         scores = scores_by_part(cloud, surface)["whole"]
@@ -174,14 +174,14 @@ def test_clouds_of_too_few_points_have_no_normals(cfg: Namespace) -> None:
     assert all(row["normal_consistency_mean"] is None for row in rows)
 
 
-def test_other_clouds_rows_stay_when_experiments_are_added_and_threads_do_not_matter(cfg: Namespace) -> None:
+def test_other_clouds_rows_stay_when_experiments_are_added_and_threads_do_not_matter(cfg: Config) -> None:
     rows, per_shape = table(cfg)
     more_rows, more = table(cfg, compare_experiments=["other"], num_cpus=2)
     assert [row for row in more_rows if "other" not in row["set"]] == rows
     assert [row for row in more if "other" not in row["set"]] == per_shape
 
 
-def test_the_table_states_the_rule_and_shows_every_column(cfg: Namespace) -> None:
+def test_the_table_states_the_rule_and_shows_every_column(cfg: Config) -> None:
     text = Table("reconstruction", TITLE, COLUMNS, table(cfg)[0], NOTE).text()
     assert "none of 64 rays" in text
     assert "-" not in text.splitlines()[3].split()  # every key of COLUMNS is there
@@ -189,7 +189,7 @@ def test_the_table_states_the_rule_and_shows_every_column(cfg: Namespace) -> Non
     assert mask.tolist() == [True, False]
 
 
-def test_missing_reconstructions_name_the_command(cfg: Namespace) -> None:
+def test_missing_reconstructions_name_the_command(cfg: Config) -> None:
     make = r"python generate.py --mode reconstruct"
     with pytest.raises(UserError, match=f"no reconstructions in .*/none/.* make them with: {make} --config .*config"):
         table(cfg, exp_name="none")
@@ -200,7 +200,7 @@ def test_missing_reconstructions_name_the_command(cfg: Namespace) -> None:
     ):
         table(cfg, compare_experiments=["plain"])
     write_reconstructions(cfg, "gone", NAMES, 0.0, None)
-    gone = Experiment(Namespace(exp_root=cfg.exp_root, exp_name="gone")).reconstruction / NAMES[0]
+    gone = Experiment(cfg.run.exp_root, "gone").reconstruction / NAMES[0]
     (gone / "dense_point_cloud.npz").unlink()
     with pytest.raises(UserError, match=f"no .*gone/.*box0/dense_point_cloud.npz; make it with: {make}"):
         table(cfg, compare_experiments=["gone"])
@@ -214,23 +214,23 @@ def test_missing_reconstructions_name_the_command(cfg: Namespace) -> None:
         table(cfg, exp_name="strange")
 
 
-def test_reconstructions_of_an_earlier_version_are_told(cfg: Namespace) -> None:
+def test_reconstructions_of_an_earlier_version_are_told(cfg: Config) -> None:
     write_reconstructions(cfg, "old", NAMES, 0.0, None)
-    index = Experiment(Namespace(exp_root=cfg.exp_root, exp_name="old")).reconstruction / "index.json"
+    index = Experiment(cfg.run.exp_root, "old").reconstruction / "index.json"
     write_json(index, {"shapes": NAMES})
     with pytest.raises(UserError, match=r"index.json is of an earlier version .*again with: python generate.py"):
         table(cfg, exp_name="old")
 
 
-def test_reconstructions_are_compared_with_what_they_tell_of_their_making(cfg: Namespace) -> None:
-    cfg = Namespace(**vars(cfg) | {"exp_name": "told", "compare_experiments": ["others"], "fit_steps": 4})
+def test_reconstructions_are_compared_with_what_they_tell_of_their_making(cfg: Config) -> None:
+    cfg = cfg.changed(exp_name="told", compare_experiments=["others"], fit_steps=4)
     digests, sources = dict.fromkeys(NAMES, "aa"), {"ndf_sha256": "n", "rnvp_sha256": "f"}
     index = {"code_kind": "vector", "code_shape": [7], **sources, "plausible": {"fit_steps": 4}}
 
     def check(name: str = "told", cloud: str = "aa", **changed: object) -> None:
         write_reconstructions(cfg, "told", [], 0.0, index | {"shapes": NAMES})
         write_reconstructions(cfg, "others", [], 0.0, {"code_kind": "none", "shapes": NAMES[:1]})
-        path = Experiment(Namespace(exp_root=cfg.exp_root, exp_name=name)).reconstruction / "index.json"
+        path = Experiment(cfg.run.exp_root, name).reconstruction / "index.json"
         facts = [{"cloud": "aa"}, {"cloud": cloud}, {}]
         write_json(path, {**index, "shapes": NAMES, "facts": facts, **changed})
         check_current(cfg, digests, sources)
@@ -250,7 +250,7 @@ def test_reconstructions_are_compared_with_what_they_tell_of_their_making(cfg: N
             check(**changes)
 
 
-def test_an_experiment_without_codes_is_a_plain_ndf(cfg: Namespace) -> None:
+def test_an_experiment_without_codes_is_a_plain_ndf(cfg: Config) -> None:
     rows, _ = table(cfg, exp_name="plain", compare_experiments=["other"])
     assert rows[1]["set"] == "NDF without a bottleneck (plain)"
     assert rows[1]["shapes"] == 2

@@ -1,17 +1,16 @@
 """The results of an evaluation in TensorBoard: which numbers, in which units, in place of those before."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
+from configs.options import Config
 from evaluation.results_log import TAGS, log_results
 from evaluation.study import Result
 from evaluation.tables import Table, spread
 from lab.small.helpers import read_config
-from runtime.layout import Experiment
 from training.hparams import METRICS
 
 
@@ -44,9 +43,9 @@ def results(nna: float = 0.6, protocol: str = "raw") -> dict[str, Result]:
     }
 
 
-def found_in(cfg: Namespace, name: str = "evaluation") -> dict[str, float]:
+def found_in(cfg: Config, name: str = "evaluation") -> dict[str, float]:
     """Tag -> value of a run in summary/, each of which has one."""
-    events = EventAccumulator(str(Experiment(cfg).summary / name))
+    events = EventAccumulator(str(cfg.experiment.summary / name))
     events.Reload()
     points = {tag: events.Tensors(tag) for tag in events.Tags()["tensors"]}
     return {tag: float(make_ndarray(one.tensor_proto)) for tag, (one,) in points.items()}

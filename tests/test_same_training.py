@@ -1,30 +1,29 @@
 """What differs between a training and what is wanted of it: refused, told, or its best value starts anew."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from configs.config_loader import config_as_dict
 from configs.decided import deciding
+from configs.options import Config
 from lab.small.helpers import read_config
 from lab.small.tiny_experiment import SMALL
 from runtime.artefacts import plain
 from runtime.errors import UserError
-from training.same_training import NO_EXTRAS, Wanted, idle, num_among, of_codes, shape_changes
+from training.same_training import NO_EXTRAS, TrainingFacts, facts_of_codes, idle, num_among, shape_changes
 
 # Another value of every option that counts. `FULL` makes nearly all of them count.
 OTHERS = {
     "sample_std_dev": [0.08, 0.004], "num_points": 54, "input_res": 10, "bb_min": -0.6, "bb_max": 0.6,
     "code_kind": "grid", "latent_dim": 6, "input_features": "offsets", "input_fold": 3, "encoder_channels": [4, 4],
     "hidden_dim": 9, "distance_head": "sheet", "decoder_hidden": 8, "decoder_resolution": [4, 8],
-    "decoder_channels": [4, 4], "plane_resolution": [], "plane_channels": [4], "plane_decoder": "residual",
+    "decoder_channels": [4, 4], "plane_resolution": [], "plane_channels": [4],
     "num_places": 7, "code_encoder": "pca", "pca_dims": 2, "pca_resolution": 5, "pca_view_weight": 1.0,
-    "code_posterior": "learned", "optimizer": "Muon", "out_resolution": 3,
+    "optimizer": "Muon", "out_resolution": 3,
     "seed": 1, "sample_ratio": [0.5, 0.5], "uniform_ratio": 0.1, "gap_ratio": 0.1, "max_dist": 0.2,
     "precision": "float32", "code_noise": 0.2, "batch_size": 3, "warmup_steps": 2, "num_epochs": 3,
     "num_sample_points_training": 68, "min_input_points": 5, "num_hard_points": 4, "hard_point_candidates": 3,
-    "kl_weight": 0.1, "lr": 0.02, "mirror": False, "val_every": 4,
+    "lr": 0.02, "mirror": False, "val_every": 4,
     "flow_couplings": 3, "flow_hidden": 9, "flow_blocks": 3, "flow_dims": 3, "flow_tail_couplings": 2,
     "flow_scales": 3, "flow_s_max": 2.0, "flow_base": "normal", "flow_components": 3, "flow_dropout": 0.1,
     "flow_noise": 0.2, "flow_steps": 9, "flow_batch_size": 3, "flow_lr": 0.1, "flow_ema": 0.9,
@@ -32,18 +31,18 @@ OTHERS = {
     "num_gap_samples": 72,
 }  # fmt: skip
 FULL = SMALL | {"code_encoder": "both", "pca_dims": 1, "flow_base": "mixture"}
-IDLE = {"out_resolution", "kl_weight", "flow_scales"}  # with `FULL`
+IDLE = {"out_resolution", "flow_scales"}  # with `FULL`
 SPHERES = {"train": {"a": "01", "b": "02"}, "val": {"c": "03"}, "test": {"d": "04"}}
 ARTEFACTS = ("ndf", "ndf_best", "ndf_course", "flow", "flow_best", "flow_course")
 
 
 @pytest.fixture(scope="module")
-def cfg(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
+def cfg(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return read_config(tmp_path_factory.mktemp("config"), **FULL)
 
 
-def with_others(cfg: Namespace, **others: object) -> Namespace:
-    return Namespace(**vars(cfg) | others)
+def with_others(cfg: Config, **others: object) -> Config:
+    return cfg.changed(**others)
 
 
 def made_of(**options: object) -> dict:
@@ -53,32 +52,32 @@ def made_of(**options: object) -> dict:
     return plain(facts | {"extra": NO_EXTRAS})
 
 
-def state_of(wanted: Wanted) -> dict:
+def state_of(wanted: TrainingFacts) -> dict:
     """Of a checkpoint of that training."""
-    return {"config": config_as_dict(wanted.cfg), "ndf_sha256": "f" * 64, **plain(wanted.entries())}
+    return {"config": wanted.cfg.values(), "ndf_sha256": "f" * 64, **plain(wanted.entries())}
 
 
-def wanted_of(kind: str, cfg: Namespace) -> Wanted:
-    return Wanted("ndf", cfg, SPHERES) if kind == "ndf" else of_codes(cfg, made_of())
+def wanted_of(kind: str, cfg: Config) -> TrainingFacts:
+    return TrainingFacts("ndf", cfg, SPHERES) if kind == "ndf" else facts_of_codes(cfg, made_of())
 
 
 @pytest.mark.parametrize(
     ("artefact", "option"), [(artefact, option) for artefact in ARTEFACTS for option in deciding(artefact)]
 )
-def test_each_option_that_decides_a_training_has_its_verdict(cfg: Namespace, artefact: str, option: str):
+def test_each_option_that_decides_a_training_has_its_verdict(cfg: Config, artefact: str, option: str):
     kind, _, what = artefact.partition("_")
     state, path = state_of(wanted_of(kind, cfg)), Path("checkpoints")
-    assert not any(wanted_of(kind, cfg).compared(state, path))
+    assert not any(wanted_of(kind, cfg).differences(state, path))
     other = with_others(cfg, **{option: OTHERS[option]})
-    assert getattr(cfg, option) != OTHERS[option]
+    assert cfg.value(option) != OTHERS[option]
     wanted = wanted_of(kind, other)
     if option in IDLE:
-        assert not any(wanted.compared(state, path))
+        assert not any(wanted.differences(state, path))
     elif not what:
         with pytest.raises(UserError, match=option):
-            wanted.compared(state, path)
+            wanted.differences(state, path)
     else:
-        found = wanted.compared(state, path)._asdict()
+        found = wanted.differences(state, path)._asdict()
         assert option in found.pop(what) and not any(found.values())
 
 
@@ -88,22 +87,21 @@ def test_each_option_that_decides_a_training_has_its_verdict(cfg: Namespace, art
         ({"code_kind": "none"}, {"latent_dim", "code_noise", "code_encoder", "pca_dims", "out_resolution"}, {"lr"}),
         ({"code_kind": "fused"}, {"code_noise", "flow_dims", "decoder_hidden"}, {"out_resolution", "flow_scales"}),
         ({"code_kind": "grid"}, {"flow_dims", "plane_channels"}, {"code_noise", "latent_dim", "input_res"}),
-        ({"code_kind": "grid", "code_posterior": "learned"}, {"code_noise"}, {"kl_weight"}),
         ({"num_hard_points": 0}, {"hard_point_candidates"}, {"num_hard_points"}),
         ({"code_encoder": "pca"}, {"pca_dims"}, {"pca_resolution", "pca_view_weight"}),
         ({"flow_base": "normal"}, {"flow_components"}, {"flow_base"}),
     ],
 )
-def test_options_of_another_kind_do_not_count(cfg: Namespace, own: dict, without: set, with_effect: set):
-    found = idle(vars(with_others(cfg, **own)))
+def test_options_of_another_kind_do_not_count(cfg: Config, own: dict, without: set, with_effect: set):
+    found = idle(with_others(cfg, **own).values())
     assert without <= found and not with_effect & found
 
 
-def test_other_training_shapes_are_refused_other_validation_shapes_start_the_best_anew(cfg: Namespace):
-    state, path = state_of(Wanted("ndf", cfg, SPHERES)), Path("checkpoints")
+def test_other_training_shapes_are_refused_other_validation_shapes_start_the_best_anew(cfg: Config):
+    state, path = state_of(TrainingFacts("ndf", cfg, SPHERES)), Path("checkpoints")
 
     def compared(**parts: dict) -> tuple[str, str]:
-        return Wanted("ndf", cfg, SPHERES | parts).compared(state, path)
+        return TrainingFacts("ndf", cfg, SPHERES | parts).differences(state, path)
 
     with pytest.raises(UserError, match=r"training shapes: 1 gone, 1 new, 1 test shapes now"):
         compared(train={"a": "01", "d": "04"}, test={"b": "02"})
@@ -125,40 +123,40 @@ def test_other_training_shapes_are_refused_other_validation_shapes_start_the_bes
         ({"train": {"shapes": {"a": "01"}}}, "training shapes: 1 gone"),
     ],
 )
-def test_a_flow_of_other_codes_is_refused(cfg: Namespace, change: dict, reason: str):
+def test_a_flow_of_other_codes_is_refused(cfg: Config, change: dict, reason: str):
     before = made_of(code_draws=1)
     before["train"]["scaled_meshes"] = "d" * 64
-    state = state_of(of_codes(cfg, before))
+    state = state_of(facts_of_codes(cfg, before))
     after = {part: facts | change.get(part, {}) for part, facts in before.items()}
     with pytest.raises(UserError, match=reason):
-        of_codes(cfg, after).compared(state, Path("checkpoints"))
+        facts_of_codes(cfg, after).differences(state, Path("checkpoints"))
 
 
-def test_test_codes_do_not_matter_to_a_flow_and_validation_codes_start_its_best_anew(cfg: Namespace):
-    state, after = state_of(of_codes(cfg, made_of())), made_of()
+def test_test_codes_do_not_matter_to_a_flow_and_validation_codes_start_its_best_anew(cfg: Config):
+    state, after = state_of(facts_of_codes(cfg, made_of())), made_of()
     after["test"]["shapes"] = {"e": "08"}
-    assert not any(of_codes(cfg, after).compared(state, Path("checkpoints")))
+    assert not any(facts_of_codes(cfg, after).differences(state, Path("checkpoints")))
     after["val"]["shapes"] = {"c": "09"}
-    assert of_codes(cfg, after).compared(state, Path("checkpoints")) == ("validation shapes: 1 changed", "")
+    assert facts_of_codes(cfg, after).differences(state, Path("checkpoints")) == ("validation shapes: 1 changed", "")
 
 
-def test_what_an_old_checkpoint_does_not_tell_is_no_difference(cfg: Namespace):
+def test_what_an_old_checkpoint_does_not_tell_is_no_difference(cfg: Config):
     path = Path("checkpoints")
-    assert not any(Wanted("ndf", cfg, SPHERES).compared({}, path))
-    config = config_as_dict(cfg)
+    assert not any(TrainingFacts("ndf", cfg, SPHERES).differences({}, path))
+    config = cfg.values()
     old = {"config": {name: config[name] for name in ("lr", "input_res", "code_draws")}, "ndf_sha256": "f" * 64}
-    assert not any(of_codes(cfg, made_of()).compared(old, path))
+    assert not any(facts_of_codes(cfg, made_of()).differences(old, path))
     with pytest.raises(UserError, match="code_draws 1 -> 3"):  # its configuration tells
-        of_codes(cfg, made_of(code_draws=3)).compared(old, path)
+        facts_of_codes(cfg, made_of(code_draws=3)).differences(old, path)
 
 
 @pytest.mark.parametrize(
     "entry", [{"shapes": {"train": 5}}, {"codes": {"train": {"options": 5}}}, {"codes": {"train": 5}}]
 )
-def test_a_damaged_record_is_told_in_one_line(cfg: Namespace, entry: dict):
-    wanted = of_codes(cfg, made_of())
+def test_a_damaged_record_is_told_in_one_line(cfg: Config, entry: dict):
+    wanted = facts_of_codes(cfg, made_of())
     with pytest.raises(UserError):
-        wanted.compared(state_of(wanted) | entry, Path("checkpoints"))
+        wanted.differences(state_of(wanted) | entry, Path("checkpoints"))
 
 
 def test_shapes_are_counted_in_words():

@@ -30,7 +30,7 @@ from generation.sampling import sampled, sampled_codes
 from lab.small.tiny_experiment import tiny_config
 from models.occupancy import occupancy_from_points, to_grid_coords
 from runtime.errors import UserError
-from training.flow_trainer import noised_nll
+from training.flow_nll import noised_nll
 from training.shape_samples import validation_batches
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
@@ -52,7 +52,7 @@ def test_gaussian_codes_are_standard_normal_when_whitened(networks: Networks):
     assert w.mean(dim=0).abs().max() < 0.2
     assert_close(torch.cov(w.T), torch.eye(5), atol=0.2, rtol=0)
     assert_close(gaussian_codes(networks, 3), codes[:3], atol=0, rtol=0)
-    flow_z = draw_latents(networks.flow, 3, networks.cfg.seed)
+    flow_z = draw_latents(networks.flow, 3, networks.cfg.run.seed)
     assert (w[:3] - flow_z).abs().max() > 0.1  # not the numbers that the flow's shapes come from
 
 
@@ -121,13 +121,15 @@ def test_a_set_holds_its_shapes_with_their_likelihoods(root: Path):
     write_sets(networks, recipes)
     with np.load(set_path(networks, recipes[1]), allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
-    codes = sampled_codes(networks, 3, networks.cfg.seed, SET_STRIDE)
+    codes = sampled_codes(networks, 3, networks.cfg.run.seed, SET_STRIDE)
     assert arrays["point_cloud"].shape == (3, 60, 3)
     assert_close(torch.from_numpy(arrays["log_likelihood"]), networks.flow.log_prob(codes))
     assert_close(torch.from_numpy(arrays["nll_nats_per_dim"]), networks.flow.nats_per_dim(codes))
     assert json.loads(str(arrays["index"]))["rnvp_sha256"] == networks.sources["rnvp_sha256"]
     first, second = (read_set(networks, recipe) for recipe in recipes)
-    clouds = list(decode_each(networks, sampled(networks, 3, networks.cfg.seed).codes, 60))  # what generate.py makes
+    clouds = list(
+        decode_each(networks, sampled(networks, 3, networks.cfg.run.seed).codes, 60)
+    )  # what generate.py makes
     np.testing.assert_array_equal(first, np.stack(clouds))
     assert abs(first - second).max() > 0.01
 
@@ -163,9 +165,9 @@ def test_network_rows_are_the_stored_values_and_the_same_of_the_test_split(netwo
     values = {row["measure"]: (row["value"], row["unit"]) for row in network_rows(networks, folders, shares)}
     errors = []
     for batch in validation_batches(folders, cfg):
-        x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
+        x = occupancy_from_points(batch["cloud"], cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max)
         error = (networks.ndf(to_grid_coords(batch["points"]), x) - batch["distances"]).abs()
-        errors.append(error[batch["distances"] < cfg.max_dist])
+        errors.append(error[batch["distances"] < cfg.ndf_training.max_dist])
     assert values["mean test |UDF error|"] == (pytest.approx(torch.cat(errors).mean().item(), rel=1e-4), "mesh units")
     assert values["validation NDF loss"] == (0.25, "mesh units")
     state = load_checkpoint(networks.rnvp_path)

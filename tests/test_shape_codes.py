@@ -1,15 +1,19 @@
 """Codes of the three kinds: shapes, the fused code against its definition, noise in training only."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
 from torch.testing import assert_close
 
+from configs.options import Config, group_of
+from frozen.loading import load_frozen_ndf
 from lab.small.network_weights import random_weights
-from models.ndf import NDF, look_up
+from models.kernels import trilinear
+from models.ndf import NDF
 from models.occupancy import folded
-from models.shape_codes import build_ndf
+from models.shape_codes import build_ndf, former_variant
 from runtime.errors import UserError
 
 OPTIONS = {
@@ -25,10 +29,8 @@ OPTIONS = {
     "decoder_channels": [4, 2],
     "plane_resolution": [6, 12],
     "plane_channels": [3, 5],
-    "plane_decoder": "quadtree",
     "num_places": 1,
     "code_noise": 0.3,
-    "code_posterior": "fixed",
     "code_encoder": "pyramid",
     "pca_dims": 3,
     "pca_resolution": 5,
@@ -67,9 +69,8 @@ def test_principal_components_take_the_place_of_the_pyramid():
     assert not [name for name, _ in model.named_parameters() if name.startswith(("conv", "to_code"))]
     assert_close(model.query(p, model.features(model.components(x))), model(p, x))
     torch.manual_seed(5)
-    noised, kl = model.train().training_code(x.repeat(99, 1, 1, 1))
+    noised = model.train().training_code(x.repeat(99, 1, 1, 1))
     assert (noised - model.encode(x).repeat(99, 1)).std().item() == pytest.approx(0.3, rel=0.05)
-    assert kl.abs().max() == 0
 
 
 def test_with_both_encoders_components_come_first_and_the_pyramid_adds_the_rest():
@@ -139,7 +140,7 @@ def test_fused_code_is_every_level_resampled_between_corners_then_relu_of_tanh()
     model, (_, x) = network("fused"), example()
     nodes = torch.linspace(-1, 1, 3)
     lattice = torch.cartesian_prod(nodes, nodes, nodes).flip(-1)  # x y z order of the grid, as points z y x
-    found = look_up(model.pyramid(x), lattice.expand(3, -1, -1), torch.zeros(1, 3))  # (3, 27, 15)
+    found = trilinear(model.pyramid(x), lattice.expand(3, -1, -1), torch.zeros(1, 3))  # (3, 27, 15)
     expected = torch.tanh(found).clamp(min=0).transpose(1, 2).view(3, 15, 3, 3, 3)
     assert_close(model.encode(x), expected)
     assert expected.max() < 1
@@ -159,27 +160,8 @@ def test_learned_codes_have_unit_variance_and_noise_in_training_only(kind: str):
     assert_close(code.flatten(1).mean(dim=1), torch.zeros(3), atol=1e-5, rtol=0)
     assert_close(code.flatten(1).var(dim=1, unbiased=False), torch.ones(3), atol=0.01, rtol=0)
     torch.manual_seed(4)
-    draws = torch.stack([model.training_code(x)[0] - code for _ in range(200)])
+    draws = torch.stack([model.training_code(x) - code for _ in range(200)])
     assert draws.std().item() == pytest.approx(0.3, rel=0.05)
-    assert torch.equal(model.training_code(x)[1], torch.zeros(3))
-
-
-@pytest.mark.parametrize("kind", ["grid", "vector"])
-def test_a_learned_posterior_is_drawn_from_and_pays_its_kl(kind: str):
-    model, (p, x) = network(kind, code_posterior="learned").train(), example()
-    mean = model.encode(x)
-    assert tuple(mean.shape) == (3, *SHAPES[kind])
-    torch.manual_seed(4)
-    draws = torch.stack([model.training_code(x)[0] for _ in range(4000)])
-    kl = model.training_code(x)[1]
-    assert_close(draws.mean(dim=0), mean, rtol=0, atol=0.1 * draws.std().item())
-    posterior = torch.distributions.Normal(mean, draws.std(dim=0))
-    expected = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
-    assert_close(kl, expected.flatten(1).sum(dim=1), rtol=0.05, atol=0.05)
-    assert kl.min() > 0.1
-    code, kl = model.training_code(x)
-    (model.query(p, model.features(code)).sum() + kl.sum()).backward()
-    assert all(q.grad is not None and q.grad.abs().sum() > 0 for _, q in model.named_parameters())
 
 
 def test_one_place_looks_up_a_seventh():
@@ -212,3 +194,30 @@ def test_feature_planes_add_their_channels_or_are_left_out():
 def test_sizes_that_do_not_fit_are_told(kind: str, changes: dict, message: str):
     with pytest.raises(UserError, match=message):
         network(kind, **changes)
+
+
+PLANES_BY_CONVOLUTIONS = {"to_planes.upsamplers.0.weight": torch.zeros(1)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "weights", "reason"),
+    [
+        ({}, {}, ""),
+        ({"plane_decoder": "quadtree", "code_posterior": "fixed"}, {}, ""),
+        ({"plane_decoder": "residual"}, PLANES_BY_CONVOLUTIONS, "plane_decoder = residual, .* quadtree alone"),
+        ({}, PLANES_BY_CONVOLUTIONS, "plane_decoder = convolution, .* quadtree alone"),  # those that do not say
+        ({"code_posterior": "learned"}, {}, "code_posterior = learned, .* fixed alone"),
+        ({"code_posterior": "learned", "code_kind": "none"}, {}, ""),  # which has no code
+    ],
+)
+def test_checkpoints_of_variants_that_are_gone_are_refused_in_one_line(
+    changes: dict, weights: dict, reason: str, tmp_path: Path
+):
+    options = {**OPTIONS, "code_kind": "vector", "bb_min": -0.5, "bb_max": 0.5, "num_points": 9, "min_input_points": 0}
+    options |= changes
+    assert bool(former_variant(options, weights)) == bool(reason)
+    cfg = Config().changed(**{name: value for name, value in options.items() if name in group_of()})
+    path = tmp_path / "former.tar"
+    torch.save({"model_state_dict": weights, "config": options}, path)
+    with pytest.raises(UserError, match=f"former.tar was trained with {reason}; train it again" if reason else "lacks"):
+        load_frozen_ndf(path, cfg, torch.device("cpu"))

@@ -20,7 +20,7 @@ from generation.sampling import sampled
 from lab.small.tiny_experiment import make_shapes, tiny_config
 from runtime.artefacts import RECORDS
 from runtime.errors import UserError
-from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE, INDEX, ROOT, Experiment
+from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE, INDEX, ROOT
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice")
 
@@ -34,7 +34,7 @@ def quick_pictures_and_meshes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(root: Path, out: Path, *words: str, **options: object) -> None:
-    assert generate.main(["--config", tiny_config(root, **options).config, "--out", str(out), *words]) == 0
+    assert generate.main(["--config", tiny_config(root, **options).run.config, "--out", str(out), *words]) == 0
 
 
 def times(folder: Path, pattern: str = "*") -> dict[str, int]:
@@ -60,10 +60,10 @@ def test_leftovers_stay_and_are_not_listed_and_are_used_again(root: Path, tmp_pa
 def test_moved_networks_and_shapes_make_nothing_again(root: Path, tmp_path: Path):
     run(root, tmp_path / "shapes", "--mesh", "--mesh_resolution", "48", "--html")
     before = times(tmp_path / "shapes")
-    shutil.copytree(Experiment(tiny_config(root)).root, tmp_path / "moved" / "test")
+    shutil.copytree(tiny_config(root).experiment.root, tmp_path / "moved" / "test")
     shutil.copytree(tmp_path / "shapes", tmp_path / "elsewhere", copy_function=shutil.copy2)
     made = tiny_config(root, exp_root=tmp_path / "moved")
-    words = ["--config", made.config, "--out", str(tmp_path / "elsewhere"), "--mesh", "--mesh_resolution", "48"]
+    words = ["--config", made.run.config, "--out", str(tmp_path / "elsewhere"), "--mesh", "--mesh_resolution", "48"]
     assert generate.main([*words, "--html"]) == 0
     after = times(tmp_path / "elsewhere")
     changed = {name for name in after if after[name] != before.get(name)}
@@ -71,7 +71,7 @@ def test_moved_networks_and_shapes_make_nothing_again(root: Path, tmp_path: Path
 
 
 def test_without_its_data_a_sample_has_a_sheet_and_a_page(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
-    shutil.copytree(Experiment(tiny_config(root)).root, tmp_path / "experiments" / "test")
+    shutil.copytree(tiny_config(root).experiment.root, tmp_path / "experiments" / "test")
     words = {"data_dir": tmp_path / "none", "split_file": tmp_path / "none.npz", "exp_root": tmp_path / "experiments"}
     run(root, tmp_path / "out", "--html", **words)
     assert {CONTACT_SHEET, HTML_PAGE, INDEX} <= {path.name for path in (tmp_path / "out").iterdir()}
@@ -135,9 +135,9 @@ def test_a_folder_of_an_earlier_version_is_ours(root: Path, tmp_path: Path):
 
 
 def test_a_folder_of_an_experiment_is_ours_even_without_an_index(root: Path):
-    words = ["--config", tiny_config(root).config, "--num_shapes", "2", "--seed", "9"]
+    words = ["--config", tiny_config(root).run.config, "--num_shapes", "2", "--seed", "9"]
     assert generate.main(words) == 0
-    folder = Experiment(tiny_config(root)).generation
+    folder = tiny_config(root).experiment.generation
     for path in [*folder.rglob(RECORDS), folder / INDEX]:
         path.unlink()
     assert generate.main(words) == 0

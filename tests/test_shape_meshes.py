@@ -18,7 +18,7 @@ from generation.networks import Networks
 from generation.shape_folder import MESHES
 from lab.small.tiny_experiment import save_random_ndf, tiny_config
 from runtime.errors import UserError
-from runtime.layout import MESH_FORMATS, Experiment
+from runtime.layout import MESH_FORMATS
 
 pytestmark = pytest.mark.usefixtures("coarse_lattice", "no_pictures")
 
@@ -77,7 +77,7 @@ def test_what_no_program_can_open_is_not_written(tmp_path: Path):
 def run_generate(root: Path, *words: str, **options: object) -> None:
     cfg = tiny_config(root, **options)
     meshes = ["--mesh", "--mesh_resolution", "48"]
-    assert generate.main(["--config", cfg.config, *meshes, *words]) == 0
+    assert generate.main(["--config", cfg.run.config, *meshes, *words]) == 0
 
 
 def files(folder: Path) -> dict[str, int]:
@@ -92,7 +92,7 @@ def meshes_of(folder: Path) -> dict:
 def test_every_mode_writes_the_meshes_of_its_clouds_codes(root: Path, mode: str, capsys: pytest.CaptureFixture):
     run_generate(root, "--mode", mode, "--num_shapes", "2")
     cfg = tiny_config(root)
-    networks, experiment = Networks(cfg), Experiment(cfg)
+    networks, experiment = Networks(cfg), cfg.experiment
     folders = {"sample": "generation", "reconstruct": "reconstruction", "interpolate": "interpolation"}
     folder = getattr(experiment, folders[mode])
     said = meshes_of(folder)
@@ -113,7 +113,7 @@ def test_a_second_run_makes_nothing_and_what_is_missing_or_changed_is_made(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     monkeypatch.setattr("generation.decoded_shape.mesh_of", lambda *_: small_mesh())
-    folder = Experiment(tiny_config(root)).generation
+    folder = tiny_config(root).experiment.generation
     run_generate(root, "--seed", "8")
     first = files(folder)
     assert set(first) == {f"{n}/mesh.{ending}" for n in range(3) for ending in ("ply", "glb")}
@@ -136,7 +136,7 @@ def test_a_second_run_makes_nothing_and_what_is_missing_or_changed_is_made(
 
 
 def test_a_stopped_run_goes_on_where_it_was(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    folder, made = Experiment(tiny_config(root)).generation, []
+    folder, made = tiny_config(root).experiment.generation, []
 
     def stops_at_the_third(*_: object) -> OpenMesh:
         if len(made) == 2:
@@ -163,7 +163,7 @@ def test_a_shape_without_surface_is_named_and_has_no_file(
     results = iter([small_mesh(), empty_mesh(), small_mesh()])
     monkeypatch.setattr("generation.decoded_shape.mesh_of", lambda *_: next(results))
     run_generate(root, "--seed", "11")
-    folder = Experiment(tiny_config(root)).generation
+    folder = tiny_config(root).experiment.generation
     line = "no mesh of 1: its field has no surface larger than a speck\n"
     assert line in capsys.readouterr().out
     assert {name.split("/")[0] for name in files(folder)} == {"0", "2"}
@@ -176,4 +176,4 @@ def test_a_plain_ndf_has_meshes_too(root: Path):
     cfg = tiny_config(root, exp_name="plain", code_kind="none")
     save_random_ndf(cfg)
     run_generate(root, "--mode", "reconstruct", "--num_shapes", "1", exp_name="plain", code_kind="none")
-    assert len(files(Experiment(cfg).reconstruction)) == 2
+    assert len(files(cfg.experiment.reconstruction)) == 2

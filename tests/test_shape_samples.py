@@ -1,10 +1,26 @@
-"""What is drawn for a training step, against the plain way; the samples stay as they are."""
+"""Batches of training steps: what is drawn, from where, and that it depends on seed and step alone."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from configs.config_loader import get_config
+from dataprocessing.split import split_folders
+from lab.small.helpers import read_config
+from lab.small.tiny_experiment import SMALL, write_shapes
+from lab.small.tiny_experiment import ndf_task as task_of
+from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from training.gpu_samples import numbers_of_sets
-from training.shape_samples import draw
+from training.ndf_loss import training_loss
+from training.shape_samples import ShapeSteps, draw, far_files, validation_batches
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    write_shapes(tmp_path)
+    return tmp_path
 
 
 def plainly(sets, shares, count, rng):
@@ -28,3 +44,86 @@ def test_an_example_is_that_of_plain_indexing(mirror: bool):
     for name, values in expected.items():
         assert example[name].dtype == np.float32 and np.array_equal(example[name], values), name
     assert np.array_equal(samples["cloud"], cloud)
+
+
+def test_candidates_are_drawn_far_from_the_surface_and_mirrored_with_the_shape(shapes: Path):
+    folders = split_folders(read_config(shapes))["train"]
+    cfg = read_config(shapes, **SMALL | {"num_hard_points": 6})
+    steps, plain = ShapeSteps(folders, cfg), ShapeSteps(folders, read_config(shapes, **SMALL, mirror=False))
+    files = [boundary_samples(0.08), UNIFORM_SAMPLES, GAP_SAMPLES]  # not those of sigma 0.003
+    stored = [np.concatenate([np.load(folder / name)["points"] for folder in folders]) for name in files]
+    signs = []
+    for step in range(3):
+        batch, as_stored = steps[step], plain[step]["cloud"]
+        assert batch["candidates"].shape == (2, 16 * 6, 3)
+        for cloud, candidates, own in zip(batch["cloud"], batch["candidates"].numpy(), as_stored, strict=True):
+            signs.append(1 if torch.equal(cloud, own) else -1)
+            candidates = candidates * np.float32([signs[-1], 1, 1])
+            for third, points in zip(np.split(candidates, 3), stored, strict=True):
+                assert np.abs(third[:, None] - points).max(axis=2).min(axis=1).max() < 1e-6
+    assert set(signs) == {-1, 1}
+
+
+def test_hard_points_come_from_all_samples_where_none_is_far(shapes: Path):
+    near_only = {"sample_ratio": [0, 1], "uniform_ratio": 0, "gap_ratio": 0}
+    assert far_files(read_config(shapes, **SMALL, **near_only)) == [True]
+
+
+def test_without_hard_points_there_are_no_candidates(shapes: Path):
+    task = task_of(shapes, num_hard_points=0)
+    batch = task.steps[0]
+    assert set(batch) == {"cloud", "points", "distances"}
+    assert torch.isfinite(training_loss(task.model, batch, task.cfg))
+
+
+def test_batches_depend_on_seed_and_step_alone_and_show_each_shape_once(shapes: Path):
+    cfg = read_config(shapes, **SMALL)
+    folders = split_folders(cfg)["train"]
+    one, two = ShapeSteps(folders, cfg), ShapeSteps(folders, cfg)
+    two.read_all(torch.device("cpu"))  # in memory or not: the same
+    for step in (3, 0):
+        torch.testing.assert_close(one[step], two[step], rtol=0, atol=0)
+    assert one[0]["points"].shape == (2, 67, 3)
+    assert one[0]["distances"].dtype == torch.float32
+    assert not torch.equal(one[0]["points"], one[2]["points"])
+    radii = torch.cat([one[step]["cloud"].norm(dim=-1).mean(dim=1) for step in range(2)])
+    assert len(set(radii.mul(1000).round().tolist())) == 4
+    other = ShapeSteps(folders, get_config(["--config", str(shapes / "config.txt"), "--seed", "1"]))
+    assert not torch.equal(one[0]["points"], other[0]["points"])
+
+
+def test_sample_shares_and_mirroring(shapes: Path):
+    cfg = read_config(shapes, **SMALL, uniform_ratio=0.25, gap_ratio=0.125)
+    folders = split_folders(cfg)["train"]
+    steps = ShapeSteps(folders, cfg)
+    assert steps.shares == pytest.approx([0.625 * 0.4, 0.625 * 0.6, 0.25, 0.125])
+    batch = steps[0]["points"][0].abs().double().numpy()  # mirrored or not
+    bounds = np.round(np.cumsum([0.625, 0.25, 0.125]) * 67).astype(int)
+    for name, start, end in ((UNIFORM_SAMPLES, *bounds[:2]), (GAP_SAMPLES, *bounds[1:])):
+        stored = np.concatenate([np.load(folder / name)["points"] for folder in folders])
+        found = np.abs(batch[:, None] - np.abs(stored)).max(axis=2).min(axis=1) < 1e-6
+        assert np.flatnonzero(found).tolist() == list(range(start, end))
+    plain = ShapeSteps(folders, read_config(shapes, **SMALL, uniform_ratio=0.25, gap_ratio=0.125, mirror=False))
+    flipped = [torch.equal(plain[s]["cloud"][i], steps[s]["cloud"][i]) for s in range(4) for i in range(2)]
+    assert 0 < sum(flipped) < 8
+
+
+def test_validation_is_fixed(shapes: Path):
+    cfg = read_config(shapes, **SMALL)
+    folders = split_folders(cfg)["val"]
+    one, two = (validation_batches(folders, cfg, points_per_shape=33) for _ in range(2))
+    torch.testing.assert_close(one[0], two[0], rtol=0, atol=0)
+
+
+def test_sparse_inputs_are_the_first_points_and_change_nothing_else(shapes: Path):
+    folders = split_folders(read_config(shapes, **SMALL))["train"]
+    whole = ShapeSteps(folders, read_config(shapes, **SMALL))
+    sparse = ShapeSteps(folders, read_config(shapes, **SMALL, min_input_points=5))
+    counts = set()
+    for step in range(12):
+        one, other = whole[step], sparse[step]
+        count = other["cloud"].shape[1]
+        counts.add(count)
+        assert torch.equal(other["cloud"], one["cloud"][:, :count])
+        assert torch.equal(other["points"], one["points"]) and torch.equal(other["distances"], one["distances"])
+    assert min(counts) >= 5 and max(counts) <= 53 and len(counts) > 4

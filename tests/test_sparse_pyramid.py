@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lab.small.network_weights import random_weights
-from models import sparse_pyramid
+from models.kernels import sparse_pyramid
 from models.ndf import NDF
 from models.occupancy import input_grid
 

@@ -16,7 +16,7 @@ from generation.settledness import unsettled_share
 from generation.sheet_rows import caption, notes
 from generation.torn_surfaces import TORN, CloudNumbers, numbers_of_cloud, torn_sentence
 from lab.small.tiny_experiment import tiny_config
-from runtime.layout import DENSE_POINT_CLOUD, Experiment
+from runtime.layout import DENSE_POINT_CLOUD
 from runtime.seeds import UNSETTLED_STREAMS, random_stream
 from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR
 
@@ -93,18 +93,20 @@ def test_a_run_tells_of_torn_shapes_and_its_clouds_do_not_depend_on_the_measurem
 ):
     monkeypatch.setattr("generation.projection.LATTICE", 12)
     monkeypatch.setattr("visualization.contact_sheet.render_cloud", lambda *_, **__: np.zeros((4, 6, 3), np.uint8))
-    words = ["--config", tiny_config(root).config, "--exp_root", str(tiny_config(root).exp_root)]
+    words = ["--config", tiny_config(root).run.config, "--exp_root", str(tiny_config(root).run.exp_root)]
     shares = iter([0.02, 0.0, 0.5])
     monkeypatch.setattr("generation.decoded_shape.unsettled_share", lambda field, stream: next(shares))
     generate.main(words)
     assert "2 of 3 shapes have torn surfaces: 0, 2" in capsys.readouterr().out
     made = Networks(tiny_config(root))
-    with np.load(Experiment(made.cfg).generation / "1" / DENSE_POINT_CLOUD) as found:
+    with np.load(made.cfg.experiment.generation / "1" / DENSE_POINT_CLOUD) as found:
         assert found["unsettled_share"] == 0 and found["unsettled_share"].shape == ()
         code = torch.from_numpy(found["code"])[None]
         assert np.array_equal(found["point_cloud"], decode.decode(made, code, 90, 1))
     monkeypatch.undo()
     monkeypatch.setattr("generation.projection.LATTICE", 12)
-    found = unsettled_share(decode.field_of(made, code), random_stream(made.cfg.seed, UNSETTLED_STREAMS + 1))
+    found = unsettled_share(decode.field_of(made, code), random_stream(made.cfg.run.seed, UNSETTLED_STREAMS + 1))
     assert 0 <= found <= 1
-    assert found == unsettled_share(decode.field_of(made, code), random_stream(made.cfg.seed, UNSETTLED_STREAMS + 1))
+    assert found == unsettled_share(
+        decode.field_of(made, code), random_stream(made.cfg.run.seed, UNSETTLED_STREAMS + 1)
+    )

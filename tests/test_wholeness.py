@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from configs.options import Config
 from evaluation import wholeness as measures
 from evaluation.code_nna import MOST_CODES, code_shares, coordinates, shares_of
 from evaluation.experiment_sets import ExperimentSets
@@ -128,8 +129,8 @@ def test_the_table_measures_what_its_rows_say(root: Path):
     assert {row["shapes"] for row in table.rows} == {3}
     assert table.rows[0]["border_ratio"] == 1
     (flow,) = [row for row in table.rows if row["set"] == "flow"]
-    code = sampled_codes(networks, 3, cfg.seed)[1:2]  # shape number 1 of generate.py
-    expected = wholeness(field_of(networks, code), random_stream(cfg.seed, WHOLENESS_STREAMS + 1))
+    code = sampled_codes(networks, 3, cfg.run.seed)[1:2]  # shape number 1 of generate.py
+    expected = wholeness(field_of(networks, code), random_stream(cfg.run.seed, WHOLENESS_STREAMS + 1))
     mine = [row for row in per_shape.rows if row["set"] == "flow"]
     assert [row["shape"] for row in mine] == ["0", "1", "2"]
     assert [mine[1][name] for name in Wholeness._fields] == list(expected)
@@ -224,7 +225,7 @@ def test_the_curve_takes_the_leading_directions_and_vectors_alone():
     codes = torch.randn(MOST_CODES + 50, 8, generator=torch.Generator().manual_seed(1))
     flow = random_weights(build_flow("vector", (8,), **options), 2).eval()
     flow.fit_whitening(codes)
-    cfg = type("cfg", (), {"seed": 0})
+    cfg = Config()
     found = nna_while_training(flow, codes, cfg)
     real, drawn = (code_coordinates(flow, some) for some in (codes[:MOST_CODES], drawn_samples(flow, MOST_CODES, cfg)))
     assert num_leading(flow) == 3

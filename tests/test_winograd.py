@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from models import winograd
-from models.winograd import WinogradConvolution, kernel_transform, pays
+from models.kernels import winograd
+from models.kernels.winograd import WinogradConvolution, kernel_transform, pays
 
 
 def example(c_in: int, c_out: int, size: int, batch: int = 2) -> tuple[nn.Conv3d, torch.Tensor]:

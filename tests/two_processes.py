@@ -1,19 +1,20 @@
 """What the processes of test_distributed.py do: trainings of tiny networks, whose losses they write down.
 
-`python two_processes.py FOLDER everything`, with the variables that torchrun sets.
+`python -m torch.distributed.run --standalone --nproc_per_node 2 two_processes.py FOLDER everything`
 """
 
 import json
 import os
 import signal
 import sys
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from training_steps import around_steps
 
+from configs.options import Config
 from dataprocessing.split import split_folders
 from lab.small.helpers import read_config
 from lab.small.tiny_experiment import TINY, encode
@@ -21,8 +22,10 @@ from runtime.errors import UserError
 from runtime.ranks import ranks
 from training import shape_samples
 from training.distributed import all_processes, any_of, exchange, from_first, mapped, mean_of, share
-from training.flow_trainer import FlowTrainer
-from training.ndf_trainer import NDFTrainer
+from training.flow_task import FlowTask
+from training.loop import train
+from training.ndf_task import NDFTask
+from training.task import Task
 
 OPTIONS = TINY | {
     "code_encoder": "pca", "latent_dim": 3, "pca_resolution": 5, "batch_size": 4, "num_epochs": 4, "val_every": 4,
@@ -33,7 +36,7 @@ OPTIONS = TINY | {
 ON_GPUS = {"device": "cuda", "precision": "float32", "code_encoder": "both", "pca_dims": 1}
 
 
-def config(folder: Path, **options: object) -> Namespace:
+def config(folder: Path, **options: object) -> Config:
     """Each process writes a config file of its own, for what all of them share in the folder."""
     own = folder / f"process{ranks().rank}"
     own.mkdir(exist_ok=True)
@@ -41,39 +44,37 @@ def config(folder: Path, **options: object) -> Namespace:
     return read_config(own, **(OPTIONS | places | options))
 
 
-def losses_of(trainer: NDFTrainer | FlowTrainer, stop_at: int = 0) -> list[float]:
+def losses_of(task: Task, stop_at: int = 0) -> list[float]:
     """Train; the last process asks itself to stop after step `stop_at`. Gives the losses, and the status at the end."""
-    losses, step = [], trainer.train_step
+    losses: list[float] = []
 
-    def recorded(*batch: object) -> torch.Tensor:
-        loss = step(*batch)
+    def record(task: Task, loss: torch.Tensor) -> None:
         losses.append(loss.item())
-        if trainer.run.step == stop_at and ranks().rank == ranks().count - 1:
+        if task.run.step == stop_at and ranks().rank == ranks().count - 1:
             os.kill(os.getpid(), signal.SIGUSR1)
-        return loss
 
-    trainer.train_step = recorded
-    status = trainer.train()
+    with around_steps(lambda task: None, record):
+        status = train(task)
     return [*losses, status]
 
 
 def ndf(folder: Path, stop_at: int = 0, **options: object) -> list[float]:
     cfg = config(folder, **options)
-    return losses_of(NDFTrainer(cfg, split_folders(cfg)), stop_at)
+    return losses_of(NDFTask(cfg, split_folders(cfg)), stop_at)
 
 
 def flow(folder: Path, stop_at: int = 0, **options: object) -> list[float]:
     """Encodes the shapes first, unless that is done, by the NDF of the experiment `one`."""
     cfg = config(folder, ndf_checkpoint=folder / "experiments" / "one" / "checkpoints_ndf", **options)
     encode(cfg)
-    return losses_of(FlowTrainer(cfg), stop_at)
+    return losses_of(FlowTask(cfg), stop_at)
 
 
 def with_a_bad_shape(folder: Path, **options: object) -> list[float]:
     """The distances of one of the shapes are no numbers."""
     read, bad = shape_samples.read_samples, split_folders(config(folder))["train"][1]
 
-    def read_samples(place: Path, cfg: Namespace) -> dict:
+    def read_samples(place: Path, cfg: Config) -> dict:
         samples = read(place, cfg)
         if place == bad:
             samples["sets"] = [(points, np.full_like(df, np.nan)) for points, df in samples["sets"]]
@@ -131,6 +132,6 @@ def on_gpus(folder: Path) -> dict[str, object]:
 
 if __name__ == "__main__":
     folder, work = Path(sys.argv[1]), {"everything": everything, "on_gpus": on_gpus}[sys.argv[2]]
-    with all_processes(config(folder, **(ON_GPUS if work is on_gpus else {}))):
+    with all_processes(config(folder, **(ON_GPUS if work is on_gpus else {})).run):
         found = work(folder)
         (folder / f"found_{ranks().rank}.json").write_text(json.dumps(found))

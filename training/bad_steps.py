@@ -12,7 +12,7 @@ from runtime.errors import UserError
 from training.distributed import exchange
 
 MOST_IN_A_ROW = 10
-MOST_TOLD = 5  # bad steps with a line of their own
+MOST_LINES = 5  # bad steps with a line of their own
 MOST_NAMES = 12  # shapes named in the last line
 
 
@@ -65,10 +65,10 @@ class BadSteps:
                 f" {shortened(self._names)}; look at their files, or lower the learning rate; the last checkpoint is"
                 " kept, and the same command goes on from it"
             )
-        if self.total <= MOST_TOLD:
+        if self.total <= MOST_LINES:
             tqdm.write(f"step {step} is left out: {what}, on {shortened(list(dict.fromkeys(names)))}")
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """How many steps were left out, as a sentence, or nothing."""
         return f"{self.total} steps were left out: their loss was no finite number" if self.total else ""
 

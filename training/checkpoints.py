@@ -7,6 +7,7 @@ Files are read with `weights_only=True`: an untrusted checkpoint cannot run code
 import io
 import subprocess
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any], is_best: bool, keep: in
     """Write `state` as the latest checkpoint (and the best, if it is), then delete all but the `keep` latest.
 
     The best comes first: killed in between, a training goes on before it and makes the same best again. The other way
-    round its checkpoint would tell of a best that never was written.
+    round its checkpoint would name a best that never was written.
     """
     path = folder / timed_name(state["training_time"])
     write_state(state, *[folder / BEST, path] if is_best else [path])
@@ -76,12 +77,13 @@ def deflated(archive: io.BytesIO) -> io.BytesIO:
     return smaller
 
 
+@cache
 def current_commit() -> str:
-    """The commit of the code, or "unknown" outside a git checkout."""
+    """The commit of the code, or "unknown" outside a git checkout. Asked once: the code that runs stays the same."""
     try:
-        found = subprocess.run(
+        answer = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    return found.stdout.strip() or "unknown"
+    return answer.stdout.strip() or "unknown"

@@ -4,11 +4,10 @@ It sees what clouds hide: codes between kinds of shape, whose decoded surfaces a
 change for a hole in a roof; the codes are far from all codes of real shapes.
 """
 
-from argparse import Namespace
-
 import torch
 from torch import Tensor
 
+from configs.options import Config
 from models.real_nvp import CodeFlow
 from runtime.seeds import step_seed
 
@@ -39,7 +38,7 @@ def one_nna_of_points(references: Tensor, samples: Tensor) -> float:
 
 
 @torch.no_grad()
-def nna_while_training(flow: CodeFlow, codes: Tensor, cfg: Namespace) -> dict[str, float]:
+def nna_while_training(flow: CodeFlow, codes: Tensor, cfg: Config) -> dict[str, float]:
     """1-NNA, %, of validation codes (S, *code_shape) against as many samples: by all directions, and the leading ones.
 
     flow: in eval mode. The same z at every validation. Nothing for codes that are no vectors (in thousands of
@@ -61,8 +60,8 @@ def num_leading(flow: CodeFlow) -> int:
     return int(getattr(flow.body, "leading", flow.dim))
 
 
-def drawn_samples(flow: CodeFlow, num: int, cfg: Namespace) -> Tensor:
+def drawn_samples(flow: CodeFlow, num: int, cfg: Config) -> Tensor:
     """The same samples (num, *code_shape) of the flow at each call, whatever else is drawn."""
-    generator = torch.Generator().manual_seed(step_seed(cfg.seed, SAMPLE_STREAM))
+    generator = torch.Generator().manual_seed(step_seed(cfg.run.seed, SAMPLE_STREAM))
     noise = torch.randn(num, flow.base.noise_dim, generator=generator)
     return flow.inverse(flow.base.place(noise.to(flow.base.origin.device)))

@@ -1,13 +1,12 @@
 """In how many directions codes vary: principal components via the Gram matrix, for codes of any size."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from configs.options import Config
 from frozen.codes import StoredCodes, load_codes
-from runtime.layout import Experiment
 from training.distributed import first_only
 from training.progress_log import replaced_run
 
@@ -29,13 +28,13 @@ def code_spectrum(stored: StoredCodes, seed: int) -> NDArray[np.float64]:
 
 
 @first_only
-def record_spectrum(cfg: Namespace) -> None:
+def record_spectrum(cfg: Config) -> None:
     """Log the spectrum of the training codes to `summary/codes`: curves over the number of a principal direction."""
     stored = load_codes(cfg, "train")
     plain = stored.plain_indices()
-    found = variances(stored.codes, plain[:: -(-len(plain) // MAX_LOGGED_SHAPES)])
-    with replaced_run(Experiment(cfg).summary / "codes") as log:
-        for number, (variance, held) in enumerate(zip(found, cumulative_shares(found), strict=True), start=1):
+    spectrum = variances(stored.codes, plain[:: -(-len(plain) // MAX_LOGGED_SHAPES)])
+    with replaced_run(cfg.experiment.summary / "codes") as log:
+        for number, (variance, held) in enumerate(zip(spectrum, cumulative_shares(spectrum), strict=True), start=1):
             log.add_scalar("codes/sd_of_direction", variance**0.5, number)
             log.add_scalar("codes/percent_of_variance_in_first_directions", 100 * held, number)
 
@@ -54,8 +53,8 @@ def variances(codes: NDArray[np.floating], rows: Sequence[int] | NDArray[np.inte
         part = flat[:, start : start + NUMBERS_AT_A_TIME][rows].astype(np.float64)
         part -= part.mean(axis=0)
         gram += part @ part.T
-    found = np.linalg.eigvalsh(gram)[::-1][: min(len(rows) - 1, flat.shape[1])]
-    return found.clip(min=0) / (len(rows) - 1)
+    eigenvalues = np.linalg.eigvalsh(gram)[::-1][: min(len(rows) - 1, flat.shape[1])]
+    return eigenvalues.clip(min=0) / (len(rows) - 1)
 
 
 def dimensions_holding(spectrum: ArrayLike, share: float) -> int:
@@ -92,6 +91,6 @@ class PrincipalAxes:
 
     def __call__(self, y: NDArray[np.floating], count: int | None = None) -> NDArray[np.float64]:
         """(m, D) -> (m, K), or (m, count): the first coordinates only, zero-padded if there are fewer directions."""
-        found = (y - self.mean) @ self.directions[:, :count]
-        missing = 0 if count is None else count - found.shape[1]
-        return np.pad(found, ((0, 0), (0, missing)))
+        coordinates = (y - self.mean) @ self.directions[:, :count]
+        missing = 0 if count is None else count - coordinates.shape[1]
+        return np.pad(coordinates, ((0, 0), (0, missing)))

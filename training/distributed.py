@@ -1,7 +1,7 @@
 """One training by several processes, which torchrun starts: PyTorch's DistributedDataParallel, over gloo and NCCL.
 
 A batch is split over the processes, everything else of a step is the same in all of them: the random numbers, the
-averaged gradient, the weights. The first process alone validates, writes files and tells of it (docs/reliability.md).
+averaged gradient, the weights. The first process alone validates, writes files and prints (docs/reliability.md).
 In one process each function here is a plain call, and torch.distributed is not loaded.
 """
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from configs.options import Run
 from runtime.devices import Model, pick_device
 from runtime.errors import UserError, fail
 from runtime.ranks import alone, is_first, join, ranks
@@ -36,8 +37,8 @@ LOST = ("gloo", "Connection closed", "Connection reset", "Broken pipe", "Timed o
 
 
 @contextmanager
-def all_processes(args: Any) -> Iterator[None]:
-    """The block is run by all processes that torchrun has started, whose options are `args`; the first one tells of it.
+def all_processes(run: Run) -> Iterator[None]:
+    """The block is run by all processes that torchrun has started, whose options are `run`; only the first one prints.
 
     If another process is gone, this one says so in a line and exits with status 2.
     """
@@ -46,7 +47,7 @@ def all_processes(args: Any) -> Iterator[None]:
         return
     import torch.distributed as dist
 
-    on_gpu = pick_device(args).type == "cuda"
+    on_gpu = pick_device(run).type == "cuda"
     with _quiet_but_the_first():
         try:
             dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=PATIENCE)
@@ -86,7 +87,7 @@ class _NoTerminal:
 
 @contextmanager
 def _quiet_but_the_first() -> Iterator[None]:
-    """No prints and no progress bars of the other processes; errors are told by all."""
+    """No prints and no progress bars of the other processes; all of them print errors."""
     if is_first():
         yield
         return
@@ -150,8 +151,8 @@ def mapped(function: Callable[[T], NDArray[np.float32]], items: Sequence[T]) -> 
         chunk = items[start : start + count]
         own = function(chunk[rank]) if rank < len(chunk) else np.zeros(0, np.float32)
         shapes = exchange(own.shape)
-        found = _gathered(torch.from_numpy(own.reshape(-1)))
-        yield from (found[i].numpy().reshape(shapes[i]) for i in range(len(chunk)))
+        flat = _gathered(torch.from_numpy(own.reshape(-1)))
+        yield from (flat[i].numpy().reshape(shapes[i]) for i in range(len(chunk)))
 
 
 def share(items: Sequence[T]) -> Sequence[T]:
@@ -226,6 +227,6 @@ def _gathered(numbers: Tensor) -> list[Tensor]:
     dist.all_gather(sizes, torch.tensor([len(numbers)]))
     padded = numbers.new_zeros(int(max(sizes)))
     padded[: len(numbers)] = numbers
-    found = [torch.empty_like(padded) for _ in sizes]
-    dist.all_gather(found, padded)
-    return [other[: int(size)] for other, size in zip(found, sizes, strict=True)]
+    gathered = [torch.empty_like(padded) for _ in sizes]
+    dist.all_gather(gathered, padded)
+    return [other[: int(size)] for other, size in zip(gathered, sizes, strict=True)]

@@ -1,7 +1,6 @@
 """Encoding shapes, each once, so that flow training never touches a mesh or the NDF (files: `frozen/codes.py`)."""
 
 import math
-from argparse import Namespace
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -14,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from configs.decided import options_of
+from configs.options import Config
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud, shape_digests
 from dataprocessing.surface import surface_points
@@ -23,22 +23,22 @@ from models.ndf import NDF
 from runtime.artefacts import NOT_THERE, Facts, digest, file_sha256, why
 from runtime.errors import note
 from runtime.files import atomic_path, write_json
-from runtime.layout import SCALED_MESH, Experiment
+from runtime.layout import SCALED_MESH
 from runtime.ranks import is_first
 from runtime.reading import DamagedFile, require_file
 from training.distributed import first_only, from_first, mapped, wait_for_all
-from training.same_training import shape_changes, why_told
+from training.same_training import shape_changes, why_common
 
 
-def facts_of(split: str, folders: list[Path], cfg: Namespace, ndf_sha256: str) -> Facts:
+def facts_of(split: str, folders: list[Path], cfg: Config, ndf_sha256: str) -> Facts:
     """What the codes of a split are made of. Raises UserError if a shape has no input points, or no scaled mesh."""
-    further = split == "train" and cfg.code_draws > 1  # draws, from the scaled meshes
+    further = split == "train" and cfg.codes.code_draws > 1  # draws, from the scaled meshes
     left_out = () if further else ("seed",) if split == "train" else ("seed", "code_draws", "code_mirror")
     facts = {"ndf_sha256": ndf_sha256, "options": options_of("codes", cfg, left_out)}
     if further:
         meshes = {shape_name(folder): folder / SCALED_MESH for folder in folders}
-        found = {name: file_sha256(path) for name, path in meshes.items() if path.is_file()}
-        facts["scaled_meshes"] = digest(found)  # where one is lacking, encoding tells
+        digests = {name: file_sha256(path) for name, path in meshes.items() if path.is_file()}
+        facts["scaled_meshes"] = digest(digests)  # where one is lacking, encoding says so
     return facts | {"shapes": shape_digests(folders, cfg)}
 
 
@@ -57,16 +57,16 @@ def why_again(folder: Path, split: str, made_of: Facts) -> str:
         return "they do not say what they are made of"
     shapes = shape_changes("shapes", made.pop("shapes"), made_of["shapes"])
     others = {name: fact for name, fact in made_of.items() if name != "shapes"}
-    facts = why_told(made, others) or why(made, others)  # first of those that both tell
+    facts = why_common(made, others) or why(made, others)  # first of those that both have
     return ", ".join(filter(None, (facts, shapes)))
 
 
-tell = first_only(note)
+note_by_first = first_only(note)
 
 
-def tell_again(split: str, reason: str) -> None:
+def note_made_again(split: str, reason: str) -> None:
     if reason != NOT_THERE:
-        tell(f"codes of {split} made again: {reason}")
+        note_by_first(f"codes of {split} made again: {reason}")
 
 
 def encode_splits(
@@ -74,20 +74,20 @@ def encode_splits(
     checkpoint: Path,
     folders: dict[str, list[Path]],
     made_of: dict[str, Facts],
-    cfg: Namespace,
+    cfg: Config,
     device: torch.device,
 ) -> None:
     """Write the codes of all splits, except those that are made of these facts, split -> facts, already.
 
     Several processes encode a batch each, and the first writes them all.
     """
-    destination = Experiment(cfg).codes
+    destination = cfg.experiment.codes
     for split in SPLITS:
         facts = made_of[split]
         reason: str = from_first(partial(why_again, destination, split, facts))
         if not reason:
             continue
-        tell_again(split, reason)
+        note_made_again(split, reason)
         jobs = jobs_of(split, folders[split], cfg)
         batches = encode_rows(model, jobs, cfg, device, split)
         if is_first():
@@ -116,9 +116,9 @@ def write_codes(folder: Path, split: str, batches: Iterable[np.ndarray], index: 
     write_json(folder / f"{split}.json", index, durable=True)
 
 
-def jobs_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, Any]]:
+def jobs_of(split: str, folders: list[Path], cfg: Config) -> list[dict[str, Any]]:
     """What to encode: every shape; for training also its mirror image and further draws of its input points."""
-    draws = range(cfg.code_draws if split == "train" else 1)
+    draws = range(cfg.codes.code_draws if split == "train" else 1)
     return [
         {"name": shape_name(folder), "folder": folder, "mirrored": mirrored, "draw": draw}
         for draw in draws
@@ -127,9 +127,9 @@ def jobs_of(split: str, folders: list[Path], cfg: Namespace) -> list[dict[str, A
     ]
 
 
-def mirrors(cfg: Namespace) -> tuple[bool, ...]:
+def mirrors(cfg: Config) -> tuple[bool, ...]:
     """Which codes a shape that the flow is trained on has: its own, and that of its mirror image."""
-    return (False, True) if cfg.code_mirror else (False,)
+    return (False, True) if cfg.codes.code_mirror else (False,)
 
 
 def turned(clouds: np.ndarray, mirrored: bool) -> np.ndarray:
@@ -138,39 +138,44 @@ def turned(clouds: np.ndarray, mirrored: bool) -> np.ndarray:
 
 
 def encode_batches(
-    model: NDF, clouds: Iterable[np.ndarray], count: int, cfg: Namespace, device: torch.device, name: str
+    model: NDF, clouds: Iterable[np.ndarray], count: int, cfg: Config, device: torch.device, name: str
 ) -> Iterator[np.ndarray]:
     """The codes of `count` clouds (n, 3), in batches (B, *code_shape) float32; clouds are consumed lazily."""
-    clouds = iter(clouds)
-    with tqdm(total=count, desc=f"encoding {name}", unit="shape", disable=None) as bar:
-        while batch := list(islice(clouds, cfg.batch_size)):
-            yield encode_batch(model, batch, cfg, device)
-            bar.update(len(batch))
+    remaining = iter(clouds)
+    batches = iter(lambda: list(islice(remaining, cfg.training.batch_size)), [])
+    return with_bar((encode_batch(model, np.stack(batch), cfg, device) for batch in batches), count, name)
 
 
 def encode_rows(
-    model: NDF, jobs: list[dict[str, Any]], cfg: Namespace, device: torch.device, name: str
+    model: NDF, jobs: list[dict[str, Any]], cfg: Config, device: torch.device, name: str
 ) -> Iterator[np.ndarray]:
     """The codes of `jobs_of`, in batches (B, *code_shape) float32, on which several processes work together."""
-    batches = [jobs[start : start + cfg.batch_size] for start in range(0, len(jobs), cfg.batch_size)]
-    with tqdm(total=len(jobs), desc=f"encoding {name}", unit="shape", disable=None) as bar:
-        for codes in mapped(
-            lambda batch: encode_batch(model, [input_cloud(job, cfg) for job in batch], cfg, device), batches
-        ):
+
+    def encode(batch: list[dict[str, Any]]) -> np.ndarray:
+        return encode_batch(model, np.stack([input_cloud(job, cfg) for job in batch]), cfg, device)
+
+    batches = [jobs[start : start + cfg.training.batch_size] for start in range(0, len(jobs), cfg.training.batch_size)]
+    return with_bar(mapped(encode, batches), len(jobs), name)
+
+
+def with_bar(batches: Iterable[np.ndarray], count: int, name: str) -> Iterator[np.ndarray]:
+    """The same batches of codes, with a progress bar of `count` shapes."""
+    with tqdm(total=count, desc=f"encoding {name}", unit="shape", disable=None) as bar:
+        for codes in batches:
             yield codes
             bar.update(len(codes))
 
 
-def encode_batch(model: NDF, clouds: list[np.ndarray], cfg: Namespace, device: torch.device) -> np.ndarray:
-    """The codes (B, *code_shape) float32 of clouds (n, 3)."""
-    codes = cast(torch.Tensor, encode_clouds(model, np.stack(clouds), cfg, device))  # pyramids are never stored
+def encode_batch(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
+    """The codes (B, *code_shape) float32 of clouds (B, n, 3)."""
+    codes = cast(torch.Tensor, encode_clouds(model, clouds, cfg, device))  # pyramids are never stored
     return codes.float().cpu().numpy()
 
 
-def input_cloud(job: dict[str, Any], cfg: Namespace) -> np.ndarray:
+def input_cloud(job: dict[str, Any], cfg: Config) -> np.ndarray:
     """The input points of a job, (n, 3) mesh units: the stored ones for draw 0, else a new draw from the surface."""
     if job["draw"] == 0:
         cloud = read_input_cloud(job["folder"], cfg)
     else:
-        cloud = surface_points(job["folder"], cfg.num_points, seed=cfg.seed + job["draw"])
+        cloud = surface_points(job["folder"], cfg.grid.num_points, seed=cfg.run.seed + job["draw"])
     return turned(cloud, job["mirrored"])

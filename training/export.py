@@ -6,16 +6,16 @@ train_rnvp.py, and run this again, which writes EXPORT_DIR/EXP_NAME_rnvp.tar, in
 likelihoods should stay exact).
 """
 
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from configs.config_loader import get_config
+from configs.options import Config
 from frozen.checkpoint_files import best_checkpoint, load_checkpoint
 from runtime.errors import UserError, run
-from runtime.layout import Experiment, absolute
+from runtime.layout import absolute
 from training.checkpoints import write_state
 
 KEPT = (
@@ -27,21 +27,23 @@ KEPT_OF_FLOW = ("ema_state_dict", "ndf_sha256", "flow_noise", "nll_nats_per_dim"
 
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "export")
-    experiment = Experiment(cfg)
+    experiment = cfg.experiment
     folders = {"ndf": experiment.ndf_checkpoints, "rnvp": experiment.rnvp_checkpoints}
-    found = {kind: best for kind, folder in folders.items() if (best := best_checkpoint(folder))}
-    if not found:
-        raise UserError(f"no checkpoint in {folders['ndf']}; train one with: python train_ndf.py --config {cfg.config}")
-    for kind, source in found.items():
+    best_of_each = {kind: best for kind, folder in folders.items() if (best := best_checkpoint(folder))}
+    if not best_of_each:
+        raise UserError(
+            f"no checkpoint in {folders['ndf']}; train one with: python train_ndf.py --config {cfg.run.config}"
+        )
+    for kind, source in best_of_each.items():
         target = exported_path(cfg, kind)
         write_small(source, target)
         print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, from {source}")
     return 0
 
 
-def exported_path(cfg: Namespace, kind: str) -> Path:
+def exported_path(cfg: Config, kind: str) -> Path:
     """kind: ndf or rnvp."""
-    return absolute(cfg.export_dir) / f"{cfg.exp_name}_{kind}.tar"
+    return absolute(cfg.export.export_dir) / f"{cfg.run.exp_name}_{kind}.tar"
 
 
 def write_small(source: Path, target: Path) -> None:

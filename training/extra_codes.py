@@ -8,7 +8,6 @@ are all parts in one, in the format of the split's codes (`training/encoding.py`
 """
 
 import json
-from argparse import Namespace
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -21,23 +20,22 @@ import torch
 from tqdm import tqdm
 
 from configs.decided import deciding
+from configs.options import Config
 from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
 from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import marks_of, mesh_sha256
 from dataprocessing.pool import run_in_order
 from dataprocessing.preprocess import print_failures
 from frozen.codes import EXTRA
-from frozen.loading import encode_clouds
 from models.ndf import NDF
 from runtime.artefacts import Facts, kept_arrays
 from runtime.cores import num_workers
 from runtime.devices import keep_freed_memory
 from runtime.errors import UserError
 from runtime.files import write_json
-from runtime.layout import Experiment
 from runtime.reading import DamagedFile, open_npz, read_json
 from training.distributed import first_only, from_first, share, wait_for_all
-from training.encoding import index_of, mirrors, tell_again, turned, why_again, write_codes
+from training.encoding import encode_batch, index_of, mirrors, note_made_again, turned, why_again, write_codes
 from training.same_training import NO_EXTRAS
 
 PART = 1000  # shapes
@@ -63,17 +61,17 @@ class Part:
     made_of: Facts
 
 
-def extra_facts(sources: list[ExtraSource], cfg: Namespace, ndf_sha256: str) -> Facts:
+def extra_facts(sources: list[ExtraSource], cfg: Config, ndf_sha256: str) -> Facts:
     """What the codes of the shapes of all sources are made of; demo cars are known by their numbers and seed."""
     if not sources:
         return NO_EXTRAS
     meshes = {shape.name: Path(shape.mesh) for source in sources for shape in source.shapes if shape.mesh}
     idle = set() if meshes else {"up", "front"}
-    if not cfg.extra_demo_cars:
+    if not cfg.codes.extra_demo_cars:
         idle.add("extra_demo_seed")
-    values = vars(cfg) | {"front": front_of(cfg.up, cfg.front)}
+    values = cfg.values() | {"front": front_of(cfg.data.up, cfg.data.front)}
     options = {name: values[name] for name in deciding("extra_codes") if name not in idle}
-    shapes = mesh_digests(meshes, Experiment(cfg).codes / f"{EXTRA}_meshes.json")
+    shapes = mesh_digests(meshes, cfg.experiment.codes / f"{EXTRA}_meshes.json")
     return {"ndf_sha256": ndf_sha256, "options": options, "extra_meshes": len(meshes), "shapes": shapes}
 
 
@@ -86,22 +84,22 @@ def mesh_digests(meshes: dict[str, Path], kept: Path) -> dict[str, str]:
         known = read_json(kept)
     except (DamagedFile, OSError):
         known = {}
-    found: dict[str, Any] = {}
+    marked: dict[str, Any] = {}  # name -> marks and digest
     for name, path in meshes.items():
         before = known.get(name)
         try:
             marks = marks_of(path)
             same = isinstance(before, list) and len(before) == 2 and before[0] == marks
-            found[name] = before if same else [marks, mesh_sha256(path)[:16]]
+            marked[name] = before if same else [marks, mesh_sha256(path)[:16]]
         except (DamagedFile, OSError):
-            found[name] = [[], "unreadable"]  # which is told when it is to be encoded
-    if found != known:
-        write_json(kept, found)
-    return {name: digest for name, (_, digest) in found.items()}
+            marked[name] = [[], "unreadable"]  # encoding says so
+    if marked != known:
+        write_json(kept, marked)
+    return {name: digest for name, (_, digest) in marked.items()}
 
 
 def encode_extras(
-    model: NDF, checkpoint: Path, sources: list[ExtraSource], made_of: Facts, cfg: Namespace, device: torch.device
+    model: NDF, checkpoint: Path, sources: list[ExtraSource], made_of: Facts, cfg: Config, device: torch.device
 ) -> None:
     """Write the codes of the shapes of all sources, which are made of these facts, except parts that are on disk
     already; without sources, none.
@@ -109,21 +107,20 @@ def encode_extras(
     Each shape has one code and, with code_mirror, that of its mirror image behind it. Broken meshes are reported and
     left out. Several processes make a part each at a time. Raises UserError if no mesh can be used.
     """
-    folder = Experiment(cfg).codes
+    folder = cfg.experiment.codes
     reason = from_first(lambda: why_again(folder, EXTRA, made_of))
     if sources and not reason:
         return
     if sources:
-        tell_again(EXTRA, reason)
+        note_made_again(EXTRA, reason)
     for name in (f"{EXTRA}.json", f"{EXTRA}.npy"):  # of other shapes or of another network
         (folder / name).unlink(missing_ok=True)
     if not sources:
         return
     parts = [part for source in sources for part in parts_of(source, made_of, folder)]
     own = share(parts)
-    make_parts(
-        model, [part for part in own if not is_written(part, model)], cfg, device, sum(len(p.shapes) for p in own)
-    )
+    missing = [part for part in own if not is_written(part)]
+    make_parts(model, missing, cfg, device, sum(len(part.shapes) for part in own))
     wait_for_all()
     failures: dict[str, str] = {}
     used: list[str] = []
@@ -137,9 +134,10 @@ def encode_extras(
     if not used:
         raise UserError("none of the extra meshes can be used, 1 or more expected; see the reasons above")
     rows = [{"name": name, "mirrored": mirrored, "draw": 0} for name in used for mirrored in mirrors(cfg)]
-    told = {"sources": facts, "num_shapes": len(used), "failures": failures, "rows": rows}
+    index = index_of(model, checkpoint, made_of)
+    index |= {"sources": facts, "num_shapes": len(used), "failures": failures, "rows": rows}
     codes = (read_codes(part) for part in parts)
-    first_only(write_codes)(folder, EXTRA, codes, index_of(model, checkpoint, made_of) | told)
+    first_only(write_codes)(folder, EXTRA, codes, index)
     wait_for_all()
 
 
@@ -154,7 +152,7 @@ def parts_of(source: ExtraSource, made_of: Facts, folder: Path) -> Iterator[Part
         yield Part(path, shapes, {"ndf_sha256": made_of["ndf_sha256"], "options": options, "shapes": digests})
 
 
-def make_parts(model: NDF, parts: list[Part], cfg: Namespace, device: torch.device, num_shapes: int) -> None:
+def make_parts(model: NDF, parts: list[Part], cfg: Config, device: torch.device, num_shapes: int) -> None:
     """Encode parts and write each as soon as it is complete. num_shapes: with those of parts that are there."""
     batches = [in_batches(part.shapes, cfg, device) for part in parts]
     missing = sum(len(part.shapes) for part in parts)
@@ -164,27 +162,27 @@ def make_parts(model: NDF, parts: list[Part], cfg: Namespace, device: torch.devi
             write_part(model, part, islice(encoded, len(of_part)), bar)
 
 
-def in_batches(shapes: list[ExtraShape], cfg: Namespace, device: torch.device) -> list[list[ExtraShape]]:
+def in_batches(shapes: list[ExtraShape], cfg: Config, device: torch.device) -> list[list[ExtraShape]]:
     """What is encoded at a time."""
-    size = CPU_BATCH if device.type == "cpu" else cfg.batch_size
+    size = CPU_BATCH if device.type == "cpu" else cfg.training.batch_size
     return [shapes[start : start + size] for start in range(0, len(shapes), size)]
 
 
 @contextmanager
 def encoding(
-    model: NDF, batches: list[list[ExtraShape]], cfg: Namespace, device: torch.device
+    model: NDF, batches: list[list[ExtraShape]], cfg: Config, device: torch.device
 ) -> Iterator[Iterator[Encoded]]:
     """Batches of shapes, encoded one after the other; worker processes end with the context.
 
     On a CPU with one thread each, so that codes do not depend on the number of cores.
     """
-    workers, before = min(num_workers(cfg.num_cpus), len(batches)), torch.get_num_threads()
+    workers, before = min(num_workers(cfg.run.num_cpus), len(batches)), torch.get_num_threads()
     tasks = ((batch, cfg) for batch in batches)
     if device.type == "cpu":
         torch.set_num_threads(1)
         encoded = run_in_order(encode_in_worker, tasks, workers, shared=(model,))
     else:
-        ahead = CLOUDS_AHEAD // cfg.batch_size + 1
+        ahead = CLOUDS_AHEAD // cfg.training.batch_size + 1
         encoded = on_gpu(model, batches, run_in_order(extra_clouds, tasks, workers, ahead), cfg, device)
     try:
         with closing(encoded):  # Ctrl-C ends the workers
@@ -197,7 +195,7 @@ def on_gpu(
     model: NDF,
     batches: list[list[ExtraShape]],
     clouds: Generator[list[Cloud], None, None],
-    cfg: Namespace,
+    cfg: Config,
     device: torch.device,
 ) -> Generator[Encoded, None, None]:
     with closing(clouds):
@@ -205,18 +203,18 @@ def on_gpu(
             yield encode_usable(model, batch, next(clouds), cfg, device)
 
 
-def encode_in_worker(model: NDF, shapes: list[ExtraShape], cfg: Namespace) -> Encoded:
+def encode_in_worker(model: NDF, shapes: list[ExtraShape], cfg: Config) -> Encoded:
     """The codes of a few shapes, all on a CPU."""
     keep_freed_memory()
     return encode_usable(model, shapes, extra_clouds(shapes, cfg), cfg, torch.device("cpu"))
 
 
-def extra_clouds(shapes: list[ExtraShape], cfg: Namespace) -> list[Cloud]:
+def extra_clouds(shapes: list[ExtraShape], cfg: Config) -> list[Cloud]:
     return [extra_cloud(shape, cfg) for shape in shapes]
 
 
 def encode_usable(
-    model: NDF, shapes: list[ExtraShape], clouds: list[Cloud], cfg: Namespace, device: torch.device
+    model: NDF, shapes: list[ExtraShape], clouds: list[Cloud], cfg: Config, device: torch.device
 ) -> Encoded:
     """The codes of the shapes that have clouds, and why the others have none."""
     failures = {shape.name: cloud for shape, cloud in zip(shapes, clouds, strict=True) if isinstance(cloud, str)}
@@ -237,33 +235,15 @@ def write_part(model: NDF, part: Part, batches: Iterable[Encoded], bar: tqdm) ->
     )
 
 
-def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Namespace, device: torch.device) -> np.ndarray:
+def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
     """Codes of clouds (B, n, 3): (B, *code_shape), or (2 B, *code_shape) with that of its mirror image behind each."""
-    found = []
-    for mirrored in mirrors(cfg):
-        codes = cast(torch.Tensor, encode_clouds(model, turned(clouds, mirrored), cfg, device))
-        found.append(codes.float().cpu().numpy())
-    return np.stack(found, axis=1).reshape(-1, *model.code_shape)
+    codes = [encode_batch(model, turned(clouds, mirrored), cfg, device) for mirrored in mirrors(cfg)]
+    return np.stack(codes, axis=1).reshape(-1, *model.code_shape)
 
 
-def is_written(part: Part, model: NDF) -> bool:
+def is_written(part: Part) -> bool:
     """Whether the file of a part is there, undamaged, and of the same shapes, network and options."""
-    former = former_part(part, model)
-    return kept_arrays(part.path, part.made_of, None if former is None else lambda: former) is not None
-
-
-def former_part(part: Part, model: NDF) -> dict[str, np.ndarray] | None:
-    """The arrays of a part of demo cars that an earlier version wrote, if its record says nothing against them."""
-    options = dict(part.made_of["options"])
-    options["mirror"] = options.pop("code_mirror")
-    del options["precision"]
-    network = {"sha256": part.made_of["ndf_sha256"], "code_kind": model.code_kind, "code_shape": list(model.code_shape)}
-    try:
-        with open_npz(part.path) as file:
-            same = json.loads(str(file["index"])) == network | options | {"shapes": list(part.made_of["shapes"])}
-            return {name: file[name] for name in ("codes", "failures")} if same and not part.shapes[0].mesh else None
-    except DamagedFile:
-        return None
+    return kept_arrays(part.path, part.made_of, None) is not None
 
 
 def read_failures(part: Part) -> dict[str, str]:

@@ -1,20 +1,19 @@
 """All codes that a flow is trained and validated on, and those of the test shapes, brought up to date."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import torch
 
+from configs.options import Config
 from dataprocessing.extra_shapes import ExtraSource
 from frozen.checkpoint_files import fingerprint, load_checkpoint
 from frozen.codes import EXTRA, SPLITS
 from models.ndf import NDF
-from runtime.layout import Experiment
 from training.checkpoints import latest_whole
 from training.distributed import from_first
-from training.encoding import encode_splits, facts_of, tell
+from training.encoding import encode_splits, facts_of, note_by_first
 from training.extra_codes import encode_extras, extra_facts
-from training.same_training import num_among, of_codes
+from training.same_training import facts_of_codes, num_among
 
 
 def make_codes(
@@ -22,7 +21,7 @@ def make_codes(
     checkpoint: Path,
     folders: dict[str, list[Path]],
     sources: list[ExtraSource],
-    cfg: Namespace,
+    cfg: Config,
     device: torch.device,
 ) -> None:
     """Write the codes of all splits and of the extra shapes, except those that are up to date.
@@ -36,12 +35,13 @@ def make_codes(
         return of_splits | {EXTRA: extra_facts(sources, cfg, sha256)}
 
     made_of = from_first(facts)
-    flows = Experiment(cfg).rnvp_checkpoints
+    flows = cfg.experiment.rnvp_checkpoints
     path, state, _ = latest_whole(flows)
     if path:
-        of_codes(cfg, made_of).compared(state, flows)
+        facts_of_codes(cfg, made_of).differences(state, flows)
     learned = load_checkpoint(checkpoint).get("shapes", {}).get("train", {})
-    if seen := num_among(made_of["test"]["shapes"], learned):
-        tell(f"{seen} of {len(made_of['test']['shapes'])} test shapes are among those that {checkpoint} was trained on")
+    test = made_of["test"]["shapes"]
+    if seen := num_among(test, learned):
+        note_by_first(f"{seen} of {len(test)} test shapes are among those that {checkpoint} was trained on")
     encode_splits(model, checkpoint, folders, made_of, cfg, device)
     encode_extras(model, checkpoint, sources, made_of[EXTRA], cfg, device)

@@ -59,12 +59,12 @@ class GpuSamples:
         self, shapes: Tensor, shares: Sequence[float], num_points: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Points (B, N, 3) and distances (B, N) drawn with replacement from each set, according to its share."""
-        found = []
+        row_numbers = []
         for k, count in enumerate(numbers_of_sets(shares, num_points)):
             size, start = self.sizes[shapes, k, None], self.starts[shapes, k, None]
             place = torch.rand(len(shapes), count, generator=generator, device=self.rows.device)
-            found.append(start + (place * size).long())
-        rows = self.rows[torch.cat(found, dim=1)]  # (B, N, 4)
+            row_numbers.append(start + (place * size).long())
+        rows = self.rows[torch.cat(row_numbers, dim=1)]  # (B, N, 4)
         return rows[..., :3], rows[..., 3]
 
 

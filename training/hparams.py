@@ -1,6 +1,5 @@
 """One row per experiment in TensorBoard's HParams: the options of its networks and trainings, its best values."""
 
-from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,15 +8,15 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 from torch.utils.tensorboard import SummaryWriter
 
+from configs.options import Config
 from frozen.checkpoint_files import FORMER_OPTIONS
-from runtime.layout import Experiment
 from training.distributed import first_only
 
 SUFFIX = ".hparams"  # of the event file in summary/ itself
 NDF_OPTIONS = (
     "code_kind", "latent_dim", "code_encoder", "input_res", "input_features", "encoder_channels", "hidden_dim",
     "decoder_hidden", "decoder_resolution", "decoder_channels", "plane_resolution", "plane_channels", "num_places",
-    "code_noise", "code_posterior", "optimizer", "lr", "num_epochs", "batch_size", "num_sample_points_training",
+    "code_noise", "optimizer", "lr", "num_epochs", "batch_size", "num_sample_points_training",
     "num_hard_points", "min_input_points", "distance_head", "pca_view_weight",
 )  # fmt: skip
 FLOW_OPTIONS = (
@@ -41,19 +40,19 @@ METRICS = (
 
 
 @first_only
-def record_hparams(cfg: Namespace, of_ndf: Mapping[str, Any] | None = None) -> None:
+def record_hparams(cfg: Config, of_ndf: Mapping[str, Any] | None = None) -> None:
     """Write the row of this experiment, in place of the one that is there.
 
     of_ndf: the options that its NDF was trained with, where they may differ from cfg's.
     """
-    folder = Experiment(cfg).summary
+    folder = cfg.experiment.summary
     known = {**FORMER_OPTIONS, **of_ndf} if of_ndf else {}
-    options = {name: known.get(name, getattr(cfg, name)) for name in NDF_OPTIONS}
-    options |= {name: getattr(cfg, name) for name in FLOW_OPTIONS}
+    options = {name: known.get(name, cfg.value(name)) for name in NDF_OPTIONS}
+    options |= {name: cfg.value(name) for name in FLOW_OPTIONS}
     values = {name: plain(value) for name, value in options.items() if value is not None}
     old = list(folder.glob(f"*{SUFFIX}"))
     with SummaryWriter(folder, filename_suffix=SUFFIX) as writer:
-        for summary in (columns(), hparams_pb(values, trial_id=cfg.exp_name)):
+        for summary in (columns(), hparams_pb(values, trial_id=cfg.run.exp_name)):
             # The two packages have a class of the same name each, for the same bytes.
             writer.file_writer.add_summary(Summary.FromString(summary.SerializeToString()))
     for path in old:

@@ -36,8 +36,8 @@ def orthogonalised(matrices: Tensor) -> Tensor:
         product = factor @ product
         if k < ITERATIONS - 1:
             gram = factor @ gram @ factor
-    found: Tensor = product @ x
-    return found.mT if matrices.shape[-2] > matrices.shape[-1] else found
+    result: Tensor = product @ x
+    return result.mT if matrices.shape[-2] > matrices.shape[-1] else result
 
 
 def as_matrices(values: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ everything up to a checkpoint is on disk before the checkpoint is. No point is d
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,37 @@ MOST_SHARE = 0.03  # of the time of a step, 3 or 4, that its pictures may take
 STARTED = time.monotonic()  # about when this process did
 POINT_SIZE = 0.02  # of the Mesh tab's points, mesh units
 
+Draw = Callable[["ProgressLog"], None]  # logs pictures of the network as it is
+
+
+@dataclass(frozen=True)
+class Curves:
+    """How the curves of a training are named, and when they get their points.
+
+    group: first part of all tags, and the folder of the event files below summary/; loss: tag of the loss of a step;
+    best: of the best validation loss; every: steps between points of what is logged of single steps; unit: what a step
+    takes `batch_size` of; chart: tag of the curves that share a chart, one for each of `lines`; drawn_at: the steps
+    after which pictures are drawn.
+    """
+
+    group: str
+    loss: str
+    best: str
+    every: int
+    batch_size: int
+    unit: str
+    chart: str = ""
+    lines: tuple[str, ...] = ()
+    drawn_at: set[int] = field(default_factory=set)
+
 
 def picture_steps(num_steps: int, count: int, before_the_first: bool = False) -> set[int]:
     """The `count` steps of a training of `num_steps` after which pictures are drawn: n^2 / count^2 of the way.
 
     More often at first, when most changes. before_the_first: at step 0 too.
     """
-    found = {max(1, round(num_steps * (n / count) ** 2)) for n in range(1, count + 1)}
-    return found | {0} if count and before_the_first else found
+    steps = {max(1, round(num_steps * (n / count) ** 2)) for n in range(1, count + 1)}
+    return steps | {0} if count and before_the_first else steps
 
 
 class NoWriter:
@@ -48,29 +72,16 @@ def new_writer(folder: Path, first_step: int) -> SummaryWriter | NoWriter:
 class ProgressLog:
     """The event files of one training: of its folder, and of folders below it whose curves share a chart.
 
-    run: gives the step; group: first part of all tags; unit: what a step takes `batch_size` of; every: steps between
-    points of the training's own curves. draw(log): logs pictures, after the steps `drawn_at`, unless they would take
-    more than `MOST_SHARE` of the time until then; at the last of them in any case. It must not use torch's or numpy's
-    global random numbers. `drawing_seconds` is what it took.
+    run: gives the step; draw(log): logs pictures, after the steps `curves.drawn_at`, unless they would take more than
+    `MOST_SHARE` of the time until then; at the last of them in any case. It must not use torch's or numpy's global
+    random numbers. `drawing_seconds` is what it took.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        run: TrainingRun,
-        group: str,
-        every: int,
-        batch_size: int,
-        unit: str = "shapes",
-        lines: Sequence[str] = (),
-        draw: Callable[["ProgressLog"], None] | None = None,
-        drawn_at: set[int] | None = None,
-    ):
-        self.run, self.group, self.every, self.batch_size, self.unit = run, group, every, batch_size, unit
-        first = run.step + 1 if run.step else 0
+    def __init__(self, summary: Path, run: TrainingRun, curves: Curves, draw: Draw | None = None):
+        self.run, self.curves, self.draw = run, curves, draw if is_first() else None
+        folder, first = summary / curves.group, run.step + 1 if run.step else 0
         self.writer = new_writer(folder, first)
-        self.lines = {name: new_writer(folder / name, first) for name in lines}
-        self.draw, self.drawn_at = draw if is_first() else None, drawn_at or set()
+        self.lines = {name: new_writer(folder / name, first) for name in curves.lines}
         self.drawing_seconds = self._latest_seconds = 0.0
         self._drawn = -1
         self._first_step = run.step
@@ -90,33 +101,38 @@ class ProgressLog:
         for writer in self._writers():
             writer.flush()
 
-    def step(self, name: str, loss: Tensor) -> None:
-        """A training step is done: logs its loss as `name`, learning rate, gradient norm and speed, if it is time."""
-        if self.run.step % self.every == 0:
+    def step(self, loss: Tensor) -> bool:
+        """To be called after each step with its loss, (). Returns whether it was time for a point of the curves.
+
+        Logs the loss, the learning rate, the gradient's norm, the steps left out until now, and the speed.
+        """
+        due = self.run.step % self.curves.every == 0
+        if due:
             steps, seconds = self.run.step - self._clock[0], time.monotonic() - self._clock[1]
             values = {
-                name: loss.item(),
+                self.curves.loss: loss.item(),
                 "learning_rate": self.run.optimizer.param_groups[0]["lr"],
                 "gradient_norm": self.run.gradient_norm,
                 "bad_steps": self.run.bad_steps.total,
-                f"{self.unit}_per_second": steps * self.batch_size / max(seconds, 1e-9),
+                f"{self.curves.unit}_per_second": steps * self.curves.batch_size / max(seconds, 1e-9),
             }
             self.scalars(values)
             self.restart_clock()
         self._draw_if_due()
+        return due
 
     def scalars(self, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            self.writer.add_scalar(f"{self.group}/{name}", value, self.run.step)
+            self.writer.add_scalar(self._tag(name), value, self.run.step)
 
-    def chart(self, name: str, values: Mapping[str, float]) -> None:
-        """One value for each of `lines`, in one chart: curves of the same tag in different folders."""
+    def chart(self, values: Mapping[str, float]) -> None:
+        """A value for each of `curves.lines`, in one chart: curves of the same tag in different folders."""
         for line, value in values.items():
-            self.lines[line].add_scalar(f"{self.group}/{name}", value, self.run.step)
+            self.lines[line].add_scalar(self._tag(self.curves.chart), value, self.run.step)
 
     def picture(self, name: str, picture: NDArray[np.uint8]) -> None:
         """picture: (height, width, 3)."""
-        self.writer.add_image(f"{self.group}/{name}", picture, self.run.step, dataformats="HWC")
+        self.writer.add_image(self._tag(name), picture, self.run.step, dataformats="HWC")
 
     def cloud(self, name: str, points: NDArray[np.float32], colors: NDArray[np.uint8]) -> None:
         """points: (N, 3), as the Mesh tab's camera sees them: x right, y up, looking along -z; colors: (N, 3)."""
@@ -124,7 +140,7 @@ class ProgressLog:
             return
         material = {"material": {"cls": "PointsMaterial", "size": POINT_SIZE}}
         self.writer.add_mesh(
-            f"{self.group}/{name}",
+            self._tag(name),
             torch.from_numpy(points)[None],
             torch.from_numpy(colors.astype(np.int64))[None],
             config_dict=material,
@@ -137,13 +153,13 @@ class ProgressLog:
 
     def draw_last(self) -> None:
         """The training ends here, before the last step perhaps: draw, unless that is done."""
-        if self.drawn_at and self._drawn != self.run.step:
+        if self.curves.drawn_at and self._drawn != self.run.step:
             self._draw()
 
-    def tell(self) -> None:
+    def print_summary(self) -> None:
         """Print how many steps were left out and what the pictures took, if there are any."""
-        if told := self.run.bad_steps.told():
-            print(told)
+        if left_out := self.run.bad_steps.summary():
+            print(left_out)
         if not self.drawing_seconds:
             return
         share = 100 * self.drawing_seconds / self._seconds()
@@ -158,10 +174,10 @@ class ProgressLog:
         return max(time.monotonic() - STARTED, 1e-9)
 
     def _draw_if_due(self) -> None:
-        if self.run.step not in self.drawn_at:
+        if self.run.step not in self.curves.drawn_at:
             return
         expected = self.drawing_seconds + self._latest_seconds
-        if expected <= MOST_SHARE * self._seconds() or self.run.step == max(self.drawn_at):
+        if expected <= MOST_SHARE * self._seconds() or self.run.step == max(self.curves.drawn_at):
             self._draw()
 
     def _draw(self) -> None:
@@ -174,6 +190,9 @@ class ProgressLog:
         self._latest_seconds = seconds if self.drawing_seconds else seconds / 2  # at first some things are done once
         self.drawing_seconds += seconds
         self.restart_clock()
+
+    def _tag(self, name: str) -> str:
+        return f"{self.curves.group}/{name}"
 
     def _writers(self) -> list[SummaryWriter | NoWriter]:
         return [self.writer, *self.lines.values()]

@@ -2,17 +2,17 @@
 
 Options of the artefacts `ndf` and `flow` (`runtime/artefacts.py`) are refused where they differ, and so are other
 training shapes and other codes. Those of `ndf_best` and `flow_best`, and other validation shapes, let the best
-validation value start anew: it is measured otherwise. Those of `ndf_course` and `flow_course` are told. What a
-checkpoint of an earlier version does not tell is no difference.
+validation value start anew: it is measured otherwise. Differences in those of `ndf_course` and `flow_course` are
+printed. What a checkpoint of an earlier version does not record is no difference.
 """
 
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from configs.decided import deciding, options_of
+from configs.options import Config
 from dataprocessing.frames import front_of
 from frozen.loading import check_same_ndf
 from models.shape_codes import ARCHITECTURE
@@ -38,11 +38,11 @@ class Differences(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TrainingFacts:
     """What a training is to be made of. kind: ndf or flow; codes: of a flow, part -> facts, shapes left out."""
 
     kind: str
-    cfg: Namespace
+    cfg: Config
     shapes: Shapes = field(default_factory=dict)
     codes: dict[str, Facts] = field(default_factory=dict)
 
@@ -50,15 +50,15 @@ class Wanted:
         """Of its checkpoints, beside the configuration."""
         return {name: value for name, value in (("shapes", self.shapes), ("codes", self.codes)) if value}
 
-    def compared(self, state: dict[str, Any], folder: Path) -> Differences:
-        """With the state of a checkpoint of the folder. Raises UserError where that training cannot go on."""
+    def differences(self, state: dict[str, Any], folder: Path) -> Differences:
+        """From the state of a checkpoint of the folder. Raises UserError where that training cannot go on."""
         with reading(folder, "its latest checkpoint does not say what it was trained on"):
             if self.codes:
                 now = self.codes["train"]["ndf_sha256"]
                 check_same_ndf(state.get("ndf_sha256", "none"), now, f"the flow in {folder}")
             config, shapes = plain(state.get("config", {})), state.get("shapes", {})
             former = state.get("codes", former_codes(state))
-            reasons = [why_told(former.get(part, {}), self.codes[part]) for part in self.codes if part != "val"]
+            reasons = [why_common(former.get(part, {}), self.codes[part]) for part in self.codes if part != "val"]
             reasons.append(self._options(self.kind, config))
             if shapes and self.shapes:
                 trained, extra = ((shapes.get(p, {}), self.shapes.get(p, {})) for p in ("train", "extra"))
@@ -74,38 +74,36 @@ class Wanted:
             return Differences(", ".join(filter(None, best)), self._options(f"{self.kind}_course", config))
 
     def _options(self, artefact: str, config: Facts) -> str:
-        """How the options that decide an artefact differ, of those that have an effect, and that the config tells."""
-        return why_told(config, options_of(artefact, self.cfg, left_out=idle(vars(self.cfg))))
+        """How the options that decide an artefact differ, of those that have an effect, and that the config has."""
+        return why_common(config, options_of(artefact, self.cfg, left_out=idle(self.cfg.values())))
 
 
-def of_codes(cfg: Namespace, made_of: Mapping[str, Facts]) -> Wanted:
-    """What a flow is made of whose codes are made of these facts: train, val, test and extra -> facts, with shapes."""
+def facts_of_codes(cfg: Config, made_of: Mapping[str, Facts]) -> TrainingFacts:
+    """Those of a flow whose codes are made of these: train, val, test and extra -> facts, with shapes."""
     shapes = {part: facts["shapes"] for part, facts in made_of.items()}
     codes = {part: {name: fact for name, fact in facts.items() if name != "shapes"} for part, facts in made_of.items()}
-    return Wanted("flow", cfg, shapes, {part: facts for part, facts in codes.items() if part != "test"})
+    return TrainingFacts("flow", cfg, shapes, {part: facts for part, facts in codes.items() if part != "test"})
 
 
 def former_codes(state: Mapping[str, Any]) -> dict[str, Facts]:
-    """What the configuration in the checkpoint of a flow tells of its codes, where it does not record them."""
+    """What the configuration in the checkpoint of a flow says of its codes, where it does not record them."""
     config = {"extra_demo_cars": 0, **state.get("config", {})}  # before there were any
     if "up" in config:
         config["front"] = front_of(config["up"], config.get("front"))
     sources = state.get("trained_on", {}).get("sources", [])
-    found: dict[str, Facts] = {
+    codes: dict[str, Facts] = {
         part: {"options": {name: config[name] for name in deciding(artefact) if name in config}}
         for part, artefact in (("train", "codes"), ("extra", "extra_codes"))
     }
-    found["extra"]["extra_meshes"] = sum(source.get("meshes", 0) for source in sources)
-    return dict(plain(found))
+    codes["extra"]["extra_meshes"] = sum(source.get("meshes", 0) for source in sources)
+    return dict(plain(codes))
 
 
 def idle(options: Mapping[str, Any]) -> set[str]:
     """The options that have no effect in a training of these: those of other kinds of code, flow or loss."""
-    kind, learned = options["code_kind"], options["code_posterior"] == "learned"
-    bottleneck, encoder = kind in ("grid", "vector"), options["code_encoder"]
+    kind, encoder = options["code_kind"], options["code_encoder"]
     without = {
-        "code_noise": not bottleneck or learned,
-        "kl_weight": not bottleneck or not learned,
+        "code_noise": kind not in ("grid", "vector"),
         "hard_point_candidates": not options["num_hard_points"],
         "pca_dims": encoder != "both",
         "pca_resolution": encoder == "pyramid",
@@ -119,8 +117,8 @@ def idle(options: Mapping[str, Any]) -> set[str]:
     return of_others | {name for name, has_none in without.items() if has_none}
 
 
-def why_told(made: Facts, wanted: Facts) -> str:
-    """`why`, of the facts that both tell."""
+def why_common(made: Facts, wanted: Facts) -> str:
+    """`why`, of the facts that both have."""
     return why(common(made, wanted), common(wanted, made))
 
 

@@ -1,6 +1,5 @@
 """Training batches from preprocessed shapes: input clouds, query points and their distances."""
 
-from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from configs.options import Config
 from dataprocessing.pool import run_in_order
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_arrays, read_input_cloud
@@ -21,25 +21,27 @@ from training.distributed import own_part
 from training.gpu_samples import GpuSamples, Samples, numbers_of_sets
 
 
-def sample_files(cfg: Namespace) -> list[tuple[str, float]]:
+def sample_files(cfg: Config) -> list[tuple[str, float]]:
     """The sample files of a shape, each with its share of a training batch."""
-    boundary_share = 1 - cfg.uniform_ratio - cfg.gap_ratio
+    boundary_share = 1 - cfg.ndf_training.uniform_ratio - cfg.ndf_training.gap_ratio
     files = [
         (boundary_samples(sigma), boundary_share * ratio)
-        for sigma, ratio in zip(cfg.sample_std_dev, cfg.sample_ratio, strict=True)
+        for sigma, ratio in zip(cfg.sampling.sample_std_dev, cfg.sampling.sample_ratio, strict=True)
     ]
-    files += [(UNIFORM_SAMPLES, cfg.uniform_ratio), (GAP_SAMPLES, cfg.gap_ratio)]
+    files += [(UNIFORM_SAMPLES, cfg.ndf_training.uniform_ratio), (GAP_SAMPLES, cfg.ndf_training.gap_ratio)]
     return [(name, share) for name, share in files if share]
 
 
-def far_files(cfg: Namespace) -> list[bool]:
+def far_files(cfg: Config) -> list[bool]:
     """For each of `sample_files`, whether hard points are drawn from it: those far from the surface, else all."""
-    near = {boundary_samples(sigma) for sigma in cfg.sample_std_dev if sigma < max(cfg.sample_std_dev)}
+    near = {
+        boundary_samples(sigma) for sigma in cfg.sampling.sample_std_dev if sigma < max(cfg.sampling.sample_std_dev)
+    }
     far = [name not in near for name, _ in sample_files(cfg)]
     return far if any(far) else [True] * len(far)
 
 
-def read_samples(folder: Path, cfg: Namespace) -> Samples:
+def read_samples(folder: Path, cfg: Config) -> Samples:
     sets = [read_arrays(folder / name, "points", "df") for name, _ in sample_files(cfg)]
     return {"cloud": read_input_cloud(folder, cfg), "sets": sets}
 
@@ -80,11 +82,11 @@ def draw_points(
     """Points (N, 3) and distances (N,) drawn with replacement from each set, according to its share."""
     counts = numbers_of_sets(shares, num_points)
     indices = [rng.integers(0, len(points), count) for (points, _), count in zip(sets, counts, strict=True)]
-    found = [  # np.take: several times faster than points[index]
+    drawn = [  # np.take: several times faster than points[index]
         (np.take(points, index, axis=0), np.take(distances, index))
         for (points, distances), index in zip(sets, indices, strict=True)
     ]
-    points, distances = zip(*found, strict=True)
+    points, distances = zip(*drawn, strict=True)
     return np.concatenate(points), np.concatenate(distances)
 
 
@@ -95,15 +97,15 @@ class ShapeSteps(Dataset):
     Each of several processes draws the whole batch, so that no number depends on how many they are, and gives its part.
     """
 
-    def __init__(self, folders: list[Path], cfg: Namespace):
+    def __init__(self, folders: list[Path], cfg: Config):
         self.folders, self.cfg = folders, cfg
-        self.batch_size = min(cfg.batch_size, len(folders))
+        self.batch_size = min(cfg.training.batch_size, len(folders))
         self.part = own_part(self.batch_size, "batch_size")
         self.steps_per_epoch = len(folders) // self.batch_size
         self.shares = [share for _, share in sample_files(cfg)]
         far = far_files(cfg)
         self.candidate_shares = [is_far / sum(far) for is_far in far]
-        self.num_candidates = cfg.hard_point_candidates * cfg.num_hard_points
+        self.num_candidates = cfg.ndf_training.hard_point_candidates * cfg.ndf_training.num_hard_points
         self.cache: list[Samples] | None = None
         self.on_gpu: GpuSamples | None = None
 
@@ -111,11 +113,15 @@ class ShapeSteps(Dataset):
         """Keep all samples in the GPU's memory or in the computer's, if they need no more than the options allow."""
         first = read_samples(self.folders[0], self.cfg)
         needed_gb = num_bytes(first) * len(self.folders) / 2**30
-        if device.type == "cuda" and needed_gb <= self.cfg.gpu_cache_gb and not self.cfg.min_input_points:
+        if (
+            device.type == "cuda"
+            and needed_gb <= self.cfg.ndf_training.gpu_cache_gb
+            and not self.cfg.ndf_training.min_input_points
+        ):
             tasks = [(folder, self.cfg) for folder in self.folders]
-            with closing(run_in_order(read_samples, tasks, num_workers(self.cfg.num_cpus))) as samples:
+            with closing(run_in_order(read_samples, tasks, num_workers(self.cfg.run.num_cpus))) as samples:
                 self.on_gpu = GpuSamples(self.reading(samples), device)
-        elif needed_gb <= self.cfg.ram_cache_gb:
+        elif needed_gb <= self.cfg.ndf_training.ram_cache_gb:
             self.cache = list(self.reading(read_samples(folder, self.cfg) for folder in self.folders))
 
     def reading(self, samples: Iterable[Samples]) -> Iterator[Samples]:
@@ -131,12 +137,12 @@ class ShapeSteps(Dataset):
         return torch.from_numpy(np.stack([self.samples(n)["cloud"] for n in range(start, min(end, len(self.folders)))]))
 
     def __len__(self) -> int:
-        return int(self.steps_per_epoch * self.cfg.num_epochs)
+        return int(self.steps_per_epoch * self.cfg.ndf_training.num_epochs)
 
     def chosen(self, step: int) -> np.ndarray:
         """Numbers of the shapes of the whole batch of a step, (B,)."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng([self.cfg.seed, epoch]).permutation(len(self.folders))
+        order = np.random.default_rng([self.cfg.run.seed, epoch]).permutation(len(self.folders))
         return order[place * self.batch_size : (place + 1) * self.batch_size]
 
     def names(self, step: int) -> list[str]:
@@ -147,11 +153,11 @@ class ShapeSteps(Dataset):
 
     def whole(self, step: int) -> dict[str, Tensor]:
         chosen = self.chosen(step)
-        rng = np.random.default_rng([self.cfg.seed, 1, step])
-        mirrored = rng.random(len(chosen)) < 0.5 if self.cfg.mirror else np.zeros(len(chosen), bool)
-        count = self.cfg.num_sample_points_training
+        rng = np.random.default_rng([self.cfg.run.seed, 1, step])
+        mirrored = rng.random(len(chosen)) < 0.5 if self.cfg.ndf_training.mirror else np.zeros(len(chosen), bool)
+        count = self.cfg.ndf_training.num_sample_points_training
         if self.on_gpu is not None:
-            seed = step_seed(self.cfg.seed + 1, step)
+            seed = step_seed(self.cfg.run.seed + 1, step)
             return self.on_gpu.batch(
                 chosen, mirrored, self.shares, count, self.candidate_shares, self.num_candidates, seed
             )
@@ -160,13 +166,13 @@ class ShapeSteps(Dataset):
             for index, flip in zip(chosen, mirrored, strict=True)
         ]
         batch = stack(shapes)
-        if self.cfg.min_input_points:
+        if self.cfg.ndf_training.min_input_points:
             batch["cloud"] = batch["cloud"][:, : self.num_input_points(rng, batch["cloud"].shape[1])]
         return batch
 
     def num_input_points(self, rng: np.random.Generator, most: int) -> int:
         """All points in half of the steps, else log-uniform between `min_input_points` and `most`."""
-        least = min(self.cfg.min_input_points, most)
+        least = min(self.cfg.ndf_training.min_input_points, most)
         return most if rng.random() < 0.5 else int(least * (most / least) ** rng.random())
 
 
@@ -177,13 +183,13 @@ def stack(shapes: list[Samples]) -> dict[str, Tensor]:
 
 def step_loader(steps: ShapeSteps, first_step: int) -> DataLoader:
     """Iterate over the batches from `first_step` on. Worker processes read samples that are not in memory."""
-    workers = 0 if steps.cache is not None or steps.on_gpu is not None else num_workers(steps.cfg.num_cpus)
+    workers = 0 if steps.cache is not None or steps.on_gpu is not None else num_workers(steps.cfg.run.num_cpus)
     return DataLoader(steps, batch_size=None, sampler=range(first_step, len(steps)), num_workers=workers)
 
 
-def validation_batches(folders: list[Path], cfg: Namespace, points_per_shape: int = 2048) -> list[dict[str, Tensor]]:
+def validation_batches(folders: list[Path], cfg: Config, points_per_shape: int = 2048) -> list[dict[str, Tensor]]:
     """Fixed batches over all validation shapes, the same at every call: [{cloud, points, distances}]."""
     shares = [share for _, share in sample_files(cfg)]
-    rng = np.random.default_rng(step_seed(cfg.seed, 0))
+    rng = np.random.default_rng(step_seed(cfg.run.seed, 0))
     shapes = [draw(read_samples(folder, cfg), shares, points_per_shape, rng) for folder in folders]
-    return [stack(shapes[i : i + cfg.batch_size]) for i in range(0, len(shapes), cfg.batch_size)]
+    return [stack(shapes[i : i + cfg.training.batch_size]) for i in range(0, len(shapes), cfg.training.batch_size)]

@@ -1,243 +1,195 @@
 """Options of steps 0 to 2: the run itself, where the data are, demo cars, samples, splits."""
 
-from argparse import Namespace
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from configs.options.types import MOST_SEED, Group, Options, boolean, finite, not_negative, positive
+from configs.options.types import MOST_SEED, Group, not_negative, option, positive
 from runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from configs.options import Config
 
 ANY_LAYOUT = "any"  # as input_data_glob
 AXES = ("x", "y", "z", "-x", "-y", "-z")
 
 
-def _add_run(group: Options) -> None:
-    group.add("-c", "--config", is_config_file_arg=True, help="config file, `key = value` lines")
-    group.add("--exp_name", help="name of the experiment; its outputs go to EXP_ROOT/EXP_NAME", decides="sheet page")
-    group.add("--exp_root", default="models/experiments", help="folder of all experiments")
-    group.add("--device", default="auto", help="auto, cpu, cuda or cuda:N; auto takes a CUDA GPU where there is one")
-    group.add(
-        "--precision",
-        choices=["auto", "float32", "tf32", "mixed", "bf16"],
-        default="auto",
-        help="arithmetic of the networks; auto is bf16 autocast on CUDA, float32 on a CPU; tf32: float32 but for the"
+@dataclass(frozen=True)
+class Run(Group, title="run", about="the experiment, its device and its seed"):
+    config: str = option(None, "config file, `key = value` lines", names=("-c", "--config"), is_config_file=True)
+    exp_name: str = option(None, "name of the experiment; its outputs go to EXP_ROOT/EXP_NAME", decides="sheet page")
+    exp_root: str = option("models/experiments", "folder of all experiments")
+    device: str = option("auto", "auto, cpu, cuda or cuda:N; auto takes a CUDA GPU where there is one")
+    precision: Literal["auto", "float32", "tf32", "mixed", "bf16"] = option(
+        "auto",
+        "arithmetic of the networks; auto is bf16 autocast on CUDA, float32 on a CPU; tf32: float32 but for the"
         " factors of products on a GPU, which keep 10 bits of the mantissa (bf16: 7); mixed: tf32, and bf16 for the"
         " NDF's encoder in training, on a GPU",
         decides="ndf_course codes extra_codes flow_course chains cloud mesh set wholeness tables",
     )
-    group.add(
-        "--seed",
-        type=not_negative(int, MOST_SEED),
-        default=0,
-        help="seed of everything random in this step",
-        decides="samples input split ndf_best codes extra_codes flow_best sample reconstruction own_mesh path "
-        "edit chains cloud set wholeness tables",
+    seed: int = option(
+        0,
+        "seed of everything random in this step",
+        not_negative.at_most(MOST_SEED),
+        decides="samples input split ndf_best codes extra_codes flow_best sample reconstruction own_mesh path edit"
+        " chains cloud set wholeness tables",
     )
-    group.add(
-        "--num_cpus",
-        type=int,
-        default=-1,
-        help="worker processes and threads, of all processes on a machine together; -1: all cores of this job",
+    num_cpus: int = option(
+        -1, "worker processes and threads, of all processes on a machine together; -1: all cores of this job"
     )
 
+    def check(self, cfg: "Config", given: Collection[str]) -> None:
+        for name in (self.exp_name, *(cfg.others.compare_experiments or ())):
+            if name is not None and (Path(name).name != name or name in ("", "..")):
+                raise UserError(
+                    f"{name!r} is no name of an experiment: it would lie outside EXP_ROOT; give a plain folder name,"
+                    " and with --exp_root the folder that holds it"
+                )
 
-def _check_run(cfg: Namespace, given: Collection[str]) -> None:
-    for name in [cfg.exp_name, *(cfg.compare_experiments or [])]:
-        if name is not None and (Path(name).name != name or name in ("", "..")):
+
+@dataclass(frozen=True)
+class Data(Group, title="data", about="where the meshes are and where their samples go"):
+    data_dir: str = option(None, "folder of the meshes, in ShapeNet's layout")
+    input_data_glob: str = option(
+        "/*/models/model_normalized.obj",
+        "pattern of the meshes, appended to data_dir; any: all .obj .ply .stl .glb .gltf .off files in it, at any"
+        " depth",
+    )
+    processed_dir: str | None = option(
+        None,
+        "root for preprocessed files, same sub-folders as data_dir; default: beside each mesh, or DATA_DIR_processed"
+        " with input_data_glob any",
+    )
+    split_file: str = option(None, ".npz with the folders of train, val and test; none: all shapes are test shapes")
+    up: str = option(
+        "y",
+        "axis of the mesh files that points up; ShapeNet's is y",
+        choices=AXES,
+        decides="scaled_mesh samples input extra_codes own_mesh",
+    )
+    front: str | None = option(
+        None,
+        "axis of the mesh files that points to the front; default: -z with y up (ShapeNet), -y with z up (as in"
+        " Blender)",
+        choices=AXES,
+        decides="scaled_mesh samples input extra_codes own_mesh",
+    )
+
+    def check(self, cfg: "Config", given: Collection[str]) -> None:
+        if self.front and self.front[-1] == self.up[-1]:
+            raise UserError(f"up {self.up} and front {self.front} are along one axis; give two different ones")
+
+
+@dataclass(frozen=True)
+class DemoCars(Group, title="demo cars", about="parametric cars, for those without ShapeNet"):
+    num_demo_cars: int = option(600, "number of cars", positive)
+    demo_seed: int = option(0, "cars of two seeds are all different")
+
+
+@dataclass(frozen=True)
+class Sampling(
+    Group,
+    title="samples",
+    about="what the files of each shape hold; lengths in mesh units (longest side 1)",
+    decides="samples ndf_course",
+):
+    sample_std_dev: tuple[float, ...] = option(
+        (0.08, 0.02, 0.003),
+        "sigmas of the Gaussian displacements of boundary samples, mesh units",
+        positive,
+        decides="samples ndf",
+    )
+    sample_ratio: tuple[float, ...] = option(
+        (0.01, 0.49, 0.5), "share of each sigma in a training batch; sums to 1", not_negative, decides="ndf_best"
+    )
+    num_boundary_samples: int = option(50_000, "samples stored per sigma and shape (NDF 100,000)", positive)
+    num_uniform_samples: int = option(
+        20_000, "samples stored per shape, uniform in the box of half side 0.55; 0: none, as NDF", not_negative
+    )
+    num_gap_samples: int = option(
+        5000, "samples stored per shape in its openings, such as windows; 0: none, as NDF", not_negative
+    )
+
+    def check(self, cfg: "Config", given: Collection[str]) -> None:
+        ratios, sigmas = len(self.sample_ratio), len(self.sample_std_dev)
+        if ratios != sigmas:
             raise UserError(
-                f"{name!r} is no name of an experiment: it would lie outside EXP_ROOT; give a plain folder name, and"
-                " with --exp_root the folder that holds it"
+                f"sample_ratio has {ratios} values and sample_std_dev {sigmas}; give one ratio for each sigma"
+            )
+        if abs(sum(self.sample_ratio) - 1) > 1e-6:
+            raise UserError(
+                f"sample_ratio {list(self.sample_ratio)} sums to {sum(self.sample_ratio):g}; make it sum to 1"
             )
 
 
-def _add_data(group: Options) -> None:
-    group.add("--data_dir", help="folder of the meshes, in ShapeNet's layout")
-    group.add(
-        "--input_data_glob",
-        default="/*/models/model_normalized.obj",
-        help=f"pattern of the meshes, appended to data_dir; {ANY_LAYOUT}: all .obj .ply .stl .glb .gltf .off files"
-        " in it, at any depth",
+@dataclass(frozen=True)
+class InputGrid(Group, title="input", about="surface points as the network gets them, in a grid"):
+    num_points: int = option(
+        10_000, "points of the voxelized input cloud", positive, decides="input ndf codes extra_codes own_mesh tables"
     )
-    group.add(
-        "--processed_dir",
-        default=None,
-        help="root for preprocessed files, same sub-folders as data_dir; default: beside each mesh, or"
-        f" DATA_DIR_processed with input_data_glob {ANY_LAYOUT}",
+    input_res: int = option(
+        256, "resolution of the voxelized input, per axis", positive, decides="input ndf codes extra_codes own_mesh"
     )
-    group.add("--split_file", help=".npz with the folders of train, val and test; none: all shapes are test shapes")
-    group.add(
-        "--up",
-        choices=AXES,
-        default="y",
-        help="axis of the mesh files that points up; ShapeNet's is y",
-        decides="scaled_mesh samples input extra_codes own_mesh",
-    )
-    group.add(
-        "--front",
-        choices=AXES,
-        default=None,
-        help="axis of the mesh files that points to the front; default: -z with y up (ShapeNet), -y with z up (as in"
-        " Blender)",
-        decides="scaled_mesh samples input extra_codes own_mesh",
-    )
-
-
-def _check_data(cfg: Namespace, given: Collection[str]) -> None:
-    if cfg.front and cfg.front[-1] == cfg.up[-1]:
-        raise UserError(f"up {cfg.up} and front {cfg.front} are along one axis; give two different ones")
-
-
-def _add_demo_cars(group: Options) -> None:
-    group.add("--num_demo_cars", type=positive(int), default=600, help="number of cars")
-    group.add("--demo_seed", type=int, default=0, help="cars of two seeds are all different")
-
-
-def _add_samples(group: Options) -> None:
-    group = group.deciding("samples ndf_course")
-    group.add(
-        "--sample_std_dev",
-        type=positive(float),
-        nargs="+",
-        default=[0.08, 0.02, 0.003],
-        help="sigmas of the Gaussian displacements of boundary samples, mesh units",
-        decides="samples ndf",
-    )
-    group.add(
-        "--sample_ratio",
-        type=not_negative(float),
-        nargs="+",
-        default=[0.01, 0.49, 0.5],
-        help="share of each sigma in a training batch; sums to 1",
-        decides="ndf_best",
-    )
-    group.add(
-        "--num_boundary_samples",
-        type=positive(int),
-        default=50_000,
-        help="samples stored per sigma and shape (NDF 100,000)",
-    )
-    group.add(
-        "--num_uniform_samples",
-        type=not_negative(int),
-        default=20_000,
-        help="samples stored per shape, uniform in the box of half side 0.55; 0: none, as NDF",
-    )
-    group.add(
-        "--num_gap_samples",
-        type=not_negative(int),
-        default=5_000,
-        help="samples stored per shape in its openings, such as windows; 0: none, as NDF",
-    )
-
-
-def _add_input(group: Options) -> None:
-    group.add(
-        "--num_points",
-        type=positive(int),
-        default=10_000,
-        help="points of the voxelized input cloud",
-        decides="input ndf codes extra_codes own_mesh tables",
-    )
-    group.add(
-        "--input_res",
-        type=positive(int),
-        default=256,
-        help="resolution of the voxelized input, per axis",
-        decides="input ndf codes extra_codes own_mesh",
-    )
-    group.add(
-        "--bb_min",
-        type=finite,
-        default=-0.5,
-        help="lower bound of the voxel grid, mesh units",
+    bb_min: float = option(
+        -0.5,
+        "lower bound of the voxel grid, mesh units",
         decides="input ndf codes extra_codes reconstruction own_mesh path edit",
     )
-    group.add(
-        "--bb_max",
-        type=finite,
-        default=0.5,
-        help="upper bound of the voxel grid, mesh units",
+    bb_max: float = option(
+        0.5,
+        "upper bound of the voxel grid, mesh units",
         decides="input ndf codes extra_codes reconstruction own_mesh path edit",
     )
 
-
-def _check_samples(cfg: Namespace, given: Collection[str]) -> None:
-    if len(cfg.sample_ratio) != len(cfg.sample_std_dev):
-        raise UserError(
-            f"sample_ratio has {len(cfg.sample_ratio)} values and sample_std_dev {len(cfg.sample_std_dev)};"
-            " give one ratio for each sigma"
-        )
-    if abs(sum(cfg.sample_ratio) - 1) > 1e-6:
-        raise UserError(f"sample_ratio {cfg.sample_ratio} sums to {sum(cfg.sample_ratio):g}; make it sum to 1")
+    def check(self, cfg: "Config", given: Collection[str]) -> None:
+        if self.bb_max <= self.bb_min:
+            raise UserError(f"bb_max {self.bb_max} is not above bb_min {self.bb_min}")
 
 
-def _check_input(cfg: Namespace, given: Collection[str]) -> None:
-    if cfg.bb_max <= cfg.bb_min:
-        raise UserError(f"bb_max {cfg.bb_max} is not above bb_min {cfg.bb_min}")
-
-
-def _add_preprocessing(group: Options) -> None:
-    group.add(
-        "--distance_backend",
-        choices=["auto", "open3d", "torch"],
-        default="auto",
-        help="what measures distances; torch: on the device of --device, as exact; auto: open3d where it can be loaded",
+@dataclass(frozen=True)
+class Preprocessing(Group, title="preprocessing", about="how the samples are made"):
+    distance_backend: Literal["auto", "open3d", "torch"] = option(
+        "auto",
+        "what measures distances; torch: on the device of --device, as exact; auto: open3d where it can be loaded",
     )
-    group.add(
-        "--grid_coords",
-        type=boolean,
-        default=True,
-        help="store grid_coords in samples, 12 of 28 bytes each, for NDF's own loader; nothing here reads them",
+    grid_coords: bool = option(
+        True,
+        "store grid_coords in samples, 12 of 28 bytes each, for NDF's own loader; nothing here reads them",
         decides="samples",
     )
 
 
-def _add_chunks(group: Options) -> None:
-    group.add(
-        "--num_chunks",
-        type=positive(int),
-        default=1,
-        help="number of jobs that the meshes are divided among, the clouds of generate.py, or the sets of evaluate.py",
+@dataclass(frozen=True)
+class Chunks(Group, title="chunks", about="a part of a step, for one of many jobs that run side by side"):
+    num_chunks: int = option(
+        1,
+        "number of jobs that the meshes are divided among, the clouds of generate.py, or the sets of evaluate.py",
+        positive,
     )
-    group.add("--current_chunk", type=not_negative(int), default=0, help="the chunk of this job, counted from 0")
+    current_chunk: int = option(0, "the chunk of this job, counted from 0", not_negative)
+
+    def check(self, cfg: "Config", given: Collection[str]) -> None:
+        if self.current_chunk >= self.num_chunks:
+            raise UserError(
+                f"current_chunk {self.current_chunk} is not below num_chunks {self.num_chunks}; count from 0"
+            )
 
 
-def _check_chunks(cfg: Namespace, given: Collection[str]) -> None:
-    if cfg.current_chunk >= cfg.num_chunks:
-        raise UserError(f"current_chunk {cfg.current_chunk} is not below num_chunks {cfg.num_chunks}; count from 0")
-
-
-def _add_split(group: Options) -> None:
-    group = group.deciding("split")
-    group.add(
-        "--class_folders",
-        default=None,
-        help="pattern of class folders below data_dir, such as /*/; each class is split on its own",
+@dataclass(frozen=True)
+class Split(Group, title="split", about="give n_ or r_, not both", decides="split"):
+    class_folders: str | None = option(
+        None, "pattern of class folders below data_dir, such as /*/; each class is split on its own"
     )
-    group.add("--r_val", type=not_negative(float), default=None, help="share of validation shapes (default 0.1)")
-    group.add("--r_test", type=not_negative(float), default=None, help="share of test shapes (default 0.2)")
-    group.add("--n_val", type=not_negative(int), default=None, help="number of validation shapes (per class)")
-    group.add("--n_test", type=not_negative(int), default=None, help="number of test shapes (per class)")
-    group.add(
-        "--test_pattern",
-        default=None,
-        help="the test split: shapes whose name matches this, such as demo_s1_* for cars of another demo_seed",
+    r_val: float | None = option(None, "share of validation shapes (default 0.1)", not_negative)
+    r_test: float | None = option(None, "share of test shapes (default 0.2)", not_negative)
+    n_val: int | None = option(None, "number of validation shapes (per class)", not_negative)
+    n_test: int | None = option(None, "number of test shapes (per class)", not_negative)
+    test_pattern: str | None = option(
+        None, "the test split: shapes whose name matches this, such as demo_s1_* for cars of another demo_seed"
     )
 
-
-def _check_split(cfg: Namespace, given: Collection[str]) -> None:
-    for n, r in (("n_val", "r_val"), ("n_test", "r_test")):
-        if getattr(cfg, n) is not None and getattr(cfg, r) is not None:
-            raise UserError(f"both {n} and {r} are given; give one of them")
-
-
-RUN = Group("run", "the experiment, its device and its seed", _add_run, _check_run)
-DATA = Group("data", "where the meshes are and where their samples go", _add_data, _check_data)
-DEMO_CARS = Group("demo cars", "parametric cars, for those without ShapeNet", _add_demo_cars)
-SAMPLES = Group(
-    "samples", "what the files of each shape hold; lengths in mesh units (longest side 1)", _add_samples, _check_samples
-)
-INPUT = Group("input", "surface points as the network gets them, in a grid", _add_input, _check_input)
-PREPROCESSING = Group("preprocessing", "how the samples are made", _add_preprocessing)
-CHUNKS = Group("chunks", "a part of a step, for one of many jobs that run side by side", _add_chunks, _check_chunks)
-SPLIT = Group("split", "give n_ or r_, not both", _add_split, _check_split)
+    def check(self, cfg: "Config", given: Collection[str]) -> None:
+        for n, r in (("n_val", "r_val"), ("n_test", "r_test")):
+            if cfg.value(n) is not None and cfg.value(r) is not None:
+                raise UserError(f"both {n} and {r} are given; give one of them")

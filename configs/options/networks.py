@@ -1,267 +1,170 @@
 """Options of step 3, and of both trainings: the NDF and how it is trained."""
 
-from argparse import Namespace
 from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from configs.options.types import Group, Options, boolean, not_negative, positive
+from configs.options.types import Group, not_negative, option, positive
 from runtime.errors import UserError
 
+if TYPE_CHECKING:
+    from configs.options import Config
 
-def _add_network(group: Options) -> None:
-    group = group.deciding("ndf")
-    group.add(
-        "--code_kind",
-        choices=["none", "fused", "grid", "vector"],
-        default="none",
-        help="none: plain NDF; fused: its pyramid resampled, as the thesis; grid, vector: learned bottleneck",
+
+@dataclass(frozen=True)
+class Network(Group, title="NDF network and shape codes", about="the architecture: fixed once trained", decides="ndf"):
+    code_kind: Literal["none", "fused", "grid", "vector"] = option(
+        "none", "none: plain NDF; fused: its pyramid resampled, as the thesis; grid, vector: learned bottleneck"
     )
-    group.add("--latent_dim", type=positive(int), default=256, help="numbers of a vector code; channels of a grid code")
-    group.add("--out_resolution", type=positive(int), default=8, help="nodes per axis of a fused or grid code")
-    group.add(
-        "--input_features",
-        choices=["occupancy", "offsets"],
-        default="occupancy",
-        help="the encoder's input at each node: its occupancy (NDF), or also the mean offset of its points, which makes"
-        " a coarse grid as precise as the points",
+    latent_dim: int = option(256, "numbers of a vector code; channels of a grid code", positive)
+    out_resolution: int = option(8, "nodes per axis of a fused or grid code", positive)
+    input_features: Literal["occupancy", "offsets"] = option(
+        "occupancy",
+        "the encoder's input at each node: its occupancy (NDF), or also the mean offset of its points, which makes a"
+        " coarse grid as precise as the points",
     )
-    group.add(
-        "--input_fold",
-        type=positive(int),
-        default=1,
-        help="vector: blocks of so many nodes per axis become channels before the encoder's first layer, so that this"
-        " works on fewer nodes of more channels, which is faster; 1 as in NDF",
+    input_fold: int = option(
+        1,
+        "vector: blocks of so many nodes per axis become channels before the encoder's first layer, so that this works"
+        " on fewer nodes of more channels, which is faster; 1 as in NDF",
+        positive,
     )
-    group.add(
-        "--encoder_channels",
-        type=positive(int),
-        nargs="+",
-        default=[16, 32, 64, 128, 128, 128],
-        help="channels of the encoder's levels f1, f2, ...; NDF has six levels",
+    encoder_channels: tuple[int, ...] = option(
+        (16, 32, 64, 128, 128, 128), "channels of the encoder's levels f1, f2, ...; NDF has six levels", positive
     )
-    group.add(
-        "--hidden_dim",
-        type=positive(int),
-        default=256,
-        help="width of the point network: fc_0 has twice as many, fc_1 and fc_2 as many",
+    hidden_dim: int = option(256, "width of the point network: fc_0 has twice as many, fc_1 and fc_2 as many", positive)
+    distance_head: Literal["value", "sheet"] = option(
+        "value",
+        "what the point network gives: a distance (NDF), or the side of a sheet and the distance beyond its border,"
+        " which make thinner sheets (models/distance_heads.py)",
     )
-    group.add(
-        "--distance_head",
-        choices=["value", "sheet"],
-        default="value",
-        help="what the point network gives: a distance (NDF), or the side of a sheet and the distance beyond its"
-        " border, which make thinner sheets (models/distance_heads.py)",
+    decoder_hidden: int = option(512, "width of the layers from a vector code to feature grids", positive)
+    decoder_resolution: tuple[int, ...] = option(
+        (8,), "nodes per axis of the decoder's feature grids, coarse to fine, each twice the last", positive
     )
-    group.add(
-        "--decoder_hidden",
-        type=positive(int),
-        default=512,
-        help="width of the layers from a vector code to feature grids",
+    decoder_channels: tuple[int, ...] = option((16,), "channels of these grids", positive)
+    plane_resolution: tuple[int, ...] = option(
+        (16, 32),
+        "vector: nodes per side of the three feature planes, coarse to fine, each twice the last; no value: none",
+        positive,
+        may_be_empty=True,
     )
-    group.add(
-        "--decoder_resolution",
-        type=positive(int),
-        nargs="+",
-        default=[8],
-        help="nodes per axis of the decoder's feature grids, coarse to fine, each twice the last",
+    plane_channels: tuple[int, ...] = option((32, 16), "channels of these planes", positive, may_be_empty=True)
+    num_places: Literal[1, 7] = option(
+        1, "grid and vector: places where a point looks grids up, itself alone or with its six neighbours (NDF)"
     )
-    group.add("--decoder_channels", type=positive(int), nargs="+", default=[16], help="channels of these grids")
-    group.add(
-        "--plane_resolution",
-        type=positive(int),
-        nargs="*",
-        default=[16, 32],
-        help="vector: nodes per side of the three feature planes, coarse to fine, each twice the last; no value: none",
-    )
-    group.add("--plane_channels", type=positive(int), nargs="*", default=[32, 16], help="channels of these planes")
-    group.add(
-        "--plane_decoder",
-        choices=["quadtree", "convolution", "residual"],
-        default="quadtree",
-        help="vector: how planes are refined: each node split in 2 x 2 by a linear layer, twice as fast on a CPU;"
-        " by transposed convolutions, as in checkpoints that do not say; or residual: with two more convolutions at"
-        " each resolution, sharper, for a GPU",
-    )
-    group.add(
-        "--num_places",
-        type=int,
-        choices=[1, 7],
-        default=1,
-        help="grid and vector: places where a point looks grids up, itself alone or with its six neighbours (NDF)",
-    )
-    group.add(
-        "--code_encoder",
-        choices=["pyramid", "pca", "both"],
-        default="pyramid",
-        help="vector: NDF's pyramid with a learned projection; the principal components of the occupancy; or both, the"
+    code_encoder: Literal["pyramid", "pca", "both"] = option(
+        "pyramid",
+        "vector: NDF's pyramid with a learned projection; the principal components of the occupancy; or both, the"
         " components first",
     )
-    group.add(
-        "--pca_dims",
-        type=positive(int),
-        default=48,
-        help="principal components in a code with code_encoder both; the rest of latent_dim is learned",
+    pca_dims: int = option(
+        48, "principal components in a code with code_encoder both; the rest of latent_dim is learned", positive
     )
-    group.add(
-        "--pca_resolution",
-        type=positive(int),
-        default=32,
-        help="nodes per axis of the occupancy that pca compares; a finer input is pooled",
+    pca_resolution: int = option(
+        32, "nodes per axis of the occupancy that pca compares; a finer input is pooled", positive
     )
-    group.add(
-        "--pca_view_weight",
-        type=not_negative(float),
-        default=0.0,
-        help="weight, beside the occupancy, of what pca sees of a shape from six sides, which tells glass from"
-        " openings; with 3 both vary alike on demo cars; 0: occupancy alone",
+    pca_view_weight: float = option(
+        0.0,
+        "weight, beside the occupancy, of what pca sees of a shape from six sides, which tells glass from openings;"
+        " with 3 both vary alike on demo cars; 0: occupancy alone",
+        not_negative,
     )
-    group.add(
-        "--code_noise",
-        type=not_negative(float),
-        default=0.1,
-        help="sd of the Gaussian noise on a vector or grid code in training; codes have unit variance",
+    code_noise: float = option(
+        0.1,
+        "sd of the Gaussian noise on a vector or grid code in training; codes have unit variance",
+        not_negative,
         decides="ndf_course",
     )
-    group.add(
-        "--code_posterior",
-        choices=["fixed", "learned"],
-        default="fixed",
-        help="grid and vector: fixed: normalised codes with noise of sd code_noise; learned: means of a variational"
-        " posterior, whose KL to a standard normal is weighted by kl_weight",
-    )
+
+    def check(self, cfg: "Config", given: Collection[str]) -> None:
+        grids, channels = len(self.decoder_resolution), len(self.decoder_channels)
+        if grids != channels:
+            raise UserError(
+                f"decoder_resolution has {grids} values and decoder_channels {channels}; give one number of channels"
+                " for each grid"
+            )
 
 
-def _check_network(cfg: Namespace, given: Collection[str]) -> None:
-    if len(cfg.decoder_resolution) != len(cfg.decoder_channels):
-        raise UserError(
-            f"decoder_resolution has {len(cfg.decoder_resolution)} values and decoder_channels"
-            f" {len(cfg.decoder_channels)}; give one number of channels for each grid"
-        )
-    if cfg.code_encoder != "pyramid" and cfg.code_kind == "vector" and cfg.code_posterior == "learned":
-        raise UserError(
-            f"code_encoder {cfg.code_encoder} has no learned posterior; set code_posterior = fixed, or code_encoder ="
-            " pyramid"
-        )
-
-
-def _add_training(group: Options) -> None:
-    group.add(
-        "--keep_checkpoints", type=positive(int), default=2, help="latest checkpoints that are kept, beside the best"
-    )
-    group.add(
-        "--batch_size",
-        type=positive(int),
-        default=4,
-        help="shapes per step of the NDF, of all processes together, and encoded at a time by each",
+@dataclass(frozen=True)
+class Training(Group, title="training", about="read by both trainings"):
+    keep_checkpoints: int = option(2, "latest checkpoints that are kept, beside the best", positive)
+    batch_size: int = option(
+        4,
+        "shapes per step of the NDF, of all processes together, and encoded at a time by each",
+        positive,
         decides="ndf_course",
     )
-    group.add(
-        "--warmup_steps",
-        type=not_negative(int),
-        default=100,
-        help="steps of linear warm-up, then cosine decay",
-        decides="ndf_course flow_course",
+    warmup_steps: int = option(
+        100, "steps of linear warm-up, then cosine decay", not_negative, decides="ndf_course flow_course"
     )
-    group.add(
-        "--num_pictures",
-        type=not_negative(int),
-        default=10,
-        help="times during a training that TensorBoard gets pictures and clouds, more often at first; fewer where they"
+    num_pictures: int = option(
+        10,
+        "times during a training that TensorBoard gets pictures and clouds, more often at first; fewer where they"
         " would take more than 3 %% of its time; 0: none",
+        not_negative,
     )
 
 
-def _add_ndf_training(group: Options) -> None:
-    group = group.deciding("ndf_course")
-    group.add("--num_epochs", type=positive(int), default=1500, help="passes over the training shapes")
-    group.add("--num_sample_points_training", type=positive(int), default=50_000, help="points per shape and step")
-    group.add(
-        "--min_input_points",
-        type=not_negative(int),
-        default=0,
-        help="sparse inputs in training: half of the steps see only the first n points of their clouds, n log-uniform"
-        " from here to num_points; 0: always all",
+@dataclass(frozen=True)
+class NDFTraining(Group, title="NDF training", about="losses and batches of train_ndf.py", decides="ndf_course"):
+    num_epochs: int = option(1500, "passes over the training shapes", positive)
+    num_sample_points_training: int = option(50_000, "points per shape and step", positive)
+    min_input_points: int = option(
+        0,
+        "sparse inputs in training: half of the steps see only the first n points of their clouds, n log-uniform from"
+        " here to num_points; 0: always all",
+        not_negative,
     )
-    group.add(
-        "--uniform_ratio",
-        type=not_negative(float),
-        default=0.15,
-        help="share of them uniform in the box: without them false surfaces appear in empty space",
+    uniform_ratio: float = option(
+        0.15,
+        "share of them uniform in the box: without them false surfaces appear in empty space",
+        not_negative,
         decides="ndf_best",
     )
-    group.add(
-        "--gap_ratio",
-        type=not_negative(float),
-        default=0.2,
-        help="share of them in the openings of the shape: without them a global code closes windows",
+    gap_ratio: float = option(
+        0.2,
+        "share of them in the openings of the shape: without them a global code closes windows",
+        not_negative,
         decides="ndf_best",
     )
-    group.add(
-        "--num_hard_points",
-        type=not_negative(int),
-        default=64,
-        help="points per shape and step beside them: the worst predicted of hard_point_candidates times as many far"
-        " from the surface",
+    num_hard_points: int = option(
+        64,
+        "points per shape and step beside them: the worst predicted of hard_point_candidates times as many far from"
+        " the surface",
+        not_negative,
     )
-    group.add(
-        "--hard_point_candidates",
-        type=positive(int),
-        default=16,
-        help="drawn per hard point; with fewer a step is cheaper, and the largest errors are found less often",
+    hard_point_candidates: int = option(
+        16, "drawn per hard point; with fewer a step is cheaper, and the largest errors are found less often", positive
     )
-    group.add(
-        "--max_dist",
-        type=positive(float),
-        default=0.1,
-        help="distances are clamped here in the loss, mesh units",
-        decides="ndf_best",
-    )
-    group.add(
-        "--kl_weight",
-        type=not_negative(float),
-        default=1e-5,
-        help="weight of a learned posterior's KL, mesh units per nat of a whole code",
-    )
-    group.add(
-        "--optimizer",
-        choices=["Adam", "AdamW", "RMSprop", "Muon"],
-        default="Adam",
-        help="for the NDF; Muon needs fewer steps, each of which takes three times as long on a CPU, hardly longer on a"
-        " GPU",
+    max_dist: float = option(0.1, "distances are clamped here in the loss, mesh units", positive, decides="ndf_best")
+    optimizer: Literal["Adam", "AdamW", "RMSprop", "Muon"] = option(
+        "Adam",
+        "for the NDF; Muon needs fewer steps, each of which takes three times as long on a CPU, hardly longer on a GPU",
         decides="ndf",
     )
-    group.add(
-        "--lr",
-        type=positive(float),
-        default=1e-4,
-        help="peak learning rate (NDF's 1e-6 is too slow; its users found 1e-4 as good as the published net)",
+    lr: float = option(
+        1e-4, "peak learning rate (NDF's 1e-6 is too slow; its users found 1e-4 as good as the published net)", positive
     )
-    group.add("--mirror", type=boolean, default=True, help="show each shape mirrored in x half of the time")
-    group.add("--val_every", type=positive(int), default=500, help="steps between validations and checkpoints")
-    group.add(
-        "--ram_cache_gb",
-        type=not_negative(float),
-        default=4.0,
-        help="keep the training samples in memory if they need no more than this, else read them at every step",
+    mirror: bool = option(True, "show each shape mirrored in x half of the time")
+    val_every: int = option(500, "steps between validations and checkpoints", positive)
+    ram_cache_gb: float = option(
+        4.0,
+        "keep the training samples in memory if they need no more than this, else read them at every step",
+        not_negative,
         decides="",
     )
-    group.add(
-        "--gpu_cache_gb",
-        type=not_negative(float),
-        default=16.0,
-        help="on a GPU: keep them in its memory if they need no more than this, and draw the batches there, so that it"
+    gpu_cache_gb: float = option(
+        16.0,
+        "on a GPU: keep them in its memory if they need no more than this, and draw the batches there, so that it"
         " never waits for the CPU; 0: never",
+        not_negative,
         decides="",
     )
 
-
-def _check_ndf_training(cfg: Namespace, given: Collection[str]) -> None:
-    if cfg.uniform_ratio + cfg.gap_ratio >= 1:
-        raise UserError(
-            f"uniform_ratio {cfg.uniform_ratio} and gap_ratio {cfg.gap_ratio} leave no share of a batch to points"
-            " near the surface; make their sum less than 1"
-        )
-
-
-NETWORK = Group("NDF network and shape codes", "the architecture: fixed once trained", _add_network, _check_network)
-TRAINING = Group("training", "read by both trainings", _add_training)
-NDF_TRAINING = Group("NDF training", "losses and batches of train_ndf.py", _add_ndf_training, _check_ndf_training)
+    def check(self, cfg: "Config", given: Collection[str]) -> None:
+        if self.uniform_ratio + self.gap_ratio >= 1:
+            raise UserError(
+                f"uniform_ratio {self.uniform_ratio} and gap_ratio {self.gap_ratio} leave no share of a batch to points"
+                " near the surface; make their sum less than 1"
+            )

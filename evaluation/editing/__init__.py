@@ -1,5 +1,4 @@
-"""Edits of attributes: the fit that tells how codes know them, and the comparison of ways to edit.
+"""What codes tell of attributes, for `generate.py --mode edit`.
 
-Run `python -m evaluation.editing.fit` once for the weights of an experiment; `python -m evaluation.editing.compare`
-writes the tables of docs/editing.md.
+Run `python -m evaluation.editing.fit` once for the weights of an experiment.
 """

@@ -4,8 +4,6 @@ No files are needed but the weights: the cars are made and encoded in memory, an
 generator. Writes `attributes_file` for `generate.py --mode edit`.
 """
 
-from argparse import Namespace
-
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -31,8 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "fit")
     networks = Networks(cfg)
     check_editable(networks)
-    cars, codes = demo_codes(networks, cfg.num_attribute_cars, cfg.extra_demo_seed)
-    facts = {"demo_cars": len(cars), "demo_seed": cfg.extra_demo_seed, "noise": noise_of(networks)}
+    cars, codes = demo_codes(networks, cfg.attributes.num_attribute_cars, cfg.codes.extra_demo_seed)
+    facts = {"demo_cars": len(cars), "demo_seed": cfg.codes.extra_demo_seed, "noise": noise_of(networks)}
     found = fit_attributes(noised_codes(networks, codes, spread_of(codes), EDIT_NOISE_STREAM), cars)
     found.facts |= facts | {"ndf_sha256": networks.sources["ndf_sha256"]}
     path = attributes_path(cfg)
@@ -57,10 +55,9 @@ def demo_codes(networks: Networks, count: int, seed: int) -> tuple[list[Car], Co
 
     Raises UserError for fewer than `LEAST_CARS`.
     """
-    cfg = Namespace(**vars(networks.cfg))
+    cfg = networks.cfg.changed(code_mirror=False)
     if count < LEAST_CARS:
         raise UserError(f"num_attribute_cars is {count}, {LEAST_CARS} or more expected")
-    cfg.code_mirror = False
     batches = in_batches(demo_source(count, seed, set()).shapes, cfg, networks.device)
     bar = tqdm(total=count, desc="encoding demo cars", unit="shape", disable=None)
     codes = []

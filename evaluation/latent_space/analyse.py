@@ -1,9 +1,9 @@
 """The latent-space study of an experiment from end to end: tables, plots, pictures and the projector."""
 
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+from configs.options import Config
 from evaluation.latent_space import attribute_table, code_table, neighbours, paths, temperatures
 from evaluation.latent_space.attributes import Targets, problem_of_cars, read_attributes, read_cars
 from evaluation.latent_space.code_features import noise_of
@@ -16,7 +16,7 @@ from evaluation.tables import Table
 from generation.networks import Networks
 from runtime.artefacts import Facts
 from runtime.errors import UserError, note
-from runtime.layout import CODE_TABLE, Experiment
+from runtime.layout import CODE_TABLE
 from training.code_spectrum import SHARES, cumulative_shares
 from visualization.contact_sheet import draw_rows
 from visualization.latent_space_plots import plot_attributes, plot_map, plot_paths, plot_spectrum, plot_temperatures
@@ -25,14 +25,14 @@ PICTURED_PATHS, PICTURES_A_PATH = 2, 7
 Found = tuple[list[Table], Facts]
 
 
-def analyse(cfg: Namespace) -> tuple[str, Path]:
-    """Run the analyses in `cfg.analyses`; those before keep their results. Returns the new tables as text, and the
+def analyse(cfg: Config) -> tuple[str, Path]:
+    """Run the parts that `analyses` names; others keep their results. Returns the new tables as text, and the
     output folder.
 
     Raises UserError, naming the command to run, if an earlier step is missing.
     """
-    study = Study(cfg, Experiment(cfg).analysis)
-    results = study.run([part for part in ANALYSES if part.name in cfg.analyses])
+    study = Study(cfg, cfg.experiment.analysis)
+    results = study.run([part for part in ANALYSES if part.name in cfg.analysis.analyses])
     merged = with_former(study.folder / f"{CODE_TABLE}.json", study, results, [part.name for part in ANALYSES])
     write_results(study.folder, CODE_TABLE, cfg, merged, {"checkpoints": study.sources})
     return text_of(results, left_out=[attribute_table.SAMPLED_NAME]), study.folder
@@ -87,7 +87,7 @@ def attribute_tables(study: Study) -> Found:
     networks = study.networks
     train, test = read_cars(study.cfg)
     if problem := problem_of_cars(train, test):
-        if set(study.cfg.analyses) == {"attributes"}:
+        if set(study.cfg.analysis.analyses) == {"attributes"}:
             raise UserError(problem)
         note(f"attributes are left out: {problem}")
         return [], {}
@@ -114,7 +114,7 @@ def draw_paths(networks: Networks, found: dict[str, paths.Paths], pairs: list[li
                 networks, codes[list(dict.fromkeys(shown))], neighbours.PICTURE_POINTS, f"path_{k}_{space}", "pictures"
             )
             rows.append((f"{start} to {stop}, {paths.SPACES[space]}", list(clouds), tint, "none"))
-    draw_rows(rows, path, f"{networks.cfg.exp_name}: paths between test shapes")
+    draw_rows(rows, path, f"{networks.cfg.run.exp_name}: paths between test shapes")
 
 
 OF_ALL = ("precision", "seed", "num_points", "allow_trained_on")

@@ -1,6 +1,5 @@
 """What codes know of a car: the parameters that demo cars were made from, read from their codes by regression."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.options import Config
 from evaluation.latent_space.code_features import Codes, codes_of_decoded, flat, noised_codes, occupied_nodes, spread_of
 from evaluation.latent_space.parameters import Car, demo_parameters, find_parameters
 from evaluation.latent_space.ridge import (
@@ -71,7 +71,7 @@ class Targets:
         self.groups: NDArray[np.int64] = np.repeat(np.arange(len(blocks)), widths)
 
 
-def read_cars(cfg: Namespace) -> tuple[DemoCars, DemoCars]:
+def read_cars(cfg: Config) -> tuple[DemoCars, DemoCars]:
     """The demo cars among the training and the test shapes. Raises UserError if there are no codes yet."""
     found = []
     for split in ("train", "test"):
@@ -105,10 +105,10 @@ def read_attributes(networks: Networks, targets: Targets, train: DemoCars, test:
     def fit(rows: Sequence[Features]) -> Reading:
         return linear_reading(principal_coordinates(*rows), targets.values, targets.groups)
 
-    again = codes_of_decoded(networks, test.codes[: networks.cfg.num_attribute_shapes])
+    again = codes_of_decoded(networks, test.codes[: networks.cfg.analysis.num_attribute_shapes])
     samples = test.codes[:0]
     if networks.has_flow:
-        samples = drawn_codes(networks, NUM_SAMPLES, networks.cfg.seed).cpu().numpy()
+        samples = drawn_codes(networks, NUM_SAMPLES, networks.cfg.run.seed).cpu().numpy()
     coordinates = principal_coordinates(*map(flat, (train.codes, test.codes, again, samples)))
     linear = linear_reading(coordinates, targets.values, targets.groups)
     quadratic = quadratic_reading(coordinates, targets.values, targets.groups, linear)

@@ -1,6 +1,5 @@
 """Maps of shapes: their codes, and the flow's z, each on its first two principal directions."""
 
-from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from configs.options import Config
 from evaluation.latent_space.parameters import demo_parameters
 from frozen.codes import SPLITS, load_codes
 from generation.latents import latents_of
@@ -31,12 +31,12 @@ class ShownShapes:
         return [row[key] for row in self.rows]
 
 
-def choose_shapes(cfg: Namespace) -> ShownShapes:
+def choose_shapes(cfg: Config) -> ShownShapes:
     """num_map_shapes random shapes of all splits, or all if there are fewer, ordered by split."""
     stored = {split: load_codes(cfg, split) for split in SPLITS}
     every = [(split, i) for split in SPLITS for i in stored[split].plain_indices()]
-    if len(every) > cfg.num_map_shapes:
-        chosen = np.random.default_rng(cfg.seed).choice(len(every), cfg.num_map_shapes, replace=False)
+    if len(every) > cfg.analysis.num_map_shapes:
+        chosen = np.random.default_rng(cfg.run.seed).choice(len(every), cfg.analysis.num_map_shapes, replace=False)
         every = [every[i] for i in np.sort(chosen)]
     folders = {split: stored[split].folders(cfg) for split in SPLITS}
     rows = []
@@ -47,7 +47,7 @@ def choose_shapes(cfg: Namespace) -> ShownShapes:
     return ShownShapes(np.stack([stored[split].codes[i] for split, i in every]), rows)
 
 
-def body_style(folder: Path, cfg: Namespace) -> str:
+def body_style(folder: Path, cfg: Config) -> str:
     """The `style` of a demo car, from its parameters; else "-"."""
     return str((demo_parameters(folder, cfg) or {}).get("style", NO_STYLE))
 
@@ -58,7 +58,7 @@ def map_panels(networks: Networks, shown: ShownShapes) -> list[Panel]:
     The directions are computed from the shapes shown.
     """
     codes = torch.from_numpy(shown.codes)
-    sampled = drawn_codes(networks, NUM_SAMPLES, networks.cfg.seed)
+    sampled = drawn_codes(networks, NUM_SAMPLES, networks.cfg.run.seed)
     pairs = {
         "Codes": (codes.flatten(1).numpy(), sampled.flatten(1).cpu().numpy()),
         "The flow's z of the codes": tuple(latents_of(networks, some).cpu().numpy() for some in (codes, sampled)),

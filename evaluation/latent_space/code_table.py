@@ -1,7 +1,6 @@
 """The table of the study: a row per experiment, from its codes, checkpoints and evaluation results."""
 
 import math
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.options import Config
 from evaluation.experiment_sets import LABELS
 from evaluation.reconstruction import PARTS
 from evaluation.tables import Column
@@ -71,12 +71,12 @@ class ExperimentFiles:
     UserError if the experiment does not exist, or has no codes yet.
     """
 
-    def __init__(self, cfg: Namespace, seed: int):
-        self.cfg, self.name, self.experiment = cfg, cfg.exp_name, Experiment(cfg)
+    def __init__(self, cfg: Config, seed: int):
+        self.cfg, self.name, self.experiment = cfg, cfg.run.exp_name, cfg.experiment
         if not self.experiment.root.is_dir():
             raise UserError(
                 f"no experiment {self.name!r} in {self.experiment.root.parent}, which has {_present(self.experiment)};"
-                f" train it with: python train_ndf.py --config {cfg.config}"
+                f" train it with: python train_ndf.py --config {cfg.run.config}"
             )
         self.ndf_path = self._ndf_path()
         self.ndf_state = None if self.ndf_path is None else load_checkpoint(self.ndf_path)
@@ -112,14 +112,16 @@ class ExperimentFiles:
         facts = {"ndf_minutes": minutes(self.ndf_path)}
         if flow_path is None:
             if self.index is not None:
-                missing.append(f"no flow of {self.name}: python train_rnvp.py --config {self.cfg.config}")
+                missing.append(f"no flow of {self.name}: python train_rnvp.py --config {self.cfg.run.config}")
             return facts
         nll = load_checkpoint(flow_path).get("nll_nats_per_dim", {})
         return facts | {f"nll_{key}": value for key, value in nll.items()} | {"flow_minutes": minutes(flow_path)}
 
     def _results(self, flow_path: Path | None, missing: list[str]) -> Mapping[str, Any]:
         """The tables of results.json; empty if there are none, or if they belong to other checkpoints."""
-        command = f"python generate.py --mode reconstruct and python evaluate.py, each with --config {self.cfg.config}"
+        command = (
+            f"python generate.py --mode reconstruct and python evaluate.py, each with --config {self.cfg.run.config}"
+        )
         path = self.experiment.evaluation / f"{RESULTS}.json"
         if not path.is_file():
             missing.append(f"no {RESULTS}.json of {self.name}: {command}")
@@ -153,8 +155,8 @@ class ExperimentFiles:
             return None
 
     def _flow_path(self) -> Path | None:
-        if self.cfg.rnvp_checkpoint:
-            named = absolute(self.cfg.rnvp_checkpoint)
+        if self.cfg.weights.rnvp_checkpoint:
+            named = absolute(self.cfg.weights.rnvp_checkpoint)
             return best_checkpoint(named) if named.is_dir() else named
         return best_checkpoint(self.experiment.rnvp_checkpoints)
 
@@ -162,15 +164,15 @@ class ExperimentFiles:
         return None if self.ndf_state is None else self.ndf_state.get("config", {}).get(name)
 
 
-def all_experiments(cfg: Namespace) -> list[ExperimentFiles]:
+def all_experiments(cfg: Config) -> list[ExperimentFiles]:
     """This experiment and those of `compare_experiments`. Raises UserError as `ExperimentFiles` does."""
-    own = ExperimentFiles(cfg, cfg.seed)
-    others = [name for name in dict.fromkeys(cfg.compare_experiments or []) if name != cfg.exp_name]
-    empty = {"ndf_checkpoint": None, "rnvp_checkpoint": None}
+    own = ExperimentFiles(cfg, cfg.run.seed)
+    others = [name for name in dict.fromkeys(cfg.others.compare_experiments or []) if name != cfg.run.exp_name]
     configs = [
-        Namespace(exp_root=cfg.exp_root, exp_name=name, config=f"(the config of {name})", **empty) for name in others
+        cfg.changed(exp_name=name, config=f"(the config of {name})", ndf_checkpoint=None, rnvp_checkpoint=None)
+        for name in others
     ]
-    return [own, *(ExperimentFiles(one, cfg.seed) for one in configs)]
+    return [own, *(ExperimentFiles(one, cfg.run.seed) for one in configs)]
 
 
 def code_rows(experiments: Sequence[ExperimentFiles]) -> tuple[list[dict[str, Any]], str]:

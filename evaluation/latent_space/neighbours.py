@@ -1,12 +1,12 @@
 """Samples beside their nearest training shapes: are they novel or memorised?"""
 
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from configs.options import Config
 from dataprocessing.stored_points import read_input_cloud
 from dataprocessing.surface import surface_points
 from evaluation.latent_space.decoded import decoded_clouds
@@ -41,11 +41,13 @@ def neighbour_rows(networks: Networks, sheet: Path) -> list[dict]:
     cfg, stored = networks.cfg, load_codes(networks.cfg, "train")
     every, plain = stored.folders(cfg), stored.plain_indices()
     folders, names = [every[i] for i in plain], [stored.rows[i]["name"] for i in plain]
-    codes = drawn_codes(networks, cfg.num_neighbour_samples, cfg.seed)
-    count = max(PICTURE_POINTS, cfg.num_analysis_points)
+    codes = drawn_codes(networks, cfg.analysis.num_neighbour_samples, cfg.run.seed)
+    count = max(PICTURE_POINTS, cfg.analysis.num_analysis_points)
     dense = decoded_clouds(networks, codes, count, "neighbour_samples", "samples")
     which, values = nearest_shapes(
-        [cloud[: cfg.num_analysis_points] for cloud in dense], training_clouds(folders, cfg), num_workers(cfg.num_cpus)
+        [cloud[: cfg.analysis.num_analysis_points] for cloud in dense],
+        training_clouds(folders, cfg),
+        num_workers(cfg.run.num_cpus),
     )
     draw_sheet(dense, [[folders[j] for j in row] for row in which], values, cfg, sheet)
     rows = []
@@ -57,10 +59,10 @@ def neighbour_rows(networks: Networks, sheet: Path) -> list[dict]:
     return rows
 
 
-def training_clouds(folders: list[Path], cfg: Namespace) -> list[NDArray[np.float32]]:
+def training_clouds(folders: list[Path], cfg: Config) -> list[NDArray[np.float32]]:
     """Points of the stored input clouds, (num_analysis_points, 3) each, or all points if there are fewer."""
     bar = tqdm(folders, desc="reading training clouds", unit="cloud", disable=None)
-    return [at_most(read_input_cloud(folder, cfg), cfg.num_analysis_points, cfg.seed) for folder in bar]
+    return [at_most(read_input_cloud(folder, cfg), cfg.analysis.num_analysis_points, cfg.run.seed) for folder in bar]
 
 
 def nearest_shapes(
@@ -89,7 +91,7 @@ def nearest_shapes(
 
 
 def draw_sheet(
-    samples: NDArray[np.float32], nearest: list[list[Path]], values: NDArray[np.float64], cfg: Namespace, path: Path
+    samples: NDArray[np.float32], nearest: list[list[Path]], values: NDArray[np.float64], cfg: Config, path: Path
 ) -> None:
     """Write a PNG: each sample in blue beside its nearest training shapes in grey, `SAMPLES_A_ROW` per row.
 
@@ -102,7 +104,7 @@ def draw_sheet(
             row = [render_cloud(sample, color=TINTS["blue"])]
             bar.update()
             for folder in folders:
-                cloud = surface_points(folder, PICTURE_POINTS, cfg.seed)
+                cloud = surface_points(folder, PICTURE_POINTS, cfg.run.seed)
                 row.append(render_cloud(cloud, color=TINTS["grey"]))
                 bar.update()
             pictures.append(row)
@@ -111,4 +113,4 @@ def draw_sheet(
     for start in range(0, len(samples), SAMPLES_A_ROW):
         stop = start + SAMPLES_A_ROW
         rows.append((";   ".join(labels[start:stop]), [one for row in pictures[start:stop] for one in row]))
-    contact_sheet(rows, path, f"{cfg.exp_name}: samples (blue) and the training shapes nearest to each (grey)")
+    contact_sheet(rows, path, f"{cfg.run.exp_name}: samples (blue) and the training shapes nearest to each (grey)")

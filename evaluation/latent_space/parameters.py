@@ -1,7 +1,6 @@
 """What demo cars were made from: the parameters beside their meshes, as targets of a regression."""
 
 import math
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.options import Config
 from dataprocessing.shapes import processed_root
 from demo_cars.windows import closed_windows
 from runtime.layout import DEMO_PARAMETERS, absolute
@@ -19,14 +19,14 @@ Car = dict[str, Any]  # name of a parameter -> number, word or switch
 MAX_VALUES = 64  # of a choice: a word with more, such as a name, is no kind of car
 
 
-def demo_parameters(folder: Path, cfg: Namespace) -> Car | None:
+def demo_parameters(folder: Path, cfg: Config) -> Car | None:
     """The parameters of a demo car, beside its mesh or its preprocessed files, and which of its windows are closed.
 
     None for another shape.
     """
     places = [folder]
-    if cfg.processed_dir and folder.is_relative_to(root := processed_root(cfg)):
-        places.append(absolute(cfg.data_dir) / folder.relative_to(root))
+    if cfg.data.processed_dir and folder.is_relative_to(root := processed_root(cfg)):
+        places.append(absolute(cfg.data.data_dir) / folder.relative_to(root))
     for place in places:
         try:
             found = read_json(place / DEMO_PARAMETERS)

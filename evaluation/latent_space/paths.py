@@ -84,7 +84,7 @@ def measure_paths(networks: Networks) -> tuple[dict[str, Paths], list[list[str]]
     """
     cfg, stored = networks.cfg, load_codes(networks.cfg, "test")
     plain = stored.plain_indices()
-    pairs = random_pairs(len(plain), cfg.num_paths, cfg.seed)
+    pairs = random_pairs(len(plain), cfg.analysis.num_paths, cfg.run.seed)
     rows = [[plain[end] for end in pair] for pair in pairs]
     starts, stops = (torch.from_numpy(stored.codes[list(column)]) for column in zip(*rows, strict=True))
     found = {space: _measure(networks, path_codes(networks, starts, stops, space), space) for space in SPACES}
@@ -104,7 +104,7 @@ def random_pairs(count: int, wanted: int, seed: int) -> list[tuple[int, int]]:
 def path_codes(networks: Networks, starts: Tensor, stops: Tensor, space: str) -> Tensor:
     """Codes (K, T + 1, *code_shape) from starts to stops (K, *code_shape), in path_steps = T equal steps of `space`."""
     ends = torch.stack([starts, stops]).to(networks.device)  # (2, K, *code_shape)
-    steps = networks.cfg.path_steps
+    steps = networks.cfg.analysis.path_steps
     share = torch.linspace(0, 1, steps + 1, device=networks.device).repeat(len(starts))[:, None]
     x = ends.flatten(2) if space == "code" else latents_of(networks, ends.flatten(0, 1)).unflatten(0, ends.shape[:2])
     start, stop = (end.repeat_interleave(steps + 1, dim=0) for end in x)  # (K (T + 1), D)
@@ -120,7 +120,11 @@ def _measure(networks: Networks, codes: Tensor, space: str) -> Paths:
     flat = codes.flatten(0, 1)
     again = codes[:, 0]  # the first shapes again, with other random points
     found = decoded_clouds(
-        networks, torch.cat([flat, again]), networks.cfg.num_analysis_points, f"paths_{space}", f"paths, {space}"
+        networks,
+        torch.cat([flat, again]),
+        networks.cfg.analysis.num_analysis_points,
+        f"paths_{space}",
+        f"paths, {space}",
     )
     clouds = found[: len(flat)].reshape(count, length, *found.shape[1:])
     jumps = [[chamfer_l2_sq(path[t], path[t + 1]) for t in range(length - 1)] for path in clouds]
@@ -139,10 +143,10 @@ def _measure(networks: Networks, codes: Tensor, space: str) -> Paths:
 def field_values(networks: Networks, codes: Tensor, description: str) -> NDArray[np.float64]:
     """Distances decoded from codes (S, *code_shape) at fixed random points, clamped at max_dist, (S, NUM_QUERIES)."""
     cfg, values = networks.cfg, []
-    uniform = torch.rand(NUM_QUERIES, 3, generator=torch.Generator().manual_seed(cfg.seed))
+    uniform = torch.rand(NUM_QUERIES, 3, generator=torch.Generator().manual_seed(cfg.run.seed))
     points = to_grid_coords((2 * uniform - 1) * HALF_EXTENT).to(networks.device)[None]
     for code in tqdm(codes, desc=description, unit="shape", disable=None):
-        with autocast(networks.device, cfg.precision):
+        with autocast(networks.device, cfg.run.precision):
             found = networks.ndf.query(points, networks.ndf.features(code[None]))[0]
-        values.append(found.double().clamp(max=cfg.max_dist).cpu().numpy())
+        values.append(found.double().clamp(max=cfg.ndf_training.max_dist).cpu().numpy())
     return np.stack(values)

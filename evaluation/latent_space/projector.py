@@ -1,6 +1,5 @@
 """TensorBoard's projector: codes to explore, each with name, style, split and thumbnail."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from configs.options import Config
 from dataprocessing.stored_points import cloud_digest, read_input_cloud
 from evaluation.latent_space.code_map import ShownShapes
 from runtime.artefacts import kept_arrays
 from runtime.errors import one_line
-from runtime.layout import Experiment
 from training.code_spectrum import PrincipalAxes
 from training.progress_log import replaced_run
 from visualization.rendering import render_cloud
@@ -22,9 +21,9 @@ MAX_NUMBERS = 1000  # larger codes are written as principal coordinates
 METADATA = ("name", "style", "split")
 
 
-def write_projector(cfg: Namespace, shown: ShownShapes) -> Path:
+def write_projector(cfg: Config, shown: ShownShapes) -> Path:
     """Write `summary/projector`, replacing an existing one. Returns the folder."""
-    experiment = Experiment(cfg)
+    experiment = cfg.experiment
     pictures = thumbnails(cfg, shown, experiment.analysis_cache / "thumbnails.npz")
     target = experiment.projector
     with replaced_run(target) as log:
@@ -47,7 +46,7 @@ def projector_numbers(codes: NDArray[np.float32]) -> NDArray[np.float32]:
     return flat if flat.shape[1] <= MAX_NUMBERS else PrincipalAxes(flat)(flat).astype(np.float32)
 
 
-def thumbnails(cfg: Namespace, shown: ShownShapes, cache: Path) -> NDArray[np.uint8]:
+def thumbnails(cfg: Config, shown: ShownShapes, cache: Path) -> NDArray[np.uint8]:
     """Pictures of the shapes' input points, (S, THUMBNAIL, THUMBNAIL, 3); stored in `cache`."""
     clouds = [read_input_cloud(Path(folder), cfg) for folder in shown.column("folder")]
     size = (THUMBNAIL, THUMBNAIL)

@@ -46,24 +46,25 @@ def temperature_rows(networks: Networks) -> list[dict[str, Any]]:
     cfg = networks.cfg
     stored = {split: load_codes(cfg, split) for split in ("train", "test")}
     plain = {split: codes.plain_indices() for split, codes in stored.items()}
-    count = min(cfg.num_curve_shapes, *(len(found) for found in plain.values()))
+    count = min(cfg.analysis.num_curve_shapes, *(len(found) for found in plain.values()))
     if count < 2:
         raise UserError(
             f"{count} shape to compare, 2 or more expected: {len(plain['test'])} test and {len(plain['train'])}"
-            f" training shapes, num_curve_shapes {cfg.num_curve_shapes}; make them more, or leave out temperatures"
+            f" training shapes, num_curve_shapes {cfg.analysis.num_curve_shapes}; make them more, or leave"
+            " out temperatures"
         )
     codes = {}
     for split, found in plain.items():
-        chosen = np.sort(np.random.default_rng(cfg.seed).choice(found, count, replace=False))
+        chosen = np.sort(np.random.default_rng(cfg.run.seed).choice(found, count, replace=False))
         codes[split] = torch.from_numpy(stored[split].codes[chosen]).to(networks.device)
-    points = cfg.num_analysis_points
+    points = cfg.analysis.num_analysis_points
     decoded = decoded_clouds(networks, codes["test"], points, "curve_test", "test shapes", REFERENCE_STREAMS)
     references = CloudSet(list(decoded))
     rr = _matrix(networks, references)
     rows = []
-    for temperature in sorted(set(cfg.temperatures)):
+    for temperature in sorted(set(cfg.analysis.temperatures)):
         label = f"T = {temperature:g}"
-        z = draw_latents(networks.flow, count, cfg.seed, temperature=temperature)
+        z = draw_latents(networks.flow, count, cfg.run.seed, temperature=temperature)
         clouds = decoded_clouds(networks, codes_of(networks, z), points, f"curve_{temperature:g}", label)
         rows.append({"set": label, "temperature": temperature, **_measures(networks, references, rr, clouds)})
     floor = decoded_clouds(networks, codes["train"], points, "curve_train", "training shapes", FLOOR_STREAMS)
@@ -77,4 +78,4 @@ def _measures(networks: Networks, references: CloudSet, rr: Matrix, clouds: np.n
 
 
 def _matrix(networks: Networks, a: CloudSet, b: CloudSet | None = None) -> Matrix:
-    return pairwise("cd", a, b, num_workers(networks.cfg.num_cpus), device=networks.device, description="comparing")
+    return pairwise("cd", a, b, num_workers(networks.cfg.run.num_cpus), device=networks.device, description="comparing")

@@ -1,6 +1,5 @@
 """From evidence to completions: starts from the flow, the search for modes, and chains that sample around them."""
 
-from argparse import Namespace
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from configs.options import Config
 from generation.code_fitting import RATE
 from generation.completion.curvature import standardising_factor
 from generation.completion.evidence import Evidence
@@ -43,24 +43,42 @@ class Completion(NamedTuple):
 def complete(networks: Networks, evidence: Evidence, progress: bool = True) -> Completion:
     """Sample the posterior of z given the evidence. Reads the options of `COMPLETION` in networks.cfg."""
     cfg = networks.cfg
-    posterior = Posterior(networks, evidence, cfg.scan_sd)
-    with tqdm(total=cfg.map_steps + cfg.warmup + cfg.draws, disable=not progress or None, unit="step") as bar:
+    posterior = Posterior(networks, evidence, cfg.completion.scan_sd)
+    with tqdm(
+        total=cfg.completion.map_steps + cfg.completion.warmup + cfg.completion.draws,
+        disable=not progress or None,
+        unit="step",
+    ) as bar:
         bar.set_description("fitting")
-        modes = search(posterior, starts(posterior, cfg), largest_norm(networks), cfg.map_steps, bar.update)
-        moves = random_stream(cfg.seed, MOVES)
+        modes = search(posterior, starts(posterior, cfg), largest_norm(networks), cfg.completion.map_steps, bar.update)
+        moves = random_stream(cfg.run.seed, MOVES)
         factor = standardising_factor(posterior, modes, moves)
         bar.set_description("sampling")
         density = posterior.energy_and_gradient
-        chains = sample(density, modes, factor, cfg.warmup, cfg.draws, cfg.leapfrog, moves, bar.update)
+        chains = sample(
+            density,
+            modes,
+            factor,
+            cfg.completion.warmup,
+            cfg.completion.draws,
+            cfg.completion.leapfrog,
+            moves,
+            bar.update,
+        )
     return Completion(modes, density(modes)[0], chains, posterior)
 
 
 @torch.no_grad()
-def starts(posterior: Posterior, cfg: Namespace) -> Tensor:
-    """The samples of the flow that fit best, z (B, D), out of cfg.num_starts."""
-    drawn = draw_latents(posterior.networks.flow, max(cfg.num_starts, cfg.num_chains), cfg.seed, COMPLETION_STREAMS)
+def starts(posterior: Posterior, cfg: Config) -> Tensor:
+    """The samples of the flow that fit best, z (B, D), out of cfg.completion.num_starts."""
+    drawn = draw_latents(
+        posterior.networks.flow,
+        max(cfg.completion.num_starts, cfg.completion.num_chains),
+        cfg.run.seed,
+        COMPLETION_STREAMS,
+    )
     misfit = torch.cat([posterior.misfit(part) for part in drawn.split(AT_A_TIME)])
-    return drawn[misfit.argsort()[: cfg.num_chains]]
+    return drawn[misfit.argsort()[: cfg.completion.num_chains]]
 
 
 def search(

@@ -5,7 +5,6 @@ points on a bonnet say little more than ten. A scan therefore counts as many obs
 points of it, however many points there are, and few points count as they are.
 """
 
-from argparse import Namespace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from configs.options import Config
 from generation.code_fitting import CLAMP, SPACINGS
 from generation.projection import HALF_EXTENT
 
@@ -39,7 +39,7 @@ class Evidence(NamedTuple):
 
 def evidence_of(
     scan: np.ndarray,
-    cfg: Namespace,
+    cfg: Config,
     camera: np.ndarray | None,
     rng: np.random.Generator,
     covered: np.ndarray | None = None,
@@ -47,18 +47,18 @@ def evidence_of(
     """The evidence of a scan (n, 3) float32 and, if given, the place of its camera (3,) and the box (6,), lower corner
     first, in which it covers the whole surface, mesh units.
 
-    Reads cfg.scan_points and cfg.scan_cell.
+    Reads cfg.completion.scan_points and cfg.completion.scan_cell.
     """
     scan = at_most(scan, MOST_POINTS, rng)
-    surface = spread(scan, cfg.scan_points, rng)
-    weight = observations(scan, cfg.scan_cell, len(surface)) / len(surface)
+    surface = spread(scan, cfg.completion.scan_points, rng)
+    weight = observations(scan, cfg.completion.scan_cell, len(surface)) / len(surface)
     found = [(np.zeros((0, 3)), np.zeros(0))]
     if camera is not None:
         found.append(empty_places(scan, camera, NUM_EMPTY, rng))
     if covered is not None:
         found.append(uncovered_places(scan, covered, NUM_EMPTY, rng))
     empty, bounds = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    empty_weight = observations(empty, cfg.scan_cell, len(empty)) / max(1, len(empty))
+    empty_weight = observations(empty, cfg.completion.scan_cell, len(empty)) / max(1, len(empty))
     tensors = (torch.from_numpy(array.astype(np.float32)) for array in (surface, empty, bounds))
     surface_tensor, empty_tensor, bounds_tensor = tensors
     return Evidence(surface_tensor, weight, empty_tensor, bounds_tensor, empty_weight)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from configs.decided import options_of
+from configs.options.types import needed
 from generation.cloud_files import Cloud
 from generation.completion.chains import check_networks, complete
 from generation.completion.evidence import evidence_of
@@ -36,7 +37,7 @@ class Completed(CodesOnAccess):
 
     def __init__(self, networks: Networks, scan: Scan, points_sha256: str, folder: Path):
         self.networks, self.cfg, self.scan, self.folder = networks, networks.cfg, scan, folder
-        self.names = [MODE, *map(str, range(self.cfg.num_chains))]
+        self.names = [MODE, *map(str, range(self.cfg.completion.num_chains))]
         self.num = len(self.names)
         self.facts: Facts = {"scan": points_sha256, **options_of("chains", self.cfg)}
 
@@ -56,7 +57,7 @@ class Completed(CodesOnAccess):
             return {"z": file["z"], "log_posterior": file["log_posterior"], "facts": json.loads(str(file["facts"]))}
 
     def _run(self, path: Path) -> None:
-        scan, rng = self.scan, np.random.default_rng(self.cfg.seed)
+        scan, rng = self.scan, np.random.default_rng(self.cfg.run.seed)
         completion = complete(self.networks, evidence_of(scan.points, self.cfg, scan.camera, rng, scan.covered))
         latents, log_posterior = drawn(completion)
         facts = np.array(json.dumps(facts_of(completion)))
@@ -69,16 +70,19 @@ def completed(networks: Networks) -> tuple[Shapes, Scan, Cloud | None]:
     Notes on the scan are printed. Raises UserError for files that cannot be read, and networks without vector codes.
     """
     cfg = networks.cfg
-    camera, covered = (None if given is None else np.array(given) for given in (cfg.camera, cfg.covered))
-    points = read_points(cfg.scan)
-    scan = placed_scan(points, camera, cfg.fit, covered)
+    path = needed(cfg.completion.scan, "scan")
+    camera, covered = (
+        None if given is None else np.array(given) for given in (cfg.completion.camera, cfg.completion.covered)
+    )
+    points = read_points(path)
+    scan = placed_scan(points, camera, cfg.completion.fit, covered)
     for sentence in scan.notes:
         print(sentence)
-    truth = None if cfg.truth is None else read_points(cfg.truth, scale_meshes=True)
+    truth = None if cfg.completion.truth is None else read_points(cfg.completion.truth, scale_meshes=True)
     check_networks(networks)
     sha256 = array_sha256(points)
-    name = scan_name(cfg.scan, sha256)
-    folder = Path(cfg.out).expanduser() if cfg.out else networks.experiment.completion / name
+    name = scan_name(path, sha256)
+    folder = Path(cfg.output.out).expanduser() if cfg.output.out else networks.experiment.completion / name
     codes = Completed(networks, scan, sha256, folder)
     shapes = Shapes(
         "chains",
@@ -86,11 +90,11 @@ def completed(networks: Networks) -> tuple[Shapes, Scan, Cloud | None]:
         codes,
         folder,
         continued("The best mode, then a draw of each chain"),
-        cfg.num_completion_points,
+        cfg.completion.num_completion_points,
         about=codes.facts,
         arrays_before=codes.known,
         measures_tears=False,
-        title=f"{Path(cfg.scan).name}, {len(scan.points)} points",
+        title=f"{Path(path).name}, {len(scan.points)} points",
         above=lambda numbers: given_above(scan.points, truth) if numbers[0] == 0 else [],
         above_of={"truth": None if truth is None else array_sha256(truth)},
         source=name,

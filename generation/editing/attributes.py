@@ -2,7 +2,6 @@
 
 import difflib
 import json
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from configs.options import Config
 from frozen.loading import check_same_ndf
 from runtime.errors import UserError
 from runtime.files import write_npz
-from runtime.layout import Experiment, absolute
+from runtime.layout import absolute
 from runtime.reading import open_npz
 
 LEAST_R2 = 0.3  # of an attribute that can be edited, and that is held while others are
@@ -100,16 +100,16 @@ class Attributes:
         write_npz(path, compressed=True, about=np.array(json.dumps(about)), **arrays)
 
 
-def attributes_path(cfg: Namespace) -> Path:
-    return absolute(cfg.attributes_file) if cfg.attributes_file else Experiment(cfg).attributes
+def attributes_path(cfg: Config) -> Path:
+    return absolute(cfg.editing.attributes_file) if cfg.editing.attributes_file else cfg.experiment.attributes
 
 
-def load_attributes(cfg: Namespace, ndf_sha256: str) -> Attributes:
+def load_attributes(cfg: Config, ndf_sha256: str) -> Attributes:
     """The attributes of the configuration's codes.
 
     Raises UserError if there is no such file, if it is damaged, or if it is of another NDF than that with `ndf_sha256`.
     """
-    path, command = attributes_path(cfg), f"{FIT} --config {cfg.config}"
+    path, command = attributes_path(cfg), f"{FIT} --config {cfg.run.config}"
     if not path.is_file():
         raise UserError(f"no attributes at {path}; make them (demo cars only) with: {command}")
     with open_npz(path, f"make it again with: {command}") as file:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from configs.options.types import needed
 from frozen.checkpoint_files import fingerprint
 from generation.editing.attributes import Attribute, attributes_path, load_attributes
 from generation.editing.edited_codes import Aim, EditedCodes
@@ -32,11 +33,15 @@ def edited(networks: Networks) -> Shapes:
         raise UserError(f"code_kind {networks.ndf.code_kind} found; edits need codes that are vectors")
     networks.flow  # noqa: B018, says what to do if there is none
     attributes = load_attributes(cfg, networks.sources["ndf_sha256"])
-    attribute = attributes.find(cfg.attribute)
-    aims, wanted = asked(networks, attribute), list(dict.fromkeys(cfg.edit_shapes))
+    attribute = attributes.find(needed(cfg.editing.attribute, "attribute"))
+    aims, wanted = asked(networks, attribute), list(dict.fromkeys(cfg.editing.edit_shapes))
     tests = cache(partial(reconstructed, networks))  # only if one is asked for, and then once
     starts, about = zip(*(start_code(networks, shape, tests) for shape in wanted), strict=True)
-    common = {"attribute": attribute.name, "attributes_sha256": fingerprint(attributes_path(cfg)), "hold": cfg.hold}
+    common = {
+        "attribute": attribute.name,
+        "attributes_sha256": fingerprint(attributes_path(cfg)),
+        "hold": cfg.editing.hold,
+    }
     facts = [
         {"shape": shape, "asked": aim.label, "by": aim.by, "to": aim.to, **more, **common}
         for shape, more in zip(wanted, about, strict=True)
@@ -53,9 +58,9 @@ def edited(networks: Networks) -> Shapes:
         "edit",
         [f"{fact['shape']}_{fact['asked'].replace(' ', '_')}" for fact in facts],
         codes,
-        networks.experiment.edits / cfg.attribute,
+        networks.experiment.edits / attribute.name,
         label,
-        cfg.num_output_points,
+        cfg.generation.num_output_points,
         facts,
         title=attribute.name,
         groups=[Group(numbers, f"walk_{shape}") for shape, numbers in zip(wanted, groups, strict=True)],
@@ -67,13 +72,20 @@ def asked(networks: Networks, attribute: Attribute) -> list[Aim]:
     """The degrees of an attribute; where values are given, the shape as it is comes first."""
     cfg = networks.cfg
     if attribute.is_number:
-        if cfg.to is None:
-            steps = np.linspace(-LARGEST_STEP, LARGEST_STEP, cfg.edit_steps).tolist() if cfg.by is None else cfg.by
+        if cfg.editing.to is None:
+            steps = (
+                np.linspace(-LARGEST_STEP, LARGEST_STEP, cfg.editing.edit_steps).tolist()
+                if cfg.editing.by is None
+                else cfg.editing.by
+            )
             return [Aim(f"{amount:+.3g}" if amount else "0", by=amount) for amount in sorted({0.0, *steps})]
-        return [Aim(UNCHANGED), *(Aim(text, np.array([own_unit(text, attribute)])) for text in dict.fromkeys(cfg.to))]
-    if cfg.by is not None:
+        return [
+            Aim(UNCHANGED),
+            *(Aim(text, np.array([own_unit(text, attribute)])) for text in dict.fromkeys(cfg.editing.to)),
+        ]
+    if cfg.editing.by is not None:
         raise UserError(f"{attribute.name} is no number: give --to with any of {', '.join(attribute.readings)}")
-    wanted = dict.fromkeys(attribute.readings if cfg.to is None else cfg.to)
+    wanted = dict.fromkeys(attribute.readings if cfg.editing.to is None else cfg.editing.to)
     if unknown := [value for value in wanted if value not in attribute.readings]:
         raise UserError(
             f"{attribute.name} is never {unknown[0]!r}; give --to with any of {', '.join(attribute.readings)}"
@@ -95,7 +107,7 @@ def start_code(networks: Networks, shape: str, tests: Callable[[], Shapes]) -> t
     """The code (1, D) of a sample by its number, or of a test shape by its name, and what decides it."""
     cfg = networks.cfg
     if shape.isdecimal():
-        return sampled_codes(networks, 1, cfg.seed, int(shape)), {"seed": cfg.seed, **sampling_facts(cfg)}
+        return sampled_codes(networks, 1, cfg.run.seed, int(shape)), {"seed": cfg.run.seed, **sampling_facts(cfg)}
     found = tests()
     n = find_shape(found.names, shape, default=0)
     code = found.codes[n]

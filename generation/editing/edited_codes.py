@@ -58,6 +58,6 @@ class EditedCodes(CodesOnAccess):
     def _edited(self, code: Tensor, reading: Array) -> Tensor:
         networks = self.networks
         z = latents_of(networks, code)
-        found = moved(networks.flow, z, self.attributes, self.attribute, reading, networks.cfg.hold)
+        found = moved(networks.flow, z, self.attributes, self.attribute, reading, networks.cfg.editing.hold)
         base = networks.flow.base
         return codes_of(networks, base.into_ball(found, max(self.radius, base.distance(z).item())))

@@ -31,7 +31,7 @@ def report(codes: EditedCodes, folder: ShapeFolder) -> Iterator[str]:
         write_json(folder.path / REPORT, about | {"shapes": rows})
         return rows
 
-    of = {"clouds": [digest(folder.cloud_facts(n)) for n in folder.numbers], "num_points": folder.cfg.num_points}
+    of = {"clouds": [digest(folder.cloud_facts(n)) for n in folder.numbers], "num_points": folder.cfg.grid.num_points}
     folder.records.make("report", of, [REPORT], write)
     yield as_text(folder.records.found("report"), attribute)
 
@@ -44,7 +44,7 @@ def edit_rows(codes: EditedCodes, folder: ShapeFolder) -> list[dict[str, Any]]:
     """
     cfg, networks = codes.networks.cfg, codes.networks
     files = [folder.cloud(n) for n in folder.numbers]
-    clouds = (read_cloud(file)[: cfg.num_points] for file in files)  # which are in random order
+    clouds = (read_cloud(file)[: cfg.grid.num_points] for file in files)  # which are in random order
     found = encode_batches(networks.ndf, clouds, len(files), cfg, networks.device, "the clouds again")
     again = codes.attributes.read(np.concatenate(list(found)))
     stored = torch.cat([torch.from_numpy(read_code(file)) for file in files]).to(networks.device)

@@ -1,7 +1,6 @@
 """A training batch from disk: our reader, and the way of NDF's loader, from the same samples in both formats."""
 
 import tempfile
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from configs.options import Config
 from lab.benchmarks.cars import mesh_files
 from lab.benchmarks.harness import Machine, Row, alternate
 from lab.benchmarks.ndf_recipe import SIGMAS, grid
@@ -54,38 +54,40 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
     ]  # fmt: skip
 
 
-def our_steps(folders: list[Path], cfg: Namespace, points: int) -> ShapeSteps:
+def our_steps(folders: list[Path], cfg: Config, points: int) -> ShapeSteps:
     more: dict[str, Any] = {"batch_size": SHAPES, "num_sample_points_training": points, "sample_ratio": list(RATIO)}
     more |= {"uniform_ratio": 0.0, "gap_ratio": 0.0, "num_hard_points": 0, "mirror": False, "num_epochs": 1000}
-    return ShapeSteps(folders, Namespace(**{**vars(cfg), **more}))
+    return ShapeSteps(folders, cfg.changed(**more))
 
 
-def our_batch(steps: ShapeSteps, step: int, cfg: Namespace) -> dict[str, Tensor]:
+def our_batch(steps: ShapeSteps, step: int, cfg: Config) -> dict[str, Tensor]:
     batch = steps[step]
-    return batch | {"inputs": occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)}
+    return batch | {
+        "inputs": occupancy_from_points(batch["cloud"], cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max)
+    }
 
 
-def in_ndf_format(folder: Path, to: Path, cfg: Namespace) -> Path:
+def in_ndf_format(folder: Path, to: Path, cfg: Config) -> Path:
     """The same samples as NDF writes them: float64, uncompressed."""
     to.mkdir(parents=True)
     for sigma in SIGMAS:
         with np.load(folder / boundary_samples(sigma)) as file:
             points, df = file["points"].astype(np.float64), file["df"].astype(np.float64)
         np.savez(to / boundary_samples(sigma), points=points, df=df, grid_coords=grid(points))
-    name = voxelized_point_cloud(cfg.input_res, cfg.num_points)
+    name = voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points)
     with np.load(folder / name) as file:
         np.savez(to / name, **file)
     return to
 
 
-def ndf_batch(folders: list[Path], points: int, cfg: Namespace) -> dict[str, Tensor]:
+def ndf_batch(folders: list[Path], points: int, cfg: Config) -> dict[str, Tensor]:
     """Whole files are read, numbers of each sigma drawn, occupancies unpacked; shape by shape, then stacked."""
     return default_collate([ndf_example(folder, points, cfg) for folder in folders])
 
 
-def ndf_example(folder: Path, points: int, cfg: Namespace) -> dict[str, Any]:
-    with np.load(folder / voxelized_point_cloud(cfg.input_res, cfg.num_points)) as file:
-        occupied = np.unpackbits(file["compressed_occupancies"])[: cfg.input_res**3]
+def ndf_example(folder: Path, points: int, cfg: Config) -> dict[str, Any]:
+    with np.load(folder / voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points)) as file:
+        occupied = np.unpackbits(file["compressed_occupancies"])[: cfg.grid.input_res**3]
     found: dict[str, list[np.ndarray]] = {"grid_coords": [], "df": [], "points": []}
     for sigma, share in zip(SIGMAS, RATIO, strict=True):
         with np.load(folder / boundary_samples(sigma)) as file:
@@ -94,7 +96,7 @@ def ndf_example(folder: Path, points: int, cfg: Namespace) -> dict[str, Any]:
         for name, array in arrays.items():
             found[name].append(array[chosen])
     example: dict[str, Any] = {name: np.concatenate(parts).astype(np.float32) for name, parts in found.items()}
-    return example | {"inputs": occupied.reshape((cfg.input_res,) * 3).astype(np.float32)}
+    return example | {"inputs": occupied.reshape((cfg.grid.input_res,) * 3).astype(np.float32)}
 
 
 def check_alike(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:

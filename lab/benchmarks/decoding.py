@@ -1,6 +1,5 @@
 """Clouds from networks: a million points of one shape, and a thousand small clouds, beside the loop of NDF's paper."""
 
-from argparse import Namespace
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from configs.config_loader import get_config
+from configs.options import Config
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
@@ -36,7 +36,7 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
     return dense_row(size, machine) + small_rows(size, machine)
 
 
-def options_of(config: str, threads: int) -> Namespace:
+def options_of(config: str, threads: int) -> Config:
     return get_config(["--config", config, "--num_cpus", str(threads), "--device", "cpu", "--seed", str(SEED)])
 
 
@@ -44,7 +44,7 @@ def dense_row(size: str, machine: Machine) -> list[Row]:
     count, part, seeds, rounds = DENSE[size]
     networks = Networks(options_of("configs/any_car_pretrained.txt", machine.threads), alone=True)
     mesh = demo_mesh(0)
-    points = sample_surface(mesh, networks.cfg.num_points, np.random.default_rng(0)).astype(np.float32)
+    points = sample_surface(mesh, networks.cfg.grid.num_points, np.random.default_rng(0)).astype(np.float32)
     code = encode_clouds(networks.ndf, points[None], networks.cfg, networks.device)
     found: list[Loop] = []
     works = {
@@ -59,7 +59,7 @@ def dense_row(size: str, machine: Machine) -> list[Row]:
     note = ", ".join(f"{name} {accuracy:.3f} and {complete:.3f}" for name, (accuracy, complete) in errors.items())
     flops = 3 * flops_of(networks, code) * count  # each point's distance and direction, once
     return [
-        Row(f"{count:,} points from one plain NDF at {networks.cfg.input_res}^3", "the loop of NDF's paper",
+        Row(f"{count:,} points from one plain NDF at {networks.cfg.grid.input_res}^3", "the loop of NDF's paper",
             seconds["ours"], seconds["loop"] * whole / found[0].rounds, 20.0, "s", machine.least(flops),
             POINT_NETWORK,
             f"{found[0].rounds} of the loop's {whole} rounds of {seeds:,} seeds measured, scaled; accuracy and"
@@ -139,7 +139,7 @@ def flops_of(networks: Networks, code: Code, points: int = 64) -> float:
     from torch.utils.flop_counter import FlopCounterMode
 
     field = field_of(networks, code)
-    # It does not know oneDNN's products (models/products.py).
+    # It does not know oneDNN's products (models/kernels/products.py).
     with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
         field.plain_distance(torch.zeros(points, 3))
     return counter.get_total_flops() / points

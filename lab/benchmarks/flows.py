@@ -105,9 +105,9 @@ def our_flow(sizes: Sizes) -> Flow:
 def demo_flow() -> tuple[Sizes, Flow]:
     """Ours, of configs/demo_cars.txt, without its whitening; and the sizes that others get."""
     cfg = get_config(["--config", "configs/demo_cars.txt"])
-    sizes = Sizes(cfg.latent_dim, cfg.flow_couplings, cfg.flow_hidden, cfg.flow_batch_size)
-    flow = VectorFlow(sizes.dim, sizes.couplings, sizes.hidden, cfg.flow_blocks, cfg.flow_s_max, cfg.flow_dropout,
-                      cfg.flow_dims, cfg.flow_tail_couplings)  # fmt: skip
+    sizes = Sizes(cfg.network.latent_dim, cfg.flow.flow_couplings, cfg.flow.flow_hidden, cfg.flow.flow_batch_size)
+    nets = (cfg.flow.flow_blocks, cfg.flow.flow_s_max, cfg.flow.flow_dropout)
+    flow = VectorFlow(sizes.dim, sizes.couplings, sizes.hidden, *nets, cfg.flow.flow_dims, cfg.flow.flow_tail_couplings)
     ours, h = Flow(flow, flow.log_prob, flow.sample), sizes.hidden
     of_a_coupling = (sizes.dim // 2 + 1) * h + (h + 1) * h + (h + 1) * sizes.dim
     return sizes._replace(couplings=round(parameters(ours) / of_a_coupling)), ours

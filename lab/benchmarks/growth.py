@@ -21,7 +21,7 @@ from lab.benchmarks.harness import Clock, Growth, Machine, alternate
 from lab.benchmarks.preprocessing import options_of as preprocessing_options
 from lab.benchmarks.preprocessing import our_files
 from lab.benchmarks.processes import in_process, peak
-from models.local_model import NDF
+from models.ndf import NDF
 from runtime.devices import keep_freed_memory
 
 

@@ -1,7 +1,6 @@
 """Whole preprocessing of meshes beside NDF's recipe: cars a minute, bytes on disk, memory."""
 
 import tempfile
-from argparse import Namespace
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from configs.config_loader import get_config
+from configs.options import Config
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.mesh_io import load_mesh
 from dataprocessing.shape_files import process_shape
@@ -96,7 +96,7 @@ def warm_up(workers: ProcessPoolExecutor, count: int, path: Path, root: Path, re
         future.result()
 
 
-def warmed(barrier: Any, path: Path, folder: Path, few: Namespace, res: int, peers: bool) -> None:
+def warmed(barrier: Any, path: Path, folder: Path, few: Config, res: int, peers: bool) -> None:
     barrier.wait()  # until every worker has a task of these: none does two
     our_files(path, folder, few)
     if peers:
@@ -104,7 +104,7 @@ def warmed(barrier: Any, path: Path, folder: Path, few: Namespace, res: int, pee
         ndf_recipe.tree_of_nodes(res)
 
 
-def options_of(samples: int, res: int, **more: object) -> Namespace:
+def options_of(samples: int, res: int, **more: object) -> Config:
     """NDF's counts: so many samples at each sigma and no others."""
     words = {"num_boundary_samples": samples, "num_uniform_samples": 0, "num_gap_samples": 0, "input_res": res} | more
     argv = ["--config", "configs/shapenet_cars.txt", "--num_cpus", "1"]
@@ -128,7 +128,7 @@ def again(function: Callable, path: Path, folder: Path, *more: object) -> None:
     function(path, folder, *more)
 
 
-def our_files(path: Path, folder: Path, cfg: Namespace) -> None:
+def our_files(path: Path, folder: Path, cfg: Config) -> None:
     outcome = process_shape(path, folder, cfg)
     if outcome.failure:
         raise RuntimeError(f"{path}: {outcome.failure}")

@@ -9,18 +9,18 @@ the numbers of these pages are to be made again. `--renew` writes the present di
 
 import argparse
 import re
-from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from configs.config_loader import get_config
 from configs.decided import ARTEFACTS, options_of
+from configs.options import Config
 from runtime.artefacts import digest, file_sha256
 from runtime.errors import UserError, run
 from runtime.files import write_text
 from runtime.layout import ROOT
 
-Options = Namespace | Mapping[str, Any]  # the merged values of all options
+Options = Config | Mapping[str, Any]  # the merged values of all options
 
 DIGITS = 12  # of the SHA-256
 WEIGHTS, CONFIG = "Weights", "Config"

@@ -103,16 +103,16 @@ def overview() -> str:
     return "\n".join(["| options | read by |", "|---|---|", *rows, ""])
 
 
-def section(group: Group, actions: list[argparse.Action]) -> str:
+def section(group: type[Group], actions: list[argparse.Action]) -> str:
     """A group: its heading, what it is about, and a row for each of its options."""
     rows = [f"| `--{one.dest}` | {default_of(one)} | {cell(meaning(one))} |" for one in actions]
-    about = group.description[0].upper() + group.description[1:]
+    about = group.about[0].upper() + group.about[1:]
     title = f"## {group.title[0].upper()}{group.title[1:]}"
     table = ["| option | default | what it does |", "|---|---|---|", *rows, ""]
     return "\n".join([title, "", f"{cell(about)}. Read by {readers(group)}.", "", *table])
 
 
-def readers(group: Group) -> str:
+def readers(group: type[Group]) -> str:
     found = [f"`{script}.py`" for script, groups in READ_BY.items() if group in groups]
     return "every script" if len(found) == len(READ_BY) else ", ".join(found)
 

@@ -16,7 +16,7 @@ from evaluation.tables import Column, Table
 from lab.documents.sources import config_line
 from runtime.errors import UserError, run
 from runtime.files import write_text
-from runtime.layout import RESULTS, ROOT, Experiment
+from runtime.layout import RESULTS, ROOT
 
 PAGE = ROOT / "docs" / "results.md"
 README = ROOT / "README.md"
@@ -57,7 +57,7 @@ HOW_TO_READ = """\
 
 
 def main(argv: list[str] | None = None) -> int:
-    folder = Experiment(get_config(argv)).evaluation
+    folder = get_config(argv).experiment.evaluation
     report, tables = read_results(folder)
     readme = with_block(README.read_text(), small_block(report))
     write_text(PAGE, page(report, tables))

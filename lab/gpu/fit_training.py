@@ -7,14 +7,12 @@ Writes the measured rows and the chosen options to EXPERIMENT/training_plan.json
 
 import argparse
 import time
-from argparse import Namespace
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from configs.config_loader import get_config
+from configs.options import Config
 from runtime.errors import UserError, run
 from runtime.files import write_json
-from runtime.layout import Experiment
 
 if TYPE_CHECKING:
     from training.shape_samples import ShapeSteps
@@ -37,14 +35,14 @@ def main(argv: list[str] | None = None) -> int:
     chosen = next(row for row in rows if row["shapes_per_second"] >= NEARLY * best)
     epochs = max(1, int(USED * own.seconds * chosen["shapes_per_second"] / chosen["shapes"]))
     write_json(
-        Experiment(cfg).root / "training_plan.json",
+        cfg.experiment.root / "training_plan.json",
         {"batches": rows, "batch_size": chosen["batch_size"], "num_epochs": epochs, "seconds": own.seconds},
     )
     print(f"chosen: --batch_size {chosen['batch_size']} --num_epochs {epochs}")
     return 0
 
 
-def measured_batches(cfg: Namespace, batch_size: int, max_batch: int) -> list[dict[str, Any]]:
+def measured_batches(cfg: Config, batch_size: int, max_batch: int) -> list[dict[str, Any]]:
     """Rates of real training steps, loading included, of a batch and twice as many, ... as long as they fit."""
     import torch
 
@@ -54,10 +52,10 @@ def measured_batches(cfg: Namespace, batch_size: int, max_batch: int) -> list[di
 
     split = split_folders(cfg)
     read = ShapeSteps(split["train"], cfg)
-    read.read_all(pick_device(cfg))
+    read.read_all(pick_device(cfg.run))
     rows: list[dict[str, Any]] = []
     while batch_size <= min(max_batch, len(split["train"])):
-        own = Namespace(**{**vars(cfg), "batch_size": batch_size, "num_epochs": 10_000})
+        own = cfg.changed(batch_size=batch_size, num_epochs=10_000)
         try:
             row = measured_batch(own, split, read)
         except torch.cuda.OutOfMemoryError:
@@ -70,31 +68,32 @@ def measured_batches(cfg: Namespace, batch_size: int, max_batch: int) -> list[di
     return rows
 
 
-def measured_batch(cfg: Namespace, split: dict[str, list], read: "ShapeSteps") -> dict[str, Any]:
+def measured_batch(cfg: Config, split: dict[str, list], read: "ShapeSteps") -> dict[str, Any]:
     """read: has read all samples, for steps of any batch size."""
     import torch
 
-    from training.ndf_trainer import NDFTrainer
-    from training.shape_samples import step_loader
+    from training.loop import train_step
+    from training.ndf_task import NDFTask
 
-    trainer = NDFTrainer(cfg, split)
-    trainer.steps.cache, trainer.steps.on_gpu = read.cache, read.on_gpu
-    trainer.model.train()
-    on_gpu = trainer.device.type == "cuda"
+    task = NDFTask(cfg, split)
+    task.steps.cache, task.steps.on_gpu = read.cache, read.on_gpu
+    task.model.train()
+    on_gpu = task.device.type == "cuda"
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     started = 0.0
-    for step, batch in enumerate(islice(step_loader(trainer.steps, 0), WARM_UP + TIMED)):
+    batches = task.batches()
+    for step in range(WARM_UP + TIMED):
         if step == WARM_UP:
             started = time.perf_counter()
-        trainer.train_step(batch)  # ends with .item(), which waits for the GPU
+        train_step(task, batches)  # ends with .item(), which waits for the GPU
     seconds = (time.perf_counter() - started) / TIMED
     return {
-        "batch_size": cfg.batch_size,
+        "batch_size": cfg.training.batch_size,
         "shapes": len(split["train"]),
         "seconds_per_step": seconds,
-        "shapes_per_second": cfg.batch_size / seconds,
+        "shapes_per_second": cfg.training.batch_size / seconds,
         "peak_gb": torch.cuda.max_memory_allocated() / 1e9 if on_gpu else None,
     }
 

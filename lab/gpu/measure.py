@@ -6,8 +6,8 @@ python lab/gpu/measure.py --num_codes 1000 --num_dense 1000000 --config ...
 import argparse
 import statistics
 import time
-from argparse import Namespace
 from collections.abc import Callable
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from configs.config_loader import get_config
+from configs.options import Config
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
 from frozen.loading import encode_clouds
@@ -25,10 +26,9 @@ from models.occupancy import to_grid_coords
 from runtime.devices import autocast, pick_device
 from runtime.errors import run
 from runtime.files import write_json
-from runtime.layout import Experiment
-from training.flow_trainer import FlowTrainer
-from training.ndf_trainer import NDFTrainer
-from training.shape_samples import step_loader
+from training.flow_task import FlowTask
+from training.loop import train_step
+from training.ndf_task import NDFTask
 
 BF16_PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12}  # dense FLOP/s of the SXM cards, from NVIDIA's data sheets
 REPEATS = 8
@@ -40,15 +40,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--num_dense", type=int, default=1_000_000)
     own, rest = parser.parse_known_args(argv)
     cfg = get_config(rest)
-    device = pick_device(cfg)
+    device = pick_device(cfg.run)
     found: dict[str, Any] = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         "torch": torch.__version__,
         "cudnn_allows_tf32": torch.backends.cudnn.allow_tf32,
-        "input_res": cfg.input_res,
-        "batch_size": cfg.batch_size,
+        "input_res": cfg.grid.input_res,
+        "batch_size": cfg.training.batch_size,
     }
-    path = Experiment(cfg).root / "measurements.json"
+    path = cfg.experiment.root / "measurements.json"
     steps: list[Callable[[], dict[str, Any]]] = [
         lambda: flow_speed(cfg),
         lambda: decoding_speed(cfg, own.num_codes, own.num_dense),
@@ -78,22 +78,23 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def flow_speed(cfg: Namespace) -> dict[str, Any]:
-    trainer = FlowTrainer(cfg)
-    trainer.flow.train()
-    return {"flow_steps_per_second": 1 / seconds_of(trainer.train_step, trainer.device, 50)}
+def flow_speed(cfg: Config) -> dict[str, Any]:
+    task = FlowTask(cfg)
+    task.flow.train()
+    batches = task.batches()
+    return {"flow_steps_per_second": 1 / seconds_of(lambda: train_step(task, batches), task.device, 50)}
 
 
-def decoding_speed(cfg: Namespace, num_codes: int, num_dense: int) -> dict[str, Any]:
+def decoding_speed(cfg: Config, num_codes: int, num_dense: int) -> dict[str, Any]:
     """Seconds for one dense cloud, milliseconds a shape for many small ones, flow and decoder together."""
     networks = Networks(cfg)
 
     def dense() -> None:
-        for _ in decode_each(networks, sampled(networks, 1, cfg.seed).codes, num_dense):
+        for _ in decode_each(networks, sampled(networks, 1, cfg.run.seed).codes, num_dense):
             pass
 
     def small() -> None:
-        for _ in decode_each(networks, sampled(networks, num_codes, cfg.seed).codes, 2048):
+        for _ in decode_each(networks, sampled(networks, num_codes, cfg.run.seed).codes, 2048):
             pass
 
     seconds = seconds_of(dense, networks.device, 3)
@@ -110,7 +111,7 @@ def decoding_speed(cfg: Namespace, num_codes: int, num_dense: int) -> dict[str, 
     }
 
 
-def devices_apart(cfg: Namespace, device: torch.device, shapes: int = 4, points: int = 4096) -> dict[str, Any]:
+def devices_apart(cfg: Config, device: torch.device, shapes: int = 4, points: int = 4096) -> dict[str, Any]:
     """Largest differences from the CPU in float32 of codes, distances (mesh units) and log-likelihoods (nats/dim).
 
     Four ways: plain float32 on the device (cuDNN may use TF32 in convolutions), with TF32 forbidden, TF32 in all
@@ -121,7 +122,7 @@ def devices_apart(cfg: Namespace, device: torch.device, shapes: int = 4, points:
     p = torch.rand(len(folders), points, 3, generator=torch.Generator().manual_seed(0)) - 0.5
 
     def values(name: str, precision: str) -> list[torch.Tensor]:
-        own = Namespace(**{**vars(cfg), "device": name, "precision": precision})
+        own = cfg.changed(device=name, precision=precision)
         networks = Networks(own)
         with torch.no_grad():
             code = encode_clouds(networks.ndf, clouds, own, networks.device).float()
@@ -145,11 +146,11 @@ def devices_apart(cfg: Namespace, device: torch.device, shapes: int = 4, points:
     return found
 
 
-def training_speed(cfg: Namespace, device: torch.device) -> dict[str, Any]:
+def training_speed(cfg: Config, device: torch.device) -> dict[str, Any]:
     """Training steps from a batch that is on the device already, in each precision, with counted FLOPs."""
     found: dict[str, Any] = {}
     for precision in ("bf16", "tf32", "float32"):
-        own = Namespace(**{**vars(cfg), "precision": precision, "num_epochs": 10_000})
+        own = cfg.changed(precision=precision, num_epochs=10_000)
         try:
             found |= {f"train_{precision}_{name}": value for name, value in step_facts(own, device).items()}
         except torch.cuda.OutOfMemoryError:
@@ -165,19 +166,18 @@ def training_speed(cfg: Namespace, device: torch.device) -> dict[str, Any]:
     }
 
 
-def step_facts(cfg: Namespace, device: torch.device) -> dict[str, Any]:
-    trainer = NDFTrainer(cfg, split_folders(cfg))
-    trainer.run.step = 0  # of a finished training too
-    trainer.model.train()
-    batch = next(iter(step_loader(trainer.steps, 0)))
-    batch = {name: value.to(trainer.device) for name, value in batch.items()}
+def step_facts(cfg: Config, device: torch.device) -> dict[str, Any]:
+    task = NDFTask(cfg, split_folders(cfg))
+    task.run.step = 0  # of a finished training too
+    task.model.train()
+    batch = next(task.batches())
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    seconds = seconds_of(lambda: trainer.train_step(batch), device)
+    seconds = seconds_of(lambda: train_step(task, repeat(batch)), device)
     peak = torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else None
     with FlopCounterMode(display=False) as counter:  # convolutions and matrix products, not look-ups
-        trainer.train_step(batch)
+        train_step(task, repeat(batch))
     flops = counter.get_total_flops()
     return {
         "shapes_per_second": len(batch["cloud"]) / seconds,

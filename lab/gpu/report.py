@@ -5,31 +5,31 @@ Prints it, and writes EXPERIMENT/report.txt and report.json.
 
 import json
 import sys
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from configs.config_loader import config_as_dict, get_config
+from configs.config_loader import get_config
+from configs.options import Config
 from runtime.errors import run
 from runtime.files import write_json, write_text
-from runtime.layout import RESULTS, Experiment
+from runtime.layout import RESULTS
 
 
 def main(argv: list[str] | None = None) -> int:
     stages, *rest = sys.argv[1:] if argv is None else argv
     cfg = get_config(rest)
-    root = Experiment(cfg).root
+    root = cfg.experiment.root
     report = {
         "stages": read_stages(Path(stages)),
         "training_plan": read_json(root / "training_plan.json"),
         "measurements": read_json(root / "measurements.json"),
-        "evaluation": read_json(Experiment(cfg).evaluation / f"{RESULTS}.json").get("tables", {}),
+        "evaluation": read_json(cfg.experiment.evaluation / f"{RESULTS}.json").get("tables", {}),
     }
     text = "\n".join(as_lines(report, cfg)) + "\n"
-    markdown = Experiment(cfg).evaluation / f"{RESULTS}.md"
+    markdown = cfg.experiment.evaluation / f"{RESULTS}.md"
     text += "\n" + markdown.read_text() if markdown.is_file() else "\nnot evaluated yet\n"
     write_text(root / "report.txt", text)
-    write_json(root / "report.json", report | {"config": config_as_dict(cfg)})
+    write_json(root / "report.json", report | {"config": cfg.values()})
     print(text)
     return 0
 
@@ -47,9 +47,9 @@ def read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def as_lines(report: dict[str, Any], cfg: Namespace) -> list[str]:
+def as_lines(report: dict[str, Any], cfg: Config) -> list[str]:
     """The table: name and value, one a line."""
-    rows: list[tuple[str, Any]] = [("experiment", cfg.exp_name)]
+    rows: list[tuple[str, Any]] = [("experiment", cfg.run.exp_name)]
     rows += [(f"stage {name}", f"{one['seconds']:.0f} s, {one['outcome']}") for name, one in report["stages"].items()]
     plan = report["training_plan"]
     rows += [

@@ -22,6 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from configs.config_loader import get_config
+from configs.options import Config
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import Mesh, load_mesh
 from dataprocessing.partial_scans import SIZES, partial_scan
@@ -132,7 +133,7 @@ def kept(networks: Networks, folder: Path, name: str, kind: str, mesh: Mesh, tra
     """The scores of one scan: from the file of an earlier run of the same weights and options, or measured."""
     path = folder / f"{name}_{kind.replace(', ', '_')}.json"
     names = ("scan_sd", "scan_cell", "scan_points", "num_chains", "num_starts", "map_steps", "warmup", "draws")
-    made_by = {**networks.sources, "training": len(training)} | {one: getattr(networks.cfg, one) for one in names}
+    made_by = {**networks.sources, "training": len(training)} | {one: networks.cfg.value(one) for one in names}
     if path.is_file() and (found := json.loads(path.read_text()))["made_by"] == made_by:
         return found["scores"]
     scores, clouds = measured(networks, name, kind, mesh, training)
@@ -174,9 +175,9 @@ def baselines(
     networks: Networks, scan: Cloud, truth: Cloud, evidence: object, training: list[Cloud]
 ) -> dict[str, Cloud]:
     clouds = {}
-    posterior = Posterior(networks, evidence, networks.cfg.scan_sd, prior=0)
-    cfg = Namespace(**vars(networks.cfg) | {"num_chains": 1})
-    alone = search(posterior, starts(posterior, cfg), largest_norm(networks), cfg.map_steps)
+    posterior = Posterior(networks, evidence, networks.cfg.completion.scan_sd, prior=0)
+    cfg = networks.cfg.changed(num_chains=1)
+    alone = search(posterior, starts(posterior, cfg), largest_norm(networks), cfg.completion.map_steps)
     clouds["no prior"] = decoded(networks, codes_of(networks, alone))[0]
     clouds["code"] = encoded(networks, scan)
     clouds["plain"] = encoded(plain_ndf(networks.cfg), scan)
@@ -201,9 +202,9 @@ def encoded(networks: Networks, cloud: Cloud) -> Cloud:
         return np.zeros((1, 3), dtype=np.float32)
 
 
-def plain_ndf(cfg: Namespace, made: dict[str, Networks] = {}) -> Networks:  # noqa: B006, one for the whole run
+def plain_ndf(cfg: Config, made: dict[str, Networks] = {}) -> Networks:  # noqa: B006, one for the whole run
     if PLAIN not in made:
-        made[PLAIN] = Networks(get_config(["--config", PLAIN, "--num_cpus", str(cfg.num_cpus)]))
+        made[PLAIN] = Networks(get_config(["--config", PLAIN, "--num_cpus", str(cfg.run.num_cpus)]))
     return made[PLAIN]
 
 
@@ -269,7 +270,7 @@ def draw_strip(networks: Networks, folder: Path, meshes: dict[str, Mesh], path: 
             clouds = [file[key] for key in ("scan", "truth", "mode", "draw 0", "draw 1", "draw 2")]
         rows.append((f"{name}, {kind}: scan, truth, best mode, three draws", clouds, "blue", "none"))
         rows.append(("The same, cut open lengthwise", clouds, "amber", "lengthwise"))
-    draw_rows(rows, path, networks.cfg.exp_name)
+    draw_rows(rows, path, networks.cfg.run.exp_name)
     shrink(path)
 
 

@@ -10,7 +10,6 @@ surface, pieces and borders are those of the first num_whole_shapes. 48 and 20 c
 """
 
 import sys
-from argparse import Namespace
 from collections.abc import Callable
 from functools import cache
 
@@ -19,6 +18,7 @@ import torch
 from tqdm import tqdm
 
 from configs.config_loader import get_config
+from configs.options import Config
 from dataprocessing.extra_shapes import demo_source, extra_cloud
 from demo_cars.parameters import draw_parameters
 from evaluation.wholeness import wholeness
@@ -80,7 +80,9 @@ class Cars:
         """The cloud that generate.py would make of a field, of `POINTS` points."""
         stream = torch.Generator().manual_seed(n)
         cfg = self.networks.cfg
-        points = dense_point_cloud(field, POINTS, stream, cfg.num_steps, cfg.filter_val, 10 * POINTS, fine=False)
+        points = dense_point_cloud(
+            field, POINTS, stream, cfg.decoding.num_steps, cfg.decoding.filter_val, 10 * POINTS, fine=False
+        )
         return Points.of(points.cpu().numpy())
 
     def whole(self, field: DistanceField, n: int) -> list[float]:
@@ -92,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv)
     torch.set_num_threads(1)
     networks = Networks(cfg)
-    study = Study(Cars(networks, 4 * cfg.num_eval_shapes), cfg)
+    study = Study(Cars(networks, 4 * cfg.evaluation.num_eval_shapes), cfg)
     print("| defect | " + " | ".join(title for title, _ in TITLES.values()) + " |")
     print("| --- |" + " ---: |" * len(TITLES))
     chance = " | ".join(f"± {TITLES[key][1] * study.by_chance[key]:.{DIGITS[key]}f}" for key in TITLES)
@@ -117,8 +119,12 @@ class Study:
     samples that are left out.
     """
 
-    def __init__(self, cars: Cars, cfg: Namespace):
-        self.cars, self.num, self.num_whole = cars, cfg.num_eval_shapes, min(cfg.num_whole_shapes, cfg.num_eval_shapes)
+    def __init__(self, cars: Cars, cfg: Config):
+        self.cars, self.num, self.num_whole = (
+            cars,
+            cfg.evaluation.num_eval_shapes,
+            min(cfg.evaluation.num_whole_shapes, cfg.evaluation.num_eval_shapes),
+        )
         n = self.num
         self.samples = list(range(n, 2 * n))
         self.references = cars.clouds[:n]

@@ -268,7 +268,7 @@ def table(rows: dict[str, list[dict[str, float]]]) -> str:
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "generate")
     networks = Networks(cfg)
-    shapes = reconstructed(networks, "test", cfg.num_shapes)
+    shapes = reconstructed(networks, "test", cfg.generation.num_shapes)
     folders = split_folders(cfg, needed=["test"])["test"][: len(shapes.names)]
     rows: dict[str, dict[str, list[dict[str, float]]]] = {"decoded field": {}, "exact distances": {}}
     for n, folder in enumerate(folders):
@@ -278,13 +278,13 @@ def main(argv: list[str] | None = None) -> int:
             rows[kind].setdefault("true mesh, points drawn again", []).append(measured(true, true) | {"CPU s": 0.0})
             for way, make in WAYS.items():
                 start = time.process_time()
-                vertices, faces = make(field, cfg.mesh_resolution)
+                vertices, faces = make(field, cfg.meshes.mesh_resolution)
                 seconds = time.process_time() - start
                 mesh = Mesh(vertices.astype(np.float64), faces)
                 rows[kind].setdefault(way, []).append(measured(mesh, true) | {"CPU s": seconds})
             print(f"{folder.parent.name}, {kind}: means so far\n{table(rows[kind])}", file=sys.stderr)
     for kind, found in rows.items():
-        print(f"\n{kind}, {len(folders)} cars, {cfg.mesh_resolution} cells per axis\n\n{table(found)}")
+        print(f"\n{kind}, {len(folders)} cars, {cfg.meshes.mesh_resolution} cells per axis\n\n{table(found)}")
     return 0
 
 

@@ -8,8 +8,6 @@ options say. Of those brought back it prints the distance from the base, and the
 2 seconds a shape and, if it is brought back, 6 more on one core.
 """
 
-from argparse import Namespace
-
 import numpy as np
 
 from configs.config_loader import get_config
@@ -29,15 +27,17 @@ COLUMNS = ("far %", "far %, brought back", "CD x1e4", "CD x1e4, brought back")
 
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv)
-    networks = Networks(Namespace(**vars(cfg) | {"plausible": True}))
-    shapes = reconstructed(networks, "test", cfg.num_shapes)
+    networks = Networks(cfg.changed(plausible=True))
+    shapes = reconstructed(networks, "test", cfg.generation.num_shapes)
     if not isinstance(shapes.codes, PlausibleCodes):
-        raise UserError(f"code_kind {cfg.code_kind} without a flow found, vector codes and their flow expected")
+        raise UserError(f"code_kind {cfg.network.code_kind} without a flow found, vector codes and their flow expected")
     folders = split_folders(cfg, needed=["test"])["test"]
     print(f"{'shape':40} {'far':>6} {'error':>6} {'after':>6} " + " ".join(f"{name:>21}" for name in COLUMNS))
     rows = []
     for n, name in enumerate(shapes.names):
-        rows.append(measured(networks, shapes, n, surface_points(folders[n], cfg.num_output_points, cfg.seed)))
+        rows.append(
+            measured(networks, shapes, n, surface_points(folders[n], cfg.generation.num_output_points, cfg.run.seed))
+        )
         print(f"{name[-40:]:40} {facts_of(shapes.codes, name)} {as_text(rows[-1])}")
     back = [row for row, name in zip(rows, shapes.names, strict=True) if name in shapes.codes.brought_back]
     for label, chosen in (("all", rows), ("brought back", back)):

@@ -69,8 +69,8 @@ def main(argv: list[str] | None = None) -> int:
     for name, found in shares.items():
         print(f"{name}: {100 * np.mean(found):.2f} % of the points are in openings")
     for what, said, wrong, word in (
-        ("openings", openings, lambda v: v < cfg.filter_val, "closed"),
-        ("closed windows", panes, lambda v: v >= cfg.filter_val, "opened"),
+        ("openings", openings, lambda v: v < cfg.decoding.filter_val, "closed"),
+        ("closed windows", panes, lambda v: v >= cfg.decoding.filter_val, "opened"),
     ):
         print(
             f"{len(said)} cars with {what}: mean predicted distance there {np.mean([v.mean() for v in said]):.4f},"

@@ -12,31 +12,44 @@ it is the time that the processor spent, which depends less on other jobs.
 """
 
 import argparse
+import math
 import statistics
 import time
-from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from configs.config_loader import get_config
-from models import shape_codes
-from models.feature_planes import VIEWS, ConvolutionPlanes
+from configs.options import Config
+from models import shape_codes, vector_ndf
+from models.feature_planes import VIEWS
 from models.ndf import NDF
 from models.occupancy import occupancy_from_points, to_grid_coords
 from runtime.devices import autocast, pick_device, place
-from training.ndf_trainer import Batch, make_optimizer, training_loss, with_hardest
-from training.training_run import GRAD_CLIP
+from training.loop import GRAD_CLIP
+from training.ndf_loss import training_loss, with_hardest
+from training.ndf_task import make_optimizer
+from training.task import Batch
 
 Work = Callable[[], object]
 
 
-class PlainPlanes(ConvolutionPlanes):
-    """The same, with the channels first as convolutions leave them."""
+class PlainPlanes(nn.Module):
+    """Upsampling by transposed convolutions, for the three views apart."""
+
+    def __init__(self, num_inputs: int, resolution: list[int], channels: list[int]):
+        super().__init__()
+        self.coarsest = (3 * channels[0], resolution[0] // 2, resolution[0] // 2)
+        self.from_numbers = nn.Linear(num_inputs, math.prod(self.coarsest))
+        self.upsamplers = nn.ModuleList(
+            nn.ConvTranspose2d(3 * c_in, 3 * c_out, 4, stride=2, padding=1, groups=3)
+            for c_in, c_out in zip([channels[0], *channels], channels, strict=False)
+        )
 
     def forward(self, numbers: Tensor) -> list[Tensor]:
         """Returns [(B, 3, C_i, R_i, R_i)]."""
@@ -47,7 +60,7 @@ class PlainPlanes(ConvolutionPlanes):
         return planes
 
 
-class PlainNDF(shape_codes.VectorNDF):
+class PlainNDF(vector_ndf.VectorNDF):
     """Looks everything up by grid_sample."""
 
     def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
@@ -64,31 +77,30 @@ class PlainNDF(shape_codes.VectorNDF):
         return torch.cat(found, dim=1).transpose(1, 2)  # (B, N, sum C_i)
 
 
-def plain_ndf(cfg: Namespace) -> NDF:
-    options = {**vars(cfg), "plane_decoder": "convolution"}
-    present = shape_codes.VectorNDF, shape_codes.PLANE_DECODERS["convolution"]
-    try:
-        shape_codes.VectorNDF, shape_codes.PLANE_DECODERS["convolution"] = PlainNDF, PlainPlanes  # type: ignore[misc]
-        return shape_codes.build_ndf(options)
-    finally:
-        shape_codes.VectorNDF, shape_codes.PLANE_DECODERS["convolution"] = present  # type: ignore[misc]
+def plain_ndf(cfg: Config) -> NDF:
+    with patch.object(shape_codes, "VectorNDF", PlainNDF), patch.object(vector_ndf, "QuadtreePlanes", PlainPlanes):
+        return shape_codes.build_ndf(cfg.values())
 
 
-def random_batch(cfg: Namespace, device: torch.device) -> Batch:
+def random_batch(cfg: Config, device: torch.device) -> Batch:
     """Points in the box and distances up to max_dist, of the sizes of a training batch."""
-    candidates = cfg.hard_point_candidates * cfg.num_hard_points
-    sizes = {"cloud": cfg.num_points, "points": cfg.num_sample_points_training, "candidates": candidates}
-    batch = {name: torch.rand(cfg.batch_size, size, 3, device=device) - 0.5 for name, size in sizes.items()}
+    candidates = cfg.ndf_training.hard_point_candidates * cfg.ndf_training.num_hard_points
+    sizes = {
+        "cloud": cfg.grid.num_points,
+        "points": cfg.ndf_training.num_sample_points_training,
+        "candidates": candidates,
+    }
+    batch = {name: torch.rand(cfg.training.batch_size, size, 3, device=device) - 0.5 for name, size in sizes.items()}
     for name, distances in (("points", "distances"), ("candidates", "candidate_distances")):
-        batch[distances] = cfg.max_dist * torch.rand(batch[name].shape[:2], device=device)
+        batch[distances] = cfg.ndf_training.max_dist * torch.rand(batch[name].shape[:2], device=device)
     return batch
 
 
-def with_gradient(work: Callable[[], Tensor | list[Tensor]], inputs: list[Tensor], cfg: Namespace) -> Work:
+def with_gradient(work: Callable[[], Tensor | list[Tensor]], inputs: list[Tensor], cfg: Config) -> Work:
     """The work and the gradients of its outputs for the inputs, as a part of a step."""
 
     def run() -> None:
-        with autocast(inputs[0].device, cfg.precision):
+        with autocast(inputs[0].device, cfg.run.precision):
             outputs = work()
         outputs = [outputs] if isinstance(outputs, Tensor) else outputs
         torch.autograd.grad(outputs, inputs, [torch.ones_like(output) for output in outputs], allow_unused=True)
@@ -96,15 +108,15 @@ def with_gradient(work: Callable[[], Tensor | list[Tensor]], inputs: list[Tensor
     return run
 
 
-def parts(model: NDF, cfg: Namespace, device: torch.device) -> dict[str, Work]:
+def parts(model: NDF, cfg: Config, device: torch.device) -> dict[str, Work]:
     """The whole step and its parts, each on its own."""
-    batch, optimizer = random_batch(cfg, device), make_optimizer(cfg.optimizer, model, cfg.lr)
+    batch, optimizer = random_batch(cfg, device), make_optimizer(cfg.ndf_training.optimizer, model, cfg.ndf_training.lr)
     weights = list(model.parameters())
-    x = occupancy_from_points(batch["cloud"], cfg.input_res, cfg.bb_min, cfg.bb_max)
-    with torch.no_grad(), autocast(device, cfg.precision):
+    x = occupancy_from_points(batch["cloud"], cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max)
+    with torch.no_grad(), autocast(device, cfg.run.precision):
         code = model.encode(x)
         grids = model.features(code)
-        trained = with_hardest(model, grids, batch, cfg) if cfg.num_hard_points else batch
+        trained = with_hardest(model, grids, batch, cfg) if cfg.ndf_training.num_hard_points else batch
         points = to_grid_coords(trained["points"])
         found = torch.cat([model.look_up(points, grids), points], dim=2)
     leaves = [grid.clone().requires_grad_() for grid in grids]
@@ -123,15 +135,17 @@ def parts(model: NDF, cfg: Namespace, device: torch.device) -> dict[str, Work]:
     step()  # which also gives every weight a gradient
     named = {
         "whole step": step,
-        "encoder": with_gradient(lambda: model.training_code(x)[0], weights, cfg),
+        "encoder": with_gradient(lambda: model.training_code(x), weights, cfg),
         "decoder to grids and planes": with_gradient(lambda: model.features(code), [code, *weights], cfg),
         "candidates for hard points": lambda: with_hardest(model, grids, batch, cfg),
         "look-up of the points": with_gradient(lambda: model.look_up(points, leaves), leaves, cfg),
         "point network": with_gradient(lambda: model.activate(model.point_network(found)), [found, *weights], cfg),
         "optimiser": optimise,
     }
-    if not cfg.num_hard_points:
+    if not cfg.ndf_training.num_hard_points:
         del named["candidates for hard points"]
+    if cfg.network.code_encoder == "pca":  # which has nothing to train
+        del named["encoder"]
     return named
 
 
@@ -159,9 +173,9 @@ def main() -> int:
     args, options = parser.parse_known_args()
     options += ["--config", args.config, "--device", args.device, "--num_cpus", str(args.threads)]
     cfg = get_config(options, "train_ndf")
-    device = pick_device(cfg)
+    device = pick_device(cfg.run)
     torch.manual_seed(0)
-    models = {"plain": place(plain_ndf(cfg), device), "present": place(shape_codes.build_ndf(vars(cfg)), device)}
+    models = {"plain": place(plain_ndf(cfg), device), "present": place(shape_codes.build_ndf(cfg.values()), device)}
     works = {name: parts(model.train(), cfg, device) for name, model in models.items()}
     taken: dict[tuple[str, str], list[float]] = {}
     for _ in tqdm(range(args.rounds), desc="rounds"):

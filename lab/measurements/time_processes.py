@@ -16,41 +16,48 @@ import statistics
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from configs.config_loader import get_config
+from configs.options import Config
 from lab.measurements.time_ndf_training import random_batch
 from models.shape_codes import build_ndf
 from runtime.devices import pick_device, place
 from runtime.layout import ROOT
 from runtime.ranks import is_first, ranks
 from training.distributed import all_processes, any_of, exchange, over_all
-from training.ndf_trainer import make_optimizer, training_loss
-from training.same_training import Wanted
+from training.loop import optimise
+from training.ndf_loss import training_loss
+from training.ndf_task import make_optimizer
+from training.same_training import TrainingFacts
 from training.training_run import TrainingRun
 
 WARM_UP, STEPS = 5, 30
 WAYS = {"1 process, 2 threads": 1, "2 processes, 1 thread": 2}
 
 
-def measure(cfg: Namespace) -> dict[str, float]:
+def measure(cfg: Config) -> dict[str, float]:
     """Of STEPS steps of all processes: seconds, and seconds of their processors."""
-    device = pick_device(cfg)
+    device = pick_device(cfg.run)
     torch.manual_seed(0)
-    model = place(build_ndf(vars(cfg)), device).train()
-    run = TrainingRun(Wanted("ndf", cfg), Path("nowhere"), model, make_optimizer(cfg.optimizer, model, cfg.lr))
+    model = place(build_ndf(cfg.values()), device).train()
+    run = TrainingRun(
+        TrainingFacts("ndf", cfg),
+        Path("nowhere"),
+        model,
+        make_optimizer(cfg.ndf_training.optimizer, model, cfg.ndf_training.lr),
+    )
     loss = over_all(model, partial(training_loss, cfg=cfg))
-    part = Namespace(**{**vars(cfg), "batch_size": cfg.batch_size // ranks().count})
+    part = cfg.changed(batch_size=cfg.training.batch_size // ranks().count)
     batches = [random_batch(part, device) for _ in range(4)]
     for step in range(WARM_UP + STEPS):
         if step == WARM_UP:
             exchange(None)
             started, worked = time.perf_counter(), time.process_time()
-        run.optimise(loss(batches[step % len(batches)]), cfg.lr, list)
+        optimise(run, loss(batches[step % len(batches)]), list)
         any_of(False)
     worked = sum(exchange(time.process_time() - worked))
     return {"seconds": time.perf_counter() - started, "processor_seconds": worked}
@@ -83,7 +90,7 @@ def main() -> int:
     options += ["--config", args.config, "--device", "cpu", "--num_cpus", "2"]
     cfg = get_config(options, "train_ndf")
     if args.measure:
-        with all_processes(cfg):
+        with all_processes(cfg.run):
             found = measure(cfg)
         if is_first():
             print(json.dumps(found))
@@ -92,7 +99,7 @@ def main() -> int:
     print(f"{'medians of ' + str(args.rounds) + ' rounds':24} {'shapes/s':>9} {'per s of processor':>19}")
     for way in WAYS:
         wall, worked = (
-            cfg.batch_size * STEPS / statistics.median(one[way][kind] for one in rounds)
+            cfg.training.batch_size * STEPS / statistics.median(one[way][kind] for one in rounds)
             for kind in ("seconds", "processor_seconds")
         )
         print(f"{way:24} {wall:9.2f} {worked:19.2f}")

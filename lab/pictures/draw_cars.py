@@ -20,7 +20,7 @@ from generation.cloud_files import Cloud, read_cloud
 from generation.mesh_files import mesh_beside
 from lab.pictures.small_picture import tiled, write_small
 from runtime.errors import UserError, run
-from runtime.layout import DENSE_POINT_CLOUD, ROOT, Experiment, absolute
+from runtime.layout import DENSE_POINT_CLOUD, ROOT, absolute
 from visualization.contact_sheet import LOOKS
 from visualization.mesh_rendering import render_mesh
 from visualization.rendering import TINTS, render_cloud
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     cfg = get_config(words, "generate")
     generate.main([*words, "--num_shapes", str(NUM_CARS), "--mesh"])
-    folder = Experiment(cfg).generation
+    folder = cfg.experiment.generation
     meshes = [mesh_of(folder / str(n)) for n in range(NUM_CARS)]
     write_small(tiled(from_both_sides(meshes)), IMAGES / "demo_cars.png", 1200)
     cut = drawn([points_of(mesh) for mesh in meshes[:8]], cut=True)
@@ -46,9 +46,9 @@ def main(argv: list[str] | None = None) -> int:
     clouds = [read_cloud(folder / str(n) / DENSE_POINT_CLOUD) for n in SHOWN]
     both = [[render_mesh(*meshes[n], size=SIZE) for n in SHOWN], drawn(clouds)]
     write_small(tiled(both), IMAGES / "meshes.png", 1500)
-    if absolute(cfg.split_file).is_file():
+    if absolute(cfg.data.split_file).is_file():
         generate.main([*words, "--mode", "reconstruct", "--num_shapes", "8"])
-        draw_reconstructions(cfg.seed, split_folders(cfg)["test"][:8], Experiment(cfg).reconstruction)
+        draw_reconstructions(cfg.run.seed, split_folders(cfg)["test"][:8], cfg.experiment.reconstruction)
     return 0
 
 

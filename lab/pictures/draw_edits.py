@@ -6,17 +6,17 @@ Makes the edits with generate.py (finished ones are kept), and shows the ends an
 import json
 import sys
 import tempfile
-from argparse import Namespace
 from pathlib import Path
 
 from PIL import Image
 
 import generate
 from configs.config_loader import get_config
+from configs.options import Config
 from generation.cloud_files import Cloud, read_cloud
 from lab.pictures.small_picture import write_small
 from runtime.errors import run
-from runtime.layout import DENSE_POINT_CLOUD, ROOT, Experiment
+from runtime.layout import DENSE_POINT_CLOUD, ROOT
 from visualization.contact_sheet import Row, draw_rows
 
 PICTURE = ROOT / "docs" / "images" / "edits.png"
@@ -53,8 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def clouds_of(cfg: Namespace, shape: str, attribute: str, asked: tuple[str, ...]) -> list[Cloud]:
-    folder = Experiment(cfg).edits / attribute
+def clouds_of(cfg: Config, shape: str, attribute: str, asked: tuple[str, ...]) -> list[Cloud]:
+    folder = cfg.experiment.edits / attribute
     index = json.loads((folder / "index.json").read_text())
     found = {(fact["shape"], fact["asked"]): name for name, fact in zip(index["shapes"], index["facts"], strict=True)}
     return [read_cloud(folder / found[shape, degree] / DENSE_POINT_CLOUD) for degree in asked]

@@ -1,12 +1,12 @@
 """Small things that tests of several modules share."""
 
 import os
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 
 from configs.config_loader import get_config
+from configs.options import Config
 from runtime.layout import ROOT
 
 STEPS = [  # of a cluster run, in their order
@@ -60,7 +60,7 @@ def write_config(folder: Path, **options: object) -> Path:
     return path
 
 
-def read_config(folder: Path, **options: object) -> Namespace:
+def read_config(folder: Path, **options: object) -> Config:
     """The configuration that `write_config` writes."""
     return get_config(["--config", str(write_config(folder, **options))])
 

@@ -1,13 +1,12 @@
 """Preprocessed shapes and trained networks, so small that tests make them: spheres of several radii."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import torch
 import trimesh
 
-from configs.config_loader import config_as_dict
+from configs.options import Config
 from dataprocessing.extra_shapes import find_extras
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
@@ -26,14 +25,14 @@ from runtime.layout import (
     GAP_SAMPLES,
     SCALED_MESH,
     UNIFORM_SAMPLES,
-    Experiment,
     boundary_samples,
     voxelized_point_cloud,
 )
 from training.checkpoints import save_checkpoint
 from training.flow_codes import make_codes
-from training.flow_trainer import FlowTrainer
-from training.ndf_trainer import NDFTrainer
+from training.flow_task import FlowTask
+from training.loop import train
+from training.ndf_task import NDFTask
 
 SMALL = {
     "code_kind": "vector", "latent_dim": 5, "encoder_channels": [3, 4], "hidden_dim": 8, "decoder_hidden": 7,
@@ -49,10 +48,10 @@ TINY = SMALL | {
 }  # fmt: skip
 
 
-def ndf_trainer(folder: Path, **options: object) -> NDFTrainer:
-    """The trainer of a `SMALL` network, with other options, on the shapes that `write_shapes` wrote to a folder."""
+def ndf_task(folder: Path, **options: object) -> NDFTask:
+    """The training of a `SMALL` network, with other options, on the shapes that `write_shapes` wrote to a folder."""
     cfg = read_config(folder, **(SMALL | options))
-    return NDFTrainer(cfg, split_folders(cfg))
+    return NDFTask(cfg, split_folders(cfg))
 
 
 def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, num_test: int = 1) -> None:
@@ -74,12 +73,12 @@ def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, 
     write_npz(folder / "split.npz", train=names[:num_train], val=names[num_train:-num_test], test=names[-num_test:])
 
 
-def tiny_config(folder: Path, **options: object) -> Namespace:
+def tiny_config(folder: Path, **options: object) -> Config:
     """The configuration of `make_experiment`; `options` win."""
     return read_config(folder, **(TINY | options))
 
 
-def make_experiment(folder: Path) -> Namespace:
+def make_experiment(folder: Path) -> Config:
     """Twelve spheres, an NDF with random weights that has surfaces, codes and a flow of them, below `folder`."""
     write_shapes(folder, count=12, num_test=4)
     cfg = tiny_config(folder)
@@ -88,12 +87,12 @@ def make_experiment(folder: Path) -> Namespace:
     return cfg
 
 
-def save_random_ndf(cfg: Namespace, seed: int = 1) -> None:
+def save_random_ndf(cfg: Config, seed: int = 1) -> None:
     """A checkpoint with random weights, shifted and scaled: its field is 0 somewhere in the box, and about as steep as
     a distance there."""
-    model = random_weights(build_ndf(vars(cfg)), seed)
+    model = random_weights(build_ndf(cfg.values()), seed)
     clouds = np.stack([read_input_cloud(folder, cfg) for folder in split_folders(cfg)["train"]])
-    grids = model.features(model.encode(occupancy_from_points(torch.from_numpy(clouds), cfg.input_res, -0.5, 0.5)))
+    grids = model.features(model.encode(occupancy_from_points(torch.from_numpy(clouds), cfg.grid.input_res, -0.5, 0.5)))
     box = torch.rand(len(clouds), 500, 3, generator=torch.Generator().manual_seed(0)) - 0.5
     model.activate = lambda raw: raw
     points = box.requires_grad_()
@@ -104,7 +103,7 @@ def save_random_ndf(cfg: Namespace, seed: int = 1) -> None:
         model.fc_out.bias.copy_(scale * (model.fc_out.bias - raw.median()))
         model.fc_out.weight.mul_(scale)
     state = {"model_state_dict": model.state_dict(), "training_time": float(seed), "best": 0.25}
-    save_checkpoint(Experiment(cfg).ndf_checkpoints, state | {"config": config_as_dict(cfg)}, is_best=True)
+    save_checkpoint(cfg.experiment.ndf_checkpoints, state | {"config": cfg.values()}, is_best=True)
 
 
 def make_shapes(networks: Networks, shapes: Shapes, folder: Path) -> int:
@@ -114,13 +113,13 @@ def make_shapes(networks: Networks, shapes: Shapes, folder: Path) -> int:
         return made.make()[0]
 
 
-def train_flow(cfg: Namespace) -> None:
+def train_flow(cfg: Config) -> None:
     """What train_rnvp.py does."""
     encode(cfg)
-    FlowTrainer(cfg).train()
+    train(FlowTask(cfg))
 
 
-def encode(cfg: Namespace) -> None:
-    device, checkpoint = pick_device(cfg), ndf_checkpoint_path(cfg)
+def encode(cfg: Config) -> None:
+    device, checkpoint = pick_device(cfg.run), ndf_checkpoint_path(cfg)
     ndf, folders = load_frozen_ndf(checkpoint, cfg, device), split_folders(cfg)
     make_codes(ndf, checkpoint, folders, find_extras(cfg, folders), cfg, device)

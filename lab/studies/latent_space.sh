@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-.venv/bin/python}
 export OPTIONS_FOR_ALL_STEPS=1 # no notes about options that a step does not read
 CONFIG=configs/demo_cars_study.txt
-ALL="vector_128 plain vector_128_no_noise grid_4x4 vector_64 vector_256 fused_8 grid_8x8 grid_4x4_no_noise vector_128_more_noise vector_128_kl"
+ALL="vector_128 plain vector_128_no_noise grid_4x4 vector_64 vector_256 fused_8 grid_8x8 grid_4x4_no_noise vector_128_more_noise"
 SMALL_FLOW="--flow_couplings 4 --flow_hidden 32 --flow_batch_size 32"
 GRID="--code_kind grid --decoder_channels 32 16 8 $SMALL_FLOW"
 
@@ -20,7 +20,6 @@ options_of() {
     vector_256) echo --latent_dim 256 ;;
     vector_128_no_noise) echo --code_noise 0 ;;
     vector_128_more_noise) echo --code_noise 0.3 ;;
-    vector_128_kl) echo --code_posterior learned ;;
     plain) echo --code_kind none ;;
     grid_4x4) echo "$GRID --latent_dim 4 --out_resolution 4 --decoder_resolution 4 8 16 --flow_steps 1500" ;;
     grid_4x4_no_noise) echo "$GRID --latent_dim 4 --out_resolution 4 --decoder_resolution 4 8 16 --flow_steps 1500 --code_noise 0" ;;

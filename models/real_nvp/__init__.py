@@ -1,4 +1,10 @@
-"""RealNVP on frozen shape codes: `build_flow` makes the flow for a kind of code."""
+"""RealNVP on frozen shape codes: `build_flow` makes the flow for a kind of code.
+
+A code goes through a whitening (`whitening.py`), a fixed scale, and the body (`vector_flow.py` or `grid_flow.py`) to z,
+whose density is that of the base (`base.py`); `CodeFlow` is all of it. A body is made of couplings (`couplings.py`),
+whose scales and shifts come from nets (`nets.py`), and of layers without parameters (`bijections.py`). Each can be
+used alone: its docstring has its formula, its source and an example. `gaussian.py` is what a flow has to beat.
+"""
 
 import math
 from collections.abc import Mapping

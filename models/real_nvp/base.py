@@ -4,7 +4,7 @@ An invertible map of one Gaussian has a connected image. Kinds of shape are not 
 them, and draws from the bridges are between kinds: cars with half a roof. A mixture has a Gaussian for each kind.
 
 Whatever rests on z being normal asks the base instead: how dense it is (`energy`), how far off the data a z is
-(`distance`, `into_ball`), how wide it is there (`scale`).
+(`distance`, `into_ball`), how wide it is there (`nearest`).
 """
 
 import math
@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.real_nvp.couplings import standard_normal_log_prob
+from models.real_nvp.bijections import Bijection
 
 ROUNDS = 25  # of k-means
 CODES_A_COMPONENT = 256  # that k-means looks at, at most
@@ -20,9 +20,21 @@ LEAST_SD = 0.1  # of a component at the start
 AT_A_TIME = 4096  # z in k-means
 
 
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """log N(z; 0, I), nats, summed over all but the first dimension: (B, ...) -> (B,)."""
+    z = z.flatten(1)
+    return -0.5 * (z.square().sum(dim=1) + z.shape[1] * math.log(2 * math.pi))
+
+
 class NormalBase(nn.Module):
     """z (B, D) from N(0, I). A draw is made of `noise_dim` normal numbers, of which the first `num_choosing` choose a
-    component: further draws of one component keep these."""
+    component: further draws of one component keep these.
+
+    >>> base = NormalBase(4)
+    >>> z = base.place(torch.randn(3, base.noise_dim))
+    >>> torch.allclose(base.log_prob(z), torch.distributions.Normal(0, 1).log_prob(z).sum(dim=1))
+    True
+    """
 
     num_choosing = 0
     origin: Tensor  # (D,)
@@ -68,9 +80,15 @@ class NormalBase(nn.Module):
 
 
 class MixtureBase(NormalBase):
-    """sum_k w_k N(mean_k, diag exp(2 log_sd_k)), all trained with the couplings.
+    """p(z) = sum_k w_k N(z; mean_k, diag exp(2 log_sd_k)), all trained with the couplings.
 
     Parameters: log_weights (K,), up to a constant; means, log_sds (K, D).
+
+    >>> base, z = MixtureBase(dim=2, components=3), torch.randn(100, 2)
+    >>> base.fit(z, torch.Generator().manual_seed(0))
+    >>> draws = base.place(torch.randn(5, base.noise_dim))
+    >>> tuple(draws.shape), tuple(base.log_prob(draws).shape)
+    ((5, 2), (5,))
     """
 
     num_choosing = 1
@@ -149,3 +167,23 @@ def k_means(z: Tensor, means: Tensor, rounds: int = ROUNDS) -> tuple[Tensor, Ten
         sums = torch.zeros_like(means).index_add_(0, members, z)
         means = torch.where(count[:, None] > 0, sums / count.clamp(min=1)[:, None], means)
     return means, members
+
+
+class NormalFlow(Bijection):
+    """x (B, ...) <-> z (B, D), z from N(0, I). A subclass sets `dim` (D), `forward`, and `inverse`."""
+
+    dim: int
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """log p(x) = log N(z; 0, I) + log_det, nats: (B, ...) -> (B,). Dinh et al. 2017, eq. 3."""
+        z, log_det = self(x)
+        return standard_normal_log_prob(z) + log_det
+
+    @torch.no_grad()
+    def sample(self, num: int, temperature: float = 1.0, generator: torch.Generator | None = None) -> Tensor:
+        """x (num, ...) from z of sd `temperature`. Needs eval mode: dropout cannot be inverted.
+
+        generator: of the CPU, so that a seed gives the same z on every device.
+        """
+        z = torch.randn(num, self.dim, generator=generator)  # (num, D)
+        return self.inverse(temperature * z.to(next(self.parameters())))  # (num, ...)

@@ -1,19 +1,17 @@
 """A whitening and a flow, combined into a density over one kind of shape code."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from models.real_nvp.base import NormalBase
-from models.real_nvp.couplings import Rescale
+from models.real_nvp.base import NormalBase, NormalFlow
+from models.real_nvp.bijections import Bijection, Rescale
 from models.real_nvp.gaussian import ShrunkGaussian
-from models.real_nvp.normal_flow import NormalFlow
 from models.real_nvp.whitening import LogitStandardise, Whitening, dequantize
 
-AnyWhitening = Whitening | LogitStandardise
 AT_A_TIME = 1024  # codes through the new flow
 
 
-class CodeFlow(nn.Module):
+class CodeFlow(Bijection):
     """codes (B, *code_shape) <-> whitened codes w (B, *code_shape) <-> z (B, D), z by the density of the base.
 
     The whitening is fitted once (`fit_whitening`); the body is trained on noisy w (`whiten_noised`) by maximising
@@ -22,13 +20,22 @@ class CodeFlow(nn.Module):
     inverted.
 
     Attributes: code_kind, code_shape, dim (D, the product of code_shape), whitening, rescale, body, base.
+
+    >>> from models.real_nvp.vector_flow import VectorFlow
+    >>> from models.real_nvp.whitening import PCAWhitening
+    >>> flow = CodeFlow("vector", (4,), PCAWhitening(4), VectorFlow(4, couplings=2, hidden=8, blocks=1)).eval()
+    >>> codes = torch.randn(50, 4)
+    >>> flow.fit_whitening(codes)
+    >>> z, log_det = flow(codes)
+    >>> torch.allclose(flow.inverse(z), codes, atol=1e-4), tuple(flow.log_prob(codes).shape)
+    (True, (50,))
     """
 
     def __init__(
         self,
         code_kind: str,
         code_shape: tuple[int, ...],
-        whitening: AnyWhitening,
+        whitening: Whitening,
         body: NormalFlow,
         base: NormalBase | None = None,
     ):
@@ -83,22 +90,19 @@ class CodeFlow(nn.Module):
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """codes (B, *code_shape) -> z (B, D), log_det (B,) nats, whitening included."""
-        w, log_det_whitening = self.whitening(codes)
+        w, log_det_whitening = self.whitening(codes)  # (B, *code_shape)
         z, log_det = self.whitened_to_z(w)
         return z, log_det + log_det_whitening
 
     def inverse(self, z: Tensor) -> Tensor:
         """z (B, D) -> codes (B, *code_shape)."""
-        return self.unwhiten(self._inverse_body(z))
+        return self.unwhiten(self.rescale.inverse(self.body.inverse(z)))
 
     def whitened_to_z(self, w: Tensor) -> tuple[Tensor, Tensor]:
         """w (B, *code_shape) -> z (B, D), log_det (B,) nats, without that of the whitening."""
-        x, log_det_scale = self.rescale(w)
-        z, log_det = self.body(x)
+        x, log_det_scale = self.rescale(w)  # (B, *code_shape)
+        z, log_det = self.body(x)  # (B, D)
         return z, log_det + log_det_scale
-
-    def _inverse_body(self, z: Tensor) -> Tensor:
-        return self.rescale.inverse(self.body.inverse(z))
 
     def log_prob(self, codes: Tensor) -> Tensor:
         """log p(codes) in the units of the codes, nats: (B, *code_shape) -> (B,)."""

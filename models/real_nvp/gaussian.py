@@ -13,6 +13,10 @@ class ShrunkGaussian:
     oracle approximating shrinkage of Chen, Wiesel, Eldar, Hero 2010, "Shrinkage algorithms for MMSE covariance
     estimation", eq. 23, of the correlations: near 0 for many codes, and large enough to give a density when there are
     fewer codes than dimensions. If x is uncorrelated, as after PCA, this is the diagonal Gaussian for any rho.
+
+    >>> gaussian = ShrunkGaussian(torch.randn(100, 3), noise=0.1)
+    >>> tuple(gaussian.nats_per_dim(torch.randn(5, 3)).shape)
+    (5,)
     """
 
     def __init__(self, x: Tensor, noise: float | Tensor = 0.0):

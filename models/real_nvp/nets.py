@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.batch_part import dropout
-from models.products import linear
+from models.kernels import linear
 
 
 class ResidualMLP(nn.Module):

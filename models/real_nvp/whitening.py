@@ -8,23 +8,23 @@ noise of sd 1 on a whitened code is noise of at least `floor` times the spread o
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.real_nvp.bijections import Bijection
 from runtime.errors import UserError
 
 DEFAULT_FLOOR = 0.1
 
 
-class Whitening(nn.Module):
-    """A linear whitening by `mean` and the standard deviations `sd`, both in the code's own units."""
+class Whitening(Bijection):
+    """codes (B, *shape) <-> w (B, *shape), fitted to codes. A linear one has `mean` and the standard deviations `sd`,
+    both in the code's own units."""
 
     mean: Tensor
     sd: Tensor
 
     def fit(self, codes: Tensor) -> None:
-        raise NotImplementedError
-
-    def inverse(self, w: Tensor) -> Tensor:
+        """codes: (N, *shape), N >= 2. Raises UserError if they are not finite, too few or all identical."""
         raise NotImplementedError
 
     def noise_sd(self, noise: float) -> Tensor:
@@ -36,6 +36,12 @@ class PCAWhitening(Whitening):
     """Vectors: w = (x - mean) R / sd, with R the principal directions. A bijection of all D dimensions.
 
     Works with fewer codes than dimensions: directions that the codes do not span get the floor.
+
+    >>> layer, codes = PCAWhitening(3), torch.randn(50, 3) @ torch.randn(3, 3)
+    >>> layer.fit(codes)
+    >>> w, log_det = layer(codes)
+    >>> torch.allclose(layer.inverse(w), codes, atol=1e-4), torch.allclose(log_det, -layer.sd.log().sum())
+    (True, True)
     """
 
     rotation: Tensor
@@ -71,36 +77,46 @@ class PCAWhitening(Whitening):
 
 
 class Standardise(Whitening):
-    """Grids (B, C, r, r, r): w = (x - mean) / sd, per channel or per channel and node."""
+    """Grids (B, C, r, r, r): w = (x - mean) / sd, for each channel and node.
 
-    def __init__(self, shape: tuple[int, ...], per_node: bool = True, floor: float = DEFAULT_FLOOR):
+    >>> layer, codes = Standardise((2, 3, 3, 3)), 5 * torch.randn(50, 2, 3, 3, 3) + 1
+    >>> layer.fit(codes)
+    >>> w, log_det = layer(codes)
+    >>> torch.allclose(layer.inverse(w), codes, atol=1e-4), tuple(log_det.shape)
+    (True, (50,))
+    """
+
+    def __init__(self, shape: tuple[int, ...], floor: float = DEFAULT_FLOOR):
         super().__init__()
         self.shape = shape
         self.floor = floor
-        kept = shape if per_node else (shape[0], *(1 for _ in shape[1:]))
-        self.register_buffer("mean", torch.zeros(kept))
-        self.register_buffer("sd", torch.ones(kept))
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("sd", torch.ones(shape))
 
     @torch.no_grad()
     def fit(self, codes: Tensor) -> None:
         """codes: (N, *shape), N >= 2. Raises UserError if they are not finite, too few or all identical."""
         check_codes(codes, self.shape)
-        over = [0] + [i + 1 for i, size in enumerate(self.mean.shape) if size == 1]
-        sd, mean = torch.std_mean(codes, dim=over, keepdim=True)
-        self.mean.copy_(mean[0])
-        self.sd.copy_(raise_to_floor(sd[0], self.floor))
+        sd, mean = torch.std_mean(codes, dim=0)
+        self.mean.copy_(mean)
+        self.sd.copy_(raise_to_floor(sd, self.floor))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, *shape) -> w (B, *shape), log_det (B,) nats, the same for every x."""
-        log_det = -self.sd.log().sum() * (math.prod(self.shape) / self.sd.numel())
-        return (x - self.mean) / self.sd, log_det.expand(len(x))
+        return (x - self.mean) / self.sd, -self.sd.log().sum().expand(len(x))
 
     def inverse(self, w: Tensor) -> Tensor:
         return w * self.sd + self.mean
 
 
-class Logit(nn.Module):
-    """Maps codes in [0, 1] to the real line: logit(alpha + (1 - 2 alpha) x). Dinh et al. 2017, section 4.1."""
+class Logit(Bijection):
+    """Codes in [0, 1] to the real line: y = logit(alpha + (1 - 2 alpha) x). Dinh et al. 2017, section 4.1.
+
+    >>> layer, x = Logit(), torch.rand(3, 2)
+    >>> y, log_det = layer(x)
+    >>> torch.allclose(layer.inverse(y), x, atol=1e-5), tuple(log_det.shape)
+    (True, (3,))
+    """
 
     def __init__(self, alpha: float = 0.05):
         super().__init__()
@@ -117,8 +133,15 @@ class Logit(nn.Module):
         return ((torch.sigmoid(y) - self.alpha) / (1 - 2 * self.alpha)).clamp(0, 1)
 
 
-class LogitStandardise(nn.Module):
-    """For the thesis's fused codes (B, C, r, r, r) in [0, 1]: logit, then standardisation."""
+class LogitStandardise(Whitening):
+    """For the thesis's fused codes (B, C, r, r, r) in [0, 1]: logit, then standardisation.
+
+    >>> layer, codes = LogitStandardise((2, 2, 2, 2)), torch.rand(50, 2, 2, 2, 2)
+    >>> layer.fit(codes)
+    >>> w, log_det = layer(codes)
+    >>> torch.allclose(layer.inverse(w), codes, atol=1e-4)
+    True
+    """
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()

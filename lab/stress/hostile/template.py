@@ -16,7 +16,6 @@ from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.mesh_io import Mesh
 from lab.small.helpers import open_box, write_obj
 from lab.small.tiny_experiment import TINY, make_experiment, tiny_config
-from runtime.layout import Experiment
 
 MESHES = ("obj", "off", "ply", "stl", "glb", "gltf")
 EVALUATE = ("--tasks", "generation", "--num_sample_sets", "2", "--emd", "none", "--num_eval_shapes", "3",
@@ -40,7 +39,7 @@ def make_template(folder: Path) -> None:
     generate.main(["--config", str(folder / "config.txt")])
     generate.main(["--config", str(folder / "config.txt"), "--mode", "reconstruct"])
     evaluate.main(["--config", str(folder / "config.txt"), *EVALUATE])
-    shutil.rmtree(Experiment(cfg).summary)
+    shutil.rmtree(cfg.experiment.summary)
     make_meshes(folder / "meshes")
     shutil.copytree(folder / "data" / "sphere0", folder / "meshes" / "other" / "sphere0")  # a split may name it
     make_clouds(folder / "clouds")

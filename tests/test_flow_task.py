@@ -1,71 +1,67 @@
-"""The flow's trainer: resuming bit for bit, early stop, codes of another network, what it reports."""
+"""The flow's task: resuming bit for bit, early stop, codes of another network, what it reports."""
 
 import json
-import os
+import re
 import shutil
-import signal
-from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
+from training_steps import stopped_after
 
 import train_rnvp
+from configs.options import Config
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud, shape_digests
 from frozen.checkpoint_files import best_checkpoint, latest_checkpoint, load_checkpoint
 from frozen.codes import SPLITS, load_codes, read_index
 from frozen.loading import load_flow
-from lab.small.tiny_experiment import encode, make_experiment, save_random_ndf, tiny_config, train_flow
+from lab.small.tiny_experiment import encode, save_random_ndf, tiny_config, train_flow
 from runtime.errors import UserError
 from runtime.files import write_npz
-from runtime.layout import Experiment, voxelized_point_cloud
+from runtime.layout import voxelized_point_cloud
 from training.checkpoints import write_state
 from training.code_nna import nna_while_training
-from training.flow_trainer import FlowTrainer, code_quantiles, noised_nll
-from training.training_run import EXIT_STOPPED
+from training.flow_nll import code_quantiles, noised_nll
+from training.flow_task import FlowTask
+from training.loop import train
+from training.stopping import EXIT_STOPPED
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def codes_only(tmp_path: Path) -> Path:
-    """An experiment with codes; its flow is to be trained anew."""
-    experiment = Experiment(make_experiment(tmp_path))
-    for path in experiment.rnvp_checkpoints.iterdir():
-        path.unlink()
+def codes_only(experiment_once: Path, tmp_path: Path) -> Path:
+    """An experiment with codes, and its shapes; its flow is to be trained anew."""
+    shutil.copytree(experiment_once, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tiny_config(tmp_path).experiment.rnvp_checkpoints)
+    with np.load(tmp_path / "split.npz") as split:
+        moved = {part: [name.replace(str(experiment_once), str(tmp_path)) for name in split[part]] for part in split}
+    write_npz(tmp_path / "split.npz", **moved)
     return tmp_path
 
 
-def config(folder: Path, **options: object) -> Namespace:
+def config(folder: Path, **options: object) -> Config:
     return tiny_config(folder, flow_dropout=0.2, flow_steps=4, flow_val_every=3, **options)
 
 
-def test_four_steps_are_two_and_a_resume_and_two(codes_only: Path, monkeypatch: pytest.MonkeyPatch):
+def test_four_steps_are_two_and_a_resume_and_two(codes_only: Path):
     cfg = config(codes_only)
-    folder = Experiment(cfg).rnvp_checkpoints
-    assert FlowTrainer(cfg).train() == 0
+    folder = cfg.experiment.rnvp_checkpoints
+    assert train(FlowTask(cfg)) == 0
     whole = load_checkpoint(latest_checkpoint(folder))
     for path in folder.iterdir():
         path.unlink()
 
-    stopped = FlowTrainer(cfg)
-    plain_step = stopped.train_step
-
-    def step_then_signal() -> torch.Tensor:
-        nll = plain_step()
-        if stopped.run.step == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return nll
-
-    monkeypatch.setattr(stopped, "train_step", step_then_signal)
-    assert stopped.train() == EXIT_STOPPED
+    with stopped_after(2):
+        assert train(FlowTask(cfg)) == EXIT_STOPPED
     torch.randn(100)  # whatever else drew random numbers in between
-    resumed = FlowTrainer(cfg)
+    resumed = FlowTask(cfg)
     assert resumed.run.step == 2
-    assert resumed.train() == 0
+    assert train(resumed) == 0
     halves = load_checkpoint(latest_checkpoint(folder))
     assert whole["step"] == halves["step"] == 4
     for key in ("model_state_dict", "ema_state_dict"):
@@ -78,24 +74,24 @@ def test_four_steps_are_two_and_a_resume_and_two(codes_only: Path, monkeypatch: 
 
 def test_training_lowers_the_nll_of_training_codes(codes_only: Path):
     cfg = tiny_config(codes_only, flow_steps=300, flow_val_every=50, flow_lr=0.01, flow_patience=100, flow_ema=0.9)
-    trainer = FlowTrainer(cfg)
-    before = noised_nll(trainer.average.model, trainer.plain_codes, trainer.noise, cfg)
-    new_flow = noised_nll(trainer.average.model, trainer.val_codes, trainer.noise, cfg)
-    trainer.train()
-    after = noised_nll(trainer.average.model, trainer.plain_codes, trainer.noise, cfg)
+    task = FlowTask(cfg)
+    before = noised_nll(task.average.model, task.plain_codes, task.noise, cfg)
+    new_flow = noised_nll(task.average.model, task.val_codes, task.noise, cfg)
+    train(task)
+    after = noised_nll(task.average.model, task.plain_codes, task.noise, cfg)
     assert after < before - 0.05
-    stored = load_checkpoint(latest_checkpoint(trainer.run.folder))["nll_nats_per_dim"]
+    stored = load_checkpoint(latest_checkpoint(task.run.folder))["nll_nats_per_dim"]
     assert stored["train"] == pytest.approx(after, abs=1e-5)
     assert stored["gaussian"] == pytest.approx(new_flow, abs=0.1)  # a new flow is the Gaussian, up to drawn noise
 
 
 def test_the_checkpoint_tells_quantiles_of_the_training_codes(codes_only: Path):
     cfg = tiny_config(codes_only)
-    trainer = FlowTrainer(cfg)
-    trainer.train()
-    found = load_checkpoint(latest_checkpoint(trainer.run.folder))["quantiles"]
-    flow, codes = trainer.average.model, trainer.plain_codes
-    assert found == code_quantiles(flow, codes, trainer.noise, cfg)
+    task = FlowTask(cfg)
+    train(task)
+    found = load_checkpoint(latest_checkpoint(task.run.folder))["quantiles"]
+    flow, codes = task.average.model, task.plain_codes
+    assert found == code_quantiles(flow, codes, task.noise, cfg)
     clean = code_quantiles(flow, codes, 0.0, cfg)
     norms, nll = flow(codes)[0].norm(dim=1), flow.nats_per_dim(codes)
     for name, values in (("z_norm", norms), ("nll_nats_per_dim", nll)):
@@ -107,26 +103,26 @@ def test_the_checkpoint_tells_quantiles_of_the_training_codes(codes_only: Path):
 
 def test_stops_when_validation_no_longer_improves(codes_only: Path, capsys: pytest.CaptureFixture):
     cfg = tiny_config(codes_only, flow_steps=4000, flow_val_every=5, flow_patience=3, flow_lr=0.05, flow_ema=0.0)
-    trainer = FlowTrainer(cfg)
-    trainer.train()
-    assert trainer.run.step < 4000
-    assert trainer.run.step - trainer.run.best_step == 15
-    best = load_checkpoint(best_checkpoint(trainer.run.folder))
-    assert best["step"] == trainer.run.best_step
-    assert best["nll_nats_per_dim"]["val"] == trainer.run.best
+    task = FlowTask(cfg)
+    train(task)
+    assert task.run.step < 4000
+    assert task.run.step - task.run.best_step == 15
+    best = load_checkpoint(best_checkpoint(task.run.folder))
+    assert best["step"] == task.run.best_step
+    assert best["nll_nats_per_dim"]["val"] == task.run.best
     capsys.readouterr()
-    assert FlowTrainer(cfg).train() == 0
-    assert f"already trained: {trainer.run.step} steps" in capsys.readouterr().out
+    assert train(FlowTask(cfg)) == 0
+    assert f"already trained: {task.run.step} steps" in capsys.readouterr().out
 
 
 def test_one_nna_of_codes_is_a_curve_beside_the_nll(codes_only: Path):
     cfg = config(codes_only)
-    trainer = FlowTrainer(cfg)
-    trainer.val_codes = trainer.train_codes[:6]
-    trainer.train()
-    events = EventAccumulator(str(Experiment(cfg).summary / "rnvp"))
+    task = FlowTask(cfg)
+    task.val_codes = task.train_codes[:6]
+    train(task)
+    events = EventAccumulator(str(cfg.experiment.summary / "rnvp"))
     events.Reload()
-    expected = nna_while_training(trainer.average.model, trainer.val_codes, cfg)
+    expected = nna_while_training(task.average.model, task.val_codes, cfg)
     assert set(expected) == {"nna_codes_percent", "nna_codes_leading_percent"}
     for name, value in expected.items():
         points = events.Tensors(f"rnvp/{name}")
@@ -148,23 +144,23 @@ def test_codes_hold_mirror_images_and_draws_for_training_only(codes_only: Path):
 
 def test_codes_are_encoded_once(codes_only: Path):
     cfg = tiny_config(codes_only)
-    path = Experiment(cfg).codes / "train.npy"
+    path = cfg.experiment.codes / "train.npy"
     before = path.stat().st_mtime_ns
     train_flow(cfg)
     assert path.stat().st_mtime_ns == before
-    shutil.rmtree(Experiment(cfg).rnvp_checkpoints)
+    shutil.rmtree(cfg.experiment.rnvp_checkpoints)
     train_flow(tiny_config(codes_only, code_mirror=False))
     assert path.stat().st_mtime_ns > before
 
 
-def replace_cloud(folder: Path, cfg: Namespace) -> None:
+def replace_cloud(folder: Path, cfg: Config) -> None:
     """Other input points of a shape, as after its mesh was replaced."""
-    path = folder / voxelized_point_cloud(cfg.input_res, cfg.num_points)
+    path = folder / voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points)
     write_npz(path, point_cloud=0.9 * read_input_cloud(folder, cfg))
 
 
-def times(cfg: Namespace) -> dict[str, int]:
-    return {split: (Experiment(cfg).codes / f"{split}.npy").stat().st_mtime_ns for split in SPLITS}
+def times(cfg: Config) -> dict[str, int]:
+    return {split: (cfg.experiment.codes / f"{split}.npy").stat().st_mtime_ns for split in SPLITS}
 
 
 @pytest.mark.parametrize(
@@ -190,23 +186,23 @@ def test_codes_of_other_facts_are_made_again_and_told(
 def test_codes_of_an_earlier_version_are_made_again_the_same_and_their_flow_goes_on(codes_only: Path):
     cfg = tiny_config(codes_only)
     train_flow(cfg)
-    before = {path.name: path.read_bytes() for path in Experiment(cfg).codes.glob("*.npy")}
-    for path in Experiment(cfg).codes.glob("*.json"):
+    before = {path.name: path.read_bytes() for path in cfg.experiment.codes.glob("*.npy")}
+    for path in cfg.experiment.codes.glob("*.json"):
         index = json.loads(path.read_text())
         del index["made_of"]
         path.write_text(json.dumps(index))
-    for path in Experiment(cfg).rnvp_checkpoints.iterdir():
+    for path in cfg.experiment.rnvp_checkpoints.iterdir():
         state = load_checkpoint(path)
         assert state.pop("codes") and state.pop("shapes")
         write_state(state, path)
     train_flow(cfg)
-    assert {path.name: path.read_bytes() for path in Experiment(cfg).codes.glob("*.npy")} == before
-    assert read_index(Experiment(cfg).codes, "train")["made_of"]["options"]["num_points"] == 53
-    for path in Experiment(cfg).codes.glob("*.json"):  # neither codes nor flow record it: its configuration tells
+    assert {path.name: path.read_bytes() for path in cfg.experiment.codes.glob("*.npy")} == before
+    assert read_index(cfg.experiment.codes, "train")["made_of"]["options"]["num_points"] == 53
+    for path in cfg.experiment.codes.glob("*.json"):  # neither codes nor flow record it: its configuration tells
         path.unlink()
     with pytest.raises(UserError, match="code_draws 1 -> 2"):
         train_flow(tiny_config(codes_only, code_draws=2))
-    assert not (Experiment(cfg).codes / "train.json").exists()
+    assert not (cfg.experiment.codes / "train.json").exists()
 
 
 def test_other_facts_than_the_flows_are_refused_before_its_codes_are_replaced(codes_only: Path):
@@ -214,7 +210,7 @@ def test_other_facts_than_the_flows_are_refused_before_its_codes_are_replaced(co
     train_flow(cfg)
     before = times(cfg)
     for option, value in {"code_draws": 2, "code_mirror": False, "flow_noise": 0.5, "flow_hidden": 9}.items():
-        with pytest.raises(UserError, match=f"{option} .* delete that folder"):
+        with pytest.raises(UserError, match=rf"\b{option}\b"):
             train_flow(tiny_config(codes_only, **{option: value}, flow_steps=30))
     replace_cloud(split_folders(cfg)["train"][0], cfg)
     with pytest.raises(UserError, match="training shapes: 1 changed"):
@@ -232,16 +228,16 @@ def test_replaced_test_shapes_are_encoded_again_and_validation_shapes_start_the_
     replace_cloud(folders["test"][1], cfg)
     capsys.readouterr()
     train_flow(cfg)
-    assert capsys.readouterr().err.startswith("note: codes of test made again: shapes: 1 changed")
+    assert re.search(r"codes of test .*\b1 changed", capsys.readouterr().err)
     assert [split for split, time in times(cfg).items() if time != before[split]] == ["test"]
     replace_cloud(folders["val"][0], cfg)
     longer = tiny_config(codes_only, flow_steps=30)
     encode(longer)
-    trainer = FlowTrainer(longer)
-    old = trainer.run.best
-    trainer.train()
-    assert "validation shapes: 1 changed: its best validation value" in capsys.readouterr().err
-    best = load_checkpoint(best_checkpoint(trainer.run.folder))
+    task = FlowTask(longer)
+    old = task.run.best
+    train(task)
+    assert re.search(r"validation shapes: 1 changed.*best .*anew", capsys.readouterr().err)
+    best = load_checkpoint(best_checkpoint(task.run.folder))
     assert best["step"] == 30 and best["best"] == best["nll_nats_per_dim"]["val"] != old
     assert best["shapes"]["val"] == shape_digests(folders["val"], cfg)
 
@@ -252,14 +248,14 @@ def test_a_run_killed_between_codes_and_flow_ends_with_the_same(codes_only: Path
     train_flow(cfg)
     replace_cloud(split_folders(cfg)["val"][0], cfg)
     longer = tiny_config(codes_only, flow_steps=30)
-    shutil.copytree(Experiment(cfg).root, codes_only / "kept")
+    shutil.copytree(cfg.experiment.root, codes_only / "kept")
     train_flow(longer)
-    whole = load_checkpoint(best_checkpoint(Experiment(cfg).rnvp_checkpoints))
-    shutil.rmtree(Experiment(cfg).root)
-    (codes_only / "kept").rename(Experiment(cfg).root)
+    whole = load_checkpoint(best_checkpoint(cfg.experiment.rnvp_checkpoints))
+    shutil.rmtree(cfg.experiment.root)
+    (codes_only / "kept").rename(cfg.experiment.root)
     encode(longer)
     train_flow(longer)
-    again = load_checkpoint(best_checkpoint(Experiment(cfg).rnvp_checkpoints))
+    again = load_checkpoint(best_checkpoint(cfg.experiment.rnvp_checkpoints))
     assert again["best"] == whole["best"] and again["step"] == whole["step"] == 30
     for name, value in whole["ema_state_dict"].items():
         assert torch.equal(value, again["ema_state_dict"][name])
@@ -268,11 +264,11 @@ def test_a_run_killed_between_codes_and_flow_ends_with_the_same(codes_only: Path
 def test_test_shapes_that_the_ndf_was_trained_on_are_told(codes_only: Path, capsys: pytest.CaptureFixture):
     cfg = tiny_config(codes_only)
     folders = split_folders(cfg)
-    for path in Experiment(cfg).ndf_checkpoints.iterdir():
+    for path in cfg.experiment.ndf_checkpoints.iterdir():
         state = load_checkpoint(path)
         write_state(state | {"shapes": {"train": shape_digests(folders["test"][:2], cfg)}}, path)
     encode(cfg)
-    assert "2 of 4 test shapes are among those that" in capsys.readouterr().err
+    assert "2 of 4 test shapes" in capsys.readouterr().err
 
 
 def test_folders_of_codes_come_from_the_split(codes_only: Path):
@@ -281,33 +277,33 @@ def test_folders_of_codes_come_from_the_split(codes_only: Path):
     assert all("folder" not in row for row in stored.rows)
     assert stored.folders(cfg) == 2 * split_folders(cfg)["train"]
     arrays = {part: [str(folder) for folder in folders] for part, folders in split_folders(cfg).items()}
-    write_npz(Path(cfg.split_file), **arrays | {"train": arrays["train"][::-1]})
+    write_npz(Path(cfg.data.split_file), **arrays | {"train": arrays["train"][::-1]})
     assert stored.folders(cfg) == 2 * split_folders(cfg)["train"][::-1]
-    write_npz(Path(cfg.split_file), **arrays | {"train": arrays["train"][2:]})
-    with pytest.raises(UserError, match="codes of 2 shapes that the split"):
+    write_npz(Path(cfg.data.split_file), **arrays | {"train": arrays["train"][2:]})
+    with pytest.raises(UserError, match=r"\b2 shapes"):
         stored.folders(cfg)
 
 
 def test_flow_of_another_networks_codes_is_refused(codes_only: Path):
     cfg = tiny_config(codes_only)
     train_flow(cfg)
-    path = best_checkpoint(Experiment(cfg).rnvp_checkpoints)
-    sha256 = read_index(Experiment(cfg).codes, "train")["sha256"]
+    path = best_checkpoint(cfg.experiment.rnvp_checkpoints)
+    sha256 = read_index(cfg.experiment.codes, "train")["sha256"]
     assert load_flow(path, cfg, (5,), sha256, CPU).dim == 5
-    with pytest.raises(UserError, match="the flow in .*: of another NDF checkpoint.* delete the folder"):
+    with pytest.raises(UserError, match="flow in .*another NDF"):
         load_flow(path, cfg, (5,), "0" * 64, CPU)
     with pytest.raises(UserError, match="is no checkpoint of a flow"):
-        load_flow(best_checkpoint(Experiment(cfg).ndf_checkpoints), cfg, (5,), sha256, CPU)
+        load_flow(best_checkpoint(cfg.experiment.ndf_checkpoints), cfg, (5,), sha256, CPU)
     save_random_ndf(cfg, seed=7)
-    with pytest.raises(UserError, match="the flow in .*: of another NDF checkpoint"):
+    with pytest.raises(UserError, match="flow in .*another NDF"):
         train_flow(cfg)
 
 
 def test_missing_inputs_name_the_command(codes_only: Path):
     arguments = ["--config", str(codes_only / "config.txt")]
-    with pytest.raises(UserError, match="code_kind = none is plain NDF"):
+    with pytest.raises(UserError, match="code_kind = none"):
         train_rnvp.main([*arguments, "--code_kind", "none"])
-    with pytest.raises(UserError, match="no NDF checkpoint in .*train_ndf.py --config"):
+    with pytest.raises(UserError, match=r"empty.*train_ndf\.py --config"):
         train_rnvp.main([*arguments, "--exp_name", "empty"])
-    with pytest.raises(UserError, match="no shape codes in .*train_rnvp.py --config"):
+    with pytest.raises(UserError, match=r"empty.*train_rnvp\.py --config"):
         load_codes(tiny_config(codes_only, exp_name="empty"), "train")

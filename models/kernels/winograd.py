@@ -39,13 +39,13 @@ class WinogradConvolution:
         batch, size = len(x), x.shape[-1]
         tiles = -(-size // TILE)
         x = F.pad(x.permute(0, 2, 3, 4, 1), (0, 0) + (1, 1 + tiles * TILE - size) * 3)
-        found = x.new_empty(batch, *(tiles * TILE,) * 3, self.kernel.shape[2])
+        outputs = x.new_empty(batch, *(tiles * TILE,) * 3, self.kernel.shape[2])
         shapes = max(1, TILES_AT_A_TIME // tiles**3)
         layers = max(1, TILES_AT_A_TIME // tiles**2) * TILE
         for i in range(0, batch, shapes):
             for k in range(0, tiles * TILE, layers):
-                found[i : i + shapes, k : k + layers] = self._tiles(x[i : i + shapes, k : k + layers + 2])
-        return found[:, :size, :size, :size].add_(self.bias).permute(0, 4, 1, 2, 3)
+                outputs[i : i + shapes, k : k + layers] = self._tiles(x[i : i + shapes, k : k + layers + 2])
+        return outputs[:, :size, :size, :size].add_(self.bias).permute(0, 4, 1, 2, 3)
 
     def _tiles(self, x: Tensor) -> Tensor:
         """(b, X + 2, Y + 2, Z + 2, C) -> (b, X, Y, Z, C')."""
@@ -69,28 +69,28 @@ def forwards(x: Tensor, axis: int) -> Tensor:
     d0, d1, d2, d3, d4, d5 = (
         x.narrow(axis, tap, TILE * count - 3).unfold(axis, 1, TILE).squeeze(-1) for tap in range(TAPS)
     )
-    found = x.new_empty(TAPS, *d0.shape)
+    spread = x.new_empty(TAPS, *d0.shape)
     even, odd = torch.sub(d4, d2, alpha=B2), torch.sub(d3, d1, alpha=B2)
-    torch.add(even, odd, alpha=A, out=found[1])
-    torch.sub(even, odd, alpha=A, out=found[2])
+    torch.add(even, odd, alpha=A, out=spread[1])
+    torch.sub(even, odd, alpha=A, out=spread[2])
     torch.sub(d4, d2, alpha=A2, out=even)
     torch.sub(d3, d1, alpha=A2, out=odd)
-    torch.add(even, odd, alpha=B, out=found[3])
-    torch.sub(even, odd, alpha=B, out=found[4])
-    torch.sub(d4, d2, alpha=SUM, out=found[0]).add_(d0)  # A B = 1
-    torch.sub(d5, d3, alpha=SUM, out=found[5]).add_(d1)
-    return found
+    torch.add(even, odd, alpha=B, out=spread[3])
+    torch.sub(even, odd, alpha=B, out=spread[4])
+    torch.sub(d4, d2, alpha=SUM, out=spread[0]).add_(d0)  # A B = 1
+    torch.sub(d5, d3, alpha=SUM, out=spread[5]).add_(d1)
+    return spread
 
 
 def backwards(products: Tensor, axis: int) -> Tensor:
     """The outputs along an axis: (6, ..., n, ...) -> (..., 4 n, ...)."""
     m0, m1, m2, m3, m4, m5 = products
-    found = products.new_empty(*m0.shape[: axis + 1], TILE, *m0.shape[axis + 1 :])
-    y0, y1, y2, y3 = found.unbind(axis + 1)
+    outputs = products.new_empty(*m0.shape[: axis + 1], TILE, *m0.shape[axis + 1 :])
+    y0, y1, y2, y3 = outputs.unbind(axis + 1)
     even_a, even_b = m1 + m2, m3 + m4
     torch.add(m0, even_a, out=y0).add_(even_b)
     torch.mul(even_a, A2, out=y2).add_(even_b, alpha=B2)
     odd_a, odd_b = torch.sub(m1, m2, out=even_a).mul_(A), torch.sub(m3, m4, out=even_b).mul_(B)
     torch.add(odd_a, odd_b, out=y1)
     torch.add(m5, odd_a, alpha=A2, out=y3).add_(odd_b, alpha=B2)
-    return found.flatten(axis, axis + 1)
+    return outputs.flatten(axis, axis + 1)

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.kernels.winograd import WinogradConvolution, pays
 from models.occupancy import folded
-from models.winograd import WinogradConvolution, pays
 
 MOST_ACTIVE = 0.3  # share of the nodes before a convolution up to which it is computed sparsely
 ROWS_AT_A_TIME = 256  # their products stay in the cache
@@ -120,8 +120,8 @@ class SparseLayer:
         differences = active.values - self.before[active.places % nodes]
         for rows, to in zip(differences.split(ROWS_AT_A_TIME), number[targets].split(ROWS_AT_A_TIME), strict=True):
             sums.index_add_(0, to.flatten(), (rows @ self.kernel).view(-1, sums.shape[1]))
-        found = Active(places, F.relu_(sums[:-1]))
-        return self._pool(found, batch) if self.pooled else found
+        behind = Active(places, F.relu_(sums[:-1]))
+        return self._pool(behind, batch) if self.pooled else behind
 
     def _pool(self, active: Active, batch: int) -> Active:
         norm, size = self.norm, self.size

@@ -23,8 +23,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return F.linear(x, weight, bias)
     if not torch.is_grad_enabled():
         return _onednn(x, weight, bias)
-    found: Tensor = _Linear.apply(x.reshape(-1, x.shape[-1]), weight, bias)  # of rows, so that no view comes out of it
-    return found if x.dim() == 2 else found.view(*x.shape[:-1], -1)
+    rows: Tensor = _Linear.apply(x.reshape(-1, x.shape[-1]), weight, bias)  # of rows, so that no view comes out of it
+    return rows if x.dim() == 2 else rows.view(*x.shape[:-1], -1)
 
 
 def by_onednn(x: Tensor, weight: Tensor) -> bool:
@@ -40,14 +40,9 @@ def by_onednn(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-def product(a: Tensor, b: Tensor) -> Tensor:
-    """a (M, K) @ b (K, N), without a gradient."""
-    return _onednn(a, b.t(), None) if by_onednn(a, b.t()) else a @ b
-
-
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(x), _dense(weight), bias, "none", [], "")
-    return found
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(_dense(x), _dense(weight), bias, "none", [], "")
+    return product
 
 
 def _dense(matrix: Tensor) -> Tensor:

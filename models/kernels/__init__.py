@@ -1,0 +1,18 @@
+"""Faster ways to compute plain formulas. A network says what it computes; this folder chooses how, mostly by device.
+
+| here                                | what it computes                          | how, on a CPU                  |
+|-------------------------------------|-------------------------------------------|--------------------------------|
+| `linear(x, weight, bias)`           | x W^T + b                                 | oneDNN where it is faster      |
+| `trilinear(grids, p, offsets)`      | feature grids, interpolated around points | weighted sums of rows of nodes |
+| `bilinear(planes, p, views)`        | feature planes, summed over the views     | weighted sums of rows of nodes |
+| `SparsePyramid(layers, input_fold)` | a frozen pyramid's last level             | where the shape is; Winograd   |
+
+On other devices these are torch's own functions. Each has a test against the plain formula; results differ from it by
+rounding alone.
+"""
+
+from models.kernels.interpolation import bilinear, trilinear
+from models.kernels.products import linear
+from models.kernels.sparse_pyramid import Layer, SparsePyramid
+
+__all__ = ["Layer", "SparsePyramid", "bilinear", "linear", "trilinear"]
