@@ -1,4 +1,4 @@
-"""Which measure sees which defect, on boxes of two kinds whose fields are known: docs/evaluation.md has it of cars."""
+"""Which measure sees which defect, on boxes of two kinds whose fields are known: of cars: lab/notes/evaluation.md."""
 
 from collections.abc import Callable, Sequence
 

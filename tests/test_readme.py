@@ -1,4 +1,4 @@
-"""Every path, command, option and import that README.md and the other documents name exists."""
+"""Every path, command, option and import that README.md and the manual name exists, and every link of the notebook."""
 
 import ast
 import importlib.util
@@ -12,6 +12,7 @@ import pytest
 from test_layout import ROOMS
 
 from configs.config_loader import build_parser
+from lab.documents.write_options import anchor
 from runtime.layout import ROOT
 
 OUTPUTS = ("datasets/", "models/experiments/", "slurm_scripts/logs/", ".venv/")  # made by the commands
@@ -20,6 +21,7 @@ EXPERIMENT = ("checkpoints_ndf", "checkpoints_rnvp", "codes", "summary", "evalua
 SOURCES = (".py", ".sh", ".yml", ".toml", ".md", ".txt")  # a bare name with such an end is a file of the repository
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "slurm_scripts" / "README.md"]
 DOCUMENTS += sorted(ROOT.glob("C*.md"))
+NOTES = sorted((ROOT / "lab" / "notes").glob("*.md"))  # dated: what they name may be gone since
 STEPS = ("make_demo_cars", "preprocess", "create_split", "train_ndf", "train_rnvp", "generate", "evaluate")
 
 
@@ -57,10 +59,26 @@ def problems(text: str, folder: Path = ROOT) -> list[str]:
     prose = re.sub(r"^[ ]*```.*?^[ ]*```", "", text, flags=re.MULTILINE | re.DOTALL)
     for code in re.findall(r"`([^`\n]+)`", prose):
         found += code_problems(code)
-    for target in re.findall(r"\]\(([^)#\s]+)", prose):
-        if "://" not in target and not (folder / target).exists():
+    return found + link_problems(prose, folder)
+
+
+def link_problems(prose: str, folder: Path) -> list[str]:
+    """Links, to pages and pictures, that lead nowhere; one to a heading needs that heading."""
+    found = []
+    for target, place in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", prose):
+        if "://" in target or not target:
+            continue
+        path = folder / target
+        if not path.exists():
             found.append(f"link to {target}")
+        elif place and place not in places(path.read_text()):
+            found.append(f"link to {target}#{place}")
     return found
+
+
+def places(text: str) -> set[str]:
+    """The headings of a page, as links name them."""
+    return {anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)}
 
 
 def code_problems(code: str) -> list[str]:
@@ -90,6 +108,8 @@ def command_problems(line: str) -> list[str]:
         return [f"make {word}" for word in words[1:] if "=" not in word and word not in targets]
     if program not in ("python", "bash", "sbatch"):
         return []
+    if program == "python" and words[1] == "-m":
+        return module_problems(words[2:])
     script = next((word for word in words[1:] if word.endswith((".py", ".sh"))), None)
     if script is None:
         return []
@@ -103,6 +123,19 @@ def command_problems(line: str) -> list[str]:
         if "--config" in words[:-1]:
             found += path_problems(words[words.index("--config") + 1].removeprefix("../"))
     return found
+
+
+def module_problems(words: list[str]) -> list[str]:
+    """Problems of `python -m MODULE ...`, where the module is one of this project."""
+    module = words[0]
+    if not (ROOT / module.split(".")[0]).is_dir():
+        return []
+    path = ROOT.joinpath(*module.split("."))
+    if not path.with_suffix(".py").is_file() and not (path / "__main__.py").is_file():
+        return [f"python -m {module}"]
+    configs = [word for word in words[1:] if word.startswith("configs/")]
+    options = option_problems([word for word in words[1:] if word.startswith("--")])
+    return [problem for config in configs for problem in path_problems(config)] + options
 
 
 def option_problems(options: list[str]) -> list[str]:
@@ -154,6 +187,11 @@ def test_everything_that_a_document_names_exists(path: Path):
     assert problems(path.read_text(), path.parent) == []
 
 
+@pytest.mark.parametrize("path", NOTES, ids=lambda path: path.name)
+def test_every_link_of_a_note_leads_somewhere(path: Path):
+    assert link_problems(path.read_text(), path.parent) == []
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_readme_shows_the_command_of_every_step(step):
     assert re.search(rf"python \S*{step}\.py --config ", (ROOT / "README.md").read_text())
@@ -170,7 +208,7 @@ def test_readme_is_short_and_its_table_has_the_numbers_of_the_results():
     readme, results = ((ROOT / name).read_text() for name in ("README.md", "docs/results.md"))
     assert len(readme.splitlines()) < 130
     table = readme.partition("<!-- results: begin -->")[2].partition("<!-- results: end -->")[0]
-    rows = [line.split(" | ") for line in table.strip().splitlines()[2:]]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][2:]
     assert len(rows) == 6
     for _, *cells in rows:
         for cell in cells[:4]:  # torn surface and 1-NNA, as they stand in both
@@ -178,7 +216,8 @@ def test_readme_is_short_and_its_table_has_the_numbers_of_the_results():
 
 
 GOOD = """\
-See `configs/demo_cars.txt`, `configs/`, `Makefile`, `dataprocessing/preprocess.py`, `config_loader.py`, [it](LICENSE).
+See `configs/demo_cars.txt`, `configs/`, `Makefile`, `dataprocessing/preprocess.py`, `config_loader.py`, [it](LICENSE),
+[steps](README.md#the-steps).
 Outputs: `datasets/demo_cars/02958343`, `models/experiments/EXP_NAME/summary`, `evaluation/generation/<n>/cloud.npz`.
 Call `make test ARGS="-k flow"`, `--input_res 32`, `--dependency=afterok:7`.
 See `latent_dim = 256`, `train.loss`, `x / y`, `(B, N, 3)`, `.npz`.
@@ -187,6 +226,8 @@ See `latent_dim = 256`, `train.loss`, `x / y`, `(B, N, 3)`, `.npz`.
 $ make demo        # makes everything
 python ../dataprocessing/preprocess.py --config ../configs/demo_cars.txt --num_cpus 2 \\
   --seed 1
+python -m lab.measurements.meshes --config configs/miniature.txt --temperature 0.5
+python -m torch.distributed.run --standalone train_ndf.py
 CHUNKS=8 bash slurm_scripts/submit_all.sh configs/demo_cars.txt --partition=gpu
 tensorboard --logdir models/experiments/demo_cars/summary
 ```
@@ -221,6 +262,10 @@ def test_checker_accepts_what_exists():
         ("../dataprocessing/preprocess.py", "../preprocess.py", "python ../preprocess.py"),
         ("../configs/demo_cars.txt", "../configs/cars.txt", "path configs/cars.txt"),
         ("--seed 1", "--sead 1", "option --sead"),
+        ("-m lab.measurements.meshes", "-m lab.measurements.mesh", "python -m lab.measurements.mesh"),
+        ("configs/miniature.txt", "configs/minature.txt", "path configs/minature.txt"),
+        ("--temperature 0.5", "--temprature 0.5", "option --temprature"),
+        ("README.md#the-steps", "README.md#the-step", "link to README.md#the-step"),
         ("submit_all.sh", "submit.sh", "bash slurm_scripts/submit.sh"),
         ("configs/demo_cars.txt --partition", "configs/cars.txt --partition", "path configs/cars.txt"),
         ("data_dir = ", "datadir = ", "option --datadir"),

@@ -2,7 +2,7 @@
 
 python -m lab.benchmarks --quick
 python -m lab.benchmarks --only flows metrics
-python -m lab.benchmarks --document docs/performance.md
+python -m lab.benchmarks --document lab/notes/speed.md
 
 A process for each group of rows. --quick: small sizes, to see that all work; its ratios say little.
 """
@@ -72,7 +72,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     if args.document and (args.quick or args.only or args.size != "full"):
         raise UserError("--document takes the tables of a whole run; leave out --quick, --size and --only")
     if args.document and not Path(args.document).is_file():
-        raise UserError(f"no file {args.document}; --document takes one with the two comments, docs/performance.md")
+        raise UserError(f"no file {args.document}; --document takes one with the two comments, lab/notes/speed.md")
     return args
 
 

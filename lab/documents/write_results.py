@@ -13,6 +13,7 @@ from typing import Any
 
 from configs.config_loader import get_config
 from evaluation.tables import Column, Table
+from lab.documents.sources import config_line
 from runtime.errors import UserError, run
 from runtime.files import write_text
 from runtime.layout import RESULTS, ROOT
@@ -51,7 +52,7 @@ HOW_TO_READ = """\
 - **CD.** Chamfer distance: mean squared distance to the nearest point of the other cloud, both directions summed, in
   mesh units (the longest side of a car is 1). chamfer_udf is half of it.
 - **±.** Standard deviation over the sample sets of one trained network. It does not include the spread between two
-  trainings; see [evaluation.md](evaluation.md#how-much-one-run-says).
+  trainings; see the [notebook](../lab/notes/evaluation.md#how-much-one-run-says).
 """
 
 
@@ -94,17 +95,17 @@ def page(report: Mapping[str, Any], tables: str) -> str:
     sections = re.sub(r"^\*\*(.+)\*\*$", r"## \1", tables, flags=re.MULTILINE)
     lines = [line if line.startswith(("| ", "#")) else wrapped(line) for line in sections.splitlines()]
     parts = ["# Results", wrapped(intro), "\n".join(f"- {fact}" for fact in facts), "## How to read the tables"]
-    return "\n\n".join([*parts, HOW_TO_READ.rstrip(), "\n".join(lines)]) + "\n"
+    return "\n\n".join([*parts, HOW_TO_READ.rstrip(), "\n".join(lines), config_line(config, report["config"])]) + "\n"
 
 
 def small_block(report: Mapping[str, Any]) -> str:
-    """The small table for README.md, between its two comments."""
+    """The small table for README.md, and what it was made with, between its two comments."""
     tables = report["tables"]
     rows, whole = (tables.get(name, {}).get("rows", []) for name in ("generation_cd", "wholeness"))
     known = {row["set"] for row in [*rows, *whole]}
     merged = [small_row(rows, label, title) | torn(whole, label) for label, title in SETS.items() if label in known]
     _, _, table = Table("small", "", small_columns(), merged).markdown().partition("\n\n")  # without its empty title
-    return f"{BEGIN}\n{table}{END}"
+    return f"{BEGIN}\n{table}\n{config_line(config_name(report), report['config'])}\n{END}"
 
 
 def small_columns() -> list[Column]:
