@@ -17,8 +17,7 @@ export OPTIONS_FOR_ALL_STEPS=1  # no notes about options that a step does not re
 experiment=$("$python" -c '
 from configs.config_loader import get_config
 from runtime.errors import run
-from runtime.layout import Experiment
-run(lambda: print(Experiment(get_config()).root))' "${options[@]}")
+run(lambda: print(get_config().experiment.root))' "${options[@]}")
 
 names=()
 minutes=()

@@ -53,8 +53,7 @@ options=(--config "$config" "${full[@]}" --data_dir "$out/cars" --split_file "$o
 experiment=$("$python" -c '
 from configs.config_loader import get_config
 from runtime.errors import run
-from runtime.layout import Experiment
-run(lambda: print(Experiment(get_config()).root))' "${options[@]}")
+run(lambda: print(get_config().experiment.root))' "${options[@]}")
 
 leave() { # leave STATUS: keep what there is, whatever happened
   if [ -n "$keep" ]; then
