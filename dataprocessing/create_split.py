@@ -8,7 +8,7 @@ from pathlib import Path
 
 from configs.config_loader import get_config
 from configs.decided import options_of
-from configs.options import Config, Data, Run, Split
+from configs.options import Config, Data, Split
 from dataprocessing.shapes import find_shapes, processed_root, shape_name
 from dataprocessing.split import load_split, paths_in
 from runtime.artefacts import OPTIONS, Facts, plain, why
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     split = {"train": [], "val": [], "test": held_out}
     classes = group_by_class(others, cfg.data, cfg.split) if others else {}  # no others: test shapes alone
     for name, folders in classes.items():
-        for part, chosen in divide(folders, name, cfg.run, cfg.split).items():
+        for part, chosen in divide(folders, name, cfg.run.seed, cfg.split).items():
             split[part] += chosen
     path = absolute(cfg.data.split_file)
     there = write_split(path, split, facts_of(shapes, cfg), cfg)
@@ -141,8 +141,8 @@ def group_by_class(shapes: list[Path], data: Data, split: Split) -> dict[str, li
     return groups
 
 
-def divide(folders: list[Path], class_name: str, run_options: Run, split: Split) -> dict[str, list[Path]]:
-    """Split one class at random; depends on cfg.run.seed, the class and its shapes only.
+def divide(folders: list[Path], class_name: str, seed: int, split: Split) -> dict[str, list[Path]]:
+    """Split one class at random; depends on the seed, the class and its shapes only.
 
     Raises UserError if nothing is left for training.
     """
@@ -157,7 +157,7 @@ def divide(folders: list[Path], class_name: str, run_options: Run, split: Split)
             f"{where} {total} shapes, {n_val} for validation and {n_test} for test leave none for training;"
             " lower n_val and n_test (or r_val and r_test)"
         )
-    order = generator(run_options.seed, "split", class_name).permutation(total)
+    order = generator(seed, "split", class_name).permutation(total)
     shuffled = [folders[i] for i in order]
     parts = {"val": shuffled[:n_val], "test": shuffled[n_val : n_val + n_test], "train": shuffled[n_val + n_test :]}
     return {part: sorted(parts[part]) for part in ("train", "val", "test")}

@@ -191,7 +191,7 @@ def summary(rows: Sequence[dict]) -> dict:
 
 
 def reconstructions(cfg: Config, test_folders: Sequence[Path]) -> dict[str, dict[str, Path]]:
-    """Label -> shape -> file, of this experiment and of `cfg.others.compare_experiments`, all with the same shapes.
+    """Label -> shape -> file, of this experiment and of `compare_experiments`, all with the same shapes.
 
     Raises UserError if there are none, if this experiment's include a shape that is not a test shape, or if another
     experiment lacks one of the shapes of this one.

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from configs.options import Config, InputGrid, Run
+from configs.options import Config, InputGrid
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
 from dataprocessing.stored_points import read_input_cloud, shape_digests
@@ -76,13 +76,13 @@ def training_of(cfg: Config) -> TrainingClouds | None:
         print(f"no distances to training shapes: {error}")
         return None
     names = [shape_name(folder) for folder in folders]
-    return TrainingClouds(names, few, lambda n: _all_points(folders[n], cfg.run, cfg.grid)) if names else None
+    return TrainingClouds(names, few, lambda n: _all_points(folders[n], cfg.run.seed, cfg.grid)) if names else None
 
 
-def _all_points(folder: Path, run: Run, grid: InputGrid) -> Cloud:
+def _all_points(folder: Path, seed: int, grid: InputGrid) -> Cloud:
     """Of the true surface; of the input cloud, where no scaled mesh is beside it."""
     has_mesh = (folder / SCALED_MESH).is_file()
-    return surface_points(folder, DENSE, run.seed) if has_mesh else read_input_cloud(folder, grid)
+    return surface_points(folder, DENSE, seed) if has_mesh else read_input_cloud(folder, grid)
 
 
 def training_in(paths: Sequence[Path], names: Sequence[str]) -> TrainingClouds:

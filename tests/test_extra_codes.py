@@ -94,7 +94,8 @@ def test_codes_are_those_of_cars_that_are_written_and_sampled(own: Path):
     model = load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, CPU)
     for k, mirrored in enumerate((False, True)):
         clouds = [
-            input_cloud({"folder": folder, "draw": 0, "mirrored": mirrored}, cfg.run, cfg.grid) for folder in folders
+            input_cloud({"folder": folder, "draw": 0, "mirrored": mirrored}, cfg.run.seed, cfg.grid)
+            for folder in folders
         ]
         expected = [encode_clouds(model, np.stack(clouds[i : i + 2]), cfg, CPU).numpy() for i in (0, 2)]
         assert_array_equal(stored.codes[k::2], np.concatenate(expected))

@@ -122,7 +122,7 @@ def test_one_nna_of_codes_is_a_curve_beside_the_nll(codes_only: Path):
     train(task)
     events = EventAccumulator(str(cfg.experiment.summary / "rnvp"))
     events.Reload()
-    expected = nna_while_training(task.average.model, task.val_codes, cfg.run)
+    expected = nna_while_training(task.average.model, task.val_codes, cfg.run.seed)
     assert set(expected) == {"nna_codes_percent", "nna_codes_leading_percent"}
     for name, value in expected.items():
         points = events.Tensors(f"rnvp/{name}")

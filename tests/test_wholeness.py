@@ -184,16 +184,16 @@ def test_the_curve_of_a_training_is_the_same_at_every_call_and_draws_nothing_els
     codes = load_codes(cfg, "train").tensor()
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
-    found = nna_while_training(flow, codes, cfg.run)
+    found = nna_while_training(flow, codes, cfg.run.seed)
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert found == nna_while_training(flow, codes, cfg.run)
-    samples = drawn_samples(flow, len(codes), cfg.run)
-    assert torch.equal(drawn_samples(flow, len(codes), cfg.run), samples)
+    assert found == nna_while_training(flow, codes, cfg.run.seed)
+    samples = drawn_samples(flow, len(codes), cfg.run.seed)
+    assert torch.equal(drawn_samples(flow, len(codes), cfg.run.seed), samples)
     real, drawn = code_coordinates(flow, codes), code_coordinates(flow, samples)
     assert found["nna_codes_percent"] == 100 * one_nna_of_points(real, drawn)
     assert num_leading(flow) == 5  # flow_dims is more
     assert found["nna_codes_leading_percent"] == found["nna_codes_percent"]
-    assert nna_while_training(flow, codes[:1], cfg.run) == {}
+    assert nna_while_training(flow, codes[:1], cfg.run.seed) == {}
 
 
 def test_the_curve_takes_the_leading_directions_and_vectors_alone():
@@ -203,12 +203,12 @@ def test_the_curve_takes_the_leading_directions_and_vectors_alone():
     flow = random_weights(build_flow("vector", (8,), **options), 2).eval()
     flow.fit_whitening(codes)
     cfg = Config()
-    found = nna_while_training(flow, codes, cfg.run)
+    found = nna_while_training(flow, codes, cfg.run.seed)
     real, drawn = (
-        code_coordinates(flow, some) for some in (codes[:MOST_CODES], drawn_samples(flow, MOST_CODES, cfg.run))
+        code_coordinates(flow, some) for some in (codes[:MOST_CODES], drawn_samples(flow, MOST_CODES, cfg.run.seed))
     )
     assert num_leading(flow) == 3
     assert found["nna_codes_leading_percent"] == 100 * one_nna_of_points(real[:, :3], drawn[:, :3])
     assert found["nna_codes_percent"] == 100 * one_nna_of_points(real, drawn)
     grid = build_flow("grid", (2, 2, 2, 2), **options).eval()
-    assert nna_while_training(grid, torch.randn(9, 2, 2, 2, 2), cfg.run) == {}
+    assert nna_while_training(grid, torch.randn(9, 2, 2, 2, 2), cfg.run.seed) == {}

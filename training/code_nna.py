@@ -7,7 +7,6 @@ change for a hole in a roof; the codes are far from all codes of real shapes.
 import torch
 from torch import Tensor
 
-from configs.options import Run
 from models.real_nvp import CodeFlow
 from runtime.seeds import step_seed
 
@@ -38,7 +37,7 @@ def one_nna_of_points(references: Tensor, samples: Tensor) -> float:
 
 
 @torch.no_grad()
-def nna_while_training(flow: CodeFlow, codes: Tensor, run: Run) -> dict[str, float]:
+def nna_while_training(flow: CodeFlow, codes: Tensor, seed: int) -> dict[str, float]:
     """1-NNA, %, of validation codes (S, *code_shape) against as many samples: by all directions, and the leading ones.
 
     flow: in eval mode. The same z at every validation. Nothing for codes that are no vectors (in thousands of
@@ -47,7 +46,7 @@ def nna_while_training(flow: CodeFlow, codes: Tensor, run: Run) -> dict[str, flo
     if flow.code_kind != "vector" or len(codes) < 2:
         return {}
     codes = codes[:MOST_CODES]
-    real, sampled = (code_coordinates(flow, some) for some in (codes, drawn_samples(flow, len(codes), run)))
+    real, sampled = (code_coordinates(flow, some) for some in (codes, drawn_samples(flow, len(codes), seed)))
     parts = {"": flow.dim, "_leading": num_leading(flow)}
     return {
         f"nna_codes{part}_percent": 100 * one_nna_of_points(real[:, :dims], sampled[:, :dims])
@@ -60,8 +59,8 @@ def num_leading(flow: CodeFlow) -> int:
     return int(getattr(flow.body, "leading", flow.dim))
 
 
-def drawn_samples(flow: CodeFlow, num: int, run: Run) -> Tensor:
+def drawn_samples(flow: CodeFlow, num: int, seed: int) -> Tensor:
     """The same samples (num, *code_shape) of the flow at each call, whatever else is drawn."""
-    generator = torch.Generator().manual_seed(step_seed(run.seed, SAMPLE_STREAM))
+    generator = torch.Generator().manual_seed(step_seed(seed, SAMPLE_STREAM))
     noise = torch.randn(num, flow.base.noise_dim, generator=generator)
     return flow.inverse(flow.base.place(noise.to(flow.base.origin.device)))

@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from configs.decided import options_of
-from configs.options import Codes, Config, InputGrid, Run
+from configs.options import Codes, Config, InputGrid
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud, shape_digests
 from dataprocessing.surface import surface_points
@@ -152,7 +152,7 @@ def encode_rows(
     """The codes of `jobs_of`, in batches (B, *code_shape) float32, on which several processes work together."""
 
     def encode(batch: list[dict[str, Any]]) -> np.ndarray:
-        return encode_batch(model, np.stack([input_cloud(job, cfg.run, cfg.grid) for job in batch]), cfg, device)
+        return encode_batch(model, np.stack([input_cloud(job, cfg.run.seed, cfg.grid) for job in batch]), cfg, device)
 
     batches = [jobs[start : start + cfg.training.batch_size] for start in range(0, len(jobs), cfg.training.batch_size)]
     return with_bar(mapped(encode, batches), len(jobs), name)
@@ -172,10 +172,10 @@ def encode_batch(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.devi
     return codes.float().cpu().numpy()
 
 
-def input_cloud(job: dict[str, Any], run: Run, grid: InputGrid) -> np.ndarray:
+def input_cloud(job: dict[str, Any], seed: int, grid: InputGrid) -> np.ndarray:
     """The input points of a job, (n, 3) mesh units: the stored ones for draw 0, else a new draw from the surface."""
     if job["draw"] == 0:
         cloud = read_input_cloud(job["folder"], grid)
     else:
-        cloud = surface_points(job["folder"], grid.num_points, seed=run.seed + job["draw"])
+        cloud = surface_points(job["folder"], grid.num_points, seed=seed + job["draw"])
     return turned(cloud, job["mirrored"])

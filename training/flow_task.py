@@ -145,7 +145,7 @@ class FlowTask(Task):
                 "gaussian": self.gaussian,
             }
         )
-        nna = from_first(lambda: nna_while_training(average, self.val_codes, self.cfg.run))
+        nna = from_first(lambda: nna_while_training(average, self.val_codes, self.cfg.run.seed))
         return Validation(
             nlls["val"],
             {"nll_gap_val_minus_train": nlls["val"] - nlls["train"]} | nna,
