@@ -15,9 +15,8 @@ def main(argv: list[str] | None = None) -> int:
         print(decode_chunk(cfg))
         print("after all chunks: the same command without --num_chunks and --current_chunk, for tables and plots")
         return 0
-    tables, folder = (
-        evaluate_folders(cfg) if cfg.clouds.samples or cfg.comparison.references else evaluate_experiment(cfg)
-    )
+    of_folders = cfg.clouds.samples or cfg.comparison.references
+    tables, folder = evaluate_folders(cfg) if of_folders else evaluate_experiment(cfg)
     print(tables)
     print(f"results: {folder}/results.json, results.csv, results.md and plots")
     return 0

@@ -24,13 +24,9 @@ OURS = ("boundary_*_samples.npz", layout.UNIFORM_SAMPLES, layout.GAP_SAMPLES, "v
 
 def facts_of(name: str, mesh: Facts, cfg: Config) -> Facts:
     """What the file of this name is made of, but for what it says itself. mesh: of the entry of the mesh."""
-    kind = (
-        "samples"
-        if name in samples_per_file(cfg.sampling)
-        else "scaled_mesh"
-        if name == layout.SCALED_MESH
-        else "input"
-    )
+    kind = "scaled_mesh" if name == layout.SCALED_MESH else "input"
+    if name in samples_per_file(cfg.sampling):
+        kind = "samples"
     options = options_of(kind, cfg, left_out=(*SAID_BY_NAME, *SAID_BY_FILE))
     return {**mesh, OPTIONS: options | {"front": front_of(cfg.data.up, cfg.data.front)}}
 

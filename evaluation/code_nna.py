@@ -42,10 +42,8 @@ def code_shares(networks: Networks, directions: Mapping[str, Tensor]) -> Shares:
     dimensions of a grid, samples with too large a spread are far from each other as well, so that every nearest
     neighbour is a test code and a bad sampler scores 0.5.
     """
-    test, training = (
-        load_codes(networks.cfg, "test").one_per_shape().codes[:MOST_CODES],
-        load_codes(networks.cfg, "train"),
-    )
+    test = load_codes(networks.cfg, "test").one_per_shape().codes[:MOST_CODES]
+    training = load_codes(networks.cfg, "train")
     num = min(len(test), len(training.plain_indices()))
     references = coordinates(networks, test[:num])
     found: Shares = {}

@@ -84,10 +84,8 @@ class ExperimentSets:
     def whole_recipes(self) -> dict[str, SetRecipe]:
         """The shapes whose wholeness is measured: the first of the references and of each generator, and random ones of
         training, by keys of `whole_labels`."""
-        num, train = (
-            min(self.cfg.evaluation.num_whole_shapes, len(self.references), len(self.folders["train"])),
-            self.folders["train"],
-        )
+        train = self.folders["train"]
+        num = min(self.cfg.evaluation.num_whole_shapes, len(self.references), len(train))
         split = self.protocol.split
         names = {
             split: [shape_name(folder) for folder in self.references[:num]],

@@ -113,9 +113,8 @@ class Study:
         tested = part.tested
         if "protocol" in part.options:
             tested = tuple(dict.fromkeys([*tested, references_of(self.cfg.evaluation.protocol)]))
-        others = (
-            dict.fromkeys(self.cfg.others.compare_experiments or []) if "compare_experiments" in part.options else {}
-        )
+        asked = "compare_experiments" in part.options
+        others = dict.fromkeys(self.cfg.others.compare_experiments or ()) if asked else {}
         named = {OTHER + name: path for name in others if name != self.cfg.run.exp_name and (path := self.ndf_of(name))}
         networks = {{"ndf": "the NDF", "rnvp": "the flow"}[name]: path for name, path in self.checkpoints.items()}
         seen = {

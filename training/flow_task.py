@@ -51,11 +51,8 @@ class FlowTask(Task):
         self.ndf_sha256 = read_index(self.experiment.codes, "train")["sha256"]
         self._make_flow()
         self.draw = draw and (lambda log: draw(log, self.average.model))
-        self.num_steps, self.learning_rate, self.val_every = (
-            cfg.flow.flow_steps,
-            cfg.flow.flow_lr,
-            cfg.flow.flow_val_every,
-        )
+        self.num_steps, self.val_every = cfg.flow.flow_steps, cfg.flow.flow_val_every
+        self.learning_rate = cfg.flow.flow_lr
         self.curves = Curves(
             "rnvp",
             loss="batch_nll_nats_per_dim",

@@ -65,11 +65,8 @@ class NDFTask(Task):
         self.run.resume()
         self.steps = ShapeSteps(split["train"], cfg)
         self.val_folders = split["val"]
-        self.num_steps, self.learning_rate, self.val_every = (
-            len(self.steps),
-            cfg.ndf_training.lr,
-            cfg.ndf_training.val_every,
-        )
+        self.num_steps, self.val_every = len(self.steps), cfg.ndf_training.val_every
+        self.learning_rate = cfg.ndf_training.lr
         self.curves = Curves(
             "ndf",
             loss="train_clamped_l1",
@@ -103,9 +100,8 @@ class NDFTask(Task):
         """The inputs of all training shapes, (B, R, R, R), in batches of PCA_BATCH; after each its mirror image."""
         starts = range(0, len(self.steps.folders), PCA_BATCH)
         for start in tqdm(starts, desc="principal components", unit="batch", disable=None):
-            x = network_input(
-                self.steps.clouds(start, start + PCA_BATCH).to(self.device), self.cfg.grid, self.cfg.network
-            )
+            clouds = self.steps.clouds(start, start + PCA_BATCH).to(self.device)
+            x = network_input(clouds, self.cfg.grid, self.cfg.network)
             yield x
             if self.cfg.ndf_training.mirror:
                 yield x.flip(1)

@@ -73,9 +73,8 @@ def completed(networks: Networks) -> tuple[Shapes, Scan, Cloud | None]:
     """
     cfg = networks.cfg
     path = needed(cfg.completion.scan, "scan")
-    camera, covered = (
-        None if given is None else np.array(given) for given in (cfg.completion.camera, cfg.completion.covered)
-    )
+    known = (cfg.completion.camera, cfg.completion.covered)
+    camera, covered = (None if place is None else np.array(place) for place in known)
     points = read_points(path)
     scan = placed_scan(points, camera, cfg.completion.fit, covered)
     for sentence in scan.notes:

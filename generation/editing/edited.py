@@ -73,11 +73,8 @@ def asked(networks: Networks, attribute: Attribute) -> list[Aim]:
     cfg = networks.cfg
     if attribute.is_number:
         if cfg.editing.to is None:
-            steps = (
-                np.linspace(-LARGEST_STEP, LARGEST_STEP, cfg.editing.edit_steps).tolist()
-                if cfg.editing.by is None
-                else cfg.editing.by
-            )
+            even = np.linspace(-LARGEST_STEP, LARGEST_STEP, cfg.editing.edit_steps).tolist()
+            steps = even if cfg.editing.by is None else cfg.editing.by
             return [Aim(f"{amount:+.3g}" if amount else "0", by=amount) for amount in sorted({0.0, *steps})]
         return [
             Aim(UNCHANGED),

@@ -120,11 +120,8 @@ class Study:
     """
 
     def __init__(self, cars: Cars, cfg: Config):
-        self.cars, self.num, self.num_whole = (
-            cars,
-            cfg.evaluation.num_eval_shapes,
-            min(cfg.evaluation.num_whole_shapes, cfg.evaluation.num_eval_shapes),
-        )
+        self.cars, self.num = cars, cfg.evaluation.num_eval_shapes
+        self.num_whole = min(cfg.evaluation.num_whole_shapes, self.num)
         n = self.num
         self.samples = list(range(n, 2 * n))
         self.references = cars.clouds[:n]
