@@ -167,6 +167,6 @@ def _finished(
             start()
         while running:
             done: set[Future] = wait(running, return_when=FIRST_COMPLETED).done
-            for future in done:
+            for future in sorted(done, key=lambda one: one.exception() is not None):  # what is finished is kept first
                 start()
                 yield running.pop(future), future.result()
