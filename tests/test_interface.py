@@ -72,8 +72,15 @@ def test_codes_of_another_shape_and_unknown_options_are_refused(shapes: Generato
         load(cfg.run.config, best_off=2)
 
 
+def outputs(notebook: dict) -> list:
+    """What the cells show, in order."""
+    return [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
 def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    names = execute(json.loads(NOTEBOOK.read_text()))
+    notebook, shown = json.loads(NOTEBOOK.read_text()), json.loads(NOTEBOOK.read_text())
+    names = execute(notebook)
+    assert outputs(notebook)[:2] == outputs(shown)[:2], "of other weights: run python -m lab.documents.notebook"
     assert (tmp_path / "car.ply").stat().st_size > 1e5
     assert names["codes"].shape == (2, 128) and len(names["mesh"].faces) > 1e4
