@@ -60,8 +60,8 @@ class _Lock:
     def acquire(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         remove_spares(self.path.parent)
-        self.spare.write_text(json.dumps(self.owner) + "\n")
         try:
+            self.spare.write_text(json.dumps(self.owner) + "\n")
             while not self._link():
                 if not self._is_stale():
                     continue  # gone: whoever held it has ended
@@ -74,8 +74,8 @@ class _Lock:
             self.spare.unlink(missing_ok=True)
 
     def check(self) -> None:
-        self.spare.write_text("")
         try:
+            self.spare.write_text("")
             self._is_stale()
         finally:
             self.spare.unlink(missing_ok=True)

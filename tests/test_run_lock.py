@@ -1,5 +1,6 @@
 """One training per experiment: who is refused, which locks are stale, what happens to one that was taken over."""
 
+import errno
 import json
 import os
 import re
@@ -46,6 +47,18 @@ def test_the_lock_is_there_while_the_block_lasts_and_nothing_is_left(path: Path)
     assert names(path) == []
     with pytest.raises(ZeroDivisionError), only_run(path, "training"):
         raise ZeroDivisionError
+    assert names(path) == []
+
+
+def test_a_full_disk_leaves_nothing_of_a_lock(path: Path, monkeypatch: pytest.MonkeyPatch):
+    def write_nothing(file: Path, text: str) -> None:
+        file.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path.parent.mkdir()
+    monkeypatch.setattr(Path, "write_text", write_nothing)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)), only_run(path, "training"):
+        raise AssertionError("not reached")
     assert names(path) == []
 
 
