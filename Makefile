@@ -36,11 +36,11 @@ chaos: .venv/.installed-dev  ## kill every step at random moments, 100 times, an
 hostile: .venv/.installed-dev  ## broken and hostile input for every reader (minutes); ARGS="split ply": some of them
 	OMP_NUM_THREADS=1 $(PYTHON) -m lab.stress.hostile.run $(ARGS)
 
-full-disk: .venv/.installed-dev  ## every step on a full disk, as root (minutes)
-	OMP_NUM_THREADS=1 $(PYTHON) lab/stress/hostile/full_disk.py
+full-disk: .venv/.installed-dev  ## every step on a full disk, as root (minutes); ARGS="train_ndf.py": one of them
+	OMP_NUM_THREADS=1 $(PYTHON) -m lab.stress.hostile.full_disk $(ARGS)
 
 slurm-check: .venv/.installed-dev  ## the job scripts on a real Slurm (minutes); ARGS="--install": install one on this machine, as root
-	OMP_NUM_THREADS=1 $(PYTHON) lab/slurm/run.py $(ARGS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m lab.slurm.run $(ARGS)
 
 lint: .venv/.installed-dev  ## check style, format and types
 	.venv/bin/ruff check
