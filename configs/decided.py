@@ -54,5 +54,5 @@ def deciding(artefact: str) -> tuple[str, ...]:
 
 def options_of(artefact: str, cfg: Config | Mapping[str, Any], left_out: Iterable[str] = ()) -> Facts:
     """The values of the options that decide an artefact."""
-    values = cfg if isinstance(cfg, Mapping) else cfg.values()
-    return {name: values[name] for name in deciding(artefact) if name not in left_out}
+    names = [name for name in deciding(artefact) if name not in left_out]
+    return {name: cfg[name] for name in names} if isinstance(cfg, Mapping) else cfg.values(names)

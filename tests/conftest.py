@@ -11,7 +11,7 @@ from slurm_stand_ins import make_repository
 from configs.options import Config
 from generation.networks import Networks
 from lab.small.helpers import REAL_CARS, open_box, write_obj
-from lab.small.tiny_experiment import make_experiment, tiny_config
+from lab.small.tiny_experiment import make_experiment, tiny_config, write_shapes
 
 # A test run in the background may have been told to ignore these, and so would all processes that tests start and stop.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -37,6 +37,13 @@ def real_cars() -> list[Path]:
     if not paths:
         pytest.skip(f"no real cars in {REAL_CARS}; set REAL_CARS_DIR")
     return paths
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    """A folder with preprocessed shapes, the spheres of `write_shapes`, and nothing trained on them."""
+    write_shapes(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

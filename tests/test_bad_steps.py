@@ -12,7 +12,7 @@ from configs.options import Config
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
-from lab.small.tiny_experiment import make_experiment, tiny_config, write_shapes
+from lab.small.tiny_experiment import make_experiment, tiny_config
 from lab.small.tiny_experiment import ndf_task as task_of
 from runtime.errors import UserError
 from training import shape_samples
@@ -21,12 +21,6 @@ from training.flow_task import FlowTask
 from training.loop import optimise, train
 from training.same_training import TrainingFacts
 from training.training_run import TrainingRun
-
-
-@pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    write_shapes(tmp_path)
-    return tmp_path
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, bad: list[Path]) -> None:

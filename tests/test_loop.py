@@ -5,26 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_steps import stopped_after
+from training_steps import final_state, stopped_after
 
-from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
 from lab.small.tiny_experiment import ndf_task as task_of
-from lab.small.tiny_experiment import write_shapes
 from runtime.seeds import step_seed
 from training.loop import learning_rate, train
 from training.stopping import EXIT_STOPPED
 
 PCA = {"latent_dim": 3, "pca_resolution": 5}
-
-
-@pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    write_shapes(tmp_path)
-    return tmp_path
-
-
-def final_state(folder: Path, name: str) -> dict:
-    return load_checkpoint(latest_checkpoint(folder / "experiments" / name / "checkpoints_ndf"))
 
 
 @pytest.mark.parametrize(

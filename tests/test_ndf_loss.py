@@ -6,15 +6,8 @@ import pytest
 import torch
 
 from lab.small.tiny_experiment import ndf_task as task_of
-from lab.small.tiny_experiment import write_shapes
 from models.occupancy import occupancy_from_points, to_grid_coords
 from training.ndf_loss import clamped_l1, training_loss, with_hardest
-
-
-@pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    write_shapes(tmp_path)
-    return tmp_path
 
 
 def test_loss_is_the_clamped_l1_with_a_gradient_wherever_it_is_wrong():

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training_steps import final_state
 
 from dataprocessing.split import split_folders
 from dataprocessing.stored_points import shape_digests
@@ -13,7 +14,7 @@ from dataprocessing.voxelized_pointcloud_sampling import voxelize
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint, timed_checkpoints
 from frozen.loading import load_frozen_ndf
 from lab.small.helpers import read_config
-from lab.small.tiny_experiment import SMALL, write_shapes
+from lab.small.tiny_experiment import SMALL
 from lab.small.tiny_experiment import ndf_task as task_of
 from models.occupancy import occupancy_from_points
 from runtime.errors import UserError
@@ -23,16 +24,6 @@ from training.ndf_loss import validate
 from training.ndf_task import NDFTask
 from training.shape_samples import validation_batches
 from training.training_run import load_optimizer
-
-
-@pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    write_shapes(tmp_path)
-    return tmp_path
-
-
-def final_state(folder: Path, name: str) -> dict:
-    return load_checkpoint(latest_checkpoint(folder / "experiments" / name / "checkpoints_ndf"))
 
 
 def assert_same(a: object, b: object) -> None:

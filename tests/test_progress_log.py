@@ -21,7 +21,7 @@ from frozen.codes import load_codes
 from frozen.loading import load_frozen_ndf
 from generation.training_pictures import SamplePictures, ValidationPictures
 from lab.small.helpers import read_config
-from lab.small.tiny_experiment import SMALL, make_experiment, tiny_config, write_shapes
+from lab.small.tiny_experiment import SMALL, make_experiment, tiny_config
 from runtime.layout import Experiment
 from training.code_spectrum import cumulative_shares, variances
 from training.flow_task import FlowTask
@@ -45,12 +45,6 @@ def small_pictures(monkeypatch: pytest.MonkeyPatch, coarse_lattice: None) -> Non
     # Event files are read in the order of their names, which end in a number of this process: of two files of one
     # second, 10 would be read before 9. Trainings that are resumed are other processes, at other times.
     monkeypatch.setattr("tensorboard.summary.writer.event_file_writer._global_uid", AtomicCounter(1000))
-
-
-@pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    write_shapes(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture(scope="module")

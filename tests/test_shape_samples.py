@@ -9,18 +9,12 @@ import torch
 from configs.config_loader import get_config
 from dataprocessing.split import split_folders
 from lab.small.helpers import read_config
-from lab.small.tiny_experiment import SMALL, write_shapes
+from lab.small.tiny_experiment import SMALL
 from lab.small.tiny_experiment import ndf_task as task_of
 from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from training.gpu_samples import numbers_of_sets
 from training.ndf_loss import training_loss
 from training.shape_samples import ShapeSteps, draw, far_files, validation_batches
-
-
-@pytest.fixture
-def shapes(tmp_path: Path) -> Path:
-    write_shapes(tmp_path)
-    return tmp_path
 
 
 def plainly(sets, shares, count, rng):

@@ -4,10 +4,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from torch import Tensor
 
+from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
 from training import loop
 from training.task import Task
 
@@ -54,3 +57,8 @@ def killed_after(step: int) -> Iterator[None]:
         except KeyboardInterrupt:
             failed = True
     assert failed
+
+
+def final_state(folder: Path, exp_name: str) -> dict[str, Any]:
+    """The latest checkpoint of the NDF of an experiment below a folder of `write_shapes`."""
+    return load_checkpoint(latest_checkpoint(folder / "experiments" / exp_name / "checkpoints_ndf"))

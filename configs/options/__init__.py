@@ -7,6 +7,7 @@ whole `Config` where they hand several on.
 
 import dataclasses
 from argparse import Namespace
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -78,9 +79,9 @@ class Config:
         """The value of an option by its name; lists of values are tuples."""
         return getattr(getattr(self, group_of()[name]), name)
 
-    def values(self) -> dict[str, Any]:
-        """All values by name, sorted, as files hold them: lists, not tuples."""
-        values = {name: self.value(name) for name in sorted(group_of())}
+    def values(self, names: Iterable[str] | None = None) -> dict[str, Any]:
+        """The values of these options, or of all, sorted, as files hold them: lists, not tuples."""
+        values = {name: self.value(name) for name in (sorted(group_of()) if names is None else names)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def changed(self, **options: Any) -> "Config":

@@ -94,24 +94,24 @@ class Group:
         """
 
     @classmethod
-    def options(cls) -> Iterator[tuple[str, Any, Any, Declaration]]:
-        """(name, annotation, default, declaration) of each option."""
-        annotations = get_type_hints(cls)
+    def options(cls) -> Iterator[tuple[str, Any, Declaration]]:
+        """(name, default, declaration) of each option."""
         for field in dataclasses.fields(cls):  # type: ignore[arg-type]  # each subclass is a dataclass
-            yield field.name, annotations[field.name], field.default, field.metadata["option"]
+            yield field.name, field.default, field.metadata["option"]
 
     @classmethod
     def decided(cls) -> dict[str, tuple[str, ...]]:
         """Its options by name, with the artefacts that each decides."""
         return {
             name: tuple((cls.decides if declaration.decides is None else declaration.decides).split())
-            for name, _, _, declaration in cls.options()
+            for name, _, declaration in cls.options()
         }
 
     @classmethod
     def add_to_parser(cls, parser: argparse._ActionsContainer) -> None:
-        for name, annotation, default, declaration in cls.options():
-            words = _argparse_words(annotation, declaration)
+        annotations = get_type_hints(cls)
+        for name, default, declaration in cls.options():
+            words = _argparse_words(annotations[name], declaration)
             if declaration.names:
                 words["dest"] = name
             words["default"] = list(default) if isinstance(default, tuple) else default

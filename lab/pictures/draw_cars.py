@@ -5,6 +5,7 @@ and, where the test cars are on the disk, reconstructs 8 of them; clouds that ar
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from dataprocessing.split import split_folders
 from dataprocessing.surface import sample_surface, surface_points
 from generation.cloud_files import Cloud, read_cloud
 from generation.mesh_files import mesh_beside
-from lab.pictures.small_picture import tiled, write_small
+from lab.pictures.small_picture import from_both_sides, tiled, write_small
 from runtime.errors import UserError, run
 from runtime.layout import DENSE_POINT_CLOUD, ROOT, absolute
 from visualization.contact_sheet import LOOKS
@@ -40,7 +41,9 @@ def main(argv: list[str] | None = None) -> int:
     generate.main([*words, "--num_shapes", str(NUM_CARS), "--mesh"])
     folder = cfg.experiment.generation
     meshes = [mesh_of(folder / str(n)) for n in range(NUM_CARS)]
-    write_small(tiled(from_both_sides(meshes)), IMAGES / "demo_cars.png", 1200)
+    write_small(
+        tiled(from_both_sides(NUM_CARS, COLUMNS, partial(numbered_mesh, meshes))), IMAGES / "demo_cars.png", 1200
+    )
     cut = drawn([points_of(mesh) for mesh in meshes[:8]], cut=True)
     write_small(tiled([cut[:4], cut[4:]]), IMAGES / "demo_cars_cut.png", 1500)
     clouds = [read_cloud(folder / str(n) / DENSE_POINT_CLOUD) for n in SHOWN]
@@ -59,17 +62,11 @@ def mesh_of(folder: Path) -> Mesh:
     return Mesh(*found)
 
 
-def from_both_sides(meshes: list[Mesh]) -> list[list[np.ndarray]]:
-    """Rows of pictures: `COLUMNS` cars from the front left, numbered from 0 on, and below them from the rear right."""
-    rows = []
-    for start in range(0, len(meshes), COLUMNS):
-        part = meshes[start : start + COLUMNS]
-        front, rear = ([render_mesh(*mesh, LOOKS[look][0], SIZE) for mesh in part] for look in ("front", "rear"))
-        rows += [[numbered(picture, start + n) for n, picture in enumerate(front)], rear]
-    return rows
-
-
-def numbered(picture: np.ndarray, number: int) -> np.ndarray:
+def numbered_mesh(meshes: list[Mesh], number: int, look: str) -> np.ndarray:
+    """A picture of mesh `number`, which stands in it where it is seen from the front."""
+    picture = render_mesh(*meshes[number], LOOKS[look][0], SIZE)
+    if look != "front":
+        return picture
     image = Image.fromarray(picture)
     font = ImageFont.load_default(size=NUMBER_SIZE)
     ImageDraw.Draw(image).text((16, 10), str(number), font=font, fill=NUMBER_COLOR)

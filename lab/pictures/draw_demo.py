@@ -5,7 +5,7 @@ The clouds of the experiment, as they are there: none is left out, and none is m
 
 from configs.config_loader import get_config
 from generation.cloud_files import read_cloud
-from lab.pictures.small_picture import tiled, write_small
+from lab.pictures.small_picture import from_both_sides, tiled, write_small
 from runtime.errors import UserError, run
 from runtime.layout import DENSE_POINT_CLOUD, ROOT
 from visualization.contact_sheet import LOOKS
@@ -25,10 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     if len(files) % COLUMNS:
         raise UserError(f"num_shapes {len(files)} found, a multiple of {COLUMNS} expected")
     clouds = [read_cloud(file) for file in files]
-    rows = []
-    for start in range(0, len(clouds), COLUMNS):
-        part = clouds[start : start + COLUMNS]
-        rows += [[render_cloud(cloud, LOOKS[look][0], SIZE) for cloud in part] for look in ("front", "rear")]
+    rows = from_both_sides(len(clouds), COLUMNS, lambda n, look: render_cloud(clouds[n], LOOKS[look][0], SIZE))
     write_small(tiled(rows), PICTURE, 1200)
     return 0
 

@@ -1,5 +1,6 @@
 """Pictures for documents: a few hundred pixels high, in few colours, so that the repository stays small."""
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +20,15 @@ def write_small(picture: Image.Image, path: Path, width: int) -> None:
     with atomic_path(path) as spare:
         spare.write_bytes(content.getvalue())
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+
+
+def from_both_sides(count: int, columns: int, draw: Callable[[int, str], np.ndarray]) -> list[list[np.ndarray]]:
+    """Rows of pictures: `columns` shapes from the front left, and below them from the rear right, and so on.
+
+    draw: the picture of shape n in a look of `LOOKS`.
+    """
+    parts = [range(start, min(start + columns, count)) for start in range(0, count, columns)]
+    return [[draw(n, look) for n in part] for part in parts for look in ("front", "rear")]
 
 
 def tiled(rows: list[list[np.ndarray]]) -> Image.Image:
