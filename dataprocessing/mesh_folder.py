@@ -5,10 +5,10 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 
+from dataprocessing.formats import SUFFIXES
 from runtime.errors import UserError
 from runtime.layout import DENSE_POINT_CLOUD, SCALED_MESH
 
-SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
 MADE_HERE = (SCALED_MESH, Path(DENSE_POINT_CLOUD).with_suffix(".ply").name)  # by this project, beside meshes
 LONGEST_NAME = 200  # bytes; file systems take 255
 SHAPENET = ("models", "model_normalized.obj")  # where ShapeNet keeps the mesh of a shape, below the folder of its ID

@@ -1,17 +1,12 @@
-"""Read a mesh file into plain arrays, or say in one line why it cannot be used.
+"""Read a mesh file into plain arrays, or say in one line why it cannot be used."""
 
-OBJ and OFF, the formats of ShapeNet and of this project, are read here: fast, and without accepting a file that was
-cut off. Every other format goes through trimesh.
-"""
-
-import re
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from dataprocessing.foreign_meshes import NO_FACES, read_other
+from dataprocessing.formats import READERS
+from dataprocessing.formats.polygons import NO_FACES, triangulated
 from runtime.errors import UserError
 from runtime.reading import DamagedFile, read_bytes, reading
 
@@ -42,9 +37,10 @@ def load_mesh(path: Path | str) -> Mesh:
             data, suffix = read_bytes(path, MOST_BYTES), path.suffix.lower()
             if not data.strip():
                 raise MeshError("empty file")
-            readers = {".obj": _read_obj, ".off": _read_off}
-            vertices, faces = readers[suffix](data) if suffix in readers else read_other(data, path)
-            return _checked(vertices, faces)
+            if suffix not in READERS:
+                raise MeshError(f"not a mesh that can be read: one ends in {', '.join(READERS)}")
+            polygons = READERS[suffix](data, path)
+            return _checked(polygons.vertices, triangulated(polygons))
     except DamagedFile as error:
         raise MeshError(error.reason) from error
 
@@ -61,9 +57,6 @@ def triangle_areas(mesh: Mesh) -> np.ndarray:
 def _checked(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     if len(faces) == 0:
         raise MeshError(NO_FACES if len(vertices) else "no faces")
-    wrong = faces[(faces < 0) | (faces >= len(vertices))]
-    if len(wrong):
-        raise MeshError(f"truncated or damaged: a face uses vertex {wrong[0] + 1} of {len(vertices)}")
     if not np.isfinite(vertices).all():
         row = int(np.argmin(np.isfinite(vertices).all(axis=1)))
         raise MeshError(f"vertex {row + 1} is not finite: {vertices[row].tolist()}")
@@ -88,97 +81,3 @@ def _compact(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return Mesh(places[first[order]], rank[same.ravel()][corner.ravel()].reshape(-1, 3))
-
-
-def _numbers(rows: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """All numbers of the rows, (T,) float64, and how many each row has, (len(rows),). Raises MeshError."""
-    counts = np.fromiter((len(row.split()) for row in rows), dtype=np.int64, count=len(rows))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # numpy's way to say that it stopped at a wrong word
-        try:
-            flat = np.fromstring(b"\n".join(rows).decode("ascii"), sep=" ") if rows else np.zeros(0)
-        except (DeprecationWarning, ValueError) as error:
-            raise MeshError("not a mesh, or damaged: words where numbers are expected") from error
-    if len(flat) != counts.sum():
-        raise MeshError("not a mesh, or damaged: words where numbers are expected")
-    return flat, counts
-
-
-def _whole(numbers: np.ndarray, what: str) -> np.ndarray:
-    """Numbers as int64. Raises MeshError where one is no whole number that a file could mean."""
-    good = (np.abs(numbers) < 2**53) & (numbers == np.floor(numbers))
-    if not good.all():
-        raise MeshError(f"damaged: {what} is {numbers[~good][0]:g}")
-    return numbers.astype(np.int64)
-
-
-def _vertex_rows(rows: list[bytes]) -> np.ndarray:
-    """The first three numbers of each row, (V, 3)."""
-    flat, counts = _numbers(rows)
-    if len(rows) == 0:
-        return np.zeros((0, 3))
-    if counts.min() < 3:
-        raise MeshError(f"truncated or damaged: vertex {int(np.argmin(counts)) + 1} has fewer than three coordinates")
-    starts = np.cumsum(counts) - counts
-    return flat[starts[:, None] + np.arange(3)]
-
-
-def _fans(flat: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Triangles (F, 3) of polygons: polygon i has the `sizes[i]` corners `flat[starts[i]:]`; below 3 it has none."""
-    fans: list[np.ndarray] = [np.zeros((0, 3), dtype=np.int64)]
-    for size in np.unique(sizes[sizes >= 3]):
-        corners = _whole(flat[starts[sizes == size][:, None] + np.arange(size)], "a corner of a face")
-        fans += [corners[:, [0, i, i + 1]] for i in range(1, size - 1)]
-    return np.concatenate(fans).astype(np.int64)
-
-
-_OBJ_VERTEX = re.compile(rb"^[ \t]*v(?=[ \t\n]|\Z)([^\n#]*)", re.M)
-_OBJ_FACE = re.compile(rb"^[ \t]*f(?=[ \t\n]|\Z)([^\n#]*)", re.M)
-
-
-def _read_obj(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Wavefront OBJ: `v` and `f` lines, indices from 1 or, if negative, from the end of the vertices so far."""
-    if b"\0" in data:
-        raise MeshError("not a mesh: zero bytes in a text file")
-    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\\\n", b" ")
-    vertex_rows, face_rows = _OBJ_VERTEX.findall(data), _OBJ_FACE.findall(data)
-    if not vertex_rows:
-        raise MeshError("not a mesh: no vertices in it")
-    vertices = _vertex_rows(vertex_rows)
-    corners = re.sub(rb"/[^ \t\n]*", b"", b"\n".join(face_rows)).split(b"\n")  # 1/2/3 means vertex 1
-    flat, sizes = _numbers(corners if face_rows else [])
-    last_line = data.rstrip().rpartition(b"\n")[2]
-    if _OBJ_FACE.match(last_line) and sizes[-1] < 3:
-        raise MeshError("truncated: the file ends in the middle of a face")
-    if (flat < 0).any():
-        vertex_places = [line.start() for line in _OBJ_VERTEX.finditer(data)]
-        so_far = np.searchsorted(vertex_places, [line.start() for line in _OBJ_FACE.finditer(data)])
-        flat = np.where(flat < 0, flat + np.repeat(so_far, sizes) + 1, flat)
-    faces = _fans(flat, np.cumsum(sizes) - sizes, sizes) - 1
-    if not data.endswith(b"\n") and len(faces) and faces.max() < len(vertices) - 1:
-        raise MeshError("truncated: the file ends within a line, and no face uses its last vertices")
-    return vertices, faces
-
-
-def _read_off(data: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Object File Format: header, numbers of vertices and faces, then a line each."""
-    header = re.match(rb"\s*(?:ST)?C?N?OFF(?![A-Za-z])", data)
-    if not header or b"\0" in data or re.match(rb"[ \t]*BINARY", data[header.end() :]):
-        raise MeshError("not a mesh, or not in text form: an OFF file starts with the word OFF")
-    body = re.sub(rb"#[^\n]*", b"", data[header.end() :].replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    counts, _ = _numbers(lines[:1])
-    if len(counts) < 2 or (counts[:2] < 0).any():
-        raise MeshError("truncated or damaged: the numbers of vertices and faces are missing")
-    num_vertices, num_faces = _whole(counts[:2], "the number of vertices or faces").tolist()
-    if len(lines) - 1 < num_vertices + num_faces:
-        raise MeshError(
-            f"truncated: {num_vertices} vertices and {num_faces} faces are announced, {len(lines) - 1} lines follow"
-        )
-    vertices = _vertex_rows(lines[1 : 1 + num_vertices])
-    flat, counts = _numbers(lines[1 + num_vertices : 1 + num_vertices + num_faces])
-    starts = np.cumsum(counts) - counts
-    sizes = _whole(flat[starts], "the number of corners of a face")
-    if (counts < sizes + 1).any():
-        raise MeshError(f"truncated or damaged: face {int(np.argmax(counts < sizes + 1)) + 1} lacks corners")
-    return vertices, _fans(flat, starts + 1, sizes)

@@ -1,4 +1,4 @@
-"""Meshes of other formats than this project's own, through trimesh, kept from what a file could make it do."""
+"""Meshes of formats that have no reader of their own, through trimesh, kept from what a file could make it do."""
 
 import io
 import re
@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from dataprocessing.formats.polygons import NO_FACES, Polygons, of_triangles
 from runtime.errors import raise_if_interrupted
 from runtime.reading import read_bytes
 
-# Formats of one file. Archives and XML, which trimesh reads too, may unpack to any size.
-SUFFIXES = (".ply", ".stl", ".glb", ".gltf")
-NO_FACES = "no faces: a point cloud, a mesh expected"
 MOST_BESIDE = 2**29  # bytes of a file that a .gltf names
 
 
-def read_other(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """PLY, STL, GLB and glTF: vertices (V, 3) float64 and faces (F, 3) int64, all parts placed as the scene says.
+def read(data: bytes, path: Path) -> Polygons:
+    """PLY, STL, GLB and glTF, all parts placed as the scene says.
 
     data: the content of the file at `path`. A .gltf finds its buffers in files of its own folder only.
     Raises ValueError for a file that is not whole.
@@ -25,8 +23,6 @@ def read_other(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
     import trimesh
 
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"not a mesh that can be read: one ends in .obj, .off, {', '.join(SUFFIXES)}")
     check_announced(data, suffix)
     beside = Beside(path) if suffix == ".gltf" else None
     try:
@@ -44,7 +40,7 @@ def read_other(data: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
         announced = re.search(rb"^element face (\d+)", data[:100_000], re.M)
         if announced and len(faces) < int(announced[1]):
             raise ValueError(f"truncated: {int(announced[1])} faces are announced, {len(faces)} are there")
-    return vertices, faces
+    return of_triangles(vertices, faces)
 
 
 def check_announced(data: bytes, suffix: str) -> None:
