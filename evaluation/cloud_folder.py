@@ -1,6 +1,5 @@
 """Folders of point clouds of any system, in the usual formats, read without executing anything in them."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,29 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dataprocessing.mesh_io import MeshError, load_mesh
+from dataprocessing.formats.points import choose_array
+from dataprocessing.mesh_io import Mesh, MeshError
+from dataprocessing.point_io import checked_points, is_far, load_shape
 from dataprocessing.surface import sample_surface
-from generation.cloud_files import listed_clouds, natural, read_cloud
+from generation.cloud_files import listed_clouds, natural
 from runtime.errors import UserError
 from runtime.layout import DENSE_POINT_CLOUD, MESH, given_path
 from runtime.reading import open_npz, read_npy, read_torch, reading
 
-Cloud = NDArray[np.float32]  # (N, 3)
+Cloud = NDArray[np.floating]  # (N, 3)
 
-SUFFIXES = (".npz", ".npy", ".pt", ".ply", ".off")  # of a.npz and a.ply, only the first is read
+ARRAYS = (".npz", ".npy", ".pt")
+SUFFIXES = (*ARRAYS, ".ply", ".off", ".xyz", ".pts", ".asc", ".pcd", ".las", ".laz")  # of twins the first is read
 PASSED_OVER = (  # notes, pictures and pages
     ".json", ".txt", ".md", ".csv", ".log", ".yaml", ".yml", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".html",
 )  # fmt: skip
-KEYS = ("point_cloud", "points")  # tried first in a file of several arrays
 RULE = (
     ".npz, .npy, .pt: arrays (N, 3) or (S, N, 3), of a file of several the key point_cloud, points or the first that"
-    " fits; .ply, .off: the vertices where there are no faces, else points drawn uniformly from the surface; of a"
-    " folder of generate.py, which has an index.json: the clouds that this lists, and no other files"
+    " fits; .ply, .off: the vertices where there are no faces, else points drawn uniformly from the surface; .xyz,"
+    " .pts, .asc, .pcd, .las, .laz: the points; of a folder of generate.py, which has an index.json: the clouds that"
+    " this lists, and no other files"
 )
 
 
 class CloudFolder(Sequence[Cloud]):
-    """The clouds of a folder, read and checked: float32 (N, 3) each, in the files' own units.
+    """The clouds of a folder, read and checked: (N, 3) each, in the files' own units, float32, or float64 far from the
+    origin.
 
     role: what the folder holds, for the progress bar and errors. names: the source of each cloud, `file` or `file[n]`.
     num_points, seed: for sampling a surface; a .ply or .off with faces gives one cloud.
@@ -111,37 +114,35 @@ def listed_below(folder: Path) -> list[Path]:
 
 
 def read_stack(path: Path, num_points: int, seed: int) -> list[Cloud]:
-    """The clouds of one file, each (N, 3) float32. Raises UserError, naming the file, if it holds none."""
+    """The clouds of one file, each (N, 3) float32, or float64 far from the origin.
+
+    Raises UserError, naming the file, if it holds none.
+    """
     suffix = path.suffix.lower()
-    if suffix in (".ply", ".off"):
-        return [surface_of(path, num_points, seed) if has_faces(path) else read_cloud(path)]
+    if suffix not in ARRAYS:
+        return [surface_or_points(path, num_points, seed)]
     with reading(path, "expected finite points (N, 3) or (S, N, 3)"):
         if suffix == ".pt":
             return list(_checked(_read_pt(path)))
         if suffix == ".npy":
             return list(_checked(read_npy(path)))
         with open_npz(path) as arrays:
-            return list(_checked(arrays[_choose({key: arrays.shape(key) for key in arrays})]))
+            return list(_checked(arrays[choose_array({key: arrays.shape(key) for key in arrays})]))
 
 
-def surface_of(path: Path, num_points: int, seed: int) -> Cloud:
-    """Points drawn uniformly by area from the faces of a mesh file, in its own units."""
+def surface_or_points(path: Path, num_points: int, seed: int) -> Cloud:
+    """Points drawn uniformly by area from the faces of a mesh file, or those of a file without faces, in its units."""
     try:
-        mesh = load_mesh(path)
+        shape = load_shape(path)
     except MeshError as error:
-        raise UserError(f"{path}: {error}; give a mesh that is whole, or a file of points alone") from error
-    return sample_surface(mesh, num_points, np.random.default_rng(seed)).astype(np.float32)
+        raise UserError(f"{path}: {error}; a mesh that is whole, or finite points (N, 3), expected") from error
+    if isinstance(shape, Mesh):
+        shape = sample_surface(shape, num_points, np.random.default_rng(seed))
+    return _rounded(shape)
 
 
-def has_faces(path: Path) -> bool:
-    """Whether the header of a .ply or .off file declares faces."""
-    with reading(path), open(path, "rb") as file:
-        head = file.read(1 << 16)
-    if path.suffix.lower() == ".ply":
-        found = re.search(rb"^element face (\d+)", head.partition(b"end_header")[0], re.M)
-    else:  # OFF, on the same line or the next ones: vertices, faces, edges
-        found = re.match(rb"\s*[A-Z]*OFF\s+\d+\s+(\d+)", re.sub(rb"#[^\n]*", b"", head))
-    return found is not None and int(found[1]) > 0
+def _rounded(cloud: NDArray[Any]) -> Cloud:
+    return cloud if cloud.dtype == np.float64 and is_far(cloud) else cloud.astype(np.float32)
 
 
 def _read_pt(path: Path) -> NDArray[Any]:
@@ -152,24 +153,10 @@ def _read_pt(path: Path) -> NDArray[Any]:
     if not isinstance(tensors, dict):
         raise ValueError(f"a {type(loaded).__name__}, not a tensor or a dict of tensors")
     arrays = {str(key): value for key, value in tensors.items() if isinstance(value, torch.Tensor)}
-    chosen = arrays[_choose({key: tuple(value.shape) for key, value in arrays.items()})]
+    chosen = arrays[choose_array({key: tuple(value.shape) for key, value in arrays.items()})]
     if chosen.is_complex():
         raise ValueError(f"values of type {chosen.dtype}, not numbers")
     return chosen.detach().to(torch.float64).numpy()
-
-
-def _choose(shapes: dict[str, tuple[int, ...]]) -> str:
-    """The key of the array that holds the clouds, chosen by name or else by shape."""
-    for key in KEYS:
-        if key in shapes:
-            return key
-    for key, shape in shapes.items():
-        if len(shape) in (2, 3) and shape[-1] == 3:
-            return key
-    if len(shapes) == 1:
-        return next(iter(shapes))
-    found = ", ".join(f"{key} {shape}" for key, shape in shapes.items())
-    raise ValueError(f"no array of points among {found or 'none'}")
 
 
 def _checked(array: NDArray[Any]) -> Iterator[Cloud]:
@@ -179,8 +166,7 @@ def _checked(array: NDArray[Any]) -> Iterator[Cloud]:
         raise ValueError(f"an array of shape {array.shape}")
     stack = array if array.ndim == 3 else array[None]
     for n, cloud in enumerate(stack):
-        wrong = int((~np.isfinite(cloud)).any(axis=1).sum())
-        if wrong:
-            which = f" of cloud {n}" if len(stack) > 1 else ""
-            raise ValueError(f"{wrong} of {len(cloud)} points{which} are NaN or infinite")
-        yield cloud.astype(np.float32)
+        try:
+            yield _rounded(checked_points(cloud))
+        except ValueError as error:
+            raise ValueError(f"{error} (cloud {n})" if len(stack) > 1 else str(error)) from error

@@ -36,6 +36,7 @@ class FolderSets:
             if folder
         }
         self.protocol = self._protocol()
+        self.origin = self._origin()
         for folder in self.folders.values():
             folder.require_points(cfg.evaluation.num_eval_points)
         self.num = min(cfg.evaluation.num_eval_shapes, len(self.folders[REFERENCES]))
@@ -54,6 +55,13 @@ class FolderSets:
                 " deviation; give their folder with --training"
             )
         return make_protocol(cfg.evaluation, self.folders.get(TRAINING))
+
+    def _origin(self) -> np.ndarray:
+        """What is taken from all points before they are rounded, (3,): 0, but where clouds lie far from the origin."""
+        if all(cloud.dtype == np.float32 for folder in self.folders.values() for cloud in folder):
+            return np.zeros(3, np.float32)
+        first = self.folders[REFERENCES][0]
+        return (first.min(axis=0) + first.max(axis=0)) / 2
 
     def _check_numbers(self) -> None:
         for role, folder in self.folders.items():
@@ -111,5 +119,7 @@ class FolderSets:
         folder = self.folders[role]
         clouds = np.stack([self.protocol.choose(folder[i], (self.cfg.run.seed, int(i))) for i in indices])
         if role == SAMPLES and self.cfg.comparison.normalised_samples:
-            clouds = self.protocol.denormalised(clouds)
-        return self.protocol.frame(clouds, lambda n: folder.names[indices[n]])
+            clouds = self.protocol.denormalised(clouds, self.origin)
+        elif self.protocol.name != "box":
+            clouds = clouds - self.origin
+        return self.protocol.frame(clouds, lambda n: folder.names[indices[n]]).astype(np.float32)

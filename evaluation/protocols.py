@@ -66,11 +66,14 @@ class Protocol:
             )
         return (clouds - (low + high) / 2) / sides
 
-    def denormalised(self, clouds: Clouds) -> Clouds:
-        """Normalised samples (S, N, 3) mapped back to the data's frame. Raises ValueError without statistics."""
+    def denormalised(self, clouds: Clouds, origin: NDArray[np.floating] | float = 0.0) -> Clouds:
+        """Normalised samples (S, N, 3) mapped back to the data's frame, less `origin` (3,).
+
+        Raises ValueError without statistics.
+        """
         if self.statistics is None:
             raise ValueError("samples are taken back to the data's frame by the statistics of a training set")
-        return (clouds * self.statistics.sd + self.statistics.mean).astype(np.float32)
+        return (clouds * self.statistics.sd + (np.array(self.statistics.mean) - origin)).astype(np.float32)
 
     def choose(self, points: NDArray[np.floating], seed: tuple[int, ...]) -> NDArray[np.floating]:
         """num_points of the points (M, 3), M >= num_points, in their order: the first, or a random subset by seed."""

@@ -119,11 +119,11 @@ BROKEN = {
     "negative.ply": (ply(count=-1), "-1"),
     "cut.ply": (ply(vertices="").replace(b"ascii", b"binary_little_endian") + b"1234", "2 4"),
     "none.off": (b"OFF\n0 0 0\n", "shape"),
-    "short.off": (b"OFF\n3 0 0\n0 0 0\n", "OFF"),
+    "short.off": (b"OFF\n3 0 0\n0 0 0\n", "truncated 3"),
     "empty.off": (b"", "OFF"),
     "empty.npy": (b"", ""),
     "torn.npz": (b"PK\x03\x04 torn", ""),
-    "car.xyz": (b"0 0 0\n", ".npz"),
+    "car.vtp": (b"0 0 0\n", ".npz"),
 }
 
 

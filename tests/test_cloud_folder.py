@@ -156,7 +156,7 @@ def wrong_file(folder: Path, name: str) -> None:
         ("junk.off", "OFF (N, 3)"),
         ("cut.ply", "PLY 20"),
         ("cut.off", "truncated 3 vertices 1 faces"),
-        ("junk.xyz", ".npz .npy .pt .ply .off"),
+        ("junk.vtp", ".npz .npy .pt .ply .off"),
         ("mixed.npz", "7 20 good.npy[0]"),
     ],
 )

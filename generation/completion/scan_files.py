@@ -1,22 +1,20 @@
 """Reading a partial scan, and whether it can be one of a car in mesh units; every doubt becomes one line."""
 
-import io
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from dataprocessing.convert_to_scaled_off import scale_mesh
-from dataprocessing.mesh_io import MOST_BYTES, MeshError, load_mesh
+from dataprocessing.formats import SUFFIXES as MESHES
+from dataprocessing.mesh_io import Mesh, MeshError
+from dataprocessing.point_io import POINTS_ALONE, is_far, load_shape
 from dataprocessing.surface import sample_surface
-from generation.cloud_files import Cloud, read_cloud
+from generation.cloud_files import Cloud
 from generation.completion.evidence import MOST_POINTS, at_most
 from runtime.errors import UserError
-from runtime.reading import DamagedFile, read_text, reading
 
-MESHES = (".obj", ".off", ".stl", ".glb", ".ply")  # a .ply or an .off without faces is a cloud
-CLOUDS = (".ply", ".off", ".npz", ".npy")
+SUFFIXES = (*POINTS_ALONE, *MESHES)  # a .ply or an .off without faces is a cloud
 LEAST_POINTS = 20
 OUTSIDE = 0.55  # mesh units: whole shapes lie in [-0.5, 0.5]^3, scans of them hardly farther
 LEAST_EXTENT = 0.2  # mesh units; half a car is longer
@@ -32,57 +30,27 @@ class Scan(NamedTuple):
     covered: np.ndarray | None = None
 
 
-def read_points(path: Path | str, scale_meshes: bool = False) -> Cloud:
-    """The points (n, 3) float32 of a cloud file, or `MOST_POINTS` on the surface of a mesh file.
+def read_points(path: Path | str, scale_meshes: bool = False) -> np.ndarray:
+    """The points (n, 3) of a cloud file, or `MOST_POINTS` on the surface of a mesh file.
 
-    scale_meshes: bring a mesh to mesh units first. Raises UserError, naming the file, if it cannot be read as either.
+    float32, but for points far from the origin, which are float64. scale_meshes: bring a mesh to mesh units first.
+    Raises UserError, naming the file, if it cannot be read as either.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (*MESHES, *CLOUDS, ".xyz"):
-        known = ", ".join(dict.fromkeys((*CLOUDS, ".xyz", *MESHES)))
-        raise UserError(f"{path}: a file that ends in {known} expected")
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: a file that ends in {', '.join(SUFFIXES)} expected")
     if not path.is_file():
         raise UserError(f"no file {path}")
-    if suffix == ".xyz":
-        return read_rows(path)
-    if suffix in MESHES and (suffix not in CLOUDS or has_faces(path)):
-        try:
-            mesh = load_mesh(path)
-        except MeshError as error:
-            raise UserError(f"{path}: {error}; a mesh or a point cloud expected") from error
-        mesh = scale_mesh(mesh) if scale_meshes else mesh
-        return sample_surface(mesh, MOST_POINTS, np.random.default_rng(0)).astype(np.float32)
-    return read_cloud(path)
-
-
-def has_faces(path: Path) -> bool:
-    """Whether a .ply or .off announces faces."""
-    with reading(path), open(path, "rb") as file:
-        head = file.read(5000)
-    if path.suffix.lower() == ".ply":
-        lines = [line.split() for line in head.partition(b"end_header")[0].splitlines()]
-        return any(line[:2] == [b"element", b"face"] and line[2:] != [b"0"] for line in lines)
-    words = head.split()
-    return len(words) > 2 and words[2] != b"0"
-
-
-def read_rows(path: Path) -> Cloud:
-    """The first three numbers of each line of a text file. Raises UserError if a line has fewer, or other words."""
     try:
-        with reading(path), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of a file without numbers, which has 0 points
-            lines = io.StringIO(read_text(path, MOST_BYTES))
-            rows = np.loadtxt(lines, dtype=np.float64, usecols=(0, 1, 2), ndmin=2)
-    except DamagedFile as error:
-        raise UserError(f"{path}: lines of three numbers expected ({error.reason})") from error
-    if not np.isfinite(rows).all():
-        wrong = int((~np.isfinite(rows).all(axis=1)).sum())
-        raise UserError(f"{path}: {wrong} of {len(rows)} points are NaN or infinite; take them out")
-    return rows.astype(np.float32)
+        shape = load_shape(path)
+    except MeshError as error:
+        raise UserError(f"{path}: {error}; a mesh or a point cloud expected") from error
+    if isinstance(shape, Mesh):
+        shape = sample_surface(scale_mesh(shape) if scale_meshes else shape, MOST_POINTS, np.random.default_rng(0))
+    return shape if shape.dtype == np.float64 and is_far(shape) else shape.astype(np.float32)
 
 
-def placed_scan(points: Cloud, camera: np.ndarray | None, fit: bool, covered: np.ndarray | None = None) -> Scan:
+def placed_scan(points: np.ndarray, camera: np.ndarray | None, fit: bool, covered: np.ndarray | None = None) -> Scan:
     """A scan in mesh units: as it is, or with its own box centred and the box's longest side 1.
 
     camera: (3,), covered: (6,), in the scan's units. Raises UserError for fewer than `LEAST_POINTS` points, and for
@@ -123,7 +91,7 @@ def placed_scan(points: Cloud, camera: np.ndarray | None, fit: bool, covered: np
         )
     if camera is not None and (np.abs(camera) < 0.5).all():
         notes.append("the camera is inside the box of the car")
-    return Scan(points, camera, notes, covered)
+    return Scan(points.astype(np.float32, copy=False), camera, notes, covered)
 
 
 def scan_name(path: Path | str, sha256: str) -> str:
