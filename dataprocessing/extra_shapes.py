@@ -13,8 +13,9 @@ import numpy as np
 from configs.options import Config
 from configs.options.data import ANY_LAYOUT
 from dataprocessing.convert_to_scaled_off import scale_mesh
+from dataprocessing.file_walk import matching
 from dataprocessing.frames import front_of, to_unit_box
-from dataprocessing.mesh_folder import is_mesh, mesh_name, meshes_below, path_below, stream_name
+from dataprocessing.mesh_folder import is_mesh, mesh_name, path_below, shapes_below, stream_name, tell_others
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.shapes import demo_car_name, shape_name, stream_of
 from dataprocessing.voxelized_pointcloud_sampling import input_points
@@ -85,7 +86,12 @@ def mesh_source(folder: str, pattern: str, names: set[str]) -> ExtraSource:
     if not root.is_dir():
         raise UserError(f"no extra_data_dir {root}; give the folder of the extra meshes")
     any_layout = pattern == ANY_LAYOUT
-    paths = meshes_below(root) if any_layout else sorted(filter(is_mesh, root.glob(pattern.strip("/") or "*")))
+    if any_layout:
+        listing = shapes_below(root)
+        paths = listing.shapes
+        tell_others(listing, root)
+    else:
+        paths = sorted(filter(is_mesh, matching(root, pattern.strip("/") or "*")))
     all_shapes = []
     for path in paths:
         below = path_below(path, root)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dataprocessing.mesh_io import Mesh
+from dataprocessing.point_io import is_far_box
 
 USUAL_FRONT = {"y": "-z", "z": "-y", "x": "-z"}  # by the axis that is up: ShapeNet's; Blender's; any
 
@@ -18,6 +19,11 @@ class Frame(NamedTuple):
     turn: np.ndarray
     centre: np.ndarray
     size: float
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the mesh lies so far from the origin that float32 would move its points (`point_io.is_far`)."""
+        return is_far_box(self.centre - self.size / 2, self.centre + self.size / 2)
 
     def to_unit(self, points: np.ndarray) -> np.ndarray:
         """(N, 3) in the mesh's own frame to (N, 3) float64 in the unit box."""
@@ -72,8 +78,16 @@ def axis(name: str) -> np.ndarray:
 
 def to_unit_box(mesh: Mesh, up: str = "y", front: str | None = None) -> tuple[Mesh, Frame]:
     """The mesh turned, its box centre at the origin and its longest side 1: inside [-0.5, 0.5]^3; and its own frame."""
+    vertices, frame = points_in_unit_box(mesh.vertices, up, front)
+    return Mesh(vertices, mesh.faces), frame
+
+
+def points_in_unit_box(points: np.ndarray, up: str = "y", front: str | None = None) -> tuple[np.ndarray, Frame]:
+    """`to_unit_box` of points (N, 3): float64. Raises ValueError if all are at one place."""
     turn = turn_of(up, front)
-    turned = mesh.vertices @ turn.T
+    turned = np.asarray(points, dtype=np.float64) @ turn.T
     low, high = turned.min(axis=0), turned.max(axis=0)
+    if not (high > low).any():
+        raise ValueError("zero extent: all points are at one place")
     frame = Frame(turn, (low + high) / 2, float((high - low).max()))
-    return Mesh((turned - frame.centre) / frame.size, mesh.faces), frame
+    return (turned - frame.centre) / frame.size, frame

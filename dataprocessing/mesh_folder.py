@@ -3,13 +3,25 @@
 import hashlib
 import os
 import re
+from collections import Counter
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from dataprocessing.formats import SUFFIXES
-from runtime.errors import UserError
-from runtime.layout import DENSE_POINT_CLOUD, SCALED_MESH
+from dataprocessing.file_walk import walk
+from dataprocessing.formats import BESIDE_SHAPES, SUFFIXES, why_not_read
+from dataprocessing.point_io import POINTS_ALONE
+from runtime.errors import UserError, one_line
+from runtime.layout import DENSE_POINT_CLOUD, GAP_SAMPLES, SCALED_MESH, UNIFORM_SAMPLES
 
-MADE_HERE = (SCALED_MESH, Path(DENSE_POINT_CLOUD).with_suffix(".ply").name)  # by this project, beside meshes
+MADE_HERE = (  # of a shape, beside its mesh or instead of it
+    SCALED_MESH,
+    DENSE_POINT_CLOUD,
+    Path(DENSE_POINT_CLOUD).with_suffix(".ply").name,
+    "boundary_*_samples.npz",
+    UNIFORM_SAMPLES,
+    GAP_SAMPLES,
+)
 LONGEST_NAME = 200  # bytes; file systems take 255
 SHAPENET = ("models", "model_normalized.obj")  # where ShapeNet keeps the mesh of a shape, below the folder of its ID
 OTHER_ENDINGS = (".json", ".html", ".png", ".gif", ".webp", ".npz", ".lock", ".part")  # of files beside those of shapes
@@ -17,28 +29,83 @@ _HASHED = re.compile("~[0-9a-f]{8}$")
 GENERIC = ("models", "model", "model_normalized")  # names that data sets give to every mesh and its folder
 
 
-def meshes_below(folder: Path, left_out: Path | None = None) -> list[Path]:
-    """The mesh files at any depth below a folder, sorted; those that are hidden, made by this project, or below
-    `left_out` are none. A file stands for itself.
+class Listing(NamedTuple):
+    """The files of a folder: shapes, sorted; others that may be shapes and cannot be read, with the reason; the number
+    of those that are none, by what they are; and of unknown ones, by their path."""
 
+    shapes: list[Path]
+    left_out: dict[Path, str]
+    no_shapes: Counter[str]
+    unknown: list[Path]
+
+
+def shapes_below(folder: Path, left_out: Path | None = None, clouds: bool = False) -> Listing:
+    """The mesh files at any depth below a folder, links followed, and with `clouds` the point clouds too.
+
+    Those that are hidden, made by this project, or below `left_out` are none. A file stands for itself.
     Raises UserError, with the endings found, if there are none.
     """
     if folder.is_file():
-        return [folder]
+        return Listing([folder], {}, Counter(), [])
     if not folder.is_dir():
         raise UserError(f"no folder or file {folder}; give the folder of your meshes, or one mesh")
-    files = [path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder))]
-    meshes = sorted(path for path in files if is_mesh(path) and not (left_out and path.is_relative_to(left_out)))
-    if not meshes:
-        endings = ", ".join(sorted({path.suffix.lower() or "no ending" for path in files})[:8])
-        found = f"{len(files)} files ({endings})" if files else "nothing"
-        raise UserError(f"no mesh in {folder}: {found} found, {', '.join(SUFFIXES)} expected; put such files there")
-    return meshes
+    found = walk(folder, left_out)
+    listing = Listing([], found.left_out, Counter(), [])
+    with_meshes = {path.parent for path in found.files if is_mesh(path)}
+    for path in sorted(found.files):
+        _sort_in(path, listing, clouds, path.parent in with_meshes)
+    if found.hidden:
+        listing.no_shapes["hidden"] += found.hidden
+    if not listing.shapes:
+        endings = ", ".join(sorted({path.suffix.lower() or "no ending" for path in found.files})[:8])
+        told = f"{len(found.files)} files ({endings})" if found.files else "nothing"
+        expected = (*SUFFIXES, *POINTS_ALONE) if clouds else SUFFIXES
+        what = "mesh or point cloud" if clouds else "mesh"
+        raise UserError(f"no {what} in {folder}: {told} found, {', '.join(expected)} expected; put such files there")
+    return listing
+
+
+def _sort_in(path: Path, listing: Listing, clouds: bool, beside_mesh: bool) -> None:
+    """Put a file where it belongs in a listing. beside_mesh: whether a mesh lies in its folder."""
+    suffix = path.suffix.lower()
+    reason = why_not_read(suffix)
+    if _made_here(path, beside_mesh):
+        listing.no_shapes["made by preprocessing or generation"] += 1
+    elif suffix in SUFFIXES or (clouds and suffix in POINTS_ALONE):
+        listing.shapes.append(path)
+    elif suffix in POINTS_ALONE:
+        listing.left_out[path] = "points alone, a surface expected"
+    elif reason:
+        listing.left_out[path] = reason
+    elif suffix in BESIDE_SHAPES:
+        listing.no_shapes[suffix] += 1
+    else:
+        listing.unknown.append(path)
+
+
+def _made_here(path: Path, beside_mesh: bool) -> bool:
+    """Whether a file was made of a shape, by this project or by NDF's scripts.
+
+    The voxelized cloud of a shape whose mesh is not at hand stands for it.
+    """
+    voxelized = fnmatchcase(path.name, "voxelized_point_cloud_*.npz")
+    return any(fnmatchcase(path.name, pattern) for pattern in MADE_HERE) or (voxelized and beside_mesh)
+
+
+def tell_others(listing: Listing, folder: Path) -> None:
+    """A line for each file of a folder that may be a shape and is none of those read, and one for all others."""
+    for path, reason in listing.left_out.items():
+        print(f"  left out: {one_line(str(path_below(path, folder)))}: {one_line(reason)}")
+    for path in listing.unknown:
+        print(f"  not known: {one_line(str(path_below(path, folder)))}")
+    if listing.no_shapes:
+        counts = ", ".join(f"{count} {what}" for what, count in sorted(listing.no_shapes.items()))
+        print(f"  no shapes: {counts}")
 
 
 def is_mesh(path: Path) -> bool:
     """Whether a file is a mesh by its ending, and none that this project made."""
-    return path.suffix.lower() in SUFFIXES and path.name not in MADE_HERE and path.is_file()
+    return path.suffix.lower() in SUFFIXES and not _made_here(path, beside_mesh=True) and path.is_file()
 
 
 def path_below(mesh: Path, folder: Path) -> PurePosixPath:
@@ -83,7 +150,3 @@ def _is_plain_id(name: str) -> bool:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)

@@ -1,4 +1,4 @@
-"""Somebody's own meshes, read and brought into the unit box in memory: nothing of them is written."""
+"""Somebody's own meshes and point clouds, brought into the unit box in memory: nothing of them is written."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,25 +12,38 @@ from tqdm import tqdm
 
 from configs.options import Config
 from configs.options.types import needed
-from dataprocessing.frames import Frame, front_of, to_unit_box
-from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
-from dataprocessing.mesh_io import MeshError, load_mesh
+from dataprocessing.frames import Frame, front_of, points_in_unit_box, to_unit_box
+from dataprocessing.mesh_folder import Listing, mesh_name, path_below, shapes_below, stream_name, tell_others
+from dataprocessing.mesh_io import Mesh, MeshError
+from dataprocessing.point_io import load_shape
 from dataprocessing.pool import run_in_order
+from dataprocessing.scatter import scatter_of
 from dataprocessing.surface import sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import input_points
 from runtime.cores import num_workers
-from runtime.errors import UserError, raise_if_interrupted
+from runtime.errors import UserError, one_line, raise_if_interrupted
 from runtime.layout import given_path
 from runtime.seeds import generator
 
 OWN_MESHES = "own_meshes"  # key of index.json: the folder of the meshes
 MESHES_A_WORKER = 8  # for fewer, starting a process takes longer than reading them
+MOST_CLOUDS_TOLD = 20
+FEW = 300  # points; any_car_pretrained was trained on as few
+NOISY = 0.006  # of the longest side
+
+
+class GivenCloud(NamedTuple):
+    """What a point cloud is like. num_points: of the file; scatter: sd of its noise, for a longest side of 1."""
+
+    num_points: int
+    scatter: float | None
 
 
 class OwnMesh(NamedTuple):
-    """A mesh file with its name, its input cloud (num_points, 3) float32 in the unit box, and its own frame.
+    """A mesh or cloud file with its name, its input cloud in the unit box, and its own frame.
 
-    stream: what its random numbers belong to.
+    cloud: (num_points, 3) float32; of a cloud file at most as many as it has. stream: what its random numbers belong
+    to. given: of a cloud file.
     """
 
     name: str
@@ -38,14 +51,19 @@ class OwnMesh(NamedTuple):
     cloud: np.ndarray
     frame: Frame
     stream: str
+    given: GivenCloud | None = None
 
 
 @dataclass
 class OwnMeshes:
-    """The meshes of a folder that can be used, and why the others cannot: path -> one line."""
+    """The shapes of a folder that can be used, and why the others cannot: path -> one line.
+
+    listing: all files of the folder.
+    """
 
     folder: Path
-    meshes: list[OwnMesh]
+    listing: Listing
+    meshes: list[OwnMesh] = field(default_factory=list)
     left_out: dict[Path, str] = field(default_factory=dict)
 
     def facts(self, cfg: Config) -> list[dict[str, Any]]:
@@ -53,6 +71,7 @@ class OwnMeshes:
         axes = {"up": cfg.data.up, "front": front_of(cfg.data.up, cfg.data.front)}
         return [
             {"mesh": self.relative(one.path), "cloud_sha256": digest(one.cloud), **axes, **one.frame.facts()}
+            | (one.given._asdict() if one.given else {})
             for one in self.meshes
         ]
 
@@ -61,14 +80,15 @@ class OwnMeshes:
 
 
 def read_own_meshes(cfg: Config, out: Path) -> OwnMeshes:
-    """Read the meshes that `--own_meshes` names, in any layout, and draw their input points.
+    """Read the meshes and clouds that `--own_meshes` names, in any layout, and draw their input points.
 
     What lies below `out` is none of them. Raises UserError if there are none, or none that can be used.
     """
     folder = given_path(needed(cfg.own_meshes.own_meshes, "own_meshes")).resolve()
-    paths = meshes_below(folder, left_out=out.resolve())
+    listing = shapes_below(folder, left_out=out.resolve(), clouds=True)
+    paths = listing.shapes
     tasks = [(path, path_below(path, folder), cfg) for path in paths]
-    found = OwnMeshes(folder, [])
+    found = OwnMeshes(folder, listing, left_out=dict(listing.left_out))
     workers = min(num_workers(cfg.run.num_cpus), len(tasks) // MESHES_A_WORKER)
     with closing(run_in_order(read_own_mesh, tasks, workers)) as outcomes:  # closed: Ctrl-C ends the workers
         for path, outcome in zip(paths, shown(outcomes, len(paths)), strict=True):
@@ -77,17 +97,34 @@ def read_own_meshes(cfg: Config, out: Path) -> OwnMeshes:
             else:
                 found.meshes.append(outcome)
     if not found.meshes:
-        path, reason = next(iter(found.left_out.items()))
-        raise UserError(f"none of the {len(paths)} meshes in {folder} can be used, the first, {path.name}: {reason}")
+        path, reason = next((path, found.left_out[path]) for path in paths)
+        raise UserError(f"none of the {len(paths)} shapes in {folder} can be used, the first, {path.name}: {reason}")
     return found
 
 
 def tell_left_out(own: OwnMeshes) -> None:
-    """How many meshes there are and can be used, and a line for each that cannot."""
-    count = len(own.meshes) + len(own.left_out)
-    print(f"{count} meshes in {own.folder}, {len(own.left_out)} of them left out")
-    for path, reason in own.left_out.items():
-        print(f"  left out: {own.relative(path)}: {' '.join(reason.split())}")
+    """How many shapes there are and can be used, a line for each that cannot, and what else lies in the folder."""
+    clouds = [one for one in own.meshes if one.given]
+    what = "meshes and clouds" if clouds else "meshes"
+    print(f"{len(own.meshes) + len(own.left_out)} {what} in {own.folder}, {len(own.left_out)} of them left out")
+    tell_others(own.listing._replace(left_out=own.left_out), own.folder)
+    for one in clouds[:MOST_CLOUDS_TOLD]:
+        print(f"  cloud: {one_line(own.relative(one.path))}: {about_cloud(one)}")
+    if len(clouds) > MOST_CLOUDS_TOLD:
+        print(f"  and {len(clouds) - MOST_CLOUDS_TOLD} more clouds: their numbers are in index.json")
+
+
+def about_cloud(one: OwnMesh) -> str:
+    """How many points a cloud has, and how far they scatter."""
+    assert one.given is not None
+    used = "" if len(one.cloud) == one.given.num_points else f", {len(one.cloud):,} of them used"
+    told = f"{one.given.num_points:,} points{used}"
+    if one.given.num_points < FEW:
+        told += f", fewer than {FEW}: too few for a surface"
+    if one.given.scatter is None:
+        return f"{told}; too few to tell their noise"
+    blurred = ", which blurs what is decoded" if one.given.scatter > NOISY else ""
+    return f"{told}; noise (sd) about {one.given.scatter:.4f} of its longest side{blurred}"
 
 
 def shown(outcomes: Iterator[OwnMesh | str], total: int) -> Iterator[OwnMesh | str]:
@@ -95,15 +132,21 @@ def shown(outcomes: Iterator[OwnMesh | str], total: int) -> Iterator[OwnMesh | s
 
 
 def read_own_mesh(path: Path, below: PurePosixPath, cfg: Config) -> OwnMesh | str:
-    """A mesh, or a line that says why it cannot be used. Its points are those that step 1 would draw.
+    """A mesh or cloud, or a line that says why it cannot be used.
 
-    below: its path below the folder of the meshes.
+    Points of a mesh are those that step 1 would draw. below: its path below the folder of the meshes.
     """
     stream = stream_name(below)
     try:
-        mesh, frame = to_unit_box(load_mesh(path), cfg.data.up, cfg.data.front)
-        return OwnMesh(mesh_name(below), path, input_points(mesh, stream, cfg), frame, stream)
-    except MeshError as error:
+        shape = load_shape(path)
+        if isinstance(shape, Mesh):
+            mesh, frame = to_unit_box(shape, cfg.data.up, cfg.data.front)
+            return OwnMesh(mesh_name(below), path, input_points(mesh, stream, cfg), frame, stream)
+        points, frame = points_in_unit_box(shape, cfg.data.up, cfg.data.front)
+        chosen = some_of(points, cfg.grid.num_points, generator(cfg.run.seed, stream, "input"))
+        given = GivenCloud(len(points), scatter_of(points, generator(cfg.run.seed, stream, "scatter")))
+        return OwnMesh(mesh_name(below), path, chosen.astype(np.float32), frame, stream, given)
+    except (MeshError, ValueError) as error:
         return str(error)
     except Exception as error:  # one odd mesh of many must not end the run
         raise_if_interrupted()
@@ -111,9 +154,20 @@ def read_own_mesh(path: Path, below: PurePosixPath, cfg: Config) -> OwnMesh | st
 
 
 def true_surface(own: OwnMesh, num_points: int, cfg: Config) -> np.ndarray:
-    """Points drawn uniformly from the mesh itself, (num_points, 3) float32 in the unit box."""
-    mesh, _ = to_unit_box(load_mesh(own.path), cfg.data.up, cfg.data.front)
-    return sample_surface(mesh, num_points, generator(cfg.run.seed, own.stream, "surface")).astype(np.float32)
+    """Points drawn uniformly from the mesh itself, (num_points, 3) float32 in the unit box; of a cloud at most those
+    that it has."""
+    rng, shape = generator(cfg.run.seed, own.stream, "surface"), load_shape(own.path)
+    if isinstance(shape, Mesh):
+        mesh, _ = to_unit_box(shape, cfg.data.up, cfg.data.front)
+        return sample_surface(mesh, num_points, rng).astype(np.float32)
+    return some_of(own.frame.to_unit(shape), num_points, rng).astype(np.float32)
+
+
+def some_of(points: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `most` of the points (N, 3), drawn at random, in their order."""
+    if len(points) <= most:
+        return points
+    return points[np.sort(rng.choice(len(points), most, replace=False))]
 
 
 def digest(cloud: np.ndarray) -> str:

@@ -79,7 +79,11 @@ def checked_points(array: np.ndarray) -> np.ndarray:
 
 def is_far(cloud: np.ndarray) -> bool:
     """Whether points lie so far from the origin, as map coordinates do, that float32 would move them."""
-    low, high = cloud.min(axis=0).astype(np.float64), cloud.max(axis=0).astype(np.float64)
+    return is_far_box(cloud.min(axis=0).astype(np.float64), cloud.max(axis=0).astype(np.float64))
+
+
+def is_far_box(low: np.ndarray, high: np.ndarray) -> bool:
+    """`is_far` of points in a box with these corners, (3,) each."""
     return bool(max(high.max(), -low.min()) > FAR * (high - low).max())
 
 

@@ -11,14 +11,18 @@ from runtime.layout import absolute
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns 0, or 1 if a mesh could not be used."""
+    """Returns 0, or 1 if a mesh, or what may be one, could not be used."""
     cfg = get_config(argv, "preprocess")
-    from dataprocessing.shapes import find_meshes, output_folders, processed_root
+    from dataprocessing.mesh_folder import tell_others
+    from dataprocessing.shapes import list_meshes, output_folders, processed_root
 
-    all_meshes = find_meshes(cfg.data)
+    listing = list_meshes(cfg.data)
+    all_meshes = listing.shapes
     meshes = all_meshes[cfg.chunks.current_chunk :: cfg.chunks.num_chunks]
     chunk = f", chunk {cfg.chunks.current_chunk} of {cfg.chunks.num_chunks}" if cfg.chunks.num_chunks > 1 else ""
     print(f"{len(meshes)} of {len(all_meshes)} meshes in {absolute(cfg.data.data_dir)}{chunk}")
+    if cfg.chunks.current_chunk == 0:
+        tell_others(listing, absolute(cfg.data.data_dir))
     folders = output_folders(all_meshes, cfg.data)
     outcomes = preprocess({mesh: folders[mesh] for mesh in meshes}, cfg)
     failures = sorted((outcome.mesh, outcome.failure) for outcome in outcomes if outcome.failure)
@@ -30,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         f" {sum(o.skipped for o in outcomes)} skipped; {len(failures)} meshes failed"
     )
     print_failures(failures)
-    return 1 if failures else 0
+    return 1 if failures or listing.left_out else 0
 
 
 def preprocess(folders: dict[Path, Path], cfg: Config) -> list:

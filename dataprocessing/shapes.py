@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from configs.options import Config, Data, Sampling
 from configs.options.data import ANY_LAYOUT
-from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
+from dataprocessing.file_walk import matching
+from dataprocessing.mesh_folder import Listing, mesh_name, path_below, shapes_below, stream_name
 from dataprocessing.mesh_record import told_of_mesh
 from runtime import layout
 from runtime.artefacts import Records
@@ -38,7 +39,12 @@ def demo_car_name(seed: int, index: int) -> str:
 
 
 def find_meshes(data: Data) -> list[Path]:
-    """The mesh files that data_dir + input_data_glob names, sorted; with `any`, all mesh files below data_dir.
+    """The mesh files that data_dir + input_data_glob names, sorted; with `any`, all mesh files below data_dir."""
+    return list_meshes(data).shapes
+
+
+def list_meshes(data: Data) -> Listing:
+    """`find_meshes`, and with input_data_glob `any` what else lies below data_dir.
 
     Raises UserError if there are none, or two in one folder, whose samples would have the same names.
     """
@@ -46,8 +52,8 @@ def find_meshes(data: Data) -> list[Path]:
     if not root.is_dir():
         raise UserError(f"no data_dir {root}; give the folder of the meshes, or make demo cars (README, step 0)")
     if data.input_data_glob == ANY_LAYOUT:
-        return meshes_below(root, left_out=processed_root(data))
-    meshes = sorted(path for path in root.glob(mesh_pattern(data)) if path.is_file())
+        return shapes_below(root, left_out=processed_root(data))
+    meshes = sorted(path for path in matching(root, mesh_pattern(data)) if path.is_file())
     if not meshes:
         if not any(root.iterdir()):
             raise UserError(f"data_dir {root} is empty; put the meshes there, or make demo cars (README, step 0)")
@@ -61,7 +67,7 @@ def find_meshes(data: Data) -> list[Path]:
                 f"{one.name} and {other.name} are both in {one.parent}; files are named by folder, so give each mesh"
                 f" a folder of its own, set input_data_glob to one of them, or to {ANY_LAYOUT} for all"
             )
-    return meshes
+    return Listing(meshes, {}, Counter(), [])
 
 
 def mesh_pattern(data: Data) -> str:
@@ -105,7 +111,7 @@ def shape_folders(data: Data) -> list[Path]:
     """The folders that may hold the files of a shape, sorted, whether they hold any or not."""
     root = processed_root(data)
     pattern = "*" if data.input_data_glob == ANY_LAYOUT else mesh_pattern(data).rpartition("/")[0]
-    return sorted(path for path in (root.glob(pattern) if pattern else [root]) if path.is_dir())
+    return sorted(path for path in (matching(root, pattern) if pattern else [root]) if path.is_dir())
 
 
 def expected_files(cfg: Config) -> list[str]:

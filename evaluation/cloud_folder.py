@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from dataprocessing.file_walk import walk
 from dataprocessing.formats.points import choose_array
 from dataprocessing.mesh_io import Mesh, MeshError
 from dataprocessing.point_io import checked_points, is_far, load_shape
@@ -83,8 +84,7 @@ def cloud_files(folder: Path, role: str) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"no folder {folder} of {role}; give one that holds {', '.join(SUFFIXES)} files")
-    inside = [path.relative_to(folder) for path in listed_below(folder)]
-    shown = [path for path in inside if not any(part.startswith(".") for part in path.parts)]
+    shown = [path.relative_to(folder) for path in listed_below(folder)]
     chosen: dict[Path, Path] = {}
     for path in sorted(shown, key=natural):
         suffix = path.suffix.lower()
@@ -105,8 +105,8 @@ def cloud_files(folder: Path, role: str) -> list[Path]:
 
 
 def listed_below(folder: Path) -> list[Path]:
-    """All files below a folder, of those that hold an index of generate.py only the clouds that it lists."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    """All files below a folder, but hidden ones; below an index of generate.py only the clouds that it lists."""
+    files = walk(folder).files
     for place in [folder, *(path.parent for path in files if path.name == "index.json")]:
         if (listed := listed_clouds(place)) is not None:
             files = [path for path in files if place not in path.parents or path in listed]

@@ -35,27 +35,33 @@ def write_cloud(folder: Path | str, points: ArrayLike, **arrays: Any) -> Path:
     return write_cloud_parts(folder, [points], len(points), **arrays)
 
 
-def write_cloud_parts(folder: Path | str, parts: Iterable[ArrayLike], count: int, **arrays: Any) -> Path:
+def write_cloud_parts(
+    folder: Path | str, parts: Iterable[ArrayLike], count: int, far: bool = False, **arrays: Any
+) -> Path:
     """`write_cloud` of a cloud that comes in parts (N, 3), `count` points in all, each written as it comes.
 
-    Memory does not depend on `count`. The files have the same bytes as those of `write_cloud`. Raises ValueError for
-    another number of points, too.
+    Memory does not depend on `count`. The files have the same bytes as those of `write_cloud`, but for points `far`
+    from the origin, which float32 would move: they are stored as float64. Raises ValueError for another number of
+    points, too.
     """
+    kind = np.dtype("<f8" if far else "<f4")
     path = Path(folder) / DENSE_POINT_CLOUD
     with ExitStack() as files:
         spare = files.enter_context(atomic_path(path, durable=True))  # renamed last
         spare_ply = files.enter_context(atomic_path(path.with_suffix(".ply"), durable=True))
         ply = files.enter_context(open(spare_ply, "wb"))
         archive = files.enter_context(zipfile.ZipFile(spare, "w"))
-        ply.write(_ply_header("xyz", count))
+        ply.write(_ply_header("xyz", count, "double" if far else "float"))
         with _npy_member(archive, "point_cloud") as member:
-            np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": (count, 3)})
+            np.lib.format.write_array_header_1_0(
+                member, {"descr": kind.str, "fortran_order": False, "shape": (count, 3)}
+            )
             written = 0
             for part in parts:
-                content = np.ascontiguousarray(_as_points(part), "<f4").tobytes()
+                content = np.ascontiguousarray(checked_points(np.asarray(part)), kind).tobytes()
                 ply.write(content)
                 member.write(content)
-                written += len(content) // 12
+                written += len(content) // (3 * kind.itemsize)
         if written != count:
             raise ValueError(f"{written} points, {count} expected")
         for name, array in arrays.items():
@@ -69,9 +75,9 @@ def _npy_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     return archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
 
 
-def _ply_header(names: Iterable[str], count: int) -> bytes:
+def _ply_header(names: Iterable[str], count: int, kind: str = "float") -> bytes:
     lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
-    lines += [f"property float {name}" for name in names] + ["end_header\n"]
+    lines += [f"property {kind} {name}" for name in names] + ["end_header\n"]
     return "\n".join(lines).encode("ascii")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, write_cloud_parts
 from generation.decode import arrays_of, decode_parts, field_of
@@ -46,7 +47,7 @@ class DecodedShape:
         return field_of(self.networks, self.code)
 
     def write_cloud(self) -> dict[str, Any]:
-        """Write the cloud's files, (num_points, 3) float32 where the shape lies. Returns what was found on the way."""
+        """Write the cloud's files, (num_points, 3) where the shape lies. Returns what was found on the way."""
         shapes, n, seed = self.shapes, self.n, self.cfg.run.seed
         parts = map(self._placed, decode_parts(self.networks, self.field, shapes.num_points, n))
         tears = {}
@@ -54,7 +55,9 @@ class DecodedShape:
             tears[UNSETTLED] = unsettled_share(self.field, random_stream(seed, UNSETTLED_STREAMS + n))
         found = shapes.arrays_after(n)
         arrays = {**shapes.arrays_before(n), **arrays_of(self.networks, self.code), **tears, **found}
-        write_cloud_parts(self.folder, parts, shapes.num_points, seed=seed, **self._frame_arrays(), **arrays)
+        frame = shapes.frame(n)
+        far = frame is not None and frame.is_far
+        write_cloud_parts(self.folder, parts, shapes.num_points, far, seed=seed, **self._frame_arrays(), **arrays)
         return tears | as_plain(found)
 
     def write_mesh(self) -> dict[str, Any] | None:
@@ -66,9 +69,12 @@ class DecodedShape:
         write_mesh(self.folder, self._placed_mesh(mesh), self.cfg.meshes.mesh_formats)
         return numbers_of(mesh) | {"seconds": round(time.perf_counter() - start, 2)}
 
-    def _placed(self, points: Cloud) -> Cloud:
+    def _placed(self, points: Cloud) -> NDArray[np.floating]:
+        """Points where the shape lies: float32, or float64 far from the origin."""
         frame = self.shapes.frame(self.n)
-        return points if frame is None else frame.to_own(points).astype(np.float32)
+        if frame is None:
+            return points
+        return frame.to_own(points).astype(np.float64 if frame.is_far else np.float32)
 
     def _placed_mesh(self, mesh: OpenMesh) -> OpenMesh:
         frame = self.shapes.frame(self.n)

@@ -38,11 +38,12 @@ class InputCodes(CodesOnAccess):
     plain NDF are never stored, and are too large for more than one at a time.
     """
 
-    def __init__(self, networks: Networks, cloud: CloudOf, total: int, num: int | None = None):
-        """cloud: of shape n of `total`; num: how many of them to use, default all."""
+    def __init__(self, networks: Networks, cloud: CloudOf, total: int, num: int | None = None, alone: bool = False):
+        """cloud: of shape n of `total`; num: how many of them to use, default all; alone: each in a batch of its own,
+        for clouds of different numbers of points."""
         self.networks, self.cloud, self.total = networks, cloud, total
         self.num = total if num is None else min(num, total)
-        self.batch_size = 1 if networks.ndf.code_kind == "none" else networks.cfg.training.batch_size
+        self.batch_size = 1 if alone or networks.ndf.code_kind == "none" else networks.cfg.training.batch_size
         self._start = -1
         self._batch: list[Code] = []
 
@@ -91,7 +92,7 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
         cloud,
         len(folders),
         lambda n, count: surface_points(folders[n], count, cfg.run.seed),
-        "Test shapes",
+        "Test shapes (true surface)",
     )
 
 
@@ -113,7 +114,7 @@ def reconstructed_before(networks: Networks, place: Path, num: int | None, error
     names, facts = index["shapes"][:num], index["facts"][:num]
     label, points = label_of_tests(cfg.network), cfg.generation.num_output_points
     shapes = Shapes("reconstruction", names, [], place, label, points, facts=facts)
-    return from_clouds(networks, shapes, absent, len(names), lambda n, count: absent(n), "Test shapes")
+    return from_clouds(networks, shapes, absent, len(names), lambda n, count: absent(n), "Test shapes (true surface)")
 
 
 def label_of_tests(network: Network) -> Callable[[Sequence[int]], str]:
@@ -126,16 +127,16 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
     folder = folder_of_clouds(cfg)
     own = read_own_meshes(cfg, Path(cfg.output.out).expanduser() if cfg.output.out else folder)
     tell_left_out(own)
-    meshes = own.meshes
+    meshes, clouds = own.meshes, any(one.given for one in own.meshes)
+    whose = "The meshes and clouds" if clouds else "The meshes"
+    number = f"{'at most ' if clouds else ''}{cfg.grid.num_points:,}"
     where = "where the meshes lie, in their axes and units" if cfg.own_meshes.keep_frame else "in the unit box"
     shapes = Shapes(
         "own_mesh",
         [one.name for one in meshes],
         [],
         folder,
-        lambda numbers: (
-            f"The meshes, from {cfg.grid.num_points:,} points of each, decoded from {decoded_from(cfg.network)}"
-        ),
+        lambda numbers: f"{whose}, from {number} points of each, decoded from {decoded_from(cfg.network)}",
         cfg.generation.num_output_points,
         facts=own.facts(cfg),
         about={"keep_frame": cfg.own_meshes.keep_frame},
@@ -152,7 +153,8 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
         lambda n: meshes[n].cloud,
         len(meshes),
         lambda n, count: true_surface(meshes[n], count, cfg),
-        "The meshes",
+        f"{whose} ({'as given' if clouds else 'true surface'})",
+        alone=clouds,
     )
 
 
@@ -172,12 +174,15 @@ def from_clouds(
     cloud: CloudOf,
     total: int,
     truth: Callable[[int, int], np.ndarray],
-    whose: str,
+    what_above: str,
+    alone: bool = False,
 ) -> Shapes:
     """Shapes with the codes of the first of `total` input clouds; where it `applies`, those off the training data are
-    brought back. Above them on the sheet stand their true surfaces: truth(n, number of points), called `whose`.
+    brought back. Above them on the sheet stand their true surfaces: truth(n, number of points), called `what_above`.
+
+    alone: see `InputCodes`.
     """
-    codes: Sequence[Code] = InputCodes(networks, cloud, total, len(shapes.names))
+    codes: Sequence[Code] = InputCodes(networks, cloud, total, len(shapes.names), alone)
     shapes.about["box"] = box(networks.cfg)
     if applies(networks):
         codes = PlausibleCodes(networks, shapes.names, codes, cloud)
@@ -193,7 +198,7 @@ def from_clouds(
             note(f"no true surfaces on the contact sheet: {error}")
             return []
         captions = [caption(shapes.names[n]) for n in numbers]
-        return both_sides(f"{whose} (true surface)", clouds, "grey", captions)
+        return both_sides(what_above, clouds, "grey", captions)
 
     shapes.above = above
     return shapes

@@ -5,6 +5,7 @@ Other uses have their own, disjoint ranges.
 """
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,7 @@ def random_stream(seed: int, number: int) -> "torch.Generator":
 
 def generator(seed: int, *names: str) -> np.random.Generator:
     """Random numbers that belong to the seed and these names, on any machine and in any order of work."""
-    digest = hashlib.sha256("/".join([str(seed), *names]).encode()).digest()
+    digest = hashlib.sha256(os.fsencode("/".join([str(seed), *names]))).digest()  # names may be no text
     return np.random.default_rng(int.from_bytes(digest, "big"))
 
 

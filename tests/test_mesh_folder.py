@@ -11,7 +11,7 @@ from facts import naming, says
 
 from dataprocessing import create_split, preprocess
 from dataprocessing.extra_shapes import mesh_source
-from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
+from dataprocessing.mesh_folder import mesh_name, path_below, shapes_below, stream_name
 from dataprocessing.shapes import shape_name
 from lab.small.helpers import open_box, read_config, write_config, write_obj
 from runtime.errors import UserError
@@ -46,7 +46,7 @@ def fill(folder: Path) -> None:
 
 def test_every_mesh_is_found_and_named_once(tmp_path: Path):
     fill(tmp_path)
-    found = meshes_below(tmp_path, left_out=tmp_path / "out")
+    found = shapes_below(tmp_path, left_out=tmp_path / "out").shapes
     assert {path.relative_to(tmp_path).as_posix() for path in found} == set(FILES)
     below = [path_below(path, tmp_path) for path in found]
     assert {str(path): (mesh_name(path), stream_name(path)) for path in below} == FILES
@@ -75,13 +75,13 @@ def test_a_very_deep_folder_still_gives_a_name_that_a_disk_takes():
 
 def test_a_folder_without_meshes_says_what_it_holds(tmp_path: Path):
     with pytest.raises(UserError, match=naming(tmp_path, ".obj .ply .stl .glb .gltf .off")):
-        meshes_below(tmp_path)
+        shapes_below(tmp_path)
     for name in ("a.fbx", "b.FBX", "readme"):
         (tmp_path / name).write_text("x")
     with pytest.raises(UserError, match=naming("3 .fbx ending")):
-        meshes_below(tmp_path)
+        shapes_below(tmp_path)
     with pytest.raises(UserError, match=naming(tmp_path / "gone")):
-        meshes_below(tmp_path / "gone")
+        shapes_below(tmp_path / "gone")
 
 
 def own_cars(folder: Path) -> None:

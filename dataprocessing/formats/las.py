@@ -27,7 +27,7 @@ def read(path: Path) -> np.ndarray:
             raise ValueError(f"truncated: {count} points of {width} bytes announced, the file has {size} bytes")
         if count * 24 > MOST_ARRAY:
             raise ValueError(f"{count:,} points, at most {MOST_ARRAY // 24:,} expected")
-        parts = [np.asarray(part.xyz, dtype=np.float64) for part in file.chunk_iterator(PART)]
+        parts = [np.stack([part.x, part.y, part.z], axis=1).astype(np.float64) for part in file.chunk_iterator(PART)]
     points = np.concatenate(parts) if parts else np.zeros((0, 3))
     if len(points) != count:
         raise ValueError(f"truncated: {count} points announced, {len(points)} follow")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from dataprocessing.frames import to_unit_box
-from dataprocessing.mesh_folder import meshes_below
+from dataprocessing.mesh_folder import shapes_below
 from dataprocessing.mesh_io import Mesh, load_mesh
 from dataprocessing.surface import sample_surface
 from demo_cars.car import build_car, to_obj
@@ -16,7 +16,7 @@ from runtime.errors import UserError
 def mesh_files(folder: Path, count: int, own: str | None) -> list[Path]:
     """`count` mesh files: demo cars written to `folder`, or the first that lie below the folder `own`."""
     if own is not None:
-        found = meshes_below(Path(own), left_out=folder)
+        found = shapes_below(Path(own), left_out=folder).shapes
         if len(found) < count:
             raise UserError(f"{len(found)} meshes found below {own}, {count} expected; give --meshes another folder")
         step = len(found) / count
