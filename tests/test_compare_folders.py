@@ -172,3 +172,27 @@ def test_results_of_users_are_not_overwritten_and_own_ones_are(folders: Path, tm
     assert (tmp_path / "out" / "results.csv").read_text() == "theirs"
     for _ in range(2):
         assert evaluate.main(arguments(folders, "--emd", "none", "--output", str(tmp_path / "other"))) == 0
+
+
+@pytest.mark.parametrize("protocol", ["raw", "box"])
+def test_clouds_in_map_coordinates_compare_as_near_the_origin(tmp_path: Path, protocol: str):
+    """What float32 would round to half a metre."""
+    place, found = np.array([500_000.0, 30.0, 5_400_000.0]), {}
+    for where, shift in (("near", 0 * place), ("far", place)):
+        for n, role in enumerate(("samples", "references")):
+            (tmp_path / where / role).mkdir(parents=True)
+            for m, cloud in enumerate(blobs(n, 5)):
+                np.save(tmp_path / where / role / f"{m}.npy", 10 * cloud.astype(np.float64) + shift)
+        options = arguments(tmp_path / where, "--protocol", protocol, "--emd", "none")
+        sets = FolderSets(get_config(options, instead="samples"))
+        found[where] = [
+            sets.comparison().competitors[0].sets[0].load(),
+            sets.comparison().references["references"].load(),
+        ]
+    for near, far in zip(found["near"], found["far"], strict=True):
+        shift = (near - far).mean(axis=(0, 1)) if protocol == "raw" else 0.0
+        assert far.dtype == np.float32
+        np.testing.assert_allclose(far + shift, near, atol=3e-6)
+    if protocol == "raw":
+        shifts = [near - far for near, far in zip(found["near"], found["far"], strict=True)]
+        np.testing.assert_allclose(shifts[0].mean(axis=(0, 1)), shifts[1].mean(axis=(0, 1)), atol=3e-6)

@@ -1,17 +1,20 @@
 """`generate.py --own_meshes`: a folder of anybody's meshes to clouds in their own frame, by every kind of weights."""
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
 import trimesh
 from facts import naming, says
+from numpy.testing import assert_array_equal
 
 import generate
 from dataprocessing import own_meshes, preprocess
 from dataprocessing.frames import frame_of_matrix, to_unit_box
 from dataprocessing.mesh_io import Mesh, load_mesh
+from dataprocessing.point_io import load_points
+from dataprocessing.surface import sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import input_points
 from generation import decode, decoded_shape
 from generation.cloud_files import read_cloud, read_unit_cloud
@@ -175,7 +178,7 @@ def test_what_cannot_be_used_is_left_out_with_a_line_and_counted(root: Path, min
     (mine / "empty.stl").touch()
     (mine / "text.glb").write_text("hello")
     (mine / "flat.obj").write_text("v 0 0 0\nv 1 1 1\nv 2 2 2\nf 1 2 3\n")
-    trimesh.PointCloud(np.random.default_rng(0).random((9, 3))).export(mine / "scan.ply")
+    (mine / "cut.xyz").write_text("0 0 0\n1 1\n")
     (mine / "points.obj").write_text("v 0 0 0\nv 1 1 1\n")
     status, out = run(tmp_path, mine, *weights(root))
     assert status == 1
@@ -183,14 +186,14 @@ def test_what_cannot_be_used_is_left_out_with_a_line_and_counted(root: Path, min
     assert says(lines[0], 8, mine, 5)
     told = {line.split(": ")[1]: line.split(": ", 2)[2] for line in lines if line.startswith("  left out: ")}
     assert told == index_of(out)["left_out"]
-    assert says(told["scan.ply"], "point cloud") and says(told["points.obj"], "point cloud")
+    assert says(told["cut.xyz"], "three numbers") and says(told["points.obj"], "point cloud")
     assert says(told["empty.stl"], "empty") and says(told["flat.obj"], "area")
     assert says(told["text.glb"], "mesh")
     assert len(index_of(out)["shapes"]) == 3
     for path in mine.rglob("a.obj"):
         path.unlink()
     (mine / "rotes Auto ü.obj").unlink()
-    with pytest.raises(UserError, match=naming(5, mine, "empty.stl")):
+    with pytest.raises(UserError, match=naming(5, mine, "cut.xyz")):
         run(tmp_path, mine, *weights(root))
 
 
@@ -268,3 +271,64 @@ def test_options_that_do_not_fit_are_told(root: Path, mine: Path, tmp_path: Path
         generate.main(["--config", cfg.run.config, "--own_meshes", str(mine), "--mode", "interpolate"])
     with pytest.raises(UserError, match=naming(tmp_path / "nowhere")):
         run(tmp_path, tmp_path / "nowhere", *weights(root))
+
+
+def cloud_of_box(count: int, seed: int = 4) -> np.ndarray:
+    vertices, faces = open_box(np.random.default_rng(3))
+    return sample_surface(Mesh(vertices, faces), count, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("kind", ["vector", "plain"])
+def test_point_clouds_are_shapes_too_each_with_its_own_number_of_points(kind: str, root: Path, tmp_path: Path, capsys):
+    """Far from the origin they come back in float64, where they were."""
+    mine, place = tmp_path / "mine", np.array([500_000.0, 30.0, 5_400_000.0])
+    mine.mkdir()
+    np.save(mine / "few.npy", cloud_of_box(37))
+    np.save(mine / "map.npy", cloud_of_box(2000) + place)
+    np.savetxt(mine / "v\udce9hicule.xyz", cloud_of_box(1500))
+    write_obj(mine / "box.obj", *open_box(np.random.default_rng(3)))
+    status, out = run(tmp_path, mine, *(weights(root) if kind == "vector" else plain_weights(root)))
+    assert status == 0
+    index, told = index_of(out), capsys.readouterr().out
+    assert index["shapes"] == ["box.obj", "few.npy", "map.npy", "v\udce9hicule.xyz"]
+    given = {fact["mesh"]: (fact.get("num_points"), fact.get("scatter")) for fact in index["facts"]}
+    assert given["box.obj"] == (None, None) and given["few.npy"] == (37, None) and given["map.npy"][0] == 2000
+    assert given["map.npy"][1] < 0.03
+    assert says(next(line for line in told.splitlines() if "map.npy" in line), "2,000", f"{given['map.npy'][1]:.4f}")
+    assert says(next(line for line in told.splitlines() if "few.npy" in line), 37)
+    near, far = (np.load(out / name / DENSE_POINT_CLOUD)["point_cloud"] for name in ("v\udce9hicule.xyz", "map.npy"))
+    assert near.dtype == np.float32 and far.dtype == np.float64
+    assert_array_equal(load_points(out / "map.npy" / "dense_point_cloud.ply"), far)
+    assert len(np.unique(far[:, 2])) > 85  # float32 has one number every 0.5 there
+    assert np.abs(read_unit_cloud(out / "map.npy" / DENSE_POINT_CLOUD)).max() < 0.6
+
+
+def test_the_points_of_a_cloud_are_its_own(tmp_path: Path, root: Path):
+    """All of them where it has few, else a draw of them that the seed decides; its longest side is that of all."""
+    cfg, points = tiny_config(root), cloud_of_box(3000) * [9, 7, 5] + 3
+    np.save(tmp_path / "all.npy", points)
+    one = own_meshes.read_own_mesh(tmp_path / "all.npy", PurePosixPath("all.npy"), cfg)
+    assert isinstance(one, own_meshes.OwnMesh) and len(one.cloud) == cfg.grid.num_points < len(points)
+    apart = np.abs(one.frame.to_own(one.cloud)[:, None] - points[None]).max(axis=2).min(axis=1)
+    assert apart.max() < 1e-5
+    assert one.frame.size == pytest.approx(np.ptp(points, axis=0).max(), rel=1e-6)
+    np.save(tmp_path / "few.npy", points[:50])
+    few = own_meshes.read_own_mesh(tmp_path / "few.npy", PurePosixPath("few.npy"), cfg)
+    assert isinstance(few, own_meshes.OwnMesh) and len(few.cloud) == 50
+
+
+def test_no_file_of_a_folder_is_passed_over_in_silence(root: Path, mine: Path, tmp_path: Path, capsys):
+    for name in ("car.fbx", "old.3DS", "all.zip", "thing.zzz", "none", "car.mtl", "skin.png", ".hidden.obj"):
+        (mine / name).write_text("x")
+    (mine / "boundary_0.08_samples.npz").write_text("x")
+    (mine / "gone.obj").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "more").mkdir()
+    write_obj(tmp_path / "more" / "linked.obj", *open_box(np.random.default_rng(1)))
+    (mine / "link").symlink_to(tmp_path / "more")
+    status, out = run(tmp_path, mine, *weights(root))
+    assert status == 1 and "link__linked.obj" in index_of(out)["shapes"]
+    told = capsys.readouterr().out
+    left_out = index_of(out)["left_out"]
+    assert set(left_out) == {"car.fbx", "old.3DS", "all.zip", "gone.obj"}
+    assert says(left_out["car.fbx"], "FBX .glb") and says(left_out["all.zip"], "archive unpack")
+    assert says(told, "4 left out", "car.fbx old.3DS all.zip gone.obj thing.zzz none", "1 .mtl .png hidden")

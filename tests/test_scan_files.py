@@ -139,3 +139,14 @@ def test_a_scan_names_its_folder_and_another_scan_of_that_name_another_one():
     assert names == ["my scan.ply~11111111", "my scan.ply~22222222"]
     for odd in ("...npz", "..", ".ply"):
         assert (Path("out") / scan_name(odd, "1" * 64)).resolve().parent == Path("out").resolve()
+
+
+def test_a_scan_in_map_coordinates_fits_as_one_near_the_origin(tmp_path: Path):
+    place, points = np.array([500_000.0, 30.0, 5_400_000.0]), 4 * box_points().astype(np.float64)
+    fitted = []
+    for n, shift in enumerate((0 * place, place)):
+        np.save(tmp_path / f"{n}.npy", points + shift)
+        fitted.append(placed_scan(read_points(tmp_path / f"{n}.npy"), shift + 9, fit=True))
+    np.testing.assert_allclose(fitted[1].points, fitted[0].points, atol=1e-6)
+    np.testing.assert_allclose(fitted[1].camera, fitted[0].camera, atol=1e-6)
+    assert fitted[1].points.dtype == np.float32

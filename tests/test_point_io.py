@@ -1,0 +1,207 @@
+"""Point clouds of every format, by independent writers: the same points come back, and what is wrong is told."""
+
+import struct
+from pathlib import Path
+
+import laspy
+import numpy as np
+import pytest
+from facts import naming
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dataprocessing.formats.pcd import unpack_lzf
+from dataprocessing.mesh_io import MeshError
+from dataprocessing.point_io import is_far, load_points, load_shape, near_points
+from runtime.errors import UserError
+
+MAP = np.array([500_000.0, 5_400_000.0, 30.0])
+POINTS = np.random.default_rng(0).normal(size=(137, 3)) + MAP  # float64 alone can tell them apart
+
+
+def lines(separator: str = " ", end: str = "\n", more: str = "", points: np.ndarray = POINTS) -> str:
+    return "".join(separator.join(repr(float(x)) for x in point) + more + end for point in points)
+
+
+def packed(data: bytes) -> bytes:
+    """LZF: of each place the longest copy of what came before, found by trying; else plain bytes."""
+    out, plain, place = bytearray(), bytearray(), 0
+
+    def flush() -> None:
+        for start in range(0, len(plain), 32):
+            out.append(len(plain[start : start + 32]) - 1)
+            out.extend(plain[start : start + 32])
+        plain.clear()
+
+    while place < len(data):
+        best, offset = 0, 0
+        for start in range(max(0, place - 8192), place):
+            length = 0
+            while length < 264 and place + length < len(data) and data[start + length] == data[place + length]:
+                length += 1
+            if length > best:
+                best, offset = length, place - start
+        if best < 3:
+            plain.append(data[place])
+            place += 1
+            continue
+        flush()
+        length = best - 2
+        out.append((min(length, 7) << 5) | ((offset - 1) >> 8))
+        if length >= 7:
+            out.append(length - 7)
+        out.append((offset - 1) & 255)
+        place += best
+    flush()
+    return bytes(out)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from([b"a", b"bc", b"abcabc", b"\0" * 40, bytes(range(70))]), max_size=30).map(b"".join))
+def test_what_lzf_packed_comes_back(data: bytes):
+    assert unpack_lzf(packed(data), len(data)) == data
+
+
+def pcd(form: str, body: bytes, count: int = len(POINTS), fields: str = "x y z intensity", width: int = 0) -> bytes:
+    sizes, types = ("8 8 8 2", "F F F U") if "intensity" in fields else ("8 8 8", "F F F")
+    ones = " ".join("1" for _ in fields.split())
+    head = f"# .PCD v0.7\nVERSION 0.7\nFIELDS {fields}\nSIZE {sizes}\nTYPE {types}\nCOUNT {ones}\n"
+    head += f"WIDTH {width or count}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {count}\nDATA {form}\n"
+    return head.encode() + body
+
+
+def rows_of(points: np.ndarray) -> np.ndarray:
+    rows = np.zeros(len(points), dtype=[("x", "<f8"), ("y", "<f8"), ("z", "<f8"), ("intensity", "<u2")])
+    for axis, values in zip("xyz", points.T, strict=True):
+        rows[axis] = values
+    return rows
+
+
+def compressed(points: np.ndarray) -> bytes:
+    rows = rows_of(points)
+    content = b"".join(rows[name].tobytes() for name in rows.dtype.names or ())
+    return struct.pack("<II", len(packed(content)), len(content)) + packed(content)
+
+
+def las(path: Path) -> None:
+    header = laspy.LasHeader(point_format=3, version="1.2")
+    header.offsets, header.scales = MAP, [1e-6] * 3
+    content = laspy.LasData(header)
+    content.x, content.y, content.z = POINTS.T
+    content.write(path)
+
+
+def ply(path: Path) -> None:
+    head = f"ply\nformat binary_big_endian 1.0\nelement vertex {len(POINTS)}\nproperty double x\nproperty double y\n"
+    path.write_bytes(f"{head}property double z\nend_header\n".encode() + POINTS.astype(">f8").tobytes())
+
+
+WRITERS = {
+    "a.xyz": lambda path: path.write_text(lines()),
+    "comments.xyz": lambda path: path.write_text("# x y z\n\n" + lines(more=" 0.5 12 255") + "// end\n"),
+    "mark.xyz": lambda path: path.write_text("\ufeff" + lines(end="\r\n"), newline=""),
+    "commas.asc": lambda path: path.write_text(lines(", ", more=", 7")),
+    "semicolons.asc": lambda path: path.write_text(lines(";")),
+    "count.pts": lambda path: path.write_text(f"{len(POINTS)}\n" + lines(more=" 3 255 255 255")),
+    "text.pcd": lambda path: path.write_bytes(pcd("ascii", lines(more=" 9").encode())),
+    "binary.pcd": lambda path: path.write_bytes(pcd("binary", rows_of(POINTS).tobytes())),
+    "packed.PCD": lambda path: path.write_bytes(pcd("binary_compressed", compressed(POINTS))),
+    "plain.npy": lambda path: np.save(path, POINTS),
+    "stack.npy": lambda path: np.save(path, POINTS[None]),
+    "columns.npy": lambda path: np.save(path, np.asfortranarray(POINTS)),
+    "key.npz": lambda path: np.savez(path, codes=np.zeros((4, 3)), point_cloud=POINTS),
+    "other.npz": lambda path: np.savez(path, labels=np.zeros(4), xyz=POINTS),
+    "double.ply": ply,
+    "a.off": lambda path: path.write_text(f"OFF\n{len(POINTS)} 0 0\n" + lines()),
+    "a.las": las,
+    "a.laz": las,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_points_come_back_as_they_are(tmp_path: Path, name: str):
+    WRITERS[name](tmp_path / name)
+    found = load_points(tmp_path / name)
+    assert_allclose(found, POINTS, rtol=0, atol=1e-6 if name.startswith("a.la") else 0)
+    shape = load_shape(tmp_path / name)
+    assert isinstance(shape, np.ndarray)
+    assert_array_equal(shape, found)
+
+
+def test_pixels_that_saw_nothing_are_left_out(tmp_path: Path):
+    points = POINTS.copy()
+    points[3, 1], points[50] = np.nan, np.nan
+    (tmp_path / "a.pcd").write_bytes(pcd("binary", rows_of(points).tobytes()))
+    assert_array_equal(load_points(tmp_path / "a.pcd"), np.delete(POINTS, [3, 50], axis=0))
+
+
+def las_bytes(tmp_path: Path, change: tuple[int, str, int]) -> bytes:
+    las(tmp_path / "whole.las")
+    data = bytearray((tmp_path / "whole.las").read_bytes())
+    (tmp_path / "whole.las").unlink()
+    place, kind, value = change
+    struct.pack_into(kind, data, place, value)
+    return bytes(data)
+
+
+WRONG = {  # name -> content, and what the line must name
+    "two.xyz": (b"1 2\n3 4\n", "three numbers"),
+    "words.xyz": (b"x y z\n1 2 3\n", "three numbers"),
+    "zero.xyz": (b"1 2 3\n\0\0\0\n", "three numbers"),
+    "comma.xyz": (b"1,5 2,5 3,5\n", "three numbers"),
+    "empty.xyz": (b"", "shape"),
+    "cut.pts": (b"5\n1 2 3\n4 5 6\n", "5 2"),
+    "nan.xyz": (b"0 0 0\nnan 0 0\n", "1 2 NaN"),
+    "far.xyz": (b"0 0 0\n1e300 0 0\n", "1e+300"),
+    "head.pcd": (b"VERSION 0.7\n", "header DATA"),
+    "count.pcd": (pcd("binary", rows_of(POINTS).tobytes()[:-3]), "truncated 137"),
+    "huge.pcd": (pcd("binary", b"1234", count=10**12), f"truncated {10**12}"),
+    "width.pcd": (pcd("binary", rows_of(POINTS).tobytes(), width=3), "137 3"),
+    "rows.pcd": (pcd("ascii", lines(points=POINTS[:5]).encode()), "137"),
+    "form.pcd": (pcd("ternary", b""), "ternary binary_compressed"),
+    "fields.pcd": (pcd("binary", b"", fields="x y w"), "z"),
+    "bomb.pcd": (
+        pcd("binary_compressed", struct.pack("<II", 9, 26 * 10**8) + bytes(9), count=10**8),
+        f"{26 * 10**8:,}",
+    ),
+    "back.pcd": (pcd("binary_compressed", struct.pack("<II", 2, 26 * 137) + b"\x20\x01"), "damaged"),
+    "short.las": (b"LASF", "LAS truncated"),
+    "other.las": (b"hello" * 99, "LAS"),
+    "flat.npy": (b"", ""),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_told_in_a_line(tmp_path: Path, name: str):
+    content, reason = WRONG[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=naming(tmp_path / name, reason)):
+        load_points(tmp_path / name)
+    with pytest.raises(MeshError, match=naming(reason)):
+        load_shape(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [((107, "<I", 10**9), f"{10**9} truncated"), ((100, "<I", 10**9), f"{10**9}"), ((96, "<I", 10**9), "damaged")],
+    ids=["points", "records", "offset"],
+)
+def test_a_las_file_that_announces_more_than_it_holds(tmp_path: Path, change: tuple[int, str, int], reason: str):
+    (tmp_path / "a.las").write_bytes(las_bytes(tmp_path, change))
+    with pytest.raises(UserError, match=naming(tmp_path / "a.las", reason)):
+        load_points(tmp_path / "a.las")
+
+
+def test_an_obj_without_faces_is_no_cloud(tmp_path: Path):
+    (tmp_path / "a.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
+    with pytest.raises(MeshError, match="faces"):
+        load_shape(tmp_path / "a.obj")
+
+
+def test_map_coordinates_are_far_and_come_near_without_loss():
+    assert is_far(POINTS) and not is_far(POINTS - MAP)
+    near = near_points(POINTS)
+    low, high = POINTS.min(axis=0), POINTS.max(axis=0)
+    assert_allclose(near, POINTS - (low + high) / 2, atol=2e-7)
+    assert_array_equal(near_points(POINTS - MAP), (POINTS - MAP).astype(np.float32))  # these stay where they are
