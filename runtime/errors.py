@@ -125,8 +125,12 @@ def describe_out_of_memory(error: BaseException) -> str:
 
 def one_line(text: str) -> str:
     """A text in one line; what a terminal would not show, or obey, is escaped: names of files may hold anything."""
-    words = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in words)
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """A text whose lines stay, and what a terminal would not show, or obey, is escaped."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def note(message: str) -> None:
