@@ -39,9 +39,9 @@ def walk(folder: Path, left_out: Path | None = None) -> Walk:
             path = place / entry.name
             if entry.name.startswith("."):
                 hidden += 1
-            elif entry.is_dir():
+            elif path.is_dir():  # of an entry it would raise for a link to itself
                 (links if entry.is_symlink() else waiting).append(path)
-            elif entry.is_file():
+            elif path.is_file():
                 found.files.append(path)
             else:
                 found.left_out[path] = "a link to nothing" if entry.is_symlink() else "no plain file"

@@ -6,7 +6,7 @@ import sys
 
 from runtime.layout import ROOT
 
-EVERY = 30  # of the inputs one
+EVERY = 45  # of the inputs one
 
 
 def test_hostile_inputs_end_in_one_line():

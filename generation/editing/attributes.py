@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from runtime.reading import open_npz
 
 LEAST_R2 = 0.3  # of an attribute that can be edited, and that is held while others are
 FIT = "python -m evaluation.editing.fit"
+MOST_LETTERS = 100  # of a name, which names a folder
 ARRAYS = ("weights", "offsets", "scales")
 Array = NDArray[np.float64]
 
@@ -115,11 +117,26 @@ def load_attributes(cfg: Config, ndf_sha256: str) -> Attributes:
     with open_npz(path, f"make it again with: {command}") as file:
         about = json.loads(str(file["about"]))
         weights, offsets, scales = (file[name].astype(np.float64) for name in ARRAYS)
-        attributes = [Attribute(**one) for one in about["attributes"]]
+        attributes = [checked_attribute(**one) for one in about["attributes"]]
         found = Attributes(attributes, weights, offsets, scales, about["facts"])
         check_shapes(found)
     check_same_ndf(found.facts["ndf_sha256"], ndf_sha256, f"the attributes in {path}", remedy=f"run {command} again")
     return found
+
+
+def checked_attribute(
+    name: str, first: int, width: int, r2: float, mean: float, sd: float, readings: dict[str, list[float]]
+) -> Attribute:
+    """An attribute that a file describes. Raises ValueError for what cannot be one, or cannot be named in a file."""
+    for word in (name, *readings):
+        if not isinstance(word, str) or Path(word).name != word or not word.isprintable() or len(word) > MOST_LETTERS:
+            raise ValueError(f"{word!r} is no name of an attribute or of its values")
+    numbers = [r2, mean, sd, *(number for reading in readings.values() for number in reading)]
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers) or sd <= 0:
+        raise ValueError(f"{name}: r2, mean, sd or readings are no finite numbers")
+    if type(first) is not int or type(width) is not int or first < 0 or width < 1:
+        raise ValueError(f"{name}: columns from {first!r}, {width!r} of them")
+    return Attribute(name, first, width, r2, mean, sd, readings)
 
 
 def check_shapes(found: Attributes) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from configs.options.types import needed
 from frozen.checkpoint_files import fingerprint
-from generation.editing.attributes import Attribute, attributes_path, load_attributes
+from generation.editing.attributes import FIT, Attribute, attributes_path, load_attributes
 from generation.editing.edited_codes import Aim, EditedCodes
 from generation.editing.report import report
 from generation.networks import Networks
@@ -37,6 +37,11 @@ def edited(networks: Networks) -> Shapes:
     aims, wanted = asked(networks, attribute), list(dict.fromkeys(cfg.editing.edit_shapes))
     tests = cache(partial(reconstructed, networks))  # only if one is asked for, and then once
     starts, about = zip(*(start_code(networks, shape, tests) for shape in wanted), strict=True)
+    if starts[0].shape[1] != len(attributes.weights):
+        raise UserError(
+            f"{attributes_path(cfg.editing, cfg.experiment)} is of codes of {len(attributes.weights)} numbers, these"
+            f" have {starts[0].shape[1]}; make it again with: {FIT} --config {cfg.run.config}"
+        )
     common = {
         "attribute": attribute.name,
         "attributes_sha256": fingerprint(attributes_path(cfg.editing, cfg.experiment)),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
@@ -11,8 +10,10 @@ import generate
 import train_ndf
 import train_rnvp
 from dataprocessing import create_split, preprocess
-from lab.stress.hostile.damage import BROKEN, FLIPS, Damage, hostile_npz, unreadable
+from lab.stress.hostile.cases import CONFIG, EXPERIMENT, NO_FILES, broken, written
+from lab.stress.hostile.damage import BROKEN, FLIPS, Damage, hostile_npz
 from lab.stress.hostile.inputs_of_meshes import GLB, OBJ, OFF, PLY, STL
+from lab.stress.hostile.inputs_of_shapes import of_attributes, of_chains, of_meshes_beside, of_points
 from lab.stress.hostile.inputs_of_states import (
     CHECKPOINTS,
     CODE_ROWS,
@@ -27,35 +28,14 @@ from lab.stress.hostile.inputs_of_states import (
 from lab.stress.hostile.sandbox import Case
 from lab.stress.hostile.template import EVALUATE, MESHES
 
-CONFIG = ("--config", "FOLDER/config.txt")
-EXPERIMENT = "experiments/test"
 # What a cloud of a kind cannot tell: what follows its vertices is ignored; the last digit of a text may be its last.
 UNTOLD = {"ply": ("8 GB of zeros behind it",), "off": ("last byte missing",)}
 
 
 def all_cases() -> list[Case]:
-    parts = (of_configs, of_meshes, of_clouds, of_splits, of_samples, of_codes, of_checkpoints, of_indices, of_caches)
+    parts = (of_configs, of_meshes, of_clouds, of_splits, of_samples, of_codes, of_checkpoints, of_indices, of_caches,
+             of_points, of_chains, of_attributes, of_meshes_beside)  # fmt: skip
     return [case for part in parts for case in part()]
-
-
-def written(content: bytes | str) -> Damage:
-    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-    return lambda path: path.write_bytes(data)
-
-
-def broken(
-    reader: str, file: str, damages: dict[str, Damage], script: ModuleType, words: tuple[str, ...], allowed: str,
-    statuses: tuple[int, ...] = (2,), reported: tuple[str, ...] = (),
-) -> Iterator[Case]:  # fmt: skip
-    """The file, relative to the folder, with each of the damages; and, once, unreadable."""
-
-    def at(damage: Damage) -> Callable[[Path], None]:
-        return lambda folder: damage(folder / file)
-
-    for name, damage in damages.items():
-        yield Case(reader, name, at(damage), script, words, (allowed,), statuses, reported)
-    if "a web page" in damages:
-        yield Case(reader, "unreadable", at(unreadable), script, words, (allowed,), statuses, reported, as_nobody=True)
 
 
 def of_configs() -> Iterator[Case]:
@@ -70,7 +50,7 @@ def of_meshes() -> Iterator[Case]:
         words = (*CONFIG, "--data_dir", f"FOLDER/meshes/{kind}", "--input_data_glob", f"/*/model.{kind}")
         words += ("--distance_backend", "torch", "--device", "cpu")
         file, allowed = f"meshes/{kind}/bad/model.{kind}", f"meshes/{kind}"
-        gone = ("a folder", "a link to itself", "a link to /dev/zero", "a pipe")  # no mesh files at all, then
+        gone = NO_FILES  # no mesh files at all, then
         files = {name: damage for name, damage in BROKEN.items() if name not in gone}
         if kind == "stl":
             files.pop("last byte missing")  # of an attribute that nobody reads
@@ -111,7 +91,7 @@ def of_clouds() -> Iterator[Case]:
         words = ("--samples", f"FOLDER/clouds/{kind}", "--references", "FOLDER/clouds/good", "--num_eval_points", "40")
         words += ("--output", "FOLDER/out", "--emd", "none", "--num_cpus", "1", "--device", "cpu")
         file = f"clouds/{kind}/2.{kind}"
-        gone = ("a folder", "a link to itself", "a link to /dev/zero", "a pipe")  # no cloud files at all, then
+        gone = NO_FILES  # no cloud files at all, then
         damages = {name: damage for name, damage in BROKEN.items() if name not in gone}
         damages |= {name: written(content) for name, content in own.get(kind, {}).items()}
         damages |= TENSORS if kind == "pt" else {}
@@ -173,7 +153,7 @@ def of_checkpoints() -> Iterator[Case]:
     for kind, own in (("ndf", CHECKPOINTS), ("rnvp", FLOWS)):
         file = f"{EXPERIMENT}/checkpoints_{kind}/best.tar"
         words = (*CONFIG, "--seed", "3")
-        damages, gone = BROKEN | own, ("a folder", "a link to itself", "a link to /dev/zero", "a pipe")
+        damages, gone = BROKEN | own, NO_FILES
         others = {
             name: damages.pop(name) for name in gone
         }  # no file: the latest checkpoint is used instead of the best
@@ -198,7 +178,7 @@ def of_stopped_runs() -> Iterator[Case]:
     place = f"{EXPERIMENT}/evaluation/reconstruction"
     words = (*CONFIG, "--mode", "reconstruct", "--num_shapes", "2", "--num_output_points", "70")
     facts = {name: np.ones(1) for name in ("z_norm", "error_before", "error_after")}
-    gone = ("a folder", "a link to itself", "a link to /dev/zero", "a pipe")  # no file of a stopped run, then
+    gone = NO_FILES  # no file of a stopped run, then
     damages = {f"{name}, stopped": damage for name, damage in BROKEN.items() if name not in gone}
     own = {name: written(content) for name, content in hostile_npz("z_norm", facts).items()}
     for found, statuses in ((damages, (2,)), (own, (0, 2))):

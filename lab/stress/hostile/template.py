@@ -3,10 +3,12 @@
 import shutil
 from pathlib import Path
 
+import laspy
 import numpy as np
 import torch
 import trimesh
 
+import complete
 import evaluate
 import evaluation.wholeness
 import generate
@@ -14,9 +16,17 @@ import generation.projection
 import visualization.contact_sheet
 from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.mesh_io import Mesh
+from dataprocessing.surface import sample_surface
+from frozen.checkpoint_files import fingerprint
+from generation.cloud_files import write_cloud
 from lab.small.helpers import open_box, write_obj
 from lab.small.tiny_experiment import TINY, make_experiment, tiny_config
+from lab.stress.hostile.inputs_of_points import attributes
 
+POINTS = ("xyz", "pcd", "las", "laz", "npz")
+SHOWN = ("ply", "glb", "obj")  # meshes beside clouds
+QUICK = ("--num_output_points", "70", "--num_completion_points", "70", "--num_chains", "1", "--num_starts", "4",
+         "--map_steps", "1", "--warmup", "1", "--draws", "1", "--leapfrog", "1")  # fmt: skip
 MESHES = ("obj", "off", "ply", "stl", "glb", "gltf")
 EVALUATE = ("--tasks", "generation", "--num_sample_sets", "2", "--emd", "none", "--num_eval_shapes", "3",
             "--num_whole_shapes", "2")  # fmt: skip
@@ -43,6 +53,12 @@ def make_template(folder: Path) -> None:
     make_meshes(folder / "meshes")
     shutil.copytree(folder / "data" / "sphere0", folder / "meshes" / "other" / "sphere0")  # a split may name it
     make_clouds(folder / "clouds")
+    make_points(folder / "points")
+    make_shown(folder / "shown")
+    ndf = fingerprint(cfg.experiment.ndf_checkpoints / "best.tar")
+    cfg.experiment.attributes.write_bytes(attributes(ndf))
+    scan = ("--scan", str(folder / "points" / "npz" / "good.npz"), "--fit", "true", *QUICK)
+    complete.main(["--config", str(folder / "config.txt"), *scan, "--out", str(folder / "completed")])
     (folder / "victim").mkdir()
     shutil.copytree(folder / "data" / "sphere0", folder / "victim" / "models")
 
@@ -84,3 +100,34 @@ def make_clouds(folder: Path) -> None:
             else:
                 rows = "\n".join(" ".join(map(str, row)) for row in points.tolist())
                 path.write_text(f"OFF\n40 0 0\n{rows}\n")
+
+
+def make_points(folder: Path) -> None:
+    """folder/KIND/good.KIND, and the same again as bad.KIND, which is to be broken: 60 points of a box."""
+    vertices, faces = open_box(np.random.default_rng(1))
+    points = sample_surface(Mesh(vertices, faces), 60, np.random.default_rng(3))
+    for kind in POINTS:
+        (folder / kind).mkdir(parents=True)
+        for name in ("good", "bad"):
+            path = folder / kind / f"{name}.{kind}"
+            if kind == "xyz":
+                np.savetxt(path, points)
+            elif kind == "npz":
+                np.savez(path, point_cloud=points)
+            elif kind == "pcd":
+                head = "VERSION 0.7\nFIELDS x y z\nSIZE 8 8 8\nTYPE F F F\nCOUNT 1 1 1\nWIDTH 60\nHEIGHT 1\nPOINTS 60\n"
+                path.write_bytes(f"{head}DATA binary\n".encode() + points.tobytes())
+            else:
+                header = laspy.LasHeader(point_format=0, version="1.2")
+                header.scales = [1e-5] * 3
+                content = laspy.LasData(header)
+                content.x, content.y, content.z = points.T
+                content.write(path)
+
+
+def make_shown(folder: Path) -> None:
+    """folder/KIND/0: a cloud, and beside it mesh.KIND, which is to be broken."""
+    sphere = trimesh.creation.icosphere(2, 0.4)
+    for kind in SHOWN:
+        write_cloud(folder / kind / "0", sphere.vertices)
+        sphere.export(folder / kind / "0" / f"mesh.{kind}")
