@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.options import Config, InputGrid, Network
+from configs.options import Config, Network
 from configs.options.types import needed
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
 from dataprocessing.shapes import processed_root, shape_name
@@ -76,7 +76,7 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
     if twice := next((name for name in names if names.count(name) > 1), None):
         places = [str(folder) for folder in folders[:num] if shape_name(folder) == twice]
         raise UserError(f"{places[0]} and {places[1]} have one name, {twice}; rename one, or --input_data_glob any")
-    cloud = stored_clouds(folders, cfg.grid)
+    cloud = stored_clouds(folders, cfg)
     return from_clouds(
         networks,
         Shapes(
@@ -90,7 +90,7 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
         ),
         cloud,
         len(folders),
-        lambda n, count: surface_points(folders[n], count, cfg.run.seed),
+        lambda n, count: surface_points(folders[n], count, cfg.run.seed, cfg.data),
         "Test shapes",
     )
 
@@ -175,7 +175,8 @@ def from_clouds(
     whose: str,
 ) -> Shapes:
     """Shapes with the codes of the first of `total` input clouds; where it `applies`, those off the training data are
-    brought back. Above them on the sheet stand their true surfaces: truth(n, number of points), called `whose`.
+    brought back. Above them on the sheet stand their true surfaces: truth(n, number of points), called `whose`; where
+    these are not at hand, the input points.
     """
     codes: Sequence[Code] = InputCodes(networks, cloud, total, len(shapes.names))
     shapes.about["box"] = box(networks.cfg)
@@ -187,21 +188,24 @@ def from_clouds(
     def above(numbers: Sequence[int]) -> "list[ShapeRow]":
         from generation.sheet_rows import MOST_SHOWN, both_sides, caption
 
+        captions = [caption(shapes.names[n]) for n in numbers]
         try:
             clouds = [truth(n, min(shapes.num_points, MOST_SHOWN)) for n in numbers]
+            return both_sides(f"{whose} (true surface)", clouds, "grey", captions)
         except UserError as error:
             note(f"no true surfaces on the contact sheet: {error}")
+        try:
+            return both_sides(f"{whose} (input points)", [cloud(n) for n in numbers], "grey", captions)
+        except UserError:  # what was made is there, its data are not
             return []
-        captions = [caption(shapes.names[n]) for n in numbers]
-        return both_sides(f"{whose} (true surface)", clouds, "grey", captions)
 
     shapes.above = above
     return shapes
 
 
-def stored_clouds(folders: Sequence[Path], grid: InputGrid) -> CloudOf:
+def stored_clouds(folders: Sequence[Path], cfg: Config) -> CloudOf:
     """Reads the input cloud of each shape, preprocessed in its folder."""
-    return lambda n: read_input_cloud(folders[n], grid)
+    return lambda n: read_input_cloud(folders[n], cfg)
 
 
 def interpolated(networks: Networks, num: int) -> Shapes:
@@ -215,7 +219,7 @@ def interpolated(networks: Networks, num: int) -> Shapes:
         find_shape(names, cfg.generation.interpolate_from, default=0),
         find_shape(names, cfg.generation.interpolate_to, default=1),
     ]
-    cloud = stored_clouds(folders, cfg.grid)
+    cloud = stored_clouds(folders, cfg)
     codes = InputCodes(networks, cloud, len(folders))
     z, _ = networks.flow(torch.cat([codes[end] for end in ends]))
     share = torch.linspace(0, 1, num, device=networks.device)[:, None]

@@ -44,13 +44,14 @@ def shape_rows(folder: Path, of_clouds: Mapping[str, CloudNumbers], label: str) 
 
 def example_rows(networks: Networks, count: int) -> list[ShapeRow]:
     """The first training shapes and their decoded codes, where the training data are at hand."""
-    count, points = max(count, FEWEST_EXAMPLES), min(networks.cfg.generation.num_output_points, MOST_SHOWN)
+    cfg, count = networks.cfg, max(count, FEWEST_EXAMPLES)
+    points = min(cfg.generation.num_output_points, MOST_SHOWN)
     if not (networks.experiment.codes / "train.json").is_file():
         return []
     try:
-        stored = load_codes(networks.cfg, "train")
-        chosen, folders = stored.plain_indices()[:count], stored.folders(networks.cfg)
-        true = [surface_points(folder, points, networks.cfg.run.seed) for folder in [folders[n] for n in chosen]]
+        stored = load_codes(cfg, "train")
+        chosen, folders = stored.plain_indices()[:count], stored.folders(cfg)
+        true = [surface_points(folder, points, cfg.run.seed, cfg.data) for folder in [folders[n] for n in chosen]]
     except UserError as error:
         note(f"no training shapes on the contact sheet: {error}")
         return []
