@@ -1,4 +1,4 @@
-"""Writing open triangle meshes for other programs: binary PLY, text OBJ, and GLB (binary glTF 2.0); reading them."""
+"""Writing open triangle meshes for other programs: binary PLY and STL, text OBJ, GLB (binary glTF 2.0); and reading."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataprocessing.mesh_io import MeshError, load_mesh
+from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from generation.cloud_files import own_frame
 from generation.meshing import OpenMesh
 from generation.meshing.topology import edges_of, pieces_of
@@ -20,10 +20,10 @@ GREY = (150, 160, 172, 255)  # of the GLB's material
 
 
 def write_mesh(folder: Path, mesh: OpenMesh, formats: Sequence[str]) -> list[Path]:
-    """Write `mesh.ply`, ... with vertex normals into a folder, in mesh units. Returns the paths.
+    """Write `mesh.ply`, ... into a folder, in mesh units, with vertex normals; STL has those of its facets alone.
 
-    Sheets are seen from both sides: the material of a GLB says so (`doubleSided`). PLY and OBJ cannot; most programs
-    show both sides of theirs.
+    Returns the paths. Sheets are seen from both sides: the material of a GLB says so (`doubleSided`). The others
+    cannot; most programs show both sides of theirs.
     Raises ValueError for a mesh without faces, since many programs cannot open one, and UserError if something that is
     no file is in the way.
     """
@@ -43,7 +43,8 @@ def write_mesh(folder: Path, mesh: OpenMesh, formats: Sequence[str]) -> list[Pat
         if ending == "glb":
             solid.visual = trimesh.visual.TextureVisuals(material=material)
         options: dict[str, Any] = {"digits": 7, "header": None} if ending == "obj" else {}
-        options["vertex_normal" if ending == "ply" else "include_normals"] = True
+        if ending != "stl":
+            options["vertex_normal" if ending == "ply" else "include_normals"] = True
         content: Any = solid.export(file_type=ending, **options)
         with atomic_path(path) as spare:
             spare.write_bytes(content.encode("ascii") if ending == "obj" else content)
@@ -77,5 +78,13 @@ def mesh_beside(cloud: Path) -> tuple[NDArray[np.floating], NDArray[np.integer]]
         mesh = load_mesh(file)
     except MeshError as error:
         raise UserError(f"{file}: {error}; make it again, or delete it to show points alone") from error
+    if file.suffix == ".stl":
+        mesh = joined(mesh)
     frame = own_frame(cloud)
     return mesh.vertices if frame is None else frame.to_unit(mesh.vertices), mesh.faces
+
+
+def joined(mesh: Mesh) -> Mesh:
+    """The same triangles with each place once: in an STL every triangle has corners of its own."""
+    places, number = np.unique(mesh.vertices, axis=0, return_inverse=True)
+    return Mesh(places, number.reshape(-1)[mesh.faces])
