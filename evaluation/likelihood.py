@@ -11,14 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from configs.options import Config
+from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
 from evaluation.outliers import DEFINITIONS, outlier_clouds
 from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.latents import MOST_CODES_AT_A_TIME, likelihoods, whitened
 from generation.networks import Networks
+from generation.sheet_rows import caption
 from training.encoding import encode_batches
-from visualization.contact_sheet import draw_rows
+from visualization.contact_sheet import ShapeRow, draw_shapes
 
 TEST, TRAINING = "test shapes", "training shapes"
 NUM_PICTURES, PICTURES_A_ROW = 10, 5
@@ -178,5 +180,6 @@ def draw_extremes(folders: Sequence[Path], log_likelihood: NDArray[np.float64], 
     for label, part, tint in parts:
         values = ", ".join(f"{log_likelihood[n]:.1f}" for n in part)
         clouds = [surface_points(folders[n], POINTS_DRAWN, cfg.run.seed, cfg.data) for n in part]
-        rows.append((f"{label}: log-likelihood {values} nats", clouds, tint, "none"))
-    draw_rows(rows, path, "Test shapes by the likelihood of their codes")
+        captions = [caption(shape_name(folders[n])) for n in part]
+        rows.append(ShapeRow(f"{label}: log-likelihood {values} nats", clouds, tint, captions=captions))
+    draw_shapes(rows, path, "Test shapes by the likelihood of their codes")

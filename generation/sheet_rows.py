@@ -15,6 +15,7 @@ from generation.torn_surfaces import TORN, CloudNumbers, torn_sentence
 from runtime.errors import UserError, note
 from runtime.layout import DENSE_POINT_CLOUD
 from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR, Caption, ShapeRow, Triangles
+from visualization.sheet_text import can_be_drawn
 
 FRONT, REAR = "from the front left", "from the rear right"
 MOST_SHOWN = 200_000  # points of a cloud: a picture shows no more, and memory stays the same
@@ -57,8 +58,12 @@ def example_rows(networks: Networks, count: int) -> list[ShapeRow]:
         return []
     codes = torch.from_numpy(stored.codes[chosen]).to(networks.device)
     decoded = list(decode_each(networks, codes.split(1), points, "training examples"))
+    captions = [caption(stored.rows[n]["name"]) for n in chosen]
     label = f"For comparison: training shapes (true surface) {FRONT}"
-    return [ShapeRow(label, true, "grey"), ShapeRow("The same, decoded from their codes", decoded, "green")]
+    return [
+        ShapeRow(label, true, "grey", captions=captions),
+        ShapeRow("The same, decoded from their codes", decoded, "green", captions=captions),
+    ]
 
 
 def caption(name: str, numbers: CloudNumbers | None = None) -> Caption:
@@ -89,4 +94,6 @@ def notes(of_clouds: Mapping[str, CloudNumbers], most: int) -> list[str]:
         )
     if len(keys) > 1:
         found.append(f"Above each picture: {', '.join(keys)}.")
+    if not all(map(can_be_drawn, of_clouds)):
+        found.append("Characters that cannot be drawn here are written as \\u and their number.")
     return found

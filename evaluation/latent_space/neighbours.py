@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from configs.options import Config
+from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud
 from dataprocessing.surface import surface_points
 from evaluation.latent_space.decoded import decoded_clouds
@@ -16,6 +17,7 @@ from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.networks import Networks
 from generation.sampling import drawn_codes
+from generation.sheet_rows import caption
 from runtime.cores import num_workers
 from visualization.contact_sheet import contact_sheet
 from visualization.rendering import TINTS, render_cloud
@@ -98,7 +100,7 @@ def draw_sheet(
     values: (S, K), CDs of the nearest shapes, for the labels.
     """
     total = len(samples) + sum(len(row) for row in nearest)
-    pictures, labels = [], []
+    pictures, labels, captions = [], [], []
     with tqdm(total=total, desc="drawing", unit="picture", disable=None) as bar:
         for n, (sample, folders) in enumerate(zip(samples, nearest, strict=True)):
             row = [render_cloud(sample, color=TINTS["blue"])]
@@ -108,9 +110,11 @@ def draw_sheet(
                 row.append(render_cloud(cloud, color=TINTS["grey"]))
                 bar.update()
             pictures.append(row)
+            captions.append([f"sample {n}", *map(shape_name, folders)])
             labels.append(f"Sample {n}, CD x1e4 to the nearest: " + ", ".join(f"{1e4 * v:.2f}" for v in values[n]))
     rows = []
     for start in range(0, len(samples), SAMPLES_A_ROW):
         stop = start + SAMPLES_A_ROW
-        rows.append((";   ".join(labels[start:stop]), [one for row in pictures[start:stop] for one in row]))
+        names = [caption(name) for row in captions[start:stop] for name in row]
+        rows.append((";   ".join(labels[start:stop]), [one for row in pictures[start:stop] for one in row], names))
     contact_sheet(rows, path, f"{cfg.run.exp_name}: samples (blue) and the training shapes nearest to each (grey)")
