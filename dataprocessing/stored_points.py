@@ -11,7 +11,7 @@ from dataprocessing.shapes import shape_name
 from runtime.artefacts import array_sha256
 from runtime.errors import UserError
 from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES
-from runtime.reading import open_npz
+from runtime.reading import damaged, open_npz
 
 REMADE = "delete it and run preprocess.py again"
 NOT_OF_NDF = {UNIFORM_SAMPLES: "uniform_ratio", GAP_SAMPLES: "gap_ratio"}  # the option that says that none are wanted
@@ -41,8 +41,12 @@ def read_turned(path: Path, data: Data, *names: str) -> list[np.ndarray]:
 
 
 def read_input_cloud(folder: Path, cfg: Config) -> np.ndarray:
-    """The stored input cloud of a shape, (num_points, 3) mesh units, in our axes."""
-    return read_turned(input_cloud_file(folder, cfg.grid), cfg.data, "point_cloud")[0][: cfg.grid.num_points]
+    """The stored input cloud of a shape, (num_points, 3) mesh units, in our axes. Raises UserError for fewer points."""
+    path = input_cloud_file(folder, cfg.grid)
+    cloud = read_turned(path, cfg.data, "point_cloud")[0]
+    if len(cloud) < cfg.grid.num_points:
+        raise damaged(path, f"{len(cloud)} points, {cfg.grid.num_points} expected", REMADE)
+    return cloud[: cfg.grid.num_points]
 
 
 def shape_digests(folders: Iterable[Path], cfg: Config) -> dict[str, str]:

@@ -203,6 +203,10 @@ def test_a_cloud_of_another_name_is_read_where_its_points_suffice(tmp_path: Path
     assert input_cloud_file(folder, cfg.changed(num_points=54).grid).name == voxelized_point_cloud(9, 97)
     with pytest.raises(UserError, match=naming(folder / voxelized_point_cloud(9, 97), 98, "--num_points 97")):
         read_input_cloud(folder, cfg.changed(num_points=98))
+    path = folder / voxelized_point_cloud(9, POINTS)
+    np.savez(path, point_cloud=np.load(path)["point_cloud"][:-1])
+    with pytest.raises(UserError, match=naming(path, POINTS - 1, POINTS)):  # fewer than its name says
+        read_input_cloud(folder, cfg)
     (folder / "made_of.json").write_text('{"mesh": {"of": {}, "files": []}}')  # ours: preprocess.py makes what is asked
     with pytest.raises(UserError, match=naming(folder / voxelized_point_cloud(9, 31), "preprocess.py")):
         read_input_cloud(folder, few)
