@@ -23,6 +23,7 @@ from lab.small.helpers import open_box, read_config, times, write_config, write_
 from lab.small.tiny_experiment import TINY, save_random_ndf, tiny_config, train_flow
 from runtime.errors import UserError
 from runtime.layout import SCALED_MESH, boundary_samples, voxelized_point_cloud
+from training.encoding import facts_of
 from training.shape_samples import read_samples
 
 LAYOUTS = {"v1": ("", "model"), "v2": ("models", "model_normalized")}  # below the shape's folder: where, which name
@@ -133,6 +134,16 @@ def test_the_scaled_mesh_has_any_of_ndfs_names_and_ours_first(tmp_path: Path, fo
         path.unlink()
     with pytest.raises(UserError, match=naming(folder / SCALED_MESH, "_scaled.off", "true surface", "preprocess.py")):
         scaled_mesh(folder, data)
+
+
+def test_further_draws_of_codes_need_it(tmp_path: Path, folder: Path):
+    cfg = config(tmp_path, code_draws=2)
+    one, other = (facts_of("train", [folder], cfg.changed(front=front), "sha") for front in ("-z", "x"))
+    assert one["scaled_meshes"] == other["scaled_meshes"] and one["shapes"] != other["shapes"]
+    (folder / "model_scaled.off").unlink()
+    with pytest.raises(UserError, match=naming(folder, "code_draws 2 --code_draws 1 preprocess.py")):
+        facts_of("train", [folder], cfg, "sha")
+    facts_of("train", [folder], cfg.changed(code_draws=1), "sha")
 
 
 def test_they_are_turned_at_loading_and_their_distances_stay_true(tmp_path: Path, folder: Path):

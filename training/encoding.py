@@ -22,7 +22,7 @@ from frozen.codes import SPLITS, read_index
 from frozen.loading import encode_clouds
 from models.ndf import NDF
 from runtime.artefacts import NOT_THERE, Facts, digest, file_sha256, why
-from runtime.errors import note
+from runtime.errors import UserError, note
 from runtime.files import atomic_path, write_json
 from runtime.ranks import is_first
 from runtime.reading import DamagedFile, require_file
@@ -36,10 +36,19 @@ def facts_of(split: str, folders: list[Path], cfg: Config, ndf_sha256: str) -> F
     left_out = () if further else ("seed",) if split == "train" else ("seed", "code_draws", "code_mirror")
     facts = {"ndf_sha256": ndf_sha256, "options": options_of("codes", cfg, left_out)}
     if further:
-        meshes = {shape_name(folder): scaled_mesh_file(folder) for folder in folders}
-        digests = {name: file_sha256(path) for name, path in meshes.items() if path}
-        facts["scaled_meshes"] = digest(digests)  # where one is lacking, encoding says so
+        facts["scaled_meshes"] = digest({shape_name(folder): mesh_sha256(folder, cfg.codes) for folder in folders})
     return facts | {"shapes": shape_digests(folders, cfg)}
+
+
+def mesh_sha256(folder: Path, codes: Codes) -> str:
+    """SHA-256 of the scaled mesh that further input points are drawn from. Raises UserError if there is none."""
+    path = scaled_mesh_file(folder)
+    if path is None:
+        raise UserError(
+            f"{folder} has no scaled mesh, of which code_draws {codes.code_draws} draws further input points; give"
+            " --code_draws 1, or make it with: python dataprocessing/preprocess.py --config ..."
+        )
+    return file_sha256(path)
 
 
 def why_again(folder: Path, split: str, made_of: Facts) -> str:
