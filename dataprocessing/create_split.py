@@ -9,7 +9,7 @@ from pathlib import Path
 from configs.config_loader import get_config
 from configs.decided import options_of
 from configs.options import Config, Data, Split
-from dataprocessing.ndf_files import turn_at_loading
+from dataprocessing.ndf_files import turning_sentence
 from dataprocessing.shapes import find_shapes, processed_root, shape_name
 from dataprocessing.split import load_split, paths_in
 from runtime.artefacts import OPTIONS, Facts, plain, why
@@ -32,15 +32,14 @@ def main(argv: list[str] | None = None) -> int:
             split[part] += chosen
     path = absolute(cfg.data.split_file)
     there = write_split(path, split, facts_of(shapes, cfg), cfg)
-    turned = sum(turn_at_loading(folder, cfg.data) is not None for folder in shapes)
-    axes = f"up {cfg.data.up}, front {cfg.data.front}"
     counts = ", ".join(f"{part} {len(folders)}" for part, folders in split.items())
     print(
         f"{counts} of {len(shapes)} shapes in {path}{', which is there already' if there else ''};"
         f" {lacking} left out: not all of their files are there"
         + (f"; {gone} left out: their meshes are no longer in {absolute(cfg.data.data_dir)}" if gone else "")
-        + (f"; {turned} are NDF's, turned when they are read: {axes}" if turned else "")
     )
+    if told := turning_sentence(shapes, cfg.data):
+        print(told)
     return 0
 
 

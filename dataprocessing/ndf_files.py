@@ -6,7 +6,7 @@ and it turns nothing, so that they look where the meshes look. Files of this pro
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from runtime.layout import GAP_SAMPLES, SCALED_MESH, UNIFORM_SAMPLES, voxelized_
 from runtime.reading import DamagedFile, open_npz
 
 OUR_AXES = {"up": "y", "front": "-z"}
+FOUND_OUT = "auto"  # of the axes of a mesh: as up, as front
 BOUNDARY, CLOUDS, SCALED = "boundary_*_samples.npz", "voxelized_point_cloud_*res_*points.npz", "*_scaled.off"
 NUMBERS = re.compile(r"voxelized_point_cloud_(\d+)res_(\d+)points\.npz")
 POINTS = ("point_cloud", "points")  # keys of what is turned: of a cloud, of samples
@@ -54,20 +55,41 @@ def lacks_our_samples(folder: Path) -> bool:
     return not any((folder / name).exists() for name in (UNIFORM_SAMPLES, GAP_SAMPLES))
 
 
+def axes_of(data: Data) -> dict[str, str]:
+    """The axes of the data, as `OUR_AXES`; where one of them is to be found out, the other need not be known."""
+    if FOUND_OUT in (data.up, data.front):
+        return {"up": data.up, "front": data.front or FOUND_OUT}
+    return {"up": data.up, "front": front_of(data.up, data.front)}
+
+
 def turn_at_loading(folder: Path, data: Data) -> np.ndarray | None:
     """The rotation (3, 3) that brings the files of a shape to our axes; None for ours, and where the axes are these.
 
     Raises UserError where the axes of NDF's files are to be found out, which needs their mesh.
     """
-    axes = {"up": data.up, "front": front_of(data.up, data.front)}
+    axes = axes_of(data)
     if axes == OUR_AXES or not are_ndfs(folder):
         return None
-    if "auto" in axes.values():
+    if FOUND_OUT in axes.values():
         raise UserError(
             f"{folder} holds files of NDF's scripts, whose axes cannot be found with up {data.up}, front {data.front};"
             " name them, such as --up y --front x, or make the files again from the meshes: preprocess.py"
         )
     return turn_of(**axes)
+
+
+def turning_sentence(folders: Iterable[Path], data: Data) -> str:
+    """What `turn_at_loading` does with these shapes, where up and front are not ours; empty if it is no question."""
+    if axes_of(data) == OUR_AXES:
+        return ""
+    open_question = [folder for folder in folders if without_record(folder)]
+    turned_ones = sum(turn_at_loading(folder, data) is not None for folder in open_question)
+    axes = "up {up}, front {front}".format(**axes_of(data))
+    told = {
+        f"NDF's files, turned when they are read ({axes})": turned_ones,
+        "files without made_of.json that are not NDF's, taken as turned already": len(open_question) - turned_ones,
+    }
+    return "; ".join(f"{words}: shapes {count}" for words, count in told.items() if count)
 
 
 def turned(points: np.ndarray, turn: np.ndarray | None) -> np.ndarray:

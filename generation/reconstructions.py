@@ -10,6 +10,7 @@ from torch import Tensor
 
 from configs.options import Config, Network
 from configs.options.types import needed
+from dataprocessing.ndf_files import turning_sentence
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
@@ -87,6 +88,7 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
             label_of_tests(cfg.network),
             cfg.generation.num_output_points,
             facts=[{"cloud": cloud_digest(cloud(n))} for n in range(len(names))],
+            remarks=list(filter(None, [turning_sentence(folders[:num], cfg.data)])),
         ),
         cloud,
         len(folders),

@@ -1,5 +1,6 @@
 """Files of NDF's scripts: float64, no record, the scaled mesh named after the mesh, looking where the meshes look."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.frames import turn_of
 from dataprocessing.mesh_io import Mesh
-from dataprocessing.ndf_files import input_cloud_file, scaled_mesh_file, turn_at_loading
+from dataprocessing.ndf_files import input_cloud_file, scaled_mesh_file, turn_at_loading, turning_sentence
 from dataprocessing.shapes import find_shapes, shape_name
 from dataprocessing.split import load_split, split_folders
 from dataprocessing.stored_points import read_input_cloud, read_turned, shape_digests
@@ -91,7 +92,7 @@ def test_every_step_works_on_them(tmp_path: Path, layout: str, capsys: pytest.Ca
     options = TINY | OF_NDF | {"input_data_glob": GLOBS[layout], "input_res": 9, "n_val": 1, "n_test": 2, "front": "x"}
     config = ["--config", str(write_config(tmp_path, **options))]
     assert create_split.main(config) == 0
-    assert says(capsys.readouterr().out, "train 6 val 1 test 2 9 0 left out", "turned up y front x")
+    assert says(capsys.readouterr().out, "train 6 val 1 test 2 9 0 left out", "shapes 9 turned up y front x")
     cfg = tiny_config(tmp_path, **options)
     batch = read_samples(folders[0], cfg)
     assert [len(points) for points, _ in batch["sets"]] == [301, 301]
@@ -173,17 +174,20 @@ def test_ours_are_never_turned_again(tmp_path: Path):
     np.testing.assert_array_equal(
         read_input_cloud(folder, cfg), np.load(folder / voxelized_point_cloud(9, POINTS))["point_cloud"]
     )
+    assert turning_sentence([folder], cfg.data) == ""
     (folder / "made_of.json").unlink()  # as those of an earlier version, which kept no record: float32
     assert turn_at_loading(folder, cfg.data) is None
+    assert says(turning_sentence([folder], cfg.data), "shapes 1 taken as turned already")
+    assert turning_sentence([folder], config(tmp_path).data) == ""
     write_cloud(folder, car(rng), rng)
     assert turn_at_loading(folder, cfg.data) is not None
 
 
 def test_axes_that_are_to_be_found_out_are_asked_for(tmp_path: Path, folder: Path):
-    data = config(tmp_path, front="x").data
-    object.__setattr__(data, "front", "auto")
-    with pytest.raises(UserError, match=naming(folder, "auto --up --front preprocess.py")):
-        turn_at_loading(folder, data)
+    for axes in ({"front": "auto"}, {"up": "auto"}):
+        data = dataclasses.replace(config(tmp_path).data, **axes)
+        with pytest.raises(UserError, match=naming(folder, "auto --up --front preprocess.py")):
+            turn_at_loading(folder, data)
 
 
 @pytest.mark.parametrize("front", ["-z", "x"])
