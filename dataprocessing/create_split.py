@@ -9,6 +9,7 @@ from pathlib import Path
 from configs.config_loader import get_config
 from configs.decided import options_of
 from configs.options import Config, Data, Split
+from dataprocessing.ndf_files import turning_sentence
 from dataprocessing.shapes import find_shapes, processed_root, shape_name
 from dataprocessing.split import load_split, paths_in
 from runtime.artefacts import OPTIONS, Facts, plain, why
@@ -37,6 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         f" {lacking} left out: not all of their files are there"
         + (f"; {gone} left out: their meshes are no longer in {absolute(cfg.data.data_dir)}" if gone else "")
     )
+    if told := turning_sentence(shapes, cfg.data):
+        print(told)
     return 0
 
 

@@ -22,6 +22,7 @@ MADE_HERE = (  # of a shape, beside its mesh or instead of it
     UNIFORM_SAMPLES,
     GAP_SAMPLES,
 )
+SCALED = "_scaled"  # of `model_scaled.off`, which NDF's scripts make of `model.obj`
 LONGEST_NAME = 200  # bytes; file systems take 255
 SHAPENET = ("models", "model_normalized.obj")  # where ShapeNet keeps the mesh of a shape, below the folder of its ID
 OTHER_ENDINGS = (".json", ".html", ".png", ".gif", ".webp", ".npz", ".lock", ".part")  # of files beside those of shapes
@@ -51,9 +52,11 @@ def shapes_below(folder: Path, left_out: Path | None = None, clouds: bool = Fals
         raise UserError(f"no folder or file {folder}; give the folder of your meshes, or one mesh")
     found = walk(folder, left_out)
     listing = Listing([], found.left_out, Counter(), [])
-    with_meshes = {path.parent for path in found.files if is_mesh(path)}
+    meshes = {path.with_suffix("") for path in found.files if is_mesh(path)}
+    folders = {path.parent for path in meshes}
     for path in sorted(found.files):
-        _sort_in(path, listing, clouds, path.parent in with_meshes)
+        of_one_beside = path.with_suffix("").with_name(path.stem.removesuffix(SCALED)) in meshes
+        _sort_in(path, listing, clouds, of_one_beside if path.stem.endswith(SCALED) else path.parent in folders)
     if found.hidden:
         listing.no_shapes["hidden"] += found.hidden
     if not listing.shapes:
@@ -66,7 +69,7 @@ def shapes_below(folder: Path, left_out: Path | None = None, clouds: bool = Fals
 
 
 def _sort_in(path: Path, listing: Listing, clouds: bool, beside_mesh: bool) -> None:
-    """Put a file where it belongs in a listing. beside_mesh: whether a mesh lies in its folder."""
+    """Put a file where it belongs in a listing. beside_mesh: whether the mesh that it may be made of lies in its folder."""
     suffix = path.suffix.lower()
     reason = why_not_read(suffix)
     if _made_here(path, beside_mesh):
@@ -86,10 +89,10 @@ def _sort_in(path: Path, listing: Listing, clouds: bool, beside_mesh: bool) -> N
 def _made_here(path: Path, beside_mesh: bool) -> bool:
     """Whether a file was made of a shape, by this project or by NDF's scripts.
 
-    The voxelized cloud of a shape whose mesh is not at hand stands for it.
+    The voxelized cloud, and NDF's scaled mesh, of a shape whose mesh is not at hand stand for it.
     """
-    voxelized = fnmatchcase(path.name, "voxelized_point_cloud_*.npz")
-    return any(fnmatchcase(path.name, pattern) for pattern in MADE_HERE) or (voxelized and beside_mesh)
+    stands_for_mesh = fnmatchcase(path.name, "voxelized_point_cloud_*.npz") or path.name.endswith(f"{SCALED}.off")
+    return any(fnmatchcase(path.name, pattern) for pattern in MADE_HERE) or (stands_for_mesh and beside_mesh)
 
 
 def tell_others(listing: Listing, folder: Path) -> None:
@@ -105,7 +108,7 @@ def tell_others(listing: Listing, folder: Path) -> None:
 
 def is_mesh(path: Path) -> bool:
     """Whether a file is a mesh by its ending, and none that this project made."""
-    return path.suffix.lower() in SUFFIXES and not _made_here(path, beside_mesh=True) and path.is_file()
+    return path.suffix.lower() in SUFFIXES and not _made_here(path, beside_mesh=False) and path.is_file()
 
 
 def path_below(mesh: Path, folder: Path) -> PurePosixPath:

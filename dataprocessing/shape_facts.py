@@ -1,7 +1,8 @@
 """What each preprocessed file of a shape is made of, and whether it has to be made (again).
 
 The record in the shape's folder tells the mesh, by content, and the options; the file itself the number of samples and
-the box. Files without a record, NDF's or an earlier version's, are taken as they are unless these are others.
+the box. Files without a record, NDF's or an earlier version's, are taken as they are unless these are others, or
+the mesh is to be turned and they are NDF's.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from configs.decided import options_of
 from configs.options import Config
 from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import MESH
+from dataprocessing.ndf_files import OUR_AXES, are_ndfs, is_ndfs
 from dataprocessing.shapes import samples_per_file
 from runtime import layout
 from runtime.artefacts import NOT_THERE, OPTIONS, Facts, Records, entry_of, why
@@ -38,9 +40,17 @@ def why_made(path: Path, wanted: Facts, records: Records, cfg: Config) -> str:
     entry = records.entries.get(path.name)
     if entry is None:
         mesh = {MESH: wanted[MESH]}
-        return why(records.made_of(MESH) or mesh, mesh) or why_not_as_said(path, cfg)
+        return why(records.made_of(MESH) or mesh, mesh) or why_not_turned(path, wanted) or why_not_as_said(path, cfg)
     damaged = "" if entry.get("found") == {"bytes": path.stat().st_size} else "damaged"
     return records.why(path.name, wanted) or damaged or why_not_as_said(path, cfg)
+
+
+def why_not_turned(path: Path, wanted: Facts) -> str:
+    """Why a file without a record lies in other axes than ours: it is NDF's, whose scripts turn nothing; else empty."""
+    axes = {name: wanted[OPTIONS][name] for name in OUR_AXES}
+    if axes == OUR_AXES or not (is_ndfs(path) if path.suffix == ".npz" else are_ndfs(path.parent)):
+        return ""
+    return why(OUR_AXES, axes)
 
 
 def why_not_as_said(path: Path, cfg: Config) -> str:

@@ -10,11 +10,13 @@ from configs.options.data import ANY_LAYOUT
 from dataprocessing.file_walk import matching
 from dataprocessing.mesh_folder import Listing, mesh_name, path_below, shapes_below, stream_name
 from dataprocessing.mesh_record import told_of_mesh
+from dataprocessing.ndf_files import has_shape, input_cloud_file, lacks_our_samples
 from runtime import layout
 from runtime.artefacts import Records
-from runtime.errors import UserError
+from runtime.errors import UserError, note
 
 MODEL_FOLDER = "models"  # ShapeNetCore.v2 keeps the mesh of shape ID in ID/models, v1 in ID
+LAYOUTS = ("*/models", "*", "*/*/models", "*/*", ".")  # of preprocessed files without their meshes: v2, v1, one shape
 
 
 def processed_root(data: Data) -> Path:
@@ -108,10 +110,25 @@ def stream_of(folder: Path) -> str:
 
 
 def shape_folders(data: Data) -> list[Path]:
-    """The folders that may hold the files of a shape, sorted, whether they hold any or not."""
+    """The folders that may hold the files of a shape, sorted, whether they hold any or not.
+
+    Where none of those that input_data_glob means does, files may have come without their meshes, in another layout.
+    """
     root = processed_root(data)
-    pattern = "*" if data.input_data_glob == ANY_LAYOUT else mesh_pattern(data).rpartition("/")[0]
-    return sorted(path for path in (matching(root, pattern) if pattern else [root]) if path.is_dir())
+    pattern = "*" if data.input_data_glob == ANY_LAYOUT else mesh_pattern(data).rpartition("/")[0] or "."
+    folders = _folders(root, pattern)
+    if data.input_data_glob == ANY_LAYOUT or any(map(has_shape, folders)):
+        return folders
+    for other in LAYOUTS:
+        if any(map(has_shape, there := _folders(root, other))):
+            note(f"no files of shapes in {root / pattern}, where input_data_glob has them; {root / other} is taken")
+            return there
+    return folders
+
+
+def _folders(root: Path, pattern: str) -> list[Path]:
+    found = [root] if pattern == "." else matching(root, pattern)
+    return sorted(path for path in found if path.is_dir())
 
 
 def expected_files(cfg: Config) -> list[str]:
@@ -143,11 +160,16 @@ class Found(NamedTuple):
     gone: int
 
 
-def find_shapes(cfg: Config) -> Found:
-    """The preprocessed shapes whose meshes are still there, if data_dir is. Raises UserError if there are none."""
+def find_shapes(cfg: Config, points_alone: bool = False) -> Found:
+    """The preprocessed shapes whose meshes are still there, if data_dir is. Raises UserError if there are none.
+
+    points_alone: nothing but their input points is needed.
+    """
     folders = shape_folders(cfg.data)
     records = {folder: Records(folder) for folder in folders}
-    lacking = {folder: name for folder in folders if (name := _first_lacking(folder, records[folder], cfg))}
+    lacking = {
+        folder: name for folder in folders if (name := _first_lacking(folder, records[folder], cfg, points_alone))
+    }
     complete = {folder: records[folder] for folder in folders if folder not in lacking}
     gone = without_mesh(complete, cfg)
     if len(gone) == len(complete):
@@ -160,10 +182,19 @@ def find_shapes(cfg: Config) -> Found:
     return Found([folder for folder in complete if folder not in gone], len(lacking), len(gone))
 
 
-def _first_lacking(folder: Path, records: Records, cfg: Config) -> str | None:
+def _first_lacking(folder: Path, records: Records, cfg: Config, points_alone: bool) -> str | None:
     """The first file that is not there, or was begun anew and not finished."""
     begun = {name for name, entry in records.entries.items() if not entry.get("finished")}
-    return next((name for name in expected_files(cfg) if name in begun or not (folder / name).is_file()), None)
+    needed = [input_cloud_file(folder, cfg.grid).name] if points_alone else _needed(folder, records, cfg)
+    return next((name for name in needed if name in begun or not (folder / name).is_file()), None)
+
+
+def _needed(folder: Path, records: Records, cfg: Config) -> list[str]:
+    """What training needs. NDF's scripts give any scaled mesh, no uniform samples and none of gaps."""
+    if records.entries or not lacks_our_samples(folder):
+        return expected_files(cfg)
+    samples = [layout.boundary_samples(sigma) for sigma in cfg.sampling.sample_std_dev]
+    return [input_cloud_file(folder, cfg.grid).name, *samples]
 
 
 def without_mesh(shapes: Mapping[Path, Records], cfg: Config) -> set[Path]:

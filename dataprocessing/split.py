@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from configs.options import Config
+from dataprocessing.ndf_files import has_shape
 from dataprocessing.shapes import MODEL_FOLDER, find_shapes, processed_root
 from runtime.errors import UserError
 from runtime.layout import absolute
@@ -21,7 +22,7 @@ def split_folders(cfg: Config, needed: Sequence[str] = ()) -> dict[str, list[Pat
     Raises UserError if one of the parts `needed` is empty.
     """
     if cfg.data.split_file == NO_SPLIT:
-        folders = {"train": [], "val": [], "test": find_shapes(cfg).folders}
+        folders = {"train": [], "val": [], "test": find_shapes(cfg, points_alone=True).folders}
     else:
         folders = load_split(absolute(cfg.data.split_file), processed_root(cfg.data))
     if empty := [part for part in needed if not folders[part]]:
@@ -37,7 +38,7 @@ def load_split(split_file: Path | str, root: Path | str) -> dict[str, list[Path]
 
     Paths in the file may carry any prefix (NDF's published split does) and a last `models` or not: a shape is found
     below `root` (processed_dir or data_dir) by the end of its path, else where its path says.
-    Raises UserError if the file is missing or no split, or if folders of it are gone or hold no samples.
+    Raises UserError if the file is missing or no split, or if folders of it are gone or hold no points.
     """
     paths = _read(Path(split_file))
     find = _Finder(Path(root))
@@ -51,11 +52,6 @@ def load_split(split_file: Path | str, root: Path | str) -> dict[str, list[Path]
             " or make a new split (dataprocessing/create_split.py)"
         )
     return folders
-
-
-def has_samples(folder: Path) -> bool:
-    """Whether a folder holds boundary samples, NDF's or this project's."""
-    return next(folder.glob("boundary_*_samples.npz"), None) is not None
 
 
 def _read(split_file: Path) -> dict[str, list[str]]:
@@ -120,7 +116,7 @@ class _Finder:
         ways = [(length, below) for length in range(inside, 0, -1) for below in (True, False)]
         for length, below in sorted(ways, key=lambda way: way != self.last):
             folder = self.root.joinpath(*parts[-length:]) / (MODEL_FOLDER if below else "")
-            if has_samples(folder):
+            if has_shape(folder):
                 self.last = (length, below)
                 return folder
-        return Path(path) if has_samples(Path(path)) else None
+        return Path(path) if has_shape(Path(path)) else None

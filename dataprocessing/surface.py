@@ -4,31 +4,40 @@ from pathlib import Path
 
 import numpy as np
 
+from configs.options import Data
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh, triangle_areas
+from dataprocessing.ndf_files import scaled_mesh_file, turn_at_loading, turned
 from dataprocessing.shapes import stream_of
 from runtime.errors import UserError
 from runtime.layout import SCALED_MESH
 from runtime.seeds import generator
 
 
-def surface_points(folder: Path, num_points: int, seed: int) -> np.ndarray:
+def surface_points(folder: Path, num_points: int, seed: int, data: Data) -> np.ndarray:
     """Points uniform by area on the scaled mesh of a shape's folder, a function of the shape and the seed.
 
-    Returns (num_points, 3) float32, mesh units. Raises UserError if the folder holds no scaled mesh.
+    Returns (num_points, 3) float32, mesh units, in our axes. Raises UserError if the folder holds no scaled mesh.
     """
     rng = generator(seed, stream_of(folder), "surface")
-    return sample_surface(scaled_mesh(folder), num_points, rng).astype(np.float32)
+    return sample_surface(scaled_mesh(folder, data), num_points, rng).astype(np.float32)
 
 
-def scaled_mesh(folder: Path) -> Mesh:
-    """The scaled mesh of a shape's folder, in mesh units. Raises UserError if there is none, or none that is whole."""
-    path = folder / SCALED_MESH
-    if not path.is_file():
-        raise UserError(f"no {path}; make it with: python dataprocessing/preprocess.py --config ...")
+def scaled_mesh(folder: Path, data: Data) -> Mesh:
+    """The scaled mesh of a shape's folder, ours or NDF's, in mesh units and our axes (`ndf_files.turn_at_loading`).
+
+    Raises UserError if there is none, or none that is whole.
+    """
+    path = scaled_mesh_file(folder)
+    if path is None:
+        raise UserError(
+            f"no {folder / SCALED_MESH}, nor one of NDF's (*_scaled.off), which is the true surface; make it with:"
+            " python dataprocessing/preprocess.py --config ..."
+        )
     try:
-        return load_mesh(path)
+        mesh = load_mesh(path)
     except MeshError as error:
         raise UserError(f"{path}: {error}; delete it and run preprocess.py again") from error
+    return Mesh(turned(mesh.vertices, turn_at_loading(folder, data)), mesh.faces)
 
 
 def sample_surface(mesh: Mesh, num_points: int, rng: np.random.Generator) -> np.ndarray:

@@ -9,8 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from configs.options import Config
+from dataprocessing.ndf_files import input_cloud_file
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
+from dataprocessing.stored_points import read_input_cloud
 from dataprocessing.surface import surface_points
 from evaluation.generation_table import Comparison, Competitor, NamedSet
 from evaluation.protocols import Clouds, Protocol, make_protocol
@@ -23,10 +25,8 @@ from evaluation.sample_sets import (
     set_path,
     write_sets,
 )
-from generation.cloud_files import read_cloud
 from generation.networks import Networks
 from runtime.errors import UserError
-from runtime.layout import voxelized_point_cloud
 
 LABELS = {
     "flow": "flow",
@@ -146,7 +146,7 @@ class ExperimentSets:
 
     def _true_references(self) -> Clouds:
         bar = tqdm(self.references[: self.num], desc="sampling: true references", unit="cloud", disable=None)
-        points = [surface_points(folder, self.protocol.num_points, self.cfg.run.seed) for folder in bar]
+        points = [surface_points(folder, self.protocol.num_points, self.cfg.run.seed, self.cfg.data) for folder in bar]
         return self.protocol.frame(np.stack(points))
 
     def _training_part(self, k: int) -> list[int]:
@@ -178,7 +178,6 @@ def experiment_protocol(cfg: Config, training: Sequence[Path]) -> Protocol:
 
 def training_cloud(folder: Path, cfg: Config) -> np.ndarray:
     """Surface points of a training shape: the stored input points (faster to read) or, if too few, new ones."""
-    path = folder / voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points)
-    if cfg.evaluation.num_eval_points <= cfg.grid.num_points and path.is_file():
-        return read_cloud(path)
-    return surface_points(folder, cfg.evaluation.num_eval_points, cfg.run.seed)
+    if cfg.evaluation.num_eval_points <= cfg.grid.num_points and input_cloud_file(folder, cfg.grid).is_file():
+        return read_input_cloud(folder, cfg)
+    return surface_points(folder, cfg.evaluation.num_eval_points, cfg.run.seed, cfg.data)

@@ -10,14 +10,17 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
+from configs.options import Config
+from dataprocessing.shapes import shape_name
 from dataprocessing.surface import surface_points
 from evaluation.outliers import DEFINITIONS, outlier_clouds
 from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.latents import MOST_CODES_AT_A_TIME, likelihoods, whitened
 from generation.networks import Networks
+from generation.sheet_rows import caption
 from training.encoding import encode_batches
-from visualization.contact_sheet import draw_rows
+from visualization.contact_sheet import ShapeRow, draw_shapes
 
 TEST, TRAINING = "test shapes", "training shapes"
 NUM_PICTURES, PICTURES_A_ROW = 10, 5
@@ -106,12 +109,13 @@ def likelihood_report(
     folders = test.folders(cfg)
     scores = CodeScores(networks, noise)
     arrays = {TEST: scores(test.codes), TRAINING: scores(train.codes)}
-    for name, clouds in outlier_clouds(folders[:num_outliers], cfg.grid.num_points, cfg.run.seed).items():
+    outliers = outlier_clouds(folders[:num_outliers], cfg.grid.num_points, cfg.run.seed, cfg.data)
+    for name, clouds in outliers.items():
         codes = encode_batches(networks.ndf, clouds, len(clouds), cfg, networks.device, name)
         arrays[name] = scores(np.concatenate(list(codes)))
     log_likelihood, nats_per_dim = arrays[TEST]["log_likelihood"], arrays[TEST]["nats_per_dim"]
     if sheet is not None:
-        draw_extremes(folders, log_likelihood, cfg.run.seed, sheet)
+        draw_extremes(folders, log_likelihood, cfg, sheet)
     ranks = rankdata(log_likelihood, method="ordinal")
     values = zip(ranks.tolist(), log_likelihood.tolist(), nats_per_dim.tolist(), strict=True)
     per_shape = [
@@ -161,7 +165,7 @@ def auroc_standard_error(area: float, num_usual: int, num_unusual: int) -> float
     return math.sqrt(max(variance, 0.0) / (num_usual * num_unusual))
 
 
-def draw_extremes(folders: Sequence[Path], log_likelihood: NDArray[np.float64], seed: int, path: Path) -> None:
+def draw_extremes(folders: Sequence[Path], log_likelihood: NDArray[np.float64], cfg: Config, path: Path) -> None:
     """Write a PNG of the true surfaces of the ten least likely shapes and, for comparison, the five most likely.
 
     folders, log_likelihood (S,), nats: of the shapes, in the same order. Each row's label lists its values in order.
@@ -175,6 +179,7 @@ def draw_extremes(folders: Sequence[Path], log_likelihood: NDArray[np.float64], 
     rows = []
     for label, part, tint in parts:
         values = ", ".join(f"{log_likelihood[n]:.1f}" for n in part)
-        clouds = [surface_points(folders[n], POINTS_DRAWN, seed) for n in part]
-        rows.append((f"{label}: log-likelihood {values} nats", clouds, tint, "none"))
-    draw_rows(rows, path, "Test shapes by the likelihood of their codes")
+        clouds = [surface_points(folders[n], POINTS_DRAWN, cfg.run.seed, cfg.data) for n in part]
+        captions = [caption(shape_name(folders[n])) for n in part]
+        rows.append(ShapeRow(f"{label}: log-likelihood {values} nats", clouds, tint, captions=captions))
+    draw_shapes(rows, path, "Test shapes by the likelihood of their codes")

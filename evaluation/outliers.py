@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from configs.options import Data
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.shapes import shape_name
@@ -33,14 +34,14 @@ DEFINITIONS = {
 }
 
 
-def outlier_clouds(folders: Sequence[Path], num_points: int, seed: int) -> dict[str, list[Cloud]]:
+def outlier_clouds(folders: Sequence[Path], num_points: int, seed: int, data: Data) -> dict[str, list[Cloud]]:
     """The sets of `DEFINITIONS`, by name: one cloud (num_points, 3) per set and test shape.
 
     folders: preprocessed shapes. Raises UserError if one has no scaled mesh.
     """
     clouds: dict[str, list[Cloud]] = {name: [] for name in DEFINITIONS}
     for n, folder in enumerate(tqdm(folders, desc="making wrong shapes", unit="shape", disable=None)):
-        mesh, name = scaled_mesh(folder), shape_name(folder)
+        mesh, name = scaled_mesh(folder, data), shape_name(folder)
         for label in clouds:
             clouds[label].append(MAKERS[label](mesh, n, num_points, generator(seed, name, label)))
     return clouds

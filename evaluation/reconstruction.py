@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from configs.options import Config
+from configs.options import Config, Data
 from dataprocessing.shapes import shape_name
+from dataprocessing.stored_points import read_input_cloud
 from dataprocessing.surface import scaled_mesh, surface_points
 from evaluation.interior import RULE, interior_mask
 from evaluation.metrics import LocalPlanes, agreement, local_planes, nearest_points, scores_from_distances
@@ -21,7 +22,7 @@ from generation.cloud_files import Cloud, read_cloud, read_index
 from runtime.artefacts import Facts, why
 from runtime.cores import num_workers
 from runtime.errors import UserError
-from runtime.layout import DENSE_POINT_CLOUD, INDEX, Experiment, voxelized_point_cloud
+from runtime.layout import DENSE_POINT_CLOUD, INDEX, Experiment
 from runtime.reading import reading
 
 PARTS = ("whole", "interior", "exterior")
@@ -91,10 +92,10 @@ def reconstruction_rows(cfg: Config, test_folders: Sequence[Path]) -> tuple[list
 def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Config) -> list[dict]:
     """The measures of one test shape: a row per set and part. files: label -> file of its reconstruction."""
     count, seed, workers = cfg.evaluation.num_eval_points_dense, cfg.run.seed, num_workers(cfg.run.num_cpus)
-    true = true_surface(folder, count, seed, workers)
-    clouds = {INPUT: read_cloud(folder / voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points))}
+    true = true_surface(folder, count, seed, cfg.data, workers)
+    clouds = {INPUT: read_input_cloud(folder, cfg)}
     clouds |= {label: at_most(read_cloud(file), count, seed) for label, file in files.items()}
-    clouds[FLOOR] = surface_points(folder, count, seed + SECOND_DRAW)
+    clouds[FLOOR] = surface_points(folder, count, seed + SECOND_DRAW, cfg.data)
     return [
         {"set": label, "part": part, "shape": shape_name(folder), **scores}
         for label, cloud in clouds.items()
@@ -102,9 +103,9 @@ def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Config) -> list[dic
     ]
 
 
-def true_surface(folder: Path, count: int, seed: int, workers: int = 1) -> TrueSurface:
-    points = surface_points(folder, count, seed)
-    interior = interior_mask(*scaled_mesh(folder), points, num_threads=workers)
+def true_surface(folder: Path, count: int, seed: int, data: Data, workers: int = 1) -> TrueSurface:
+    points = surface_points(folder, count, seed, data)
+    interior = interior_mask(*scaled_mesh(folder, data), points, num_threads=workers)
     tree = cKDTree(points.astype(np.float64))
     return TrueSurface(points, interior, tree, planes_if_enough(tree, workers))
 

@@ -90,7 +90,7 @@ class Study:
     def digests(self, split: str) -> dict[str, str]:
         """Shape -> digest of its input cloud, of a part of the split."""
         if split not in self._digests:
-            self._digests[split] = shape_digests(self.folders[split], self.cfg.grid)
+            self._digests[split] = shape_digests(self.folders[split], self.cfg)
         return self._digests[split]
 
     def run(self, parts: Iterable[Part]) -> dict[str, Result]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from generation.cloud_files import read_index
 from runtime.artefacts import RECORDS, Records, entry_of
-from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE, INDEX, MESH, MESH_FORMATS
+from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, HTML_PAGE, INDEX, MESH
 from runtime.reading import DamagedFile
 
 FORMER = "former"  # entry of files of which nothing is known but that they are ours
@@ -13,7 +13,7 @@ OF_ALL = (INDEX, UNFINISHED, CONTACT_SHEET, HTML_PAGE, "edits.json", "completion
 MOVIES = ("walk*.gif", "walk*.webp")
 OF_EACH = (
     *(DENSE_POINT_CLOUD, "dense_point_cloud.ply", "turntable.gif", "turntable.webp"),
-    *(f"{MESH}.{ending}" for ending in MESH_FORMATS),
+    *(f"{MESH}.{ending}" for ending in ("ply", "glb", "obj")),  # a mesh.stl there is somebody's: none was written
 )
 
 

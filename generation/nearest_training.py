@@ -8,7 +8,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 from tqdm import tqdm
 
-from configs.options import Config, InputGrid
+from configs.options import Config
+from dataprocessing.ndf_files import scaled_mesh_file
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
 from dataprocessing.stored_points import read_input_cloud, shape_digests
@@ -16,7 +17,7 @@ from dataprocessing.surface import surface_points
 from generation.cloud_files import Cloud, read_unit_cloud
 from runtime.artefacts import digest
 from runtime.errors import UserError
-from runtime.layout import SCALED_MESH, absolute
+from runtime.layout import absolute
 
 FEW = 1024  # points of a training shape that are compared
 FIRST_LOOK = 128  # of these that are compared with all training shapes
@@ -59,7 +60,7 @@ def training_digest(cfg: Config) -> str | None:
     if cfg.data.split_file == NO_SPLIT or not absolute(cfg.data.split_file).is_file():
         return None
     try:
-        return digest(shape_digests(split_folders(cfg)["train"], cfg.grid))
+        return digest(shape_digests(split_folders(cfg)["train"], cfg))
     except UserError:
         return None
 
@@ -71,18 +72,18 @@ def training_of(cfg: Config) -> TrainingClouds | None:
     try:
         folders = split_folders(cfg)["train"]
         described = tqdm(folders, desc="training shapes", unit="shape", disable=None)
-        few = [thinned(read_input_cloud(folder, cfg.grid)) for folder in described]
+        few = [thinned(read_input_cloud(folder, cfg)) for folder in described]
     except UserError as error:
         print(f"no distances to training shapes: {error}")
         return None
     names = [shape_name(folder) for folder in folders]
-    return TrainingClouds(names, few, lambda n: _all_points(folders[n], cfg.run.seed, cfg.grid)) if names else None
+    return TrainingClouds(names, few, lambda n: _all_points(folders[n], cfg)) if names else None
 
 
-def _all_points(folder: Path, seed: int, grid: InputGrid) -> Cloud:
+def _all_points(folder: Path, cfg: Config) -> Cloud:
     """Of the true surface; of the input cloud, where no scaled mesh is beside it."""
-    has_mesh = (folder / SCALED_MESH).is_file()
-    return surface_points(folder, DENSE, seed) if has_mesh else read_input_cloud(folder, grid)
+    has_mesh = scaled_mesh_file(folder) is not None
+    return surface_points(folder, DENSE, cfg.run.seed, cfg.data) if has_mesh else read_input_cloud(folder, cfg)
 
 
 def training_in(paths: Sequence[Path], names: Sequence[str]) -> TrainingClouds:

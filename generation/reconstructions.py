@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from configs.options import Config, InputGrid, Network
+from configs.options import Config, Network
 from configs.options.types import needed
+from dataprocessing.ndf_files import turning_sentence
 from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
@@ -77,7 +78,7 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
     if twice := next((name for name in names if names.count(name) > 1), None):
         places = [str(folder) for folder in folders[:num] if shape_name(folder) == twice]
         raise UserError(f"{places[0]} and {places[1]} have one name, {twice}; rename one, or --input_data_glob any")
-    cloud = stored_clouds(folders, cfg.grid)
+    cloud = stored_clouds(folders, cfg)
     return from_clouds(
         networks,
         Shapes(
@@ -88,11 +89,12 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
             label_of_tests(cfg.network),
             cfg.generation.num_output_points,
             facts=[{"cloud": cloud_digest(cloud(n))} for n in range(len(names))],
+            remarks=list(filter(None, [turning_sentence(folders[:num], cfg.data)])),
         ),
         cloud,
         len(folders),
-        lambda n, count: surface_points(folders[n], count, cfg.run.seed),
-        "Test shapes (true surface)",
+        lambda n, count: surface_points(folders[n], count, cfg.run.seed, cfg.data),
+        "Test shapes",
     )
 
 
@@ -114,7 +116,7 @@ def reconstructed_before(networks: Networks, place: Path, num: int | None, error
     names, facts = index["shapes"][:num], index["facts"][:num]
     label, points = label_of_tests(cfg.network), cfg.generation.num_output_points
     shapes = Shapes("reconstruction", names, [], place, label, points, facts=facts)
-    return from_clouds(networks, shapes, absent, len(names), lambda n, count: absent(n), "Test shapes (true surface)")
+    return from_clouds(networks, shapes, absent, len(names), lambda n, count: absent(n), "Test shapes")
 
 
 def label_of_tests(network: Network) -> Callable[[Sequence[int]], str]:
@@ -153,7 +155,8 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
         lambda n: meshes[n].cloud,
         len(meshes),
         lambda n, count: true_surface(meshes[n], count, cfg),
-        f"{whose} ({'as given' if clouds else 'true surface'})",
+        whose,
+        "as given" if clouds else "true surface",
         alone=clouds,
     )
 
@@ -174,13 +177,15 @@ def from_clouds(
     cloud: CloudOf,
     total: int,
     truth: Callable[[int, int], np.ndarray],
-    what_above: str,
+    whose: str,
+    what: str = "true surface",
     alone: bool = False,
 ) -> Shapes:
     """Shapes with the codes of the first of `total` input clouds; where it `applies`, those off the training data are
-    brought back. Above them on the sheet stand their true surfaces: truth(n, number of points), called `what_above`.
+    brought back. Above them on the sheet stand their true surfaces: truth(n, number of points), called `whose`; where
+    these are not at hand, the input points.
 
-    alone: see `InputCodes`.
+    alone: see `InputCodes`. what: what those points are, in a word or two.
     """
     codes: Sequence[Code] = InputCodes(networks, cloud, total, len(shapes.names), alone)
     shapes.about["box"] = box(networks.cfg)
@@ -192,21 +197,24 @@ def from_clouds(
     def above(numbers: Sequence[int]) -> "list[ShapeRow]":
         from generation.sheet_rows import MOST_SHOWN, both_sides, caption
 
+        captions = [caption(shapes.names[n]) for n in numbers]
         try:
             clouds = [truth(n, min(shapes.num_points, MOST_SHOWN)) for n in numbers]
+            return both_sides(f"{whose} ({what})", clouds, "grey", captions)
         except UserError as error:
             note(f"no true surfaces on the contact sheet: {error}")
+        try:
+            return both_sides(f"{whose} (input points)", [cloud(n) for n in numbers], "grey", captions)
+        except UserError:  # what was made is there, its data are not
             return []
-        captions = [caption(shapes.names[n]) for n in numbers]
-        return both_sides(what_above, clouds, "grey", captions)
 
     shapes.above = above
     return shapes
 
 
-def stored_clouds(folders: Sequence[Path], grid: InputGrid) -> CloudOf:
+def stored_clouds(folders: Sequence[Path], cfg: Config) -> CloudOf:
     """Reads the input cloud of each shape, preprocessed in its folder."""
-    return lambda n: read_input_cloud(folders[n], grid)
+    return lambda n: read_input_cloud(folders[n], cfg)
 
 
 def interpolated(networks: Networks, num: int) -> Shapes:
@@ -220,7 +228,7 @@ def interpolated(networks: Networks, num: int) -> Shapes:
         find_shape(names, cfg.generation.interpolate_from, default=0),
         find_shape(names, cfg.generation.interpolate_to, default=1),
     ]
-    cloud = stored_clouds(folders, cfg.grid)
+    cloud = stored_clouds(folders, cfg)
     codes = InputCodes(networks, cloud, len(folders))
     z, _ = networks.flow(torch.cat([codes[end] for end in ends]))
     share = torch.linspace(0, 1, num, device=networks.device)[:, None]

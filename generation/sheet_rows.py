@@ -15,6 +15,7 @@ from generation.torn_surfaces import TORN, CloudNumbers, torn_sentence
 from runtime.errors import UserError, note
 from runtime.layout import DENSE_POINT_CLOUD
 from visualization.contact_sheet import MARK_COLOR, NAME_COLOR, PLAIN_COLOR, Caption, ShapeRow, Triangles
+from visualization.sheet_text import can_be_drawn
 
 FRONT, REAR = "from the front left", "from the rear right"
 MOST_SHOWN = 200_000  # points of a cloud: a picture shows no more, and memory stays the same
@@ -44,20 +45,25 @@ def shape_rows(folder: Path, of_clouds: Mapping[str, CloudNumbers], label: str) 
 
 def example_rows(networks: Networks, count: int) -> list[ShapeRow]:
     """The first training shapes and their decoded codes, where the training data are at hand."""
-    count, points = max(count, FEWEST_EXAMPLES), min(networks.cfg.generation.num_output_points, MOST_SHOWN)
+    cfg, count = networks.cfg, max(count, FEWEST_EXAMPLES)
+    points = min(cfg.generation.num_output_points, MOST_SHOWN)
     if not (networks.experiment.codes / "train.json").is_file():
         return []
     try:
-        stored = load_codes(networks.cfg, "train")
-        chosen, folders = stored.plain_indices()[:count], stored.folders(networks.cfg)
-        true = [surface_points(folder, points, networks.cfg.run.seed) for folder in [folders[n] for n in chosen]]
+        stored = load_codes(cfg, "train")
+        chosen, folders = stored.plain_indices()[:count], stored.folders(cfg)
+        true = [surface_points(folder, points, cfg.run.seed, cfg.data) for folder in [folders[n] for n in chosen]]
     except UserError as error:
         note(f"no training shapes on the contact sheet: {error}")
         return []
     codes = torch.from_numpy(stored.codes[chosen]).to(networks.device)
     decoded = list(decode_each(networks, codes.split(1), points, "training examples"))
+    captions = [caption(stored.rows[n]["name"]) for n in chosen]
     label = f"For comparison: training shapes (true surface) {FRONT}"
-    return [ShapeRow(label, true, "grey"), ShapeRow("The same, decoded from their codes", decoded, "green")]
+    return [
+        ShapeRow(label, true, "grey", captions=captions),
+        ShapeRow("The same, decoded from their codes", decoded, "green", captions=captions),
+    ]
 
 
 def caption(name: str, numbers: CloudNumbers | None = None) -> Caption:
@@ -88,4 +94,6 @@ def notes(of_clouds: Mapping[str, CloudNumbers], most: int) -> list[str]:
         )
     if len(keys) > 1:
         found.append(f"Above each picture: {', '.join(keys)}.")
+    if not all(map(can_be_drawn, of_clouds)):
+        found.append("Characters that cannot be drawn here are written as \\u and their number.")
     return found

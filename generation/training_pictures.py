@@ -46,7 +46,7 @@ class ValidationPictures:
         self.true: list[Shown] = []
 
     def __call__(self, log: ProgressLog, model: NDF) -> None:
-        clouds = [read_input_cloud(folder, self.cfg.grid) for folder in self.folders]
+        clouds = [read_input_cloud(folder, self.cfg) for folder in self.folders]
         if not self.true:
             self.true = [Shown(cloud[:NUM_POINTS], TINTS["grey"]) for cloud in clouds]
         device = next(model.parameters()).device

@@ -15,7 +15,7 @@ RESULTS = "results"  # of evaluate.py: results.json, .csv, .md
 CODE_TABLE = "codes"  # of analyse_codes.py: codes.json, .csv, .md
 DENSE_POINT_CLOUD = "dense_point_cloud.npz"  # name as NDF's; a .ply of the same points may lie beside it
 MESH = "mesh"  # beside the clouds, with one of the endings below
-MESH_FORMATS = ("ply", "glb", "obj")
+MESH_FORMATS = ("ply", "glb", "obj", "stl")
 
 
 def absolute(path: str | Path) -> Path:

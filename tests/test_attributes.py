@@ -163,8 +163,8 @@ def test_exact_readings_are_always_right() -> None:
 
 def test_occupied_nodes_are_those_of_the_network_input(networks: Networks) -> None:
     folders = split_folders(networks.cfg)["test"]
-    found = occupied_nodes(folders, (5, 9), networks.cfg.grid)
-    clouds = torch.from_numpy(np.stack([read_input_cloud(folder, networks.cfg.grid) for folder in folders]))
+    found = occupied_nodes(folders, (5, 9), networks.cfg)
+    clouds = torch.from_numpy(np.stack([read_input_cloud(folder, networks.cfg) for folder in folders]))
     for resolution, matrix in found.items():
         grids = occupancy_from_points(clouds, resolution, networks.cfg.grid.bb_min, networks.cfg.grid.bb_max)
         np.testing.assert_array_equal(matrix.toarray(), grids.flatten(1).numpy())

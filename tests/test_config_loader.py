@@ -119,7 +119,7 @@ def test_on_the_command_line_of_another_mode_they_are_errors(tmp_path: Path):
         ("uniform_ratio = 0.8", "uniform_ratio 0.8 gap_ratio 0.2"),
         ("extra_demo_cars = 9\nextra_demo_seed = 3\ndemo_seed = 3", "extra_demo_seed 3 demo_seed"),
         ("mesh_resolution = 20", "mesh_resolution 20 48 512"),
-        ("mesh_formats = stl", "mesh_formats 'stl' 'ply'"),
+        ("mesh_formats = dae", "mesh_formats 'dae' 'ply'"),
         ("mesh = perhaps", "mesh 'perhaps' true false"),
         ("fit_steps = -1", "fit_steps -1 0"),
         ("by = nan", "by nan"),

@@ -116,7 +116,7 @@ def test_the_rows_compare_what_they_say(root: Path):
     comparison = sets.comparison()
     rows = {(row["set"], row["reference"]): row for row in comparison.rows() if row["distance"] == "cd"}
     folders = split_folders(cfg)
-    true = [surface_points(folder, 60, cfg.run.seed) for folder in folders["test"][:3]]
+    true = [surface_points(folder, 60, cfg.run.seed, cfg.data) for folder in folders["test"][:3]]
     for k in range(2):
         samples = np.load(sets.networks.experiment.sets / f"flow_{k}.npz")["point_cloud"]
         rs = np.array([[chamfer_l2_sq(x, y) for y in samples] for x in true])
@@ -199,7 +199,7 @@ def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
     cfg = tiny_config(copied, **SMALL)
     path = cfg.experiment.reconstruction / "index.json"
     index = json.loads(path.read_text())
-    digests = shape_digests(split_folders(cfg)["test"], cfg.grid)
+    digests = shape_digests(split_folders(cfg)["test"], cfg)
     index["facts"] = [{"cloud": digests[name]} for name in index["shapes"]]
     path.write_text(json.dumps(index))
     run(copied, "--tasks", "reconstruction")
@@ -217,7 +217,7 @@ def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
 def test_shapes_that_a_network_was_trained_on_are_refused(copied: Path, folder: str):
     cfg = tiny_config(copied, **SMALL)
     path = best_checkpoint(cfg.experiment.root / folder)
-    digests = shape_digests(split_folders(cfg)["test"], cfg.grid)
+    digests = shape_digests(split_folders(cfg)["test"], cfg)
     names = list(digests)
     state = load_checkpoint(path)
     known = {"train": {"another": digests[names[1]], names[3]: "0"}, "val": {names[0]: "0"}, "test": {}}
@@ -275,7 +275,7 @@ def test_pointflow_takes_the_validation_split_and_says_the_training_statistics(r
     training = split_folders(cfg)["train"]
     protocol = experiment_protocol(cfg, training)
     assert protocol.split == "val"
-    assert protocol.statistics == training_statistics(surface_points(folder, 2048, 0) for folder in training)
+    assert protocol.statistics == training_statistics(surface_points(folder, 2048, 0, cfg.data) for folder in training)
     assert protocol.statistics.shapes == 7
 
 

@@ -93,10 +93,7 @@ def test_codes_are_those_of_cars_that_are_written_and_sampled(own: Path):
         )
     model = load_frozen_ndf(ndf_checkpoint_path(cfg), cfg, CPU)
     for k, mirrored in enumerate((False, True)):
-        clouds = [
-            input_cloud({"folder": folder, "draw": 0, "mirrored": mirrored}, cfg.run.seed, cfg.grid)
-            for folder in folders
-        ]
+        clouds = [input_cloud({"folder": folder, "draw": 0, "mirrored": mirrored}, cfg) for folder in folders]
         expected = [encode_clouds(model, np.stack(clouds[i : i + 2]), cfg, CPU).numpy() for i in (0, 2)]
         assert_array_equal(stored.codes[k::2], np.concatenate(expected))
     assert np.abs(stored.codes[::2] - stored.codes[1::2]).min(axis=0).max() > 1e-4  # mirroring is seen

@@ -156,7 +156,7 @@ def test_codes_are_encoded_once(codes_only: Path):
 def replace_cloud(folder: Path, cfg: Config) -> None:
     """Other input points of a shape, as after its mesh was replaced."""
     path = folder / voxelized_point_cloud(cfg.grid.input_res, cfg.grid.num_points)
-    write_npz(path, point_cloud=0.9 * read_input_cloud(folder, cfg.grid))
+    write_npz(path, point_cloud=0.9 * read_input_cloud(folder, cfg))
 
 
 def times(cfg: Config) -> dict[str, int]:
@@ -239,7 +239,7 @@ def test_replaced_test_shapes_are_encoded_again_and_validation_shapes_start_the_
     assert re.search(r"validation shapes: 1 changed.*best .*anew", capsys.readouterr().err)
     best = load_checkpoint(best_checkpoint(task.run.folder))
     assert best["step"] == 30 and best["best"] == best["nll_nats_per_dim"]["val"] != old
-    assert best["shapes"]["val"] == shape_digests(folders["val"], cfg.grid)
+    assert best["shapes"]["val"] == shape_digests(folders["val"], cfg)
 
 
 def test_a_run_killed_between_codes_and_flow_ends_with_the_same(codes_only: Path):
@@ -266,7 +266,7 @@ def test_test_shapes_that_the_ndf_was_trained_on_are_told(codes_only: Path, caps
     folders = split_folders(cfg)
     for path in cfg.experiment.ndf_checkpoints.iterdir():
         state = load_checkpoint(path)
-        write_state(state | {"shapes": {"train": shape_digests(folders["test"][:2], cfg.grid)}}, path)
+        write_state(state | {"shapes": {"train": shape_digests(folders["test"][:2], cfg)}}, path)
     encode(cfg)
     assert "2 of 4 test shapes" in capsys.readouterr().err
 

@@ -289,7 +289,7 @@ def test_a_plain_ndf_reconstructs_and_has_its_row_but_cannot_sample(root: Path, 
     found = arrays(folder, "sphere10")
     assert set(found) == {"point_cloud", "seed", "unsettled_share"}
     made = tiny_networks(root, **options)
-    cloud = torch.from_numpy(input_points(split_folders(cfg)["test"][2], cfg.grid))[None]
+    cloud = torch.from_numpy(input_points(split_folders(cfg)["test"][2], cfg))[None]
     grids = made.ndf.encode(occupancy_from_points(cloud, cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max))
     with torch.no_grad():
         distances = made.ndf.query(2 * torch.from_numpy(found["point_cloud"]).flip(-1)[None], grids)

@@ -84,7 +84,7 @@ def test_standard_error_is_right_for_exponential_scores(p: int, q: int) -> None:
 
 def test_the_same_clouds_get_the_stored_codes(networks: Networks, cfg: Config) -> None:
     stored = load_codes(cfg, "test").codes
-    clouds = [read_input_cloud(folder, cfg.grid) for folder in split_folders(cfg)["test"]]
+    clouds = [read_input_cloud(folder, cfg) for folder in split_folders(cfg)["test"]]
     codes = np.concatenate(list(encode_batches(networks.ndf, clouds, len(clouds), cfg, networks.device, "x")))
     np.testing.assert_allclose(codes, stored, atol=1e-5)
     assert np.abs(np.diff(codes, axis=0)).max() > 1e-3
@@ -148,10 +148,10 @@ def test_rows_hold_the_areas_of_all_three_scores_with_their_errors() -> None:
 
 def test_the_sheet_shows_the_least_likely_first(cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
-    monkeypatch.setattr("evaluation.likelihood.draw_rows", lambda rows, path, title: shown.extend(rows))
+    monkeypatch.setattr("evaluation.likelihood.draw_shapes", lambda rows, path, title: shown.extend(rows))
     folders = split_folders(cfg)["train"] + split_folders(cfg)["test"]
     values = np.random.default_rng(1).permutation(len(folders)).astype(float)
-    draw_extremes(folders, values, 0, tmp_path / "x.png")
+    draw_extremes(folders, values, cfg, tmp_path / "x.png")
     assert len(folders) > NUM_PICTURES
     assert [label.split("likelihood ")[1] for label, *_ in shown] == [
         "0.0, 1.0, 2.0, 3.0, 4.0 nats", "5.0, 6.0, 7.0, 8.0, 9.0 nats", "10.0, 9.0, 8.0, 7.0, 6.0 nats",

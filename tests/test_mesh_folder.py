@@ -175,3 +175,15 @@ def test_two_meshes_of_one_folder_are_told_of_any(tmp_path: Path):
     with pytest.raises(UserError, match=naming("a.obj b.obj input_data_glob any")):
         preprocess.main(["--config", str(write_config(tmp_path, input_data_glob="/[ab].obj"))])
     assert read_config(tmp_path, input_data_glob="any").data.input_data_glob == "any"
+
+
+def test_what_was_made_of_a_mesh_counts_only_where_the_mesh_is_gone(tmp_path: Path):
+    for name in ("a/model.obj", "a/model_scaled.off", "b/model_scaled.off", "c/voxelized_point_cloud_9res_5points.npz",
+                 "a/voxelized_point_cloud_9res_5points.npz", "c/boundary_0.1_samples.npz"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    found = shapes_below(tmp_path, clouds=True)
+    assert [path.relative_to(tmp_path).as_posix() for path in found.shapes] == [
+        "a/model.obj", "b/model_scaled.off", "c/voxelized_point_cloud_9res_5points.npz"
+    ]  # fmt: skip
+    assert sum(found.no_shapes.values()) == 3

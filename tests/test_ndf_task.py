@@ -126,7 +126,7 @@ def test_another_number_of_input_points_is_told(
 def test_the_checkpoint_tells_the_shapes_of_each_part_of_the_split(shapes: Path):
     task = task_of(shapes)
     train(task)
-    expected = {part: shape_digests(folders, task.cfg.grid) for part, folders in split_folders(task.cfg).items()}
+    expected = {part: shape_digests(folders, task.cfg) for part, folders in split_folders(task.cfg).items()}
     assert final_state(shapes, "test")["shapes"] == expected and len(expected["train"]) == 4
 
 
@@ -190,6 +190,8 @@ def test_occupancy_equals_preprocessings(shapes: Path):
 
 
 def test_missing_samples_say_what_to_run(shapes: Path):
+    for path in shapes.glob("data/*/voxelized_point_cloud_*"):
+        path.unlink()
     cfg = read_config(shapes, **(SMALL | {"input_res": 11}))
     with pytest.raises(UserError, match=r"voxelized_point_cloud_11res_53points\.npz.*preprocess\.py"):
         train(NDFTask(cfg, split_folders(cfg)))

@@ -11,6 +11,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from configs.options import Data
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.mesh_io import Mesh
@@ -66,12 +67,12 @@ def folders(tmp_path: Path, mesh: Mesh) -> list[Path]:
 
 
 def test_every_set_has_a_cloud_for_each_shape_that_seed_and_name_decide(folders: list[Path]) -> None:
-    sets = outlier_clouds(folders, NUM, seed=3)
+    sets = outlier_clouds(folders, NUM, 3, Data())
     assert list(sets) == list(DEFINITIONS) == [REDRAWN, WRONG, OBJECTS, CUT]
     again, fewer, other = (
-        outlier_clouds(folders, NUM, 3),
-        outlier_clouds(folders[:2], NUM, 3),
-        outlier_clouds(folders, NUM, 4),
+        outlier_clouds(folders, NUM, 3, Data()),
+        outlier_clouds(folders[:2], NUM, 3, Data()),
+        outlier_clouds(folders, NUM, 4, Data()),
     )
     for name, clouds in sets.items():
         assert len(clouds) == len(folders)
@@ -87,7 +88,7 @@ def test_every_set_has_a_cloud_for_each_shape_that_seed_and_name_decide(folders:
 
 def test_a_missing_mesh_names_the_step_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=naming(tmp_path / SCALED_MESH, "dataprocessing/preprocess.py")):
-        outlier_clouds([tmp_path], NUM, 0)
+        outlier_clouds([tmp_path], NUM, 0, Data())
 
 
 def test_the_control_is_the_car_itself(mesh: Mesh) -> None:

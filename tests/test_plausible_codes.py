@@ -38,7 +38,7 @@ def plausible(networks: Networks, codes: Tensor) -> PlausibleCodes:
     """Codes (S, 5), each with the input points of a training shape."""
     folders = split_folders(networks.cfg)["train"]
     names = [f"shape{n}" for n in range(len(codes))]
-    return PlausibleCodes(networks, names, codes.split(1), lambda n: read_input_cloud(folders[n], networks.cfg.grid))
+    return PlausibleCodes(networks, names, codes.split(1), lambda n: read_input_cloud(folders[n], networks.cfg))
 
 
 def norms(networks: Networks, codes: PlausibleCodes) -> Tensor:

@@ -9,7 +9,7 @@ from facts import naming, says
 from numpy.typing import NDArray
 from test_metrics_normals import slow_planes
 
-from configs.options import Config
+from configs.options import Config, Data
 from dataprocessing.split import load_split
 from dataprocessing.surface import surface_points
 from evaluation.interior import interior_mask
@@ -47,7 +47,7 @@ def write_reconstructions(cfg: Config, exp_name: str, names: list[str], shift: f
     """Surface points, all moved by `shift` along x, as an experiment's reconstructions."""
     experiment = Experiment(cfg.run.exp_root, exp_name)
     for name in names:
-        true = surface_points(Path(cfg.data.data_dir) / name / "models", 2 * DENSE, seed=5)
+        true = surface_points(Path(cfg.data.data_dir) / name / "models", 2 * DENSE, seed=5, data=Data())
         write_cloud(experiment.reconstruction / name, true + np.float32([shift, 0, 0]))
     write_json(experiment.reconstruction / "index.json", {"shapes": names, **(codes or {"code_kind": "none"})})
 
@@ -60,7 +60,7 @@ def cfg(tmp_path_factory: pytest.TempPathFactory) -> Config:
         folder = root / "data" / name / "models"
         folder.mkdir(parents=True)
         nested_boxes(0.5 + 0.1 * n).export(folder / SCALED_MESH)
-        write_npz(folder / voxelized_point_cloud(16, 53), point_cloud=surface_points(folder, 53, seed=77))
+        write_npz(folder / voxelized_point_cloud(16, 53), point_cloud=surface_points(folder, 53, seed=77, data=Data()))
         write_npz(folder / boundary_samples(0.08), points=np.zeros((1, 3)), df=np.zeros(1))
     write_npz(root / "split.npz", train=np.array([], str), val=np.array([], str), test=NAMES)
     cfg = read_config(root, num_eval_points_dense=DENSE, num_points=53, seed=2)
@@ -83,7 +83,7 @@ def test_rows_are_the_measures_of_the_named_clouds(cfg: Config) -> None:
     assert [row["shapes"] for row in rows] == [2] * 12
     assert [row["points"] for row in rows[:4]] == [53, DENSE, DENSE, DENSE]
     folder = Path(cfg.data.data_dir) / NAMES[1] / "models"
-    true, coarse = surface_points(folder, DENSE, seed=2), surface_points(folder, 53, seed=77)
+    true, coarse = surface_points(folder, DENSE, seed=2, data=Data()), surface_points(folder, 53, seed=77, data=Data())
     mine = next(row for row in per_shape if (row["set"], row["part"], row["shape"]) == (INPUT, "whole", NAMES[1]))
     assert mine["chamfer_udf"] == pytest.approx(chamfer_udf(coarse, true), rel=1e-9)
     assert mine["f_score_0.01"] == pytest.approx(f_score(coarse, true, 0.01), rel=1e-9)
@@ -135,12 +135,12 @@ def slow_scores(cloud: NDArray, true: TrueSurface, interior: bool) -> dict[str, 
 
 def test_parts_are_those_of_the_nearest_true_points(cfg: Config) -> None:
     folder = Path(cfg.data.data_dir) / NAMES[2] / "models"
-    true = true_surface(folder, 151, seed=2)
+    true = true_surface(folder, 151, seed=2, data=Data())
     assert 0.1 < true.interior.mean() < 0.4  # the inner box has a quarter of the outer one's area
     inner = np.abs(true.points[:, 1]) < 0.101
     inner &= (np.abs(true.points[:, 0]) < 0.176) & (np.abs(true.points[:, 2]) < 0.251)
     np.testing.assert_array_equal(true.interior, inner)
-    cloud = surface_points(folder, 97, seed=8) + np.random.default_rng(0).normal(0, 0.004, (97, 3))
+    cloud = surface_points(folder, 97, seed=8, data=Data()) + np.random.default_rng(0).normal(0, 0.004, (97, 3))
     scores = scores_by_part(cloud, true)
     for part, interior in (("interior", True), ("exterior", False)):
         for name, value in slow_scores(cloud, true, interior).items():
@@ -150,7 +150,7 @@ def test_parts_are_those_of_the_nearest_true_points(cfg: Config) -> None:
 
 
 def test_a_missing_inside_counts_and_a_surface_without_one_does_not(cfg: Config) -> None:
-    true = true_surface(Path(cfg.data.data_dir) / NAMES[0] / "models", 151, seed=2)
+    true = true_surface(Path(cfg.data.data_dir) / NAMES[0] / "models", 151, seed=2, data=Data())
     shell = scores_by_part(true.points[~true.interior], true)
     assert shell["interior"]["accuracy"] is None
     assert shell["interior"]["chamfer_udf"] is None
@@ -166,8 +166,8 @@ def test_a_missing_inside_counts_and_a_surface_without_one_does_not(cfg: Config)
 
 def test_clouds_of_too_few_points_have_no_normals(cfg: Config) -> None:
     folder = Path(cfg.data.data_dir) / NAMES[0] / "models"
-    true = true_surface(folder, 151, seed=2)
-    for cloud, surface in ((true.points[:16], true), (true.points, true_surface(folder, 16, seed=2))):
+    true = true_surface(folder, 151, seed=2, data=Data())
+    for cloud, surface in ((true.points[:16], true), (true.points, true_surface(folder, 16, seed=2, data=Data()))):
         scores = scores_by_part(cloud, surface)["whole"]
         assert scores["normal_consistency"] is None and scores["thickness"] is None
         assert scores["chamfer_udf"] > 0

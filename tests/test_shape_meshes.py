@@ -11,8 +11,9 @@ from facts import naming, says
 import generate
 from dataprocessing.distances import load_open3d
 from dataprocessing.mesh_io import load_mesh
+from generation.cloud_files import write_cloud
 from generation.decode import field_of
-from generation.mesh_files import write_mesh
+from generation.mesh_files import joined, mesh_beside, numbers_of, write_mesh
 from generation.meshing import OpenMesh, mesh_of
 from generation.networks import Networks
 from generation.shape_folder import MESHES
@@ -38,16 +39,48 @@ def test_other_programs_read_the_same_mesh_with_its_normals(ending: str, tmp_pat
     assert path == tmp_path / f"mesh.{ending}"
     assert list(tmp_path.iterdir()) == [path]
     read = trimesh.load_mesh(path, process=False)
-    np.testing.assert_allclose(read.vertices, mesh.vertices, atol=1e-6)
-    assert np.array_equal(read.faces, mesh.faces)
+    np.testing.assert_allclose(read.vertices[read.faces], mesh.vertices[mesh.faces], atol=1e-6)
+    assert ending == "stl" or np.array_equal(read.faces, mesh.faces)  # in which each triangle has its own corners
     theirs = load_open3d().io.read_triangle_mesh(str(path))  # may number vertices anew; trimesh makes own normals
     corners = np.asarray(theirs.triangles)
     np.testing.assert_allclose(np.asarray(theirs.vertices)[corners], mesh.vertices[mesh.faces], atol=1e-6)
-    np.testing.assert_allclose(np.asarray(theirs.vertex_normals)[corners], mesh.normals[mesh.faces], atol=1e-5)
-    ours = load_mesh(path)  # preprocessing can read it again
+    if ending != "stl":
+        np.testing.assert_allclose(np.asarray(theirs.vertex_normals)[corners], mesh.normals[mesh.faces], atol=1e-5)
+    ours = joined(load_mesh(path)) if ending == "stl" else load_mesh(path)  # preprocessing can read it again
     assert len(ours.faces) == len(mesh.faces) and len(ours.vertices) == len(mesh.vertices)
     if ending == "glb":
         assert read.visual.material.doubleSided
+
+
+@pytest.mark.parametrize("ending", MESH_FORMATS)
+def test_a_mesh_in_map_coordinates_keeps_its_place_and_its_shape(ending: str, tmp_path: Path, capsys):
+    """float32 would round its vertices to half a metre; STL has no other numbers, and a note says what is taken off."""
+    import trimesh
+
+    mesh, place = bent_strip(), np.array([500_000.0, 30.0, 5_400_000.0])
+    (path,) = write_mesh(tmp_path, mesh._replace(vertices=mesh.vertices.astype(np.float64) + place), [ending])
+    low, high = mesh.vertices.min(axis=0) + place, mesh.vertices.max(axis=0) + place
+    if ending == "stl":
+        origin = np.round((low + high) / 2)
+        assert says(capsys.readouterr().err, path, *origin.tolist())
+        place = place - origin
+    for read in (load_mesh(path), trimesh.load_scene(path, process=False).to_mesh()):
+        np.testing.assert_allclose(read.vertices[read.faces] - place, mesh.vertices[mesh.faces], atol=1e-6)
+
+
+def test_an_stl_alone_is_shown_as_the_mesh_that_it_was(tmp_path: Path):
+    mesh = bent_strip()
+    (path,) = write_mesh(tmp_path, mesh, ["stl"])
+    data = path.read_bytes()
+    assert len(data) == 84 + 50 * len(mesh.faces)
+    assert not data.startswith(b"solid")  # which begins a text
+    assert np.frombuffer(data[80:84], "<u4")[0] == len(mesh.faces)
+    facets = np.frombuffer(data[84:], np.dtype([("numbers", "<f4", (4, 3)), ("about", "<u2")]))["numbers"]
+    assert np.array_equal(facets[:, 1:], mesh.vertices[mesh.faces].astype(np.float32))
+    shown = mesh_beside(write_cloud(tmp_path, mesh.vertices))
+    assert shown is not None
+    np.testing.assert_array_equal(shown[0][shown[1]], mesh.vertices[mesh.faces].astype(np.float32))
+    assert numbers_of(OpenMesh(*shown, mesh.normals)) == numbers_of(mesh)  # borders and pieces too
 
 
 def test_what_no_program_can_open_is_not_written(tmp_path: Path):

@@ -13,7 +13,8 @@ import torch
 from tqdm import tqdm
 
 from configs.decided import options_of
-from configs.options import Codes, Config, InputGrid
+from configs.options import Codes, Config
+from dataprocessing.ndf_files import scaled_mesh_file
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud, shape_digests
 from dataprocessing.surface import surface_points
@@ -21,9 +22,8 @@ from frozen.codes import SPLITS, read_index
 from frozen.loading import encode_clouds
 from models.ndf import NDF
 from runtime.artefacts import NOT_THERE, Facts, digest, file_sha256, why
-from runtime.errors import note
+from runtime.errors import UserError, note
 from runtime.files import atomic_path, write_json
-from runtime.layout import SCALED_MESH
 from runtime.ranks import is_first
 from runtime.reading import DamagedFile, require_file
 from training.distributed import first_only, from_first, mapped, wait_for_all
@@ -36,10 +36,19 @@ def facts_of(split: str, folders: list[Path], cfg: Config, ndf_sha256: str) -> F
     left_out = () if further else ("seed",) if split == "train" else ("seed", "code_draws", "code_mirror")
     facts = {"ndf_sha256": ndf_sha256, "options": options_of("codes", cfg, left_out)}
     if further:
-        meshes = {shape_name(folder): folder / SCALED_MESH for folder in folders}
-        digests = {name: file_sha256(path) for name, path in meshes.items() if path.is_file()}
-        facts["scaled_meshes"] = digest(digests)  # where one is lacking, encoding says so
-    return facts | {"shapes": shape_digests(folders, cfg.grid)}
+        facts["scaled_meshes"] = digest({shape_name(folder): mesh_sha256(folder, cfg.codes) for folder in folders})
+    return facts | {"shapes": shape_digests(folders, cfg)}
+
+
+def mesh_sha256(folder: Path, codes: Codes) -> str:
+    """SHA-256 of the scaled mesh that further input points are drawn from. Raises UserError if there is none."""
+    path = scaled_mesh_file(folder)
+    if path is None:
+        raise UserError(
+            f"{folder} has no scaled mesh, of which code_draws {codes.code_draws} draws further input points; give"
+            " --code_draws 1, or make it with: python dataprocessing/preprocess.py --config ..."
+        )
+    return file_sha256(path)
 
 
 def why_again(folder: Path, split: str, made_of: Facts) -> str:
@@ -152,7 +161,7 @@ def encode_rows(
     """The codes of `jobs_of`, in batches (B, *code_shape) float32, on which several processes work together."""
 
     def encode(batch: list[dict[str, Any]]) -> np.ndarray:
-        return encode_batch(model, np.stack([input_cloud(job, cfg.run.seed, cfg.grid) for job in batch]), cfg, device)
+        return encode_batch(model, np.stack([input_cloud(job, cfg) for job in batch]), cfg, device)
 
     batches = [jobs[start : start + cfg.training.batch_size] for start in range(0, len(jobs), cfg.training.batch_size)]
     return with_bar(mapped(encode, batches), len(jobs), name)
@@ -172,10 +181,10 @@ def encode_batch(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.devi
     return codes.float().cpu().numpy()
 
 
-def input_cloud(job: dict[str, Any], seed: int, grid: InputGrid) -> np.ndarray:
+def input_cloud(job: dict[str, Any], cfg: Config) -> np.ndarray:
     """The input points of a job, (n, 3) mesh units: the stored ones for draw 0, else a new draw from the surface."""
     if job["draw"] == 0:
-        cloud = read_input_cloud(job["folder"], grid)
+        cloud = read_input_cloud(job["folder"], cfg)
     else:
-        cloud = surface_points(job["folder"], grid.num_points, seed=seed + job["draw"])
+        cloud = surface_points(job["folder"], cfg.grid.num_points, cfg.run.seed + job["draw"], cfg.data)
     return turned(cloud, job["mirrored"])

@@ -59,7 +59,7 @@ class NDFTask(Task):
         self.model = with_common_statistics(place(build_ndf(cfg.values()), self.device), self.device)
         self.draw = draw and (lambda log: draw(log, self.model))
         optimizer = make_optimizer(cfg.ndf_training.optimizer, self.model, cfg.ndf_training.lr)
-        shapes = from_first(lambda: {part: shape_digests(folders, cfg.grid) for part, folders in split.items()})
+        shapes = from_first(lambda: {part: shape_digests(folders, cfg) for part, folders in split.items()})
         facts = TrainingFacts("ndf", cfg, shapes)
         self.run = TrainingRun(facts, self.experiment.ndf_checkpoints, self.model, optimizer)
         self.run.resume()

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from configs.options import Config, NDFTraining, Sampling
 from dataprocessing.pool import run_in_order
 from dataprocessing.shapes import shape_name
-from dataprocessing.stored_points import read_arrays, read_input_cloud
+from dataprocessing.stored_points import read_input_cloud, read_turned
 from runtime.cores import num_workers
 from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from runtime.seeds import step_seed
@@ -42,8 +42,9 @@ def far_files(cfg: Config) -> list[bool]:
 
 
 def read_samples(folder: Path, cfg: Config) -> Samples:
-    sets = [read_arrays(folder / name, "points", "df") for name, _ in sample_files(cfg.sampling, cfg.ndf_training)]
-    return {"cloud": read_input_cloud(folder, cfg.grid), "sets": sets}
+    names = [name for name, _ in sample_files(cfg.sampling, cfg.ndf_training)]
+    sets = [read_turned(folder / name, cfg.data, "points", "df") for name in names]
+    return {"cloud": read_input_cloud(folder, cfg), "sets": sets}
 
 
 def num_bytes(samples: Samples) -> int:

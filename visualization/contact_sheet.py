@@ -1,30 +1,30 @@
-"""A sheet of pictures in labelled rows, each picture with a line of text above it if there is something to say."""
+"""A sheet of pictures in labelled rows, each picture with lines of text above it if there is something to say."""
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from runtime.files import atomic_path
 from visualization.mesh_rendering import render_mesh
-from visualization.rendering import TINTS, Color, render_cloud
+from visualization.rendering import TINTS, render_cloud
+from visualization.sheet_text import Caption, caption_lines, drawable, lines_of, width_of, write, write_line
 
 Picture = NDArray[np.uint8]
 Cloud = NDArray[np.float32]
 Triangles = tuple[NDArray[np.floating], NDArray[np.integer]]  # vertices (V, 3), faces (F, 3)
 Row = tuple[str, Sequence[Cloud], str, str]  # label, clouds, tint (of `TINTS`), cut (none, lengthwise)
-Caption = Sequence[tuple[str, Color]]  # words and their colours; the first one is shortened where there is no room
 PictureRow = tuple[str, Sequence[Picture]] | tuple[str, Sequence[Picture], Sequence[Caption]]
 
 BORDER, GAP, ROW_GAP = 28, 10, 24  # pixels around the sheet, between pictures, between rows
 TITLE_SIZE, LABEL_SIZE, CAPTION_SIZE = 40, 26, 26  # pixels
+CAPTION_ROOM = 2 * CAPTION_SIZE - 12  # of a caption of one line, above its picture
 NARROWEST = 1100  # pixels of the lines below the title, which are broken where the sheet is narrower
-WORD_GAP = 16  # pixels between the words of a caption
+LINE = 32  # pixels from a line of a caption to the next
 TITLE_COLOR, LABEL_COLOR, RULE_COLOR = (35, 40, 48), (80, 88, 100), (225, 228, 232)
 NAME_COLOR, PLAIN_COLOR, MARK_COLOR = (35, 40, 48), (110, 118, 130), (200, 30, 30)  # of the words of captions
 LOOKS = {  # view, cut
@@ -51,38 +51,33 @@ def contact_sheet(rows: Sequence[PictureRow], path: Path | str, title: str, note
     sizes, rows may differ in length; a caption stands above its picture. notes: sentences below the title.
     Raises ValueError if there is no picture, or one is not (h, w, 3) uint8.
     """
-    lines = [(row[0], row[1], row[2] if len(row) == 3 else ()) for row in rows]
-    pictures = [picture for _, row, _ in lines for picture in row]
-    if not pictures:
-        raise ValueError("a contact sheet needs at least one picture")
-    for picture in pictures:
-        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise ValueError(f"pictures must be (h, w, 3) uint8, got {picture.shape} {picture.dtype}")
-    cell = max(picture.shape[1] for picture in pictures)
+    cell, title = _widest([picture for row in rows for picture in row[1]]), drawable(title)
+    captions = [[caption_lines(one, cell, CAPTION_SIZE) for one in (row[2] if len(row) == 3 else ())] for row in rows]
+    lines = [(drawable(row[0]), row[1], above) for row, above in zip(rows, captions, strict=True)]
     columns = max(len(row) for _, row, _ in lines)
-    inner = max(columns * (cell + GAP) - GAP, *(int(_width(label, LABEL_SIZE)) for label, _, _ in lines))
-    inner = max(inner, int(_width(title, TITLE_SIZE)), NARROWEST if notes else 0)
-    told = [line for note in notes for line in _broken(note, inner)]
+    inner = max(columns * (cell + GAP) - GAP, *(int(width_of(label, LABEL_SIZE)) for label, _, _ in lines))
+    inner = max(inner, int(width_of(title, TITLE_SIZE)), NARROWEST if notes else 0)
+    told = [line for note in notes for line in lines_of(drawable(note), inner, LABEL_SIZE)]
     heights = [max((picture.shape[0] for picture in row), default=0) for _, row, _ in lines]
-    above = [2 * CAPTION_SIZE - 12 if captions else 0 for _, _, captions in lines]
+    above = [CAPTION_ROOM + LINE * (max(1, *map(len, of_row)) - 1) if of_row else 0 for of_row in captions]
     top = BORDER + 2 * TITLE_SIZE + len(told) * (LABEL_SIZE + 10)
     height = top + BORDER + sum(heights) + sum(above) + len(lines) * (2 * LABEL_SIZE + ROW_GAP)
 
     sheet = Image.new("RGB", (inner + 2 * BORDER, height), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((BORDER, BORDER), title, font=_font(TITLE_SIZE), fill=TITLE_COLOR)
+    write(draw, (BORDER, BORDER), title, TITLE_SIZE, TITLE_COLOR)
     for i, line in enumerate(told):
         y = BORDER + 1.5 * TITLE_SIZE + i * (LABEL_SIZE + 10)
-        draw.text((BORDER, y), line, font=_font(LABEL_SIZE), fill=LABEL_COLOR)
+        write(draw, (BORDER, y), line, LABEL_SIZE, LABEL_COLOR)
     y = top
-    for (label, row, captions), row_height, room in zip(lines, heights, above, strict=True):
+    for (label, row, of_row), row_height, room in zip(lines, heights, above, strict=True):
         draw.line((BORDER, y - GAP, inner + BORDER, y - GAP), fill=RULE_COLOR, width=2)
-        draw.text((BORDER, y), label, font=_font(LABEL_SIZE), fill=LABEL_COLOR)
+        write(draw, (BORDER, y), label, LABEL_SIZE, LABEL_COLOR)
         y += 2 * LABEL_SIZE + room
         for i, picture in enumerate(row):
             left = BORDER + i * (cell + GAP)
-            if i < len(captions):
-                _write(draw, captions[i], left, y - room, cell)
+            for n, words in enumerate(reversed(of_row[i] if i < len(of_row) else [])):  # the last one next to it
+                write_line(draw, words, left, y - CAPTION_ROOM - n * LINE, CAPTION_SIZE)
             x = left + (cell - picture.shape[1]) // 2
             sheet.paste(Image.fromarray(picture), (x, y + row_height - picture.shape[0]))
         y += row_height + ROW_GAP
@@ -90,39 +85,14 @@ def contact_sheet(rows: Sequence[PictureRow], path: Path | str, title: str, note
         sheet.save(spare, format="PNG")
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=size)
-
-
-def _width(text: str, size: int) -> float:
-    return _font(size).getlength(text)
-
-
-def _broken(text: str, width: int) -> list[str]:
-    """A text as lines of at most so many pixels, broken at spaces."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and _width(longer, LABEL_SIZE) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-def _write(draw: ImageDraw.ImageDraw, caption: Caption, x: float, y: float, width: int) -> None:
-    """Write the words of a caption side by side, at most `width` pixels: the first one is a name, and may be cut."""
-    words = [text for text, _ in caption]
-    others = sum(WORD_GAP + _width(text, CAPTION_SIZE) for text in words[1:])
-    room, name = width - others, words[0] if words else ""
-    if _width(name, CAPTION_SIZE) > room:
-        while name and _width(f"{name}...", CAPTION_SIZE) > room:
-            name = name[:-1]
-        words[0] = f"{name}..."
-    for text, (_, color) in zip(words, caption, strict=True):
-        draw.text((x, y), text, font=_font(CAPTION_SIZE), fill=color)
-        x += _width(text, CAPTION_SIZE) + WORD_GAP
+def _widest(pictures: Sequence[Picture]) -> int:
+    """The width of the widest picture. Raises ValueError if there is none, or one is of another kind."""
+    if not pictures:
+        raise ValueError("a contact sheet needs at least one picture")
+    for picture in pictures:
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(f"pictures must be (h, w, 3) uint8, got {picture.shape} {picture.dtype}")
+    return max(picture.shape[1] for picture in pictures)
 
 
 def draw_rows(rows: Sequence[Row], path: Path, title: str) -> None:

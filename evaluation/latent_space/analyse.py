@@ -77,7 +77,7 @@ def draw_map(study: Study) -> Found:
 
 
 def make_projector(study: Study) -> Found:
-    write_projector(study.cfg.grid, study.cfg.experiment, choose_shapes(study.cfg))
+    write_projector(study.cfg, choose_shapes(study.cfg))
     return [], {}
 
 

@@ -115,7 +115,7 @@ def read_attributes(networks: Networks, targets: Targets, train: DemoCars, test:
 
     spread = spread_of(train.codes)
     noised = [noised_codes(networks, part.codes, spread, NOISE_STREAMS + n) for n, part in enumerate((train, test))]
-    occupied = occupied_nodes(train.folders + test.folders, RESOLUTIONS, networks.cfg.grid)
+    occupied = occupied_nodes(train.folders + test.folders, RESOLUTIONS, networks.cfg)
     count = len(train.folders)
     inputs = {resolution: fit((nodes[:count], nodes[count:])) for resolution, nodes in occupied.items()}
     return Readings(linear, quadratic, fit([flat(part) for part in (*noised, again, samples)]), inputs)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from tqdm import tqdm
 
-from configs.options import InputGrid
+from configs.options import Config
 from dataprocessing.stored_points import read_input_cloud
 from evaluation.latent_space.decoded import decoded_clouds
 from frozen.checkpoint_files import load_checkpoint
@@ -24,17 +24,15 @@ Codes = NDArray[np.float32]  # (S, *code_shape)
 CLOUDS_AT_A_TIME = 16
 
 
-def occupied_nodes(
-    folders: Sequence[Path], resolutions: Sequence[int], grid_options: InputGrid
-) -> dict[int, csr_matrix]:
+def occupied_nodes(folders: Sequence[Path], resolutions: Sequence[int], cfg: Config) -> dict[int, csr_matrix]:
     """The occupancies of the stored input clouds at each resolution R: R -> (S, R^3), float32 zeros and ones."""
     nodes: dict[int, list[NDArray[np.int64]]] = {resolution: [] for resolution in resolutions}
     with tqdm(total=len(folders), desc="reading input clouds", unit="cloud", disable=None) as bar:
         for start in range(0, len(folders), CLOUDS_AT_A_TIME):
             some = folders[start : start + CLOUDS_AT_A_TIME]
-            clouds = torch.from_numpy(np.stack([read_input_cloud(folder, grid_options) for folder in some]))
+            clouds = torch.from_numpy(np.stack([read_input_cloud(folder, cfg) for folder in some]))
             for resolution, found in nodes.items():
-                grids = occupancy_from_points(clouds, resolution, grid_options.bb_min, grid_options.bb_max).flatten(1)
+                grids = occupancy_from_points(clouds, resolution, cfg.grid.bb_min, cfg.grid.bb_max).flatten(1)
                 found += [grid.nonzero()[:, 0].numpy() for grid in grids]
             bar.update(len(some))
     matrices = {}

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from configs.options import Config, Run
+from configs.options import Config
+from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud
 from dataprocessing.surface import surface_points
 from evaluation.latent_space.decoded import decoded_clouds
@@ -16,6 +17,7 @@ from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.networks import Networks
 from generation.sampling import drawn_codes
+from generation.sheet_rows import caption
 from runtime.cores import num_workers
 from visualization.contact_sheet import contact_sheet
 from visualization.rendering import TINTS, render_cloud
@@ -49,7 +51,7 @@ def neighbour_rows(networks: Networks, sheet: Path) -> list[dict]:
         training_clouds(folders, cfg),
         num_workers(cfg.run.num_cpus),
     )
-    draw_sheet(dense, [[folders[j] for j in row] for row in which], values, cfg.run, sheet)
+    draw_sheet(dense, [[folders[j] for j in row] for row in which], values, cfg, sheet)
     rows = []
     for n, (near, far) in enumerate(zip(which.tolist(), values.tolist(), strict=True)):
         row: dict = {"measure": str(n)}
@@ -62,9 +64,7 @@ def neighbour_rows(networks: Networks, sheet: Path) -> list[dict]:
 def training_clouds(folders: list[Path], cfg: Config) -> list[NDArray[np.float32]]:
     """Points of the stored input clouds, (num_analysis_points, 3) each, or all points if there are fewer."""
     bar = tqdm(folders, desc="reading training clouds", unit="cloud", disable=None)
-    return [
-        at_most(read_input_cloud(folder, cfg.grid), cfg.analysis.num_analysis_points, cfg.run.seed) for folder in bar
-    ]
+    return [at_most(read_input_cloud(folder, cfg), cfg.analysis.num_analysis_points, cfg.run.seed) for folder in bar]
 
 
 def nearest_shapes(
@@ -93,26 +93,28 @@ def nearest_shapes(
 
 
 def draw_sheet(
-    samples: NDArray[np.float32], nearest: list[list[Path]], values: NDArray[np.float64], run: Run, path: Path
+    samples: NDArray[np.float32], nearest: list[list[Path]], values: NDArray[np.float64], cfg: Config, path: Path
 ) -> None:
     """Write a PNG: each sample in blue beside its nearest training shapes in grey, `SAMPLES_A_ROW` per row.
 
     values: (S, K), CDs of the nearest shapes, for the labels.
     """
     total = len(samples) + sum(len(row) for row in nearest)
-    pictures, labels = [], []
+    pictures, labels, captions = [], [], []
     with tqdm(total=total, desc="drawing", unit="picture", disable=None) as bar:
         for n, (sample, folders) in enumerate(zip(samples, nearest, strict=True)):
             row = [render_cloud(sample, color=TINTS["blue"])]
             bar.update()
             for folder in folders:
-                cloud = surface_points(folder, PICTURE_POINTS, run.seed)
+                cloud = surface_points(folder, PICTURE_POINTS, cfg.run.seed, cfg.data)
                 row.append(render_cloud(cloud, color=TINTS["grey"]))
                 bar.update()
             pictures.append(row)
+            captions.append([f"sample {n}", *map(shape_name, folders)])
             labels.append(f"Sample {n}, CD x1e4 to the nearest: " + ", ".join(f"{1e4 * v:.2f}" for v in values[n]))
     rows = []
     for start in range(0, len(samples), SAMPLES_A_ROW):
         stop = start + SAMPLES_A_ROW
-        rows.append((";   ".join(labels[start:stop]), [one for row in pictures[start:stop] for one in row]))
-    contact_sheet(rows, path, f"{run.exp_name}: samples (blue) and the training shapes nearest to each (grey)")
+        names = [caption(name) for row in captions[start:stop] for name in row]
+        rows.append((";   ".join(labels[start:stop]), [one for row in pictures[start:stop] for one in row], names))
+    contact_sheet(rows, path, f"{cfg.run.exp_name}: samples (blue) and the training shapes nearest to each (grey)")

@@ -7,12 +7,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from configs.options import InputGrid
+from configs.options import Config
 from dataprocessing.stored_points import cloud_digest, read_input_cloud
 from evaluation.latent_space.code_map import ShownShapes
 from runtime.artefacts import kept_arrays
 from runtime.errors import one_line
-from runtime.layout import Experiment
 from training.code_spectrum import PrincipalAxes
 from training.progress_log import replaced_run
 from visualization.rendering import render_cloud
@@ -22,10 +21,10 @@ MAX_NUMBERS = 1000  # larger codes are written as principal coordinates
 METADATA = ("name", "style", "split")
 
 
-def write_projector(grid: InputGrid, experiment: Experiment, shown: ShownShapes) -> Path:
+def write_projector(cfg: Config, shown: ShownShapes) -> Path:
     """Write `summary/projector`, replacing an existing one. Returns the folder."""
-    pictures = thumbnails(grid, shown, experiment.analysis_cache / "thumbnails.npz")
-    target = experiment.projector
+    pictures = thumbnails(cfg, shown, cfg.experiment.analysis_cache / "thumbnails.npz")
+    target = cfg.experiment.projector
     with replaced_run(target) as log:
         log.add_embedding(
             torch.from_numpy(projector_numbers(shown.codes)),
@@ -46,9 +45,9 @@ def projector_numbers(codes: NDArray[np.float32]) -> NDArray[np.float32]:
     return flat if flat.shape[1] <= MAX_NUMBERS else PrincipalAxes(flat)(flat).astype(np.float32)
 
 
-def thumbnails(grid: InputGrid, shown: ShownShapes, cache: Path) -> NDArray[np.uint8]:
+def thumbnails(cfg: Config, shown: ShownShapes, cache: Path) -> NDArray[np.uint8]:
     """Pictures of the shapes' input points, (S, THUMBNAIL, THUMBNAIL, 3); stored in `cache`."""
-    clouds = [read_input_cloud(Path(folder), grid) for folder in shown.column("folder")]
+    clouds = [read_input_cloud(Path(folder), cfg) for folder in shown.column("folder")]
     size = (THUMBNAIL, THUMBNAIL)
 
     def make() -> dict[str, NDArray]:

@@ -118,7 +118,7 @@ def devices_apart(cfg: Config, device: torch.device, shapes: int = 4, points: in
     products, and bf16.
     """
     folders = split_folders(cfg)["test"][:shapes]
-    clouds = np.stack([read_input_cloud(folder, cfg.grid) for folder in folders])
+    clouds = np.stack([read_input_cloud(folder, cfg) for folder in folders])
     p = torch.rand(len(folders), points, 3, generator=torch.Generator().manual_seed(0)) - 0.5
 
     def values(name: str, precision: str) -> list[torch.Tensor]:

@@ -35,9 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{'shape':40} {'far':>6} {'error':>6} {'after':>6} " + " ".join(f"{name:>21}" for name in COLUMNS))
     rows = []
     for n, name in enumerate(shapes.names):
-        rows.append(
-            measured(networks, shapes, n, surface_points(folders[n], cfg.generation.num_output_points, cfg.run.seed))
-        )
+        true = surface_points(folders[n], cfg.generation.num_output_points, cfg.run.seed, cfg.data)
+        rows.append(measured(networks, shapes, n, true))
         print(f"{name[-40:]:40} {facts_of(shapes.codes, name)} {as_text(rows[-1])}")
     back = [row for row, name in zip(rows, shapes.names, strict=True) if name in shapes.codes.brought_back]
     for label, chosen in (("all", rows), ("brought back", back)):

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import generate
 from configs.config_loader import get_config
+from configs.options import Config
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.shapes import shape_name
 from dataprocessing.split import split_folders
@@ -51,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     write_small(tiled(both), IMAGES / "meshes.png", 1500)
     if absolute(cfg.data.split_file).is_file():
         generate.main([*words, "--mode", "reconstruct", "--num_shapes", "8"])
-        draw_reconstructions(cfg.run.seed, split_folders(cfg)["test"][:8], cfg.experiment.reconstruction)
+        draw_reconstructions(cfg, split_folders(cfg)["test"][:8])
     return 0
 
 
@@ -82,9 +83,9 @@ def drawn(cars: list[Cloud], cut: bool = False, tint: str = "blue") -> list[np.n
     return [render_cloud(car, size=SIZE, **look) for car in cars]
 
 
-def draw_reconstructions(seed: int, folders: list[Path], decoded: Path) -> None:
-    true = [surface_points(folder, 100_000, seed).astype(np.float32) for folder in folders]
-    codes = [read_cloud(decoded / shape_name(folder) / DENSE_POINT_CLOUD) for folder in folders]
+def draw_reconstructions(cfg: Config, folders: list[Path]) -> None:
+    true = [surface_points(folder, 100_000, cfg.run.seed, cfg.data) for folder in folders]
+    codes = [read_cloud(cfg.experiment.reconstruction / shape_name(folder) / DENSE_POINT_CLOUD) for folder in folders]
     rows = [drawn(true, tint="grey"), drawn(codes)]
     write_small(tiled(rows), IMAGES / "reconstructions.png", 1700)
 

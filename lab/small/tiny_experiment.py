@@ -63,10 +63,11 @@ def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, 
         place.mkdir(parents=True)
         cloud = rng.normal(size=(53, 3))
         cloud *= radius / np.linalg.norm(cloud, axis=1, keepdims=True)
-        write_npz(place / voxelized_point_cloud(9, 53), point_cloud=cloud)
+        write_npz(place / voxelized_point_cloud(9, 53), point_cloud=cloud.astype(np.float32))
         for name in (boundary_samples(0.08), boundary_samples(0.003), UNIFORM_SAMPLES, GAP_SAMPLES):
             p = rng.uniform(-0.55, 0.55, (points, 3))
-            write_npz(place / name, points=p, df=np.abs(np.linalg.norm(p, axis=1) - radius))
+            df = np.abs(np.linalg.norm(p, axis=1) - radius)
+            write_npz(place / name, points=p.astype(np.float32), df=df.astype(np.float32))  # float64 is NDF's
         trimesh.creation.icosphere(subdivisions=2, radius=radius).export(place / SCALED_MESH)
     names = [str(place) for place in folders]
     num_train = count - 1 - num_test
@@ -105,7 +106,7 @@ def save_random_ndf(cfg: Config, seed: int = 1) -> None:
     """A checkpoint with random weights, shifted and scaled: its field is 0 somewhere in the box, and about as steep as
     a distance there."""
     model = random_weights(build_ndf(cfg.values()), seed)
-    clouds = np.stack([read_input_cloud(folder, cfg.grid) for folder in split_folders(cfg)["train"]])
+    clouds = np.stack([read_input_cloud(folder, cfg) for folder in split_folders(cfg)["train"]])
     grids = model.features(model.encode(occupancy_from_points(torch.from_numpy(clouds), cfg.grid.input_res, -0.5, 0.5)))
     box = torch.rand(len(clouds), 500, 3, generator=torch.Generator().manual_seed(0)) - 0.5
     model.activate = lambda raw: raw
