@@ -55,7 +55,7 @@ def shapes_below(folder: Path, left_out: Path | None = None, clouds: bool = Fals
     meshes = {path.with_suffix("") for path in found.files if is_mesh(path)}
     folders = {path.parent for path in meshes}
     for path in sorted(found.files):
-        of_one_beside = path.with_suffix("").with_name(path.stem.removesuffix(SCALED)) in meshes
+        of_one_beside = path.with_name(path.stem.removesuffix(SCALED) or path.stem) in meshes
         _sort_in(path, listing, clouds, of_one_beside if path.stem.endswith(SCALED) else path.parent in folders)
     if found.hidden:
         listing.no_shapes["hidden"] += found.hidden
@@ -69,7 +69,7 @@ def shapes_below(folder: Path, left_out: Path | None = None, clouds: bool = Fals
 
 
 def _sort_in(path: Path, listing: Listing, clouds: bool, beside_mesh: bool) -> None:
-    """Put a file where it belongs in a listing. beside_mesh: whether the mesh that it may be made of lies in its folder."""
+    """Put a file where it belongs in a listing. beside_mesh: whether the mesh that it may be of lies in its folder."""
     suffix = path.suffix.lower()
     reason = why_not_read(suffix)
     if _made_here(path, beside_mesh):
