@@ -1,7 +1,4 @@
-"""Write the tables of options: `python -m lab.documents.write_options`.
-
-docs/options.md has them all, with the scripts that read them; a table in docs/formats.md what each of them decides.
-"""
+"""Write docs/options.md, all options with what they decide: `python -m lab.documents.write_options`."""
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,8 +11,7 @@ from runtime.errors import run
 from runtime.files import write_text
 from runtime.layout import ROOT
 
-PAGE, FORMATS = ROOT / "docs" / "options.md", ROOT / "docs" / "formats.md"
-START, END = "<!-- written by make options -->\n", "<!-- end -->\n"  # of the table in docs/formats.md
+PAGE = ROOT / "docs" / "options.md"
 COLUMNS = {  # heading -> artefacts, each with the sign of an option that decides it
     "samples": {"scaled_mesh": "x", "input": "x", "samples": "x"},
     "split": {"split": "x"},
@@ -42,12 +38,19 @@ the script does not read is told in a note and otherwise left alone. `--help` of
 Completion in bash, with the tab key after `python generate.py` and two dashes: `pip install -e ".[completion]"`, then
 `activate-global-python-argcomplete` once.
 """
+DECIDED = """\
+## What each option decides
+
+x: the option decides it, and another value makes it again; (x): it is made from what the option decides. Trainings:
+refused: a training with another value is not resumed, nor its network used; best anew: it is, and its best validation
+value starts anew; told: it is, in a line that says so. A word under clouds: of these alone. What is up to date:
+[formats.md](formats.md#what-is-up-to-date).
+"""
 
 
 def main() -> int:
     write_text(PAGE, page())
-    write_text(FORMATS, formats())
-    print(PAGE, FORMATS, sep="\n")
+    print(PAGE)
     return 0
 
 
@@ -58,13 +61,7 @@ def page() -> str:
     for heading in build_parser()._action_groups:
         if heading.title in groups:
             parts.append(section(groups[heading.title], heading._group_actions))
-    return "\n".join(parts)
-
-
-def formats() -> str:
-    """The whole of docs/formats.md, with the table between its marks."""
-    before, _, rest = FORMATS.read_text(encoding="utf-8").partition(START)
-    return before + START + decided_table() + END + rest.partition(END)[2]
+    return "\n".join([*parts, DECIDED, decided_table()])
 
 
 def decided_table() -> str:
