@@ -6,11 +6,11 @@ from urllib.parse import unquote_to_bytes
 
 from runtime.reading import read_bytes
 
-MOST_BESIDE = 2**29  # bytes of a file that another one names
+MOST_BESIDE = 2**29  # bytes of all files that another one names
 
 
-def read_beside(path: Path, reference: str) -> bytes:
-    """The content of the file that `reference`, a relative URI, means in the file at `path`.
+def read_beside(path: Path, reference: str, most: int = MOST_BESIDE) -> bytes:
+    """The content, of `most` bytes, of the file that `reference`, a relative URI, means in the file at `path`.
 
     Names are taken percent-encoded, as the formats demand, or as they are. Raises ValueError for a web address and
     for a name that leads out of the folder of `path`, also through a link; OSError where no such file is.
@@ -18,7 +18,7 @@ def read_beside(path: Path, reference: str) -> bytes:
     for name in dict.fromkeys([os.fsdecode(unquote_to_bytes(reference)), reference]):
         place = _place(path.parent, name)
         if place is not None and place.is_file():
-            return read_bytes(place, MOST_BESIDE)
+            return read_bytes(place, most)
         if place is None:
             raise ValueError(f"it names {reference[:200]!r}; files of its own folder, or below it, are read alone")
     raise ValueError(f"the file {reference[:200]!r} that it names is not beside it; keep them together")

@@ -11,7 +11,7 @@ from dataprocessing.formats.dae_nodes import Nodes
 from dataprocessing.formats.dae_xml import References, parsed
 from dataprocessing.formats.polygons import NO_FACES, Polygons
 
-MOST_TAKEN = 60_000_000  # vertices and corners, or as many as the file has bytes: geometries may be shown again
+MOST_TAKEN = 20_000_000  # vertices and corners, or as many as the file has bytes: geometries may be shown again
 
 
 def read(data: bytes, path: Path) -> Polygons:

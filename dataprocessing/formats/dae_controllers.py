@@ -58,7 +58,7 @@ def _influences(
     element = skin.find("vertex_weights")
     assert element is not None
     stride = max(whole_attribute(each, "offset") for each in children(element, "input")) + 1
-    counts = whole_numbers(element.find("vcount"), "vcount of a skin")
+    counts, _ = whole_numbers(list(children(element, "vcount")), "vcount of a skin")
     numbers_ = numbers(element.find("v"), "v of a skin").astype(np.int64)
     if len(counts) != num_vertices or counts.sum() * stride != len(numbers_):
         raise ValueError(

@@ -1,5 +1,6 @@
 """Geometries of COLLADA files: vertices, and polygons of any number of corners."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -104,37 +105,38 @@ def _faces(
     stride, (offset, source) = max(each[1] for each in inputs) + 1, own[0]
     start, num_vertices = first[source]  # type: ignore[index]
 
-    def ring(p: Element) -> np.ndarray:
-        flat = whole_numbers(p, name)
-        if len(flat) % stride:
-            raise ValueError(f"truncated or damaged: {len(flat)} numbers in {name}, {stride} for each corner expected")
+    def rings(elements: Iterable[Element]) -> tuple[np.ndarray, np.ndarray]:
+        flat, counts = whole_numbers(list(elements), name)
+        if (counts % stride).any():
+            raise ValueError(f"truncated or damaged: {counts.max()} numbers in {name}, {stride} a corner expected")
         corners = flat[offset::stride]
         if len(corners) and corners.max() >= num_vertices:
             raise ValueError(f"damaged: {name} use vertex {corners.max()} of {num_vertices}")
-        return corners + start
+        return corners + start, counts // stride
 
-    rings = [ring(p) for p in children(element, "p")]
-    count, kind = whole_attribute(element, "count"), element.tag
+    corners, sizes = rings(children(element, "p"))
+    num_faces, kind = len(sizes), element.tag
     if kind == "polylist":
-        sizes = whole_numbers(element.find("vcount"), name)
-        corners = np.concatenate([np.zeros(0, np.int64), *rings])
-        if sizes.sum() != len(corners):
-            raise ValueError(f"truncated or damaged: {sizes.sum()} corners announced in {name}, {len(corners)} there")
+        sizes, _ = whole_numbers(list(children(element, "vcount")), name)
+        num_faces = len(sizes)
     elif kind == "triangles":
-        corners = np.concatenate([np.zeros(0, np.int64), *rings])
         sizes = np.full(len(corners) // 3, 3)
+        num_faces = len(sizes)
     elif kind == "polygons":
-        holed = [_without_holes([ring(p) for p in children(ph, "p", "h")], vertices) for ph in children(element, "ph")]
-        found = len(rings) + len(holed)
-        corners = np.concatenate([np.zeros(0, np.int64), *rings, *holed])
-        sizes = np.concatenate([np.array(list(map(len, rings)), np.int64), np.full(sum(map(len, holed)) // 3, 3)])
+        holed = [_without_holes(*rings(children(ph, "p", "h")), vertices) for ph in children(element, "ph")]
+        num_faces += len(holed)
+        corners = np.concatenate([corners, *holed])
+        sizes = np.concatenate([sizes, np.full(sum(map(len, holed)) // 3, 3)])
     else:
-        found = len(rings)
-        corners = np.concatenate([np.zeros(0, np.int64), *(_strip(each, kind == "trifans") for each in rings)])
+        each_strip = np.split(corners, np.cumsum(sizes)[:-1]) if num_faces else []
+        corners = np.concatenate([corners[:0], *(_strip(each, kind == "trifans") for each in each_strip)])
         sizes = np.full(len(corners) // 3, 3)
-    found = found if kind in ("polygons", "tristrips", "trifans") else len(sizes)
-    if found != count or (kind == "triangles" and len(corners) % 3):
-        raise ValueError(f"truncated or damaged: {count} {name} announced, {found} are there")
+    count = whole_attribute(element, "count")
+    if num_faces != count or sizes.sum() != len(corners):
+        raise ValueError(
+            f"truncated or damaged: {count} {name} announced, {num_faces} are there;"
+            f" {sizes.sum()} corners announced, {len(corners)} are there"
+        )
     return corners, sizes
 
 
@@ -147,16 +149,16 @@ def _strip(corners: np.ndarray, fan: bool) -> np.ndarray:
     return strip.ravel()
 
 
-def _without_holes(rings: list[np.ndarray], vertices: np.ndarray) -> np.ndarray:
-    """The triangles, one after another, of a polygon: its outline, then holes, on the plane that fits the outline."""
+def _without_holes(corners: np.ndarray, sizes: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """The triangles, one after another, of a polygon: its outline, then holes, each of so many of the corners, on the
+    plane that fits the outline."""
     import mapbox_earcut
 
-    if not rings or min(map(len, rings)) < 3:
+    if not len(sizes) or sizes.min() < 3:
         raise ValueError("damaged: a polygon with holes, and fewer than 3 corners of its outline or a hole")
-    corners = np.concatenate(rings)
     points = vertices[corners] - vertices[corners[0]]
-    outline = points[: len(rings[0])]
+    outline = points[: sizes[0]]
     normal = np.cross(outline, np.roll(outline, -1, axis=0)).sum(axis=0)
     flat = np.delete(points, int(np.abs(normal).argmax()), axis=1)
-    ends = np.cumsum([len(ring) for ring in rings]).astype(np.uint32)
+    ends = np.cumsum(sizes).astype(np.uint32)
     return corners[mapbox_earcut.triangulate_float64(flat, ends).astype(np.int64)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from dataprocessing.formats.dae_xml import References, children, numbers
 
-MOST_NODES = 300_000
+MOST_NODES = 100_000
 MOST_WITHIN = 100  # instances of nodes, one within the other
 LENGTHS = {"matrix": 16, "translate": 3, "scale": 3, "rotate": 4, "lookat": 9}
 WITHOUT_SURFACE = ("asset", "extra", "instance_camera", "instance_light", "evaluate_scene")

@@ -10,7 +10,7 @@ from xml.parsers import expat
 import numpy as np
 
 NAMESPACE = re.compile(r"https?://www\.collada\.org/\d+/\d+/COLLADASchema")
-MOST_ELEMENTS = 2_000_000  # each takes 300 bytes of memory, whatever is in it
+MOST_ELEMENTS = 1_000_000  # each takes 300 bytes of memory, whatever is in it
 MOST_DEPTH = 1_000
 
 
@@ -65,9 +65,27 @@ def numbers(element: Element | None, what: str) -> np.ndarray:
     """The numbers of an element's text, float64, none if it's empty. Raises ValueError."""
     if element is None:
         raise ValueError(f"damaged: {what} is missing")
-    text = element.text or ""
+    return _parsed(_text(element, what), what)
+
+
+def whole_numbers(elements: list[Element], what: str) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers, from 0, of all the elements' texts, and how many each has, both int64. Raises ValueError."""
+    texts = [_text(element, what) for element in elements]
+    values = _parsed(" ".join(texts), what)
+    wrong = values[~((values >= 0) & (values < 2**53) & (values == np.floor(values)))]
+    if len(wrong):
+        raise ValueError(f"damaged: {wrong[0]:g} in {what}, whole numbers from 0 expected")
+    counts = [len(text.split()) for text in texts] if len(texts) > 1 else [len(values)] * len(texts)
+    return values.astype(np.int64), np.array(counts, dtype=np.int64)
+
+
+def _text(element: Element, what: str) -> str:
     if len(element):
-        raise ValueError(f"damaged: {element[0].tag!r} among the numbers of {what}")
+        raise ValueError(f"damaged: {str(element[0].tag)[:60]!r} among the numbers of {what}")
+    return element.text or ""
+
+
+def _parsed(text: str, what: str) -> np.ndarray:
     if not text.strip():
         return np.zeros(0)
     with warnings.catch_warnings():
@@ -76,15 +94,6 @@ def numbers(element: Element | None, what: str) -> np.ndarray:
             return np.fromstring(text, sep=" ")
         except (DeprecationWarning, ValueError) as error:
             raise ValueError(f"damaged: words where numbers are expected, in {what}") from error
-
-
-def whole_numbers(element: Element | None, what: str) -> np.ndarray:
-    """The numbers of an element's text, from 0, as int64. Raises ValueError."""
-    values = numbers(element, what)
-    wrong = values[~((values >= 0) & (values < 2**53) & (values == np.floor(values)))]
-    if len(wrong):
-        raise ValueError(f"damaged: {wrong[0]:g} in {what}, whole numbers from 0 expected")
-    return values.astype(np.int64)
 
 
 def whole_attribute(element: Element, key: str, default: int | None = None) -> int:

@@ -58,7 +58,7 @@ def _base(
         most = max(LEAST_ZEROS, document.size)
         if count > most:
             raise ValueError(f"damaged: {name} announces {count} rows and has no data; at most {most} are believed")
-        document.take(count * width, f"{count} rows")
+        document.take(count, f"{count} rows")
         return np.zeros((count, width), stored)
     data, view = view_bytes(document, accessor["bufferView"], name)
     size, start = stored.itemsize * width, whole_of(accessor, "byteOffset", name, 0)
@@ -67,7 +67,7 @@ def _base(
         raise ValueError(f"damaged: rows of {size} bytes every {step} bytes in {name}")
     if count and start + step * (count - 1) + size > len(data):
         raise ValueError(f"truncated or damaged: {name} announces {count} rows, its {len(data)} bytes hold fewer")
-    document.take(count * width, f"{count} rows")
+    document.take(count, f"{count} rows")
     if not count:
         return np.zeros((0, width), stored)
     return np.ndarray((count, width), stored, data, start, (step, stored.itemsize))

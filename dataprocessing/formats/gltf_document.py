@@ -10,13 +10,11 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from dataprocessing.formats.beside import read_beside
+from dataprocessing.formats.beside import MOST_BESIDE, read_beside
 
 MOST_BRACKETS = 4_000_000  # lists and objects of the JSON: each takes a hundred bytes of memory and more
 MOST_COMMAS = 20_000_000
-MOST_TAKEN = (
-    60_000_000  # numbers read or made, or as many as the file has bytes: parts may be shown any number of times
-)
+MOST_TAKEN = 20_000_000  # rows and corners; or twice the file's bytes: parts may be shown again and again
 
 
 class Document:
@@ -25,7 +23,7 @@ class Document:
     def __init__(self, json: dict[str, Any], binary: bytes | None, path: Path, size: int):
         self.json, self.binary, self.path, self.size = json, binary, path, size
         self._buffers: dict[int, bytes] = {}
-        self._left = max(MOST_TAKEN, 2 * size)
+        self._taken = self._beside = 0
 
     def all(self, kind: str) -> list[Any]:
         """The list of all `kind`, as "nodes"; empty if there are none. Raises ValueError for anything but a list."""
@@ -38,10 +36,10 @@ class Document:
             raise ValueError(f"damaged: {user} names number {number!r} of its {kind}, there are {len(there)}")
         return as_object(there[int(number)], f"number {number} of its {kind}")
 
-    def take(self, numbers: int, what: str) -> None:
-        """Count numbers that are about to be read or made. Raises ValueError before they are too many for the file."""
-        self._left -= numbers
-        if self._left < 0:
+    def take(self, count: int, what: str) -> None:
+        """Count rows and corners, before they are read or made. Raises ValueError if they are too many for the file."""
+        self._taken += count
+        if self._taken > max(MOST_TAKEN, 2 * self.size):
             raise ValueError(f"{what} of {self.size:,} bytes of a file: too many parts, repeated too often; not read")
 
     def buffer(self, number: object, user: str) -> bytes:
@@ -53,8 +51,6 @@ class Document:
             length = whole_of(buffer, "byteLength", f"buffer {number}")
             if length > len(content):
                 raise ValueError(f"truncated: buffer {number} announces {length} bytes, {len(content)} are there")
-            self.size += len(content) if isinstance(buffer.get("uri"), str) else 0
-            self._left += 2 * len(content) if len(content) > MOST_TAKEN else 0
             self._buffers[int(number)] = content
         return self._buffers[int(number)]
 
@@ -66,7 +62,11 @@ class Document:
             return self.binary
         if not isinstance(uri, str):
             raise ValueError(f"damaged: the uri of buffer {number} is no text")
-        return data_of(uri) if uri[:5].lower() == "data:" else read_beside(self.path, uri)
+        if uri[:5].lower() == "data:":
+            return data_of(uri)
+        content = read_beside(self.path, uri, MOST_BESIDE - self._beside)
+        self._beside, self.size = self._beside + len(content), self.size + len(content)
+        return content
 
 
 def parsed(data: bytes, path: Path) -> Document:

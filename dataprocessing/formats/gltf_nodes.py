@@ -8,7 +8,7 @@ from dataprocessing.formats.gltf_accessors import rows, scaled
 from dataprocessing.formats.gltf_document import Document, as_object, extension, is_whole, listed, numbers_of
 from dataprocessing.formats.gltf_extensions import INSTANCING, LOD, VISIBILITY
 
-MOST_NODES = 300_000
+MOST_NODES = 100_000
 TRANSLATION, ROTATION, SCALE = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (1.0, 1.0, 1.0)
 IDENTITY = np.eye(4)
 IDENTITY.flags.writeable = False
@@ -111,7 +111,7 @@ class Nodes:
         if len(counts) != 1:
             raise ValueError(f"damaged: {name} has {sorted(counts)} instances, one number of them expected")
         count = counts.pop()
-        self.document.take(16 * count, f"{count} instances")
+        self.document.take(4 * count, f"{count} instances")
         every = {"TRANSLATION": TRANSLATION, "ROTATION": ROTATION, "SCALE": SCALE}
         parts = (found.get(key, np.tile(default, (count, 1))) for key, default in every.items())
         return self.places[number] @ of_parts(*parts, name=name)

@@ -100,7 +100,7 @@ def _unpacked(
     num_vertices = whole_of(positions, "count", f"the positions of {name}")
     indices = document.item("accessors", primitive.get("indices"), name)
     num_corners = whole_of(indices, "count", f"the indices of {name}")
-    document.take(3 * num_vertices + num_corners, f"{num_vertices} vertices")
+    document.take(num_vertices + num_corners, f"{num_vertices} vertices")
     data, _ = view_bytes(document, packed.get("bufferView"), name)
     return draco.unpack(bytes(data), num_vertices, num_corners, name)
 

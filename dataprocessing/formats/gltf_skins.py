@@ -17,7 +17,7 @@ def joint_matrices(document: Document, number: object, nodes: Nodes, user: str) 
     wrong = [joint for joint in joints if not is_whole(joint) or joint >= len(nodes.places)]
     if wrong or not joints:
         raise ValueError(f"damaged: {name} has {len(joints)} joints, {str(wrong[:1])[:60]} of them no nodes")
-    document.take(16 * len(joints), f"{len(joints)} joints")
+    document.take(4 * len(joints), f"{len(joints)} joints")
     places = np.array([nodes.places[int(joint)] for joint in joints])
     if "inverseBindMatrices" not in skin:
         return places
