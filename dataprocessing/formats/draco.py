@@ -57,12 +57,12 @@ def announced(data: bytes, name: str) -> tuple[int, int, int]:
     if len(data) < 13 or data[:5] != b"DRACO":
         raise ValueError(f"damaged: the Draco data of {name} doesn't start with DRACO, or is cut off")
     major, minor, kind, method = data[5:9]
-    if (major, minor) > (2, 2) or major < 2 or kind not in (MESH, CLOUD):
+    if kind == CLOUD:
+        return CLOUD, 0, 0
+    if major != 2 or minor > 2 or kind != MESH:
         raise ValueError(
             f"Draco data of version {major}.{minor}, kind {kind}, in {name}; a mesh of version 2.2 expected"
         )
-    if kind == CLOUD:
-        return CLOUD, 0, 0
     if int.from_bytes(data[9:11], "little") & FLAG_METADATA:
         raise ValueError(f"the Draco data of {name} holds metadata, which no glTF file needs; save it without")
     if method == 0:  # one after another: faces, then points

@@ -122,7 +122,7 @@ def _of_draco(
             far = FAR * np.ptp(values, axis=0).max() + 1e-6 * np.abs(values).max()
             if announced.shape != (3,) or not (np.abs(announced - found) <= far).all():
                 raise ValueError(
-                    f"damaged: {side} of positions packed by Draco is {found.tolist()}, {announced.tolist()} announced"
+                    f"damaged: {side} of positions packed by Draco is {found.round(5).tolist()}, {announced.tolist()} announced"
                 )
     return scaled(values) if accessor.get("normalized") is True else values
 
