@@ -153,7 +153,9 @@ REFUSED = {
     "infinite": (changed(nodes__0__translation=[float("inf"), 0, 0]), "vertex 1 finite"),
     "weights": (changed(meshes__0__weights=[1.0]), "1 weights 0 morph"),
     "instances of two numbers": (instances_of_two_numbers, "[2, 9] instances"),
-    "instances of nothing": (changed(nodes__0__extensions={"EXT_mesh_gpu_instancing": {"attributes": {}}}), "instances"),
+    "instances of nothing": (
+        changed(nodes__0__extensions={"EXT_mesh_gpu_instancing": {"attributes": {}}}), "instances",
+    ),
     "joint beyond": (with_skin(1, 0.25), "joint 1 of 1"),
     "no weight": (with_skin(0, 0.0), "vertex 0 joint"),
     "joints of fewer": (with_skin(0, 0.25, 8), "joints weights"),

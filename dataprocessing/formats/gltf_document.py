@@ -24,6 +24,7 @@ class Document:
         self.json, self.binary, self.path, self.size = json, binary, path, size
         self._buffers: dict[int, bytes] = {}
         self._taken = self._beside = 0
+        self.draco_seconds = 0.0
 
     def all(self, kind: str) -> list[Any]:
         """The list of all `kind`, as "nodes"; empty if there are none. Raises ValueError for anything but a list."""

@@ -1,6 +1,7 @@
 """The primitives of glTF meshes: vertices and triangles of each, morphed by its weights, before a node places them."""
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from dataprocessing.formats.gltf_extensions import DRACO
 
 POINTS_AND_LINES, TRIANGLES, STRIP, FAN = (0, 1, 2, 3), 4, 5, 6
 FAR = 0.1  # of the box of a part: Draco's rounding moves its sides by less, another attribute by more
+LEAST_SECONDS, SLOWEST = 10, 200_000  # of Draco: damaged data may take seconds; bytes a second, of a slow machine
 
 
 class Part(NamedTuple):
@@ -102,7 +104,12 @@ def _unpacked(
     num_corners = whole_of(indices, "count", f"the indices of {name}")
     document.take(num_vertices + num_corners, f"{num_vertices} vertices")
     data, _ = view_bytes(document, packed.get("bufferView"), name)
-    return draco.unpack(bytes(data), num_vertices, num_corners, name)
+    start = perf_counter()
+    unpacked = draco.unpack(bytes(data), num_vertices, num_corners, name)
+    document.draco_seconds += perf_counter() - start
+    if document.draco_seconds > LEAST_SECONDS + document.size / SLOWEST:
+        raise ValueError(f"{document.draco_seconds:.0f} s to unpack the Draco data up to {name}: damaged; not read")
+    return unpacked
 
 
 def _of_draco(
@@ -122,7 +129,8 @@ def _of_draco(
             far = FAR * np.ptp(values, axis=0).max() + 1e-6 * np.abs(values).max()
             if announced.shape != (3,) or not (np.abs(announced - found) <= far).all():
                 raise ValueError(
-                    f"damaged: {side} of positions packed by Draco is {found.round(5).tolist()}, {announced.tolist()} announced"
+                    f"damaged: {side} of positions packed by Draco is {found.round(5).tolist()},"
+                    f" {announced.tolist()} announced"
                 )
     return scaled(values) if accessor.get("normalized") is True else values
 
