@@ -21,6 +21,7 @@ class GltfWriter:
         self.json: dict[str, Any] = {"asset": {"version": "2.0"}, "meshes": [], "nodes": [], "accessors": []}
         self.json["bufferViews"] = []
         self.blob = bytearray()
+        self.more_buffers: list[dict[str, Any]] = []
 
     def view(self, data: bytes, **more: Any) -> int:
         self.blob += b"\0" * (-len(self.blob) % 4)
@@ -62,7 +63,7 @@ class GltfWriter:
             self.json.setdefault(key, []).extend(names)
 
     def glb(self) -> bytes:
-        text = json.dumps({**self.json, "buffers": [{"byteLength": len(self.blob)}]}).encode()
+        text = json.dumps({**self.json, "buffers": [{"byteLength": len(self.blob)}, *self.more_buffers]}).encode()
         text, binary = text + b" " * (-len(text) % 4), bytes(self.blob) + b"\0" * (-len(self.blob) % 4)
         return glb_of((b"JSON", text), (b"BIN\0", binary))
 
@@ -70,7 +71,7 @@ class GltfWriter:
         """With a buffer elsewhere, or within."""
         within = "data:application/octet-stream;base64," + base64.b64encode(self.blob).decode()
         buffer = {"byteLength": len(self.blob), "uri": within if uri is None else uri}
-        return json.dumps({**self.json, "buffers": [buffer]}).encode()
+        return json.dumps({**self.json, "buffers": [buffer, *self.more_buffers]}).encode()
 
 
 def glb_of(*chunks: tuple[bytes, bytes]) -> bytes:

@@ -1,5 +1,6 @@
 """glTF scenes of an independent writer come back whole, whatever the file uses to say them."""
 
+import base64
 from pathlib import Path
 
 import DracoPy
@@ -272,6 +273,9 @@ def test_containers_of_all_kinds_hold_the_same(tmp_path):
     text = b"\xef\xbb\xbf" + writer.gltf()
     np.testing.assert_array_equal(corners_of(text, tmp_path, "bom.gltf"), expected)
     np.testing.assert_array_equal(corners_of(writer.glb(), tmp_path, "binary.gltf"), expected)
+    plain = base64.b64encode(writer.blob).decode().rstrip("=")
+    broken = f"data:application/gltf-buffer;base64,{plain[:30]}\n{plain[30:]}"
+    np.testing.assert_array_equal(corners_of(writer.gltf(broken), tmp_path, "broken.gltf"), expected)
     escaped = "data:application/octet-stream," + "".join(f"%{byte:02x}" for byte in writer.blob)
     np.testing.assert_array_equal(corners_of(writer.gltf(escaped), tmp_path, "escaped.gltf"), expected)
     (tmp_path / "50%.bin").write_bytes(writer.blob)
@@ -279,8 +283,19 @@ def test_containers_of_all_kinds_hold_the_same(tmp_path):
     np.testing.assert_array_equal(corners_of(writer.gltf("./50%25.bin"), tmp_path, "percent.gltf"), expected)
     glb = writer.glb()
     length = int.from_bytes(glb[12:16], "little")
-    chunks = (b"JSON", glb[20 : 20 + length]), (b"BIN\0", glb[28 + length :]), (b"odd!", b"1234")
-    np.testing.assert_array_equal(corners_of(glb_of(*chunks) + b"\0\n", tmp_path), expected)
+    chunks = (b"JSON", glb[20 : 20 + length]), (b"odd!", b"1234"), (b"BIN\0", glb[28 + length :])
+    for order in (chunks, (chunks[0], chunks[2], chunks[1])):
+        np.testing.assert_array_equal(corners_of(glb_of(*order) + b"\0\n", tmp_path), expected)
+
+
+def test_primitives_share_the_vertices_of_a_large_accessor(tmp_path):
+    rng, writer, count = np.random.default_rng(9), GltfWriter(), 60_000
+    vertices, triangles = rng.normal(size=(count, 3)).astype("float32"), rng.integers(0, count, (500, 2, 3))
+    positions = writer.accessor(vertices)
+    indices = [writer.accessor(each.ravel().astype("uint16")) for each in triangles]
+    primitives = [{"attributes": {"POSITION": positions}, "indices": number} for number in indices]
+    writer.add("nodes", {"mesh": writer.add("meshes", {"primitives": primitives})})
+    np.testing.assert_array_equal(corners_of(writer.glb(), tmp_path), vertices[triangles.reshape(-1, 3)])
 
 
 def test_an_area_is_that_of_the_surface_not_of_its_storage(tmp_path):

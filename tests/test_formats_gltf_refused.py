@@ -103,6 +103,13 @@ def instances_of_two_numbers() -> GltfWriter:
     return writer
 
 
+def without_plain_data() -> GltfWriter:
+    writer = plain()
+    writer.json["bufferViews"][0].update(buffer=1, extensions={"EXT_meshopt_compression": {"buffer": 0}})
+    writer.more_buffers = [{"byteLength": 108, "extensions": {"EXT_meshopt_compression": {"fallback": True}}}]
+    return writer
+
+
 BOX = {"min": [-100, -100, -100], "max": [100, 100, 100]}
 REFUSED = {
     "extension required": (changed(extensionsRequired=["ABC_folds"]), "ABC_folds"),
@@ -111,6 +118,7 @@ REFUSED = {
         changed(extensionsRequired=["EXT_meshopt_compression"],
                 bufferViews__0__extensions={"EXT_meshopt_compression": {"buffer": 0}}), "EXT_meshopt_compression",
     ),
+    "meshopt, used alone": (without_plain_data, "EXT_meshopt_compression"),
     "version 1": (changed(asset={"version": "1.0"}), "version 1.0 2"),
     "later version": (changed(asset={"version": "2.0", "minVersion": "2.7"}), "2.7 2.0"),
     "no asset": (changed(asset=None), "asset"),
@@ -158,7 +166,8 @@ REFUSED = {
     ),
     "joint beyond": (with_skin(1, 0.25), "joint 1 of 1"),
     "no weight": (with_skin(0, 0.0), "vertex 0 joint"),
-    "joints of fewer": (with_skin(0, 0.25, 8), "joints weights"),
+    "joints of fewer": (with_skin(0, 0.25, 8), "JOINTS_0 8 9"),
+    "joints of more": (with_skin(0, 0.25, 10), "JOINTS_0 10 9"),
     "skin without joints": (changed(skins=[{"joints": [0]}], nodes__0__skin=0), "joints"),
     "Draco of another count": (lambda: packed(9, 12), "Draco 4 3"),
     "Draco of another box": (lambda: packed(9, 9, **BOX), "Draco min"),

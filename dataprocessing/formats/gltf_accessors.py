@@ -21,21 +21,32 @@ def rows(document: Document, number: object, kind: str, user: str) -> np.ndarray
     name = f"accessor {number}"
     if accessor.get("type") != kind:
         raise ValueError(f"{name}, of {user}, is of type {str(accessor.get('type'))[:20]!r}, {kind} expected")
+    if id(accessor) not in document.read:
+        document.read[id(accessor)] = _rows(document, accessor, WIDTHS[kind], name)
+    return document.read[id(accessor)]
+
+
+def _rows(document: Document, accessor: dict[str, Any], width: int, name: str) -> np.ndarray:
     stored, count = _kind(accessor.get("componentType"), name), whole_of(accessor, "count", name)
-    values = _base(document, accessor, stored, count, WIDTHS[kind], name)
+    values = _base(document, accessor, stored, count, width, name)
     if "sparse" in accessor:
+        document.take(count, f"{count} rows")
         values = _with_sparse(document, as_object(accessor["sparse"], f"sparse of {name}"), values, stored, name)
     normalized = accessor.get("normalized", False)
     if not isinstance(normalized, bool):
         raise ValueError(f"damaged: normalized of {name} is {str(normalized)[:20]}, true or false expected")
+    if normalized:
+        document.take(count, f"{count} rows")
     return scaled(values) if normalized else values
 
 
 def view_bytes(document: Document, number: object, user: str) -> tuple[memoryview, dict[str, Any]]:
     """The bytes of a buffer view, and its object. Raises ValueError."""
     view, name = document.item("bufferViews", number, user), f"bufferView {number}"
-    for packed in MESHOPT:
-        if extension(view, packed, name) is not None and (packed in document.all("extensionsRequired")):
+    for packed in MESHOPT:  # where the file does not need it, there may be plain data besides
+        if extension(view, packed, name) is not None and (
+            packed in document.all("extensionsRequired") or not document.has_data(view.get("buffer"), name)
+        ):
             raise ValueError(f"{packed} is not unpacked here: save it without compression (gltf-transform, Blender)")
     start, length = whole_of(view, "byteOffset", name, 0), whole_of(view, "byteLength", name)
     content = document.buffer(view.get("buffer"), name)
@@ -67,7 +78,6 @@ def _base(
         raise ValueError(f"damaged: rows of {size} bytes every {step} bytes in {name}")
     if count and start + step * (count - 1) + size > len(data):
         raise ValueError(f"truncated or damaged: {name} announces {count} rows, its {len(data)} bytes hold fewer")
-    document.take(count, f"{count} rows")
     if not count:
         return np.zeros((0, width), stored)
     return np.ndarray((count, width), stored, data, start, (step, stored.itemsize))

@@ -25,6 +25,7 @@ class Document:
         self._buffers: dict[int, bytes] = {}
         self._taken = self._beside = 0
         self.draco_seconds = 0.0
+        self.read: dict[int, np.ndarray] = {}  # rows of accessors, which parts may share
 
     def all(self, kind: str) -> list[Any]:
         """The list of all `kind`, as "nodes"; empty if there are none. Raises ValueError for anything but a list."""
@@ -42,6 +43,10 @@ class Document:
         self._taken += count
         if self._taken > max(MOST_TAKEN, 2 * self.size):
             raise ValueError(f"{what} of {self.size:,} bytes of a file: too many parts, repeated too often; not read")
+
+    def has_data(self, number: object, user: str) -> bool:
+        """Whether a buffer names its data, or is the binary chunk. Raises ValueError."""
+        return "uri" in self.item("buffers", number, user) or (number == 0 and self.binary is not None)
 
     def buffer(self, number: object, user: str) -> bytes:
         """The content of a buffer, `byteLength` bytes at least. Raises ValueError."""
@@ -92,7 +97,7 @@ def parsed(data: bytes, path: Path) -> Document:
     if at != length or not chunks or chunks[0][0] != b"JSON":
         raise ValueError("damaged: a binary glTF file starts with a chunk of JSON and ends with the end of a chunk")
     texts = [data[start : start + size] for _, start, size in chunks[:1]]
-    binaries = [data[start : start + size] for kind, start, size in chunks[1:2] if kind == b"BIN\0"]
+    binaries = [data[start : start + size] for kind, start, size in chunks[1:] if kind == b"BIN\0"]
     return Document(_json(texts[0]), binaries[0] if binaries else None, path, len(data))
 
 
@@ -123,7 +128,9 @@ def data_of(uri: str) -> bytes:
     if not head.lower().endswith(";base64"):
         return unquote_to_bytes(content)
     try:
-        return base64.b64decode(unquote_to_bytes(content) if "%" in content else content, validate=True)
+        plain = unquote_to_bytes(content) if "%" in content else content.encode("ascii")
+        plain = plain.translate(None, b" \t\r\n").rstrip(b"=")
+        return base64.b64decode(plain + b"=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"damaged: data within the file is no base64 ({error})") from error
 

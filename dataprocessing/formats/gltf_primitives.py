@@ -58,7 +58,21 @@ def part_of(document: Document, primitive: dict[str, Any], weights: np.ndarray |
         raise ValueError(f"damaged: {name} is packed by Draco without its positions")
     if triangles.size and triangles.max() >= len(vertices):
         raise ValueError(f"damaged: {name} uses vertex {triangles.max()}, it has {len(vertices)}")
-    return Part(_morphed(document, primitive, vertices.astype(np.float64), weights, name), triangles, attribute)
+    used: np.ndarray | slice = slice(None)
+    count = len(vertices)
+    if triangles.size < len(vertices):  # of vertices that it shares with other primitives
+        used, triangles = np.unique(triangles, return_inverse=True)
+        triangles = triangles.reshape(-1, 3)
+    document.take(len(vertices[used]), f"{count} vertices")
+    vertices = _morphed(document, primitive, vertices, used, weights, name)
+
+    def of_used(key: str, kind: str) -> np.ndarray | None:
+        values = attribute(key, kind)
+        if values is not None and len(values) != count:
+            raise ValueError(f"damaged: {key} of {name} is of {len(values)} vertices, {count} expected")
+        return None if values is None else values[used]
+
+    return Part(vertices, triangles, of_used)
 
 
 def cut(corners: np.ndarray, mode: int, name: str) -> np.ndarray:
@@ -136,12 +150,17 @@ def _of_draco(
 
 
 def _morphed(
-    document: Document, primitive: dict[str, Any], vertices: np.ndarray, weights: np.ndarray | None, name: str
+    document: Document,
+    primitive: dict[str, Any],
+    vertices: np.ndarray,
+    used: np.ndarray | slice,
+    weights: np.ndarray | None,
+    name: str,
 ) -> np.ndarray:
-    """The vertices moved by the morph targets, each by its weight."""
-    targets = listed(primitive, "targets", name)
+    """The vertices that are used, float64, moved by the morph targets, each by its weight."""
+    targets, moved = listed(primitive, "targets", name), vertices[used].astype(np.float64)
     if weights is None or not weights.any():
-        return vertices
+        return moved
     if len(weights) != len(targets):
         raise ValueError(f"damaged: {len(weights)} weights for the {len(targets)} morph targets of {name}")
     for number, weight in enumerate(weights):
@@ -152,5 +171,6 @@ def _morphed(
                 raise ValueError(
                     f"damaged: morph target {number} of {name} moves {len(moves)} of {len(vertices)} vertices"
                 )
-            vertices = vertices + weight * moves
-    return vertices
+            document.take(len(moved), f"{len(moved)} vertices")
+            moved += weight * moves[used]
+    return moved

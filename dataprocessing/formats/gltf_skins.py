@@ -53,8 +53,8 @@ def _influences(part: Part, name: str) -> tuple[np.ndarray, np.ndarray]:
     weights: list[np.ndarray] = []
     while (stored := part.attribute(f"JOINTS_{len(joints)}", "VEC4")) is not None:
         weight = part.attribute(f"WEIGHTS_{len(joints)}", "VEC4")
-        if weight is None or stored.dtype.kind != "u" or not len(stored) == len(weight) == len(part.vertices):
-            raise ValueError(f"damaged: joints and weights of {name} do not belong to its vertices")
+        if weight is None or stored.dtype.kind != "u":
+            raise ValueError(f"damaged: joints of {name} are of type {stored.dtype}, or have no weights")
         joints.append(stored.astype(np.int64))
         weights.append(weight.astype(np.float64))
     if not joints:
