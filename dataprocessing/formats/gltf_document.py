@@ -110,7 +110,7 @@ def _json(text: bytes) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("lists within lists, deeper than any scene; not read") from error
     except ValueError as error:
-        raise ValueError(f"not a glTF file, or damaged: cannot be read as json ({error})") from error
+        raise ValueError(f"not a mesh in glTF, or damaged: cannot be read as json ({error})") from error
     document = as_object(value, "the file")
     version = str(as_object(document.get("asset"), "its asset").get("version"))
     if version.split(".")[0] != "2":
