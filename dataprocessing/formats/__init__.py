@@ -7,7 +7,7 @@ file means. Reasons are ValueErrors without the path, which `runtime.reading.rea
 from collections.abc import Callable
 from pathlib import Path
 
-from dataprocessing.formats import foreign, obj, off
+from dataprocessing.formats import dae, foreign, gltf, obj, off
 from dataprocessing.formats.polygons import Polygons
 
 READERS: dict[str, Callable[[bytes, Path], Polygons]] = {
@@ -15,8 +15,9 @@ READERS: dict[str, Callable[[bytes, Path], Polygons]] = {
     ".off": off.read,
     ".ply": foreign.read,
     ".stl": foreign.read,
-    ".glb": foreign.read,
-    ".gltf": foreign.read,
+    ".glb": gltf.read,
+    ".gltf": gltf.read,
+    ".dae": dae.read,
 }
 SUFFIXES = tuple(READERS)
 
