@@ -12,7 +12,7 @@ import train_rnvp
 from dataprocessing import create_split, preprocess
 from lab.stress.hostile.cases import CONFIG, EXPERIMENT, NO_FILES, broken, written
 from lab.stress.hostile.damage import BROKEN, FLIPS, Damage, hostile_npz
-from lab.stress.hostile.inputs_of_meshes import GLB, OBJ, OFF, PLY, STL
+from lab.stress.hostile.inputs_of_meshes import DAE, GLB, GLTF, OBJ, OFF, PLY, STL
 from lab.stress.hostile.inputs_of_shapes import of_attributes, of_chains, of_meshes_beside, of_points
 from lab.stress.hostile.inputs_of_states import (
     CHECKPOINTS,
@@ -45,7 +45,7 @@ def of_configs() -> Iterator[Case]:
 
 
 def of_meshes() -> Iterator[Case]:
-    own = {"obj": OBJ, "off": OFF, "ply": PLY, "stl": STL, "glb": GLB, "gltf": {}}
+    own = {"obj": OBJ, "off": OFF, "ply": PLY, "stl": STL, "glb": GLB, "gltf": GLTF, "dae": DAE}
     for kind in MESHES:
         words = (*CONFIG, "--data_dir", f"FOLDER/meshes/{kind}", "--input_data_glob", f"/*/model.{kind}")
         words += ("--distance_backend", "torch", "--device", "cpu")

@@ -3,6 +3,8 @@
 import json
 import struct
 
+import numpy as np
+
 TETRAHEDRON = "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\n"
 
 OBJ: dict[str, bytes | str] = {
@@ -115,3 +117,64 @@ GLB: dict[str, bytes | str] = {
     "vertices that are NaN": _glb(_scene(), struct.pack("<9f3I", *[float("nan")] * 9, 0, 1, 2)),
     "a matrix of words": _glb(_scene(nodes=[{"mesh": 0, "matrix": ["a"] * 16}])),
 }  # fmt: skip
+
+GLTF: dict[str, bytes | str] = {
+    "a count of 1e8 without data": json.dumps(
+        _scene(buffers=[], bufferViews=[], accessors=[{"componentType": 5126, "count": 10**8, "type": "VEC3"},
+                                                      {"componentType": 5125, "count": 3, "type": "SCALAR"}])
+    ),
+    "100 million instances": json.dumps(
+        _scene(nodes=[{"mesh": 0, "extensions": {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 0}}}}],
+               accessors=[{"componentType": 5126, "count": 10**8, "type": "VEC3"}], extensionsUsed=["EXT_mesh_gpu_instancing"])
+    ),
+    "an extension that is required and unknown": json.dumps(_scene(extensionsRequired=["X_unknown"])),
+    "a sparse part of 1e12 numbers": json.dumps(
+        _scene(accessors=[{"componentType": 5126, "count": 3, "type": "VEC3", "sparse": {
+            "count": 10**12, "indices": {"bufferView": 0, "componentType": 5125}, "values": {"bufferView": 1}}}] * 2)
+    ),
+    "a percent sign that leads out": json.dumps(_scene(buffers=[{"byteLength": 64, "uri": "%2e%2e/%2e%2e/config.txt"}])),
+    "a data URI of no base64": json.dumps(_scene(buffers=[{"byteLength": 64, "uri": "data:;base64,****"}])),
+    "a million nodes in a row": json.dumps(
+        _scene(nodes=[{"children": [n + 1]} for n in range(1_000_000)] + [{"mesh": 0}])
+    ),
+    "nodes that double 40 times": json.dumps(
+        _scene(nodes=[{"children": [n + 1, n + 1]} for n in range(40)] + [{"mesh": 0}])
+    ),
+}  # fmt: skip
+
+
+def collada(vertices: object, faces: object, before: str = "", count: int | None = None) -> str:
+    """A scene of triangles. before: what follows the XML declaration; count: of numbers, another than there are."""
+    points, corners = np.asarray(vertices), np.asarray(faces)
+    numbers = " ".join(map(str, points.ravel().tolist()))
+    return f"""<?xml version="1.0"?>{before}
+<COLLADA xmlns="http://www.collada.org/2005/11/COLLADASchema" version="1.4.1">
+<library_geometries><geometry id="g"><mesh>
+<source id="p"><float_array id="a" count="{points.size if count is None else count}">{numbers}</float_array>
+<technique_common><accessor source="#a" count="{len(points)}" stride="3"><param name="X" type="float"/>
+<param name="Y" type="float"/><param name="Z" type="float"/></accessor></technique_common></source>
+<vertices id="v"><input semantic="POSITION" source="#p"/></vertices>
+<triangles count="{len(corners)}"><input semantic="VERTEX" source="#v" offset="0"/>
+<p>{" ".join(map(str, corners.ravel().tolist()))}</p></triangles>
+</mesh></geometry></library_geometries>
+<library_visual_scenes><visual_scene id="s"><node><instance_geometry url="#g"/></node></visual_scene>
+</library_visual_scenes><scene><instance_visual_scene url="#s"/></scene></COLLADA>
+"""
+
+
+_CORNERS, _TRIANGLE = [[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]
+_LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha"}">' for n in range(10))
+DAE: dict[str, bytes | str] = {
+    "a billion laughs": collada(_CORNERS, _TRIANGLE, f"<!DOCTYPE x [{_LAUGHS}]><!-- &l9; -->"),
+    "an entity that reads a file": collada(
+        _CORNERS, _TRIANGLE, '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+    ),
+    "a document type of the net": collada(_CORNERS, _TRIANGLE, '<!DOCTYPE x SYSTEM "http://localhost:9/x.dtd">'),
+    "a trillion numbers": collada(_CORNERS, _TRIANGLE, count=10**12),
+    "a corner of 1e18": collada(_CORNERS, [[0, 1, 10**18]]),
+    "NaN": collada([[float("nan")] * 3] * 3, _TRIANGLE),
+    "100,000 elements deep": "<COLLADA>" + "<node>" * 100_000,
+    "a geometry of another file": collada(_CORNERS, _TRIANGLE).replace('url="#g"', 'url="../../config.txt#g"'),
+    "nodes in a circle": collada(_CORNERS, _TRIANGLE).replace("<node>", '<node id="n"><instance_node url="#n"/>'),
+    "UTF-16 that ends early": collada(_CORNERS, _TRIANGLE).encode("utf-16")[:400],
+}

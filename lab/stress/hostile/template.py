@@ -21,13 +21,14 @@ from frozen.checkpoint_files import fingerprint
 from generation.cloud_files import write_cloud
 from lab.small.helpers import open_box, write_obj
 from lab.small.tiny_experiment import TINY, make_experiment, tiny_config
+from lab.stress.hostile.inputs_of_meshes import collada
 from lab.stress.hostile.inputs_of_points import attributes
 
 POINTS = ("xyz", "pcd", "las", "laz", "npz")
-SHOWN = ("ply", "glb", "obj")  # meshes beside clouds
+SHOWN = ("ply", "glb", "obj", "stl")  # meshes beside clouds
 QUICK = ("--num_output_points", "70", "--num_completion_points", "70", "--num_chains", "1", "--num_starts", "4",
          "--map_steps", "1", "--warmup", "1", "--draws", "1", "--leapfrog", "1")  # fmt: skip
-MESHES = ("obj", "off", "ply", "stl", "glb", "gltf")
+MESHES = ("obj", "off", "ply", "stl", "glb", "gltf", "dae")
 EVALUATE = ("--tasks", "generation", "--num_sample_sets", "2", "--emd", "none", "--num_eval_shapes", "3",
             "--num_whole_shapes", "2")  # fmt: skip
 
@@ -75,6 +76,8 @@ def make_meshes(folder: Path) -> None:
                 write_obj(path, vertices, faces)
             elif kind == "off":
                 write_off(path, Mesh(vertices, faces))
+            elif kind == "dae":
+                path.write_text(collada(vertices, faces))
             elif kind == "gltf":
                 for file, content in trimesh.exchange.gltf.export_gltf(mesh.scene()).items():
                     (path.parent / (path.name if file.endswith(".gltf") else file)).write_bytes(content)
