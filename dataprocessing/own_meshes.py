@@ -12,14 +12,16 @@ from tqdm import tqdm
 
 from configs.options import Config
 from configs.options.types import needed
-from dataprocessing.frames import Frame, front_of, to_unit_box
+from dataprocessing.axes import Axes, axes_of, check_table, lines_of_found
+from dataprocessing.frames import Frame, to_unit_box
 from dataprocessing.mesh_folder import mesh_name, meshes_below, path_below, stream_name
 from dataprocessing.mesh_io import MeshError, load_mesh
 from dataprocessing.pool import run_in_order
+from dataprocessing.scale_notes import Note, lines_of, scale_notes
 from dataprocessing.surface import sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import input_points
 from runtime.cores import num_workers
-from runtime.errors import UserError, raise_if_interrupted
+from runtime.errors import UserError, one_line, raise_if_interrupted
 from runtime.layout import given_path
 from runtime.seeds import generator
 
@@ -30,7 +32,7 @@ MESHES_A_WORKER = 8  # for fewer, starting a process takes longer than reading t
 class OwnMesh(NamedTuple):
     """A mesh file with its name, its input cloud (num_points, 3) float32 in the unit box, and its own frame.
 
-    stream: what its random numbers belong to.
+    stream: what its random numbers belong to. axes: of its file. notes: what looks odd about its size and axes.
     """
 
     name: str
@@ -38,21 +40,31 @@ class OwnMesh(NamedTuple):
     cloud: np.ndarray
     frame: Frame
     stream: str
+    axes: Axes
+    notes: list[Note]
 
 
 @dataclass
 class OwnMeshes:
-    """The meshes of a folder that can be used, and why the others cannot: path -> one line."""
+    """The meshes of a folder that can be used, and why the others cannot: path -> one line.
+
+    table_notes: what is told of rows of `axes_file`.
+    """
 
     folder: Path
     meshes: list[OwnMesh]
     left_out: dict[Path, str] = field(default_factory=dict)
+    table_notes: list[str] = field(default_factory=list)
 
-    def facts(self, cfg: Config) -> list[dict[str, Any]]:
+    def facts(self) -> list[dict[str, Any]]:
         """What decides the input cloud of each mesh, and the way back to its own frame, as plain values."""
-        axes = {"up": cfg.data.up, "front": front_of(cfg.data.up, cfg.data.front)}
         return [
-            {"mesh": self.relative(one.path), "cloud_sha256": digest(one.cloud), **axes, **one.frame.facts()}
+            {
+                "mesh": self.relative(one.path),
+                "cloud_sha256": digest(one.cloud),
+                **one.axes.facts(),
+                **one.frame.facts(),
+            }
             for one in self.meshes
         ]
 
@@ -68,7 +80,7 @@ def read_own_meshes(cfg: Config, out: Path) -> OwnMeshes:
     folder = given_path(needed(cfg.own_meshes.own_meshes, "own_meshes")).resolve()
     paths = meshes_below(folder, left_out=out.resolve())
     tasks = [(path, path_below(path, folder), cfg) for path in paths]
-    found = OwnMeshes(folder, [])
+    found = OwnMeshes(folder, [], table_notes=check_table(cfg.data, [below for _, below, _ in tasks]))
     workers = min(num_workers(cfg.run.num_cpus), len(tasks) // MESHES_A_WORKER)
     with closing(run_in_order(read_own_mesh, tasks, workers)) as outcomes:  # closed: Ctrl-C ends the workers
         for path, outcome in zip(paths, shown(outcomes, len(paths)), strict=True):
@@ -90,6 +102,14 @@ def tell_left_out(own: OwnMeshes) -> None:
         print(f"  left out: {own.relative(path)}: {' '.join(reason.split())}")
 
 
+def tell_axes_and_scale(own: OwnMeshes) -> None:
+    """A line for each row of `axes_file` that fits nothing, for axes that were found, and for what looks odd."""
+    by_name = {own.relative(one.path): one for one in own.meshes}
+    found = lines_of_found({name: one.axes for name, one in by_name.items()})
+    for line in [*own.table_notes, *found, *lines_of({name: one.notes for name, one in by_name.items()})]:
+        print(one_line(line))
+
+
 def shown(outcomes: Iterator[OwnMesh | str], total: int) -> Iterator[OwnMesh | str]:
     return iter(tqdm(outcomes, total=total, desc="reading meshes", unit="mesh", disable=None))
 
@@ -101,8 +121,11 @@ def read_own_mesh(path: Path, below: PurePosixPath, cfg: Config) -> OwnMesh | st
     """
     stream = stream_name(below)
     try:
-        mesh, frame = to_unit_box(load_mesh(path), cfg.data.up, cfg.data.front)
-        return OwnMesh(mesh_name(below), path, input_points(mesh, stream, cfg), frame, stream)
+        mesh = load_mesh(path)
+        axes = axes_of(mesh, below, cfg.data)
+        unit, frame = to_unit_box(mesh, axes.up, axes.front)
+        notes = scale_notes(mesh, axes.up, axes.front)
+        return OwnMesh(mesh_name(below), path, input_points(unit, stream, cfg), frame, stream, axes, notes)
     except MeshError as error:
         return str(error)
     except Exception as error:  # one odd mesh of many must not end the run
@@ -112,7 +135,7 @@ def read_own_mesh(path: Path, below: PurePosixPath, cfg: Config) -> OwnMesh | st
 
 def true_surface(own: OwnMesh, num_points: int, cfg: Config) -> np.ndarray:
     """Points drawn uniformly from the mesh itself, (num_points, 3) float32 in the unit box."""
-    mesh, _ = to_unit_box(load_mesh(own.path), cfg.data.up, cfg.data.front)
+    mesh, _ = to_unit_box(load_mesh(own.path), own.axes.up, own.axes.front)
     return sample_surface(mesh, num_points, generator(cfg.run.seed, own.stream, "surface")).astype(np.float32)
 
 

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from configs.options import Config, InputGrid, Network
 from configs.options.types import needed
-from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
+from dataprocessing.own_meshes import (
+    OWN_MESHES,
+    OwnMeshes,
+    read_own_meshes,
+    tell_axes_and_scale,
+    tell_left_out,
+    true_surface,
+)
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
 from dataprocessing.stored_points import cloud_digest, read_input_cloud
@@ -126,6 +133,7 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
     folder = folder_of_clouds(cfg)
     own = read_own_meshes(cfg, Path(cfg.output.out).expanduser() if cfg.output.out else folder)
     tell_left_out(own)
+    tell_axes_and_scale(own)
     meshes = own.meshes
     where = "where the meshes lie, in their axes and units" if cfg.own_meshes.keep_frame else "in the unit box"
     shapes = Shapes(
@@ -137,7 +145,7 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
             f"The meshes, from {cfg.grid.num_points:,} points of each, decoded from {decoded_from(cfg.network)}"
         ),
         cfg.generation.num_output_points,
-        facts=own.facts(cfg),
+        facts=own.facts(),
         about={"keep_frame": cfg.own_meshes.keep_frame},
         source=str(own.folder),
         told_in_index={OWN_MESHES: str(own.folder), "left_out": left_out(own)},
