@@ -22,6 +22,7 @@ COLUMNS = 40  # of the outline seen from the side
 # demo cars alone: lab/notes/own_data.md.
 FRONT_SCALES = np.array([0.22, 0.26, 0.036])
 FRONT_WEIGHTS = np.array([4.0, 1.0, 2.5])
+SPACING = 0.25  # of the points: an image nearer than this share of it is as good as the car itself
 CLEAR_MIRROR = 1.5  # times as far as its image side to side a car is from its other images
 CLEAR_LENGTH = 1.1  # times as long as high
 CLEAR_TOP = 0.15  # of `top_score`
@@ -79,9 +80,9 @@ def _lines(points: np.ndarray, up: str | None, front: str | None, doubts: list[s
     known = {name: "xyz".index(axis[-1]) for name, axis in (("up", up), ("front", front)) if axis}
     left = [line for line in range(3) if line not in known.values()]
     if len(left) > 1:
-        away = mirror_distances(points)
+        away, spacing = mirror_distances(points)
         width = min(left, key=lambda line: float(away[line]))
-        if sorted(away[left])[1] < CLEAR_MIRROR * away[width]:
+        if sorted(away[left])[1] < CLEAR_MIRROR * max(away[width], SPACING * spacing):
             doubts.append("no axis is clearly the one from side to side")
         left.remove(width)
     if len(left) > 1:
@@ -98,11 +99,14 @@ def pose_of_mesh(mesh: Mesh, up: str | None = None, front: str | None = None) ->
     return find_pose(sample_surface(mesh, LOOKED_AT, np.random.default_rng(0)), up, front)
 
 
-def mirror_distances(points: np.ndarray) -> np.ndarray:
-    """How far points (N, 3) are from the mirror image across the middle of each axis, (3,), in their units.
+def mirror_distances(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """How far points (N, 3) are from the mirror image across the middle of each axis, (3,), and from each other.
 
-    Less what other points of the same surface are away, so that the spacing of the points does not count.
+    Images are farther by these numbers than other points of the same surface, so that the spacing does not count. Tails
+    are left out: specks far away would move the middle.
     """
+    low, high = np.quantile(points, [TAIL, 1 - TAIL], axis=0)
+    points = points[((low <= points) & (points <= high)).all(axis=1)]
     tree, others = cKDTree(points[::2]), points[1::2]
     others = others[:: -(-len(others) // MIRRORED)]
     same = tree.query(others)[0].mean()
@@ -111,7 +115,7 @@ def mirror_distances(points: np.ndarray) -> np.ndarray:
         image = others.copy()
         image[:, line] = 2 * middle[line] - image[:, line]
         away[line] = tree.query(image)[0].mean() - same
-    return np.maximum(away, 0.05 * same)
+    return away, float(same)
 
 
 def _shares(points: np.ndarray) -> np.ndarray:
