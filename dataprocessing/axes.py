@@ -40,8 +40,7 @@ def axes_of(mesh: Mesh, below: PurePosixPath, data: Data) -> Axes:
     if AUTO not in (up, front):
         return Axes(up, front)
     pose = pose_of_mesh(mesh, *(None if axis == AUTO else axis for axis in (up, front)))
-    sure = f" ({pose.sure:.0%} sure)" if pose.doubts and pose.sure < 1 else ""
-    return Axes(pose.up, pose.front, True, ", ".join(pose.doubts) + sure)
+    return Axes(pose.up, pose.front, True, ", ".join(pose.doubts))
 
 
 def fixed_axes(data: Data, what: str) -> tuple[str, str]:

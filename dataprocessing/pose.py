@@ -62,7 +62,7 @@ def find_pose(points: np.ndarray, up: str | None = None, front: str | None = Non
         odds = front_log_odds(spread @ turn_of(up, "xyz"[length]).T)
         front, sure = _signed(length, odds), float(1 / (1 + np.exp(-abs(odds))))
         if sure < CLEAR_FRONT:
-            doubts.append(f"front may be {opposite(front)}")
+            doubts.append(f"front may be {opposite(front)} ({100 * (1 - sure):.0f} %)")
         return Pose(up, front, sure, doubts)
     return Pose(up, front, 1.0, doubts)
 

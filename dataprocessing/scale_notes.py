@@ -117,14 +117,16 @@ def longest_side_notes(points: np.ndarray, up: str, front: str) -> list[Note]:
     along, longest = "xyz".index(front[-1]), int(extent.argmax())
     if extent[longest] <= LONGER * extent[along]:
         return []
-    told = f"the longest side is {'xyz'[longest]}, {extent[longest] / max(extent[along], 1e-300):.2g} times that along"
-    if "xyz"[longest] == up[-1]:
-        better = find_pose(points)
-        return [
-            Note("up", f"{told} front {front}, and up is {up}; did you mean --up {better.up} --front {better.front}?")
-        ]
-    better = find_pose(points, up=up)
-    return [Note("front", f"{told} front {front}; did you mean --front {better.front}?")]
+    told = (
+        f"the longest side is {'xyz'[longest]}, {extent[longest] / max(extent[along], 1e-300):.2g} times that along"
+        f" front {front}"
+    )
+    pose = find_pose(points)
+    if pose.up == up and pose.front[-1] != front[-1]:
+        return [Note("front", f"{told}; did you mean --front {pose.front}?")]
+    if "xyz"[longest] == pose.front[-1]:
+        return [Note("up", f"{told}, and up is {up}; did you mean --up {pose.up} --front {pose.front}?")]
+    return [Note("up", f"{told}, and up is {up}; are --up and --front right?")]
 
 
 def lines_of(notes: Mapping[str, Sequence[Note]]) -> list[str]:

@@ -59,7 +59,7 @@ def test_specks_and_the_order_of_points_do_not_matter():
 
 def test_what_is_no_car_is_doubted():
     ball = np.random.default_rng(0).standard_normal((5000, 3))
-    assert len(find_pose(ball).doubts) >= 3
+    assert any("side to side" in doubt for doubt in find_pose(ball).doubts)
     plate = block((-1, 0, -2), (1, 0.2, 2))
     assert any("side to side" in doubt for doubt in pose_of_mesh(plate).doubts)
     shuttle = joined(*(Mesh(car().vertices * [1, 1, sign] - [0, 0, sign * 0.05], car().faces) for sign in (1, -1)))
