@@ -79,19 +79,28 @@ def _lines(points: np.ndarray, up: str | None, front: str | None, doubts: list[s
     """Which axes lie along height and length, 0 to 2, but for their signs."""
     known = {name: "xyz".index(axis[-1]) for name, axis in (("up", up), ("front", front)) if axis}
     left = [line for line in range(3) if line not in known.values()]
+    low, high = np.quantile(points, [TAIL, 1 - TAIL], axis=0)
+    extent = high - low
     if len(left) > 1:
-        away, spacing = mirror_distances(points)
-        width = min(left, key=lambda line: float(away[line]))
-        if sorted(away[left])[1] < CLEAR_MIRROR * max(away[width], SPACING * spacing):
-            doubts.append("no axis is clearly the one from side to side")
-        left.remove(width)
+        left.remove(_width(points, left, extent, doubts))
     if len(left) > 1:
-        extent = np.ptp(np.quantile(points, [TAIL, 1 - TAIL], axis=0), axis=0)
         left.sort(key=lambda line: float(extent[line]))
         if extent[left[1]] < CLEAR_LENGTH * extent[left[0]]:
             doubts.append("it is about as high as long")
         return left[0], left[1]
     return known.get("up", left[0]), known.get("front", left[0])
+
+
+def _width(points: np.ndarray, left: list[int], extent: np.ndarray, doubts: list[str]) -> int:
+    """Which of the axes that are left goes from side to side. Of several that may, not the longest, but the next."""
+    away, spacing = mirror_distances(points)
+    bound = CLEAR_MIRROR * max(away[left].min(), SPACING * spacing)
+    alike = sorted((line for line in left if away[line] <= bound), key=lambda line: float(extent[line]))
+    if len(alike) > 1:
+        doubts.append("no axis is clearly the one from side to side")
+        if alike[-1] == extent.argmax():
+            alike.pop()
+    return alike[-1]
 
 
 def pose_of_mesh(mesh: Mesh, up: str | None = None, front: str | None = None) -> Pose:
