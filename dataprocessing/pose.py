@@ -19,7 +19,7 @@ LEAST_POINTS = 300
 TAIL = 0.001  # of the points at each end of an axis that may be antennas and specks
 COLUMNS = 40  # of the outline seen from the side
 # Three measures of the front, by the size that they have on demo cars, and their weights in log odds, fitted on 200
-# demo cars alone: lab/notes/own_data.md.
+# demo cars alone: lab/notes/axes.md.
 FRONT_SCALES = np.array([0.22, 0.26, 0.036])
 FRONT_WEIGHTS = np.array([4.0, 1.0, 2.5])
 SPACING = 0.25  # of the points: an image nearer than this share of it is as good as the car itself

@@ -1,7 +1,7 @@
 """What looks wrong about the size and the axes of a car, before it is scaled: a speck or a ground plate that sets the
 length of its box, and a longest side that is not along the road.
 
-The bounds lie between what 33 real and 40 demo cars reach and what such parts do: lab/notes/own_data.md.
+The bounds lie between what 33 real and 40 demo cars reach and what such parts do: lab/notes/axes.md.
 """
 
 from collections.abc import Mapping, Sequence
