@@ -5,13 +5,15 @@ Nothing of them is written: a shape code needs only surface points, no distances
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from configs.options import Config
 from configs.options.data import ANY_LAYOUT
+from configs.options.types import needed
+from dataprocessing.axes import axes_of
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.file_walk import matching
 from dataprocessing.frames import front_of, to_unit_box
@@ -127,12 +129,19 @@ def extra_cloud(shape: ExtraShape, cfg: Config) -> np.ndarray | str:
         vertices, faces, _ = make_car(shape.demo_seed, shape.number)
         return input_points(scale_mesh(Mesh(vertices, faces)), shape.name, cfg)
     try:
-        return input_points(to_unit_box(load_mesh(shape.mesh), cfg.data.up, cfg.data.front)[0], shape.stream, cfg)
+        mesh = load_mesh(shape.mesh)
+        axes = axes_of(mesh, below_extras(shape, cfg), cfg.data)
+        return input_points(to_unit_box(mesh, axes.up, axes.front)[0], shape.stream, cfg)
     except MeshError as error:
         return str(error)
     except Exception as error:  # one odd mesh of thousands must not end the run
         raise_if_interrupted()
         return f"{type(error).__name__}: {error}"
+
+
+def below_extras(shape: ExtraShape, cfg: Config) -> PurePosixPath:
+    """The path of the mesh of an extra shape below its folder."""
+    return path_below(Path(shape.mesh), absolute(needed(cfg.codes.extra_data_dir, "extra_data_dir")))
 
 
 def _digest(lines: list[str]) -> str:

@@ -7,7 +7,9 @@ import numpy as np
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.point_io import is_far_box
 
-USUAL_FRONT = {"y": "-z", "z": "-y", "x": "-z"}  # by the axis that is up: ShapeNet's; Blender's; any
+USUAL_FRONT = {"y": "-z", "z": "-y", "x": "-z", "auto": "auto"}  # by the axis that is up: ShapeNet's; Blender's; any
+
+UNIT_AXES = ("y", "-z")  # up and front of the unit box
 
 
 class Frame(NamedTuple):
@@ -59,7 +61,7 @@ def frame_of_matrix(own_from_unit: np.ndarray) -> Frame:
 
 
 def front_of(up: str, front: str | None) -> str:
-    """The front axis: as given, else what is usual with this axis up."""
+    """The front axis: as given, else what is usual with this axis up; auto if up is to be found, too."""
     return front or USUAL_FRONT[up.removeprefix("-")]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from configs.options.data import AXES, same_line
 from dataprocessing.mesh_io import MOST_BYTES
 from runtime.artefacts import Facts, Records, digest, entry_of, file_sha256
 from runtime.reading import DamagedFile, damaged, read_json, reading, require_file
@@ -11,7 +12,9 @@ MESH = "mesh"  # the entry of it: of: its digest; found: path below data_dir, st
 
 
 def told_of_mesh(records: Records) -> dict[str, Any]:
-    """`path` below data_dir, and `stream` where random numbers belong to another name than the folder's; {} if none."""
+    """`path` below data_dir, `stream` where random numbers belong to another name than the folder's, and `axes`, if
+    they were looked for: what was said of up and front, and what was found. {} if nothing is told.
+    """
     found = records.entries.get(MESH, {}).get("found")
     told = found if isinstance(found, dict) else {}  # anything may stand in a file
     return {key: value for key, value in told.items() if isinstance(value, list if key == "marks" else str)}
@@ -28,6 +31,19 @@ def mesh_entry(mesh: Path, path: str, stream: str, records: Records) -> Facts:
         if former is None or told_of_mesh(records).get("marks") != marks:
             former = {MESH: mesh_sha256(mesh)}
     return entry_of(former, found={"path": path, "stream": stream, "marks": marks})
+
+
+def axes_found(records: Records, mesh: Facts, given: tuple[str, str]) -> tuple[str, str] | None:
+    """up and front of the mesh of this entry, if they were found in it before with the same said of them."""
+    told = str(told_of_mesh(records).get("axes", "")).split()
+    if len(told) != 4 or tuple(told[:2]) != given or records.made_of(MESH) != mesh["of"]:
+        return None
+    return (told[2], told[3]) if {*told[2:]} <= {*AXES} and not same_line(*told[2:]) else None
+
+
+def with_axes(mesh: Facts, given: tuple[str, str], found: tuple[str, str]) -> Facts:
+    """The entry of a mesh that tells the axes that were found, too."""
+    return mesh | {"found": mesh["found"] | {"axes": " ".join((*given, *found))}}
 
 
 def mesh_sha256(mesh: Path) -> str:

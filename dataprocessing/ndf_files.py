@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from configs.options import Data, InputGrid
-from dataprocessing.frames import front_of, turn_of
+from configs.options.data import AUTO
+from dataprocessing.frames import UNIT_AXES, front_of, turn_of
 from runtime.artefacts import Records
 from runtime.errors import UserError
 from runtime.layout import GAP_SAMPLES, SCALED_MESH, UNIFORM_SAMPLES, voxelized_point_cloud
 from runtime.reading import DamagedFile, open_npz
 
-OUR_AXES = {"up": "y", "front": "-z"}
-FOUND_OUT = "auto"  # of the axes of a mesh: as up, as front
+OUR_AXES = dict(zip(("up", "front"), UNIT_AXES, strict=True))
 BOUNDARY, CLOUDS, SCALED = "boundary_*_samples.npz", "voxelized_point_cloud_*res_*points.npz", "*_scaled.off"
 NUMBERS = re.compile(r"voxelized_point_cloud_(\d+)res_(\d+)points\.npz")
 POINTS = ("point_cloud", "points")  # keys of what is turned: of a cloud, of samples
@@ -55,10 +55,10 @@ def lacks_our_samples(folder: Path) -> bool:
     return not any((folder / name).exists() for name in (UNIFORM_SAMPLES, GAP_SAMPLES))
 
 
-def axes_of(data: Data) -> dict[str, str]:
+def named_axes(data: Data) -> dict[str, str]:
     """The axes of the data, as `OUR_AXES`; where one of them is to be found out, the other need not be known."""
-    if FOUND_OUT in (data.up, data.front):
-        return {"up": data.up, "front": data.front or FOUND_OUT}
+    if AUTO in (data.up, data.front):
+        return {"up": data.up, "front": data.front or AUTO}
     return {"up": data.up, "front": front_of(data.up, data.front)}
 
 
@@ -67,24 +67,24 @@ def turn_at_loading(folder: Path, data: Data) -> np.ndarray | None:
 
     Raises UserError where the axes of NDF's files are to be found out, which needs their mesh.
     """
-    axes = axes_of(data)
-    if axes == OUR_AXES or not are_ndfs(folder):
+    axes = named_axes(data)
+    if (axes == OUR_AXES and not data.axes_file) or not are_ndfs(folder):
         return None
-    if FOUND_OUT in axes.values():
+    if AUTO in axes.values() or data.axes_file:
         raise UserError(
-            f"{folder} holds files of NDF's scripts, whose axes cannot be found with up {data.up}, front {data.front};"
-            " name them, such as --up y --front x, or make the files again from the meshes: preprocess.py"
+            f"{folder} holds files of NDF's scripts: up auto, front auto and axes_file are for meshes; name their axes,"
+            " such as --up y --front x, or make the files again from the meshes: preprocess.py"
         )
     return turn_of(**axes)
 
 
 def turning_sentence(folders: Iterable[Path], data: Data) -> str:
     """What `turn_at_loading` does with these shapes, where up and front are not ours; empty if it is no question."""
-    if axes_of(data) == OUR_AXES:
+    if named_axes(data) == OUR_AXES:
         return ""
     open_question = [folder for folder in folders if without_record(folder)]
     turned_ones = sum(turn_at_loading(folder, data) is not None for folder in open_question)
-    axes = "up {up}, front {front}".format(**axes_of(data))
+    axes = "up {up}, front {front}".format(**named_axes(data))
     told = {
         f"NDF's files, turned when they are read ({axes})": turned_ones,
         "files without made_of.json that are not NDF's, taken as turned already": len(open_question) - turned_ones,

@@ -12,11 +12,13 @@ from tqdm import tqdm
 
 from configs.options import Config
 from configs.options.types import needed
-from dataprocessing.frames import Frame, front_of, points_in_unit_box, to_unit_box
+from dataprocessing.axes import Axes, axes_of, check_table, lines_of_found
+from dataprocessing.frames import Frame, points_in_unit_box, to_unit_box
 from dataprocessing.mesh_folder import Listing, mesh_name, path_below, shapes_below, stream_name, tell_others
 from dataprocessing.mesh_io import Mesh, MeshError
 from dataprocessing.point_io import load_shape
 from dataprocessing.pool import run_in_order
+from dataprocessing.scale_notes import Note, lines_of, scale_notes
 from dataprocessing.scatter import scatter_of
 from dataprocessing.surface import sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import input_points
@@ -43,7 +45,7 @@ class OwnMesh(NamedTuple):
     """A mesh or cloud file with its name, its input cloud in the unit box, and its own frame.
 
     cloud: (num_points, 3) float32; of a cloud file at most as many as it has. stream: what its random numbers belong
-    to. given: of a cloud file.
+    to. axes: of its file. notes: what looks odd about its size and axes. given: of a cloud file.
     """
 
     name: str
@@ -51,6 +53,8 @@ class OwnMesh(NamedTuple):
     cloud: np.ndarray
     frame: Frame
     stream: str
+    axes: Axes
+    notes: list[Note]
     given: GivenCloud | None = None
 
 
@@ -58,20 +62,25 @@ class OwnMesh(NamedTuple):
 class OwnMeshes:
     """The shapes of a folder that can be used, and why the others cannot: path -> one line.
 
-    listing: all files of the folder.
+    listing: all files of the folder. table_notes: what is told of rows of `axes_file`.
     """
 
     folder: Path
     listing: Listing
     meshes: list[OwnMesh] = field(default_factory=list)
     left_out: dict[Path, str] = field(default_factory=dict)
+    table_notes: list[str] = field(default_factory=list)
 
-    def facts(self, cfg: Config) -> list[dict[str, Any]]:
+    def facts(self) -> list[dict[str, Any]]:
         """What decides the input cloud of each mesh, and the way back to its own frame, as plain values."""
-        axes = {"up": cfg.data.up, "front": front_of(cfg.data.up, cfg.data.front)}
         return [
-            {"mesh": self.relative(one.path), "cloud_sha256": digest(one.cloud), **axes, **one.frame.facts()}
-            | (one.given._asdict() if one.given else {})
+            {
+                "mesh": self.relative(one.path),
+                "cloud_sha256": digest(one.cloud),
+                **one.axes.facts(),
+                **one.frame.facts(),
+                **(one.given._asdict() if one.given else {}),
+            }
             for one in self.meshes
         ]
 
@@ -88,7 +97,8 @@ def read_own_meshes(cfg: Config, out: Path) -> OwnMeshes:
     listing = shapes_below(folder, left_out=out.resolve(), clouds=True)
     paths = listing.shapes
     tasks = [(path, path_below(path, folder), cfg) for path in paths]
-    found = OwnMeshes(folder, listing, left_out=dict(listing.left_out))
+    table_notes = check_table(cfg.data, [below for _, below, _ in tasks])
+    found = OwnMeshes(folder, listing, left_out=dict(listing.left_out), table_notes=table_notes)
     workers = min(num_workers(cfg.run.num_cpus), len(tasks) // MESHES_A_WORKER)
     with closing(run_in_order(read_own_mesh, tasks, workers)) as outcomes:  # closed: Ctrl-C ends the workers
         for path, outcome in zip(paths, shown(outcomes, len(paths)), strict=True):
@@ -127,6 +137,14 @@ def about_cloud(one: OwnMesh) -> str:
     return f"{told}; noise (sd) about {one.given.scatter:.4f} of its longest side{blurred}"
 
 
+def tell_axes_and_scale(own: OwnMeshes) -> None:
+    """A line for each row of `axes_file` that fits nothing, for axes that were found, and for what looks odd."""
+    by_name = {own.relative(one.path): one for one in own.meshes}
+    found = lines_of_found({name: one.axes for name, one in by_name.items()})
+    for line in [*own.table_notes, *found, *lines_of({name: one.notes for name, one in by_name.items()})]:
+        print(one_line(line))
+
+
 def shown(outcomes: Iterator[OwnMesh | str], total: int) -> Iterator[OwnMesh | str]:
     return iter(tqdm(outcomes, total=total, desc="reading meshes", unit="mesh", disable=None))
 
@@ -139,13 +157,15 @@ def read_own_mesh(path: Path, below: PurePosixPath, cfg: Config) -> OwnMesh | st
     stream = stream_name(below)
     try:
         shape = load_shape(path)
+        axes = axes_of(shape, below, cfg.data)
+        notes = scale_notes(shape, axes.up, axes.front)
         if isinstance(shape, Mesh):
-            mesh, frame = to_unit_box(shape, cfg.data.up, cfg.data.front)
-            return OwnMesh(mesh_name(below), path, input_points(mesh, stream, cfg), frame, stream)
-        points, frame = points_in_unit_box(shape, cfg.data.up, cfg.data.front)
-        chosen = some_of(points, cfg.grid.num_points, generator(cfg.run.seed, stream, "input"))
+            mesh, frame = to_unit_box(shape, axes.up, axes.front)
+            return OwnMesh(mesh_name(below), path, input_points(mesh, stream, cfg), frame, stream, axes, notes)
+        points, frame = points_in_unit_box(shape, axes.up, axes.front)
+        chosen = some_of(points, cfg.grid.num_points, generator(cfg.run.seed, stream, "input")).astype(np.float32)
         given = GivenCloud(len(points), scatter_of(points, generator(cfg.run.seed, stream, "scatter")))
-        return OwnMesh(mesh_name(below), path, chosen.astype(np.float32), frame, stream, given)
+        return OwnMesh(mesh_name(below), path, chosen, frame, stream, axes, notes, given)
     except (MeshError, ValueError) as error:
         return str(error)
     except Exception as error:  # one odd mesh of many must not end the run
@@ -158,7 +178,7 @@ def true_surface(own: OwnMesh, num_points: int, cfg: Config) -> np.ndarray:
     that it has."""
     rng, shape = generator(cfg.run.seed, own.stream, "surface"), load_shape(own.path)
     if isinstance(shape, Mesh):
-        mesh, _ = to_unit_box(shape, cfg.data.up, cfg.data.front)
+        mesh, _ = to_unit_box(shape, own.axes.up, own.axes.front)
         return sample_surface(mesh, num_points, rng).astype(np.float32)
     return some_of(own.frame.to_unit(shape), num_points, rng).astype(np.float32)
 

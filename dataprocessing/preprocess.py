@@ -13,7 +13,8 @@ from runtime.layout import absolute
 def main(argv: list[str] | None = None) -> int:
     """Returns 0, or 1 if a mesh, or what may be one, could not be used."""
     cfg = get_config(argv, "preprocess")
-    from dataprocessing.mesh_folder import tell_others
+    from dataprocessing.axes import check_table
+    from dataprocessing.mesh_folder import path_below, tell_others
     from dataprocessing.shapes import list_meshes, output_folders, processed_root
 
     listing = list_meshes(cfg.data)
@@ -23,6 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{len(meshes)} of {len(all_meshes)} meshes in {absolute(cfg.data.data_dir)}{chunk}")
     if cfg.chunks.current_chunk == 0:
         tell_others(listing, absolute(cfg.data.data_dir))
+    for line in check_table(cfg.data, [path_below(mesh, absolute(cfg.data.data_dir)) for mesh in all_meshes]):
+        print(one_line(line))
     folders = output_folders(all_meshes, cfg.data)
     outcomes = preprocess({mesh: folders[mesh] for mesh in meshes}, cfg)
     failures = sorted((outcome.mesh, outcome.failure) for outcome in outcomes if outcome.failure)
@@ -33,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         f" {sum(o.made for o in outcomes)} files made, {len(again)} made again{why},"
         f" {sum(o.skipped for o in outcomes)} skipped; {len(failures)} meshes failed"
     )
+    for line in told_of(outcomes):
+        print(one_line(line))
     print_failures(failures)
     return 1 if failures or listing.left_out else 0
 
@@ -56,6 +61,16 @@ def preprocess(folders: dict[Path, Path], cfg: Config) -> list:
                 note(outcome.slow)
             outcomes.append(outcome)
         return outcomes
+
+
+def told_of(outcomes: list) -> list[str]:
+    """Lines on axes that were found, and on what looks odd about sizes and axes, of the meshes that were read."""
+    from dataprocessing.axes import lines_of_found
+    from dataprocessing.scale_notes import lines_of
+
+    read = {outcome.name: outcome for outcome in sorted(outcomes, key=lambda one: one.name) if outcome.axes}
+    found = lines_of_found({name: outcome.axes for name, outcome in read.items()})
+    return [*found, *lines_of({name: outcome.notes for name, outcome in read.items()})]
 
 
 def print_failures(failures: list[tuple[Path, str]]) -> None:

@@ -24,13 +24,17 @@ OURS = ("boundary_*_samples.npz", layout.UNIFORM_SAMPLES, layout.GAP_SAMPLES, "v
         layout.SCALED_MESH)  # fmt: skip
 
 
-def facts_of(name: str, mesh: Facts, cfg: Config) -> Facts:
-    """What the file of this name is made of, but for what it says itself. mesh: of the entry of the mesh."""
+def facts_of(name: str, mesh: Facts, cfg: Config, axes: tuple[str, str] | None = None) -> Facts:
+    """What the file of this name is made of, but for what it says itself.
+
+    mesh: of the entry of the mesh. axes: its up and front; default: those of the options.
+    """
     kind = "scaled_mesh" if name == layout.SCALED_MESH else "input"
     if name in samples_per_file(cfg.sampling):
         kind = "samples"
     options = options_of(kind, cfg, left_out=(*SAID_BY_NAME, *SAID_BY_FILE))
-    return {**mesh, OPTIONS: options | {"front": front_of(cfg.data.up, cfg.data.front)}}
+    up, front = axes or (cfg.data.up, front_of(cfg.data.up, cfg.data.front))
+    return {**mesh, OPTIONS: options | {"up": up, "front": front}}
 
 
 def why_made(path: Path, wanted: Facts, records: Records, cfg: Config) -> str:

@@ -1,12 +1,14 @@
 """All preprocessed files of one shape: making those that are missing."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from configs.options import Config
-from configs.options.data import ANY_LAYOUT
+from configs.options.data import ANY_LAYOUT, AUTO
+from dataprocessing.axes import Axes, axes_of, given_axes
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, uniform_points
 from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.distances import distance_function, why_slow
@@ -14,12 +16,13 @@ from dataprocessing.frames import to_unit_box
 from dataprocessing.gaps import gap_candidates, gap_indices
 from dataprocessing.mesh_folder import path_below, stream_name
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
-from dataprocessing.mesh_record import MESH, mesh_entry
+from dataprocessing.mesh_record import MESH, axes_found, mesh_entry, with_axes
+from dataprocessing.scale_notes import Note, scale_notes
 from dataprocessing.shape_facts import begun, facts_of, finished, why_made
 from dataprocessing.shapes import expected_files, samples_per_file, shape_name
 from dataprocessing.voxelized_pointcloud_sampling import input_points, voxelized_arrays
 from runtime import layout
-from runtime.artefacts import NOT_THERE, Records
+from runtime.artefacts import NOT_THERE, Facts, Records
 from runtime.errors import FORBIDDEN, UserError, raise_if_interrupted
 from runtime.files import remove_spares, write_npz
 from runtime.reading import DamagedFile
@@ -30,7 +33,8 @@ from runtime.seeds import generator
 class Outcome:
     """What became of one mesh. `failure` is empty, or one line; `slow` as well, why its distances took so long.
 
-    again: why files that were there were made again, of each.
+    again: why files that were there were made again, of each. name: the mesh's path below its folder. Of a mesh that
+    was read: axes, and notes of what looks odd about its size and axes.
     """
 
     mesh: Path
@@ -39,6 +43,24 @@ class Outcome:
     skipped: int = 0
     failure: str = ""
     slow: str = ""
+    name: str = ""
+    axes: Axes | None = None
+    notes: list[Note] = field(default_factory=list)
+
+
+class LazyMesh:
+    """The mesh of a file with its axes, read when they are first needed."""
+
+    def __init__(self, path: Path, below: PurePosixPath, cfg: Config):
+        self.path, self.below, self.cfg = path, below, cfg
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        return load_mesh(self.path)
+
+    @cached_property
+    def axes(self) -> Axes:
+        return axes_of(self.mesh, self.below, self.cfg.data)
 
 
 def process_shape(mesh_path: Path, folder: Path, cfg: Config) -> Outcome:
@@ -69,14 +91,15 @@ def make_missing(mesh_path: Path, folder: Path, cfg: Config, outcome: Outcome) -
     """`process_shape`, which tells what is raised here. Completes the outcome, and the record in the folder."""
     records, below = Records(folder), path_below(mesh_path, layout.absolute(cfg.data.data_dir))
     stream = stream_name(below) if cfg.data.input_data_glob == ANY_LAYOUT else shape_name(folder)
-    mesh = mesh_entry(mesh_path, str(below), stream, records)
-    wanted = {name: facts_of(name, mesh["of"], cfg) for name in expected_files(cfg)}
+    source = LazyMesh(mesh_path, below, cfg)
+    mesh, axes = entry_with_axes(mesh_entry(mesh_path, str(below), stream, records), source, records)
+    wanted = {name: facts_of(name, mesh["of"], cfg, axes) for name in expected_files(cfg)}
     reasons = {name: why_made(folder / name, facts, records, cfg) for name, facts in wanted.items()}
     missing = {name: wanted[name] for name, reason in reasons.items() if reason}
     if missing:
         entries = begun(folder, missing, mesh["of"], records)
         try:
-            unit, _ = to_unit_box(load_mesh(mesh_path), cfg.data.up, cfg.data.front)
+            unit, _ = to_unit_box(source.mesh, source.axes.up, source.axes.front)
         except MeshError:
             if former := {name: entry for name, entry in entries.items() if (folder / name).is_file()}:
                 records.put(former)  # they are of no mesh that is there
@@ -84,6 +107,8 @@ def make_missing(mesh_path: Path, folder: Path, cfg: Config, outcome: Outcome) -
         remove_spares(folder)
         records.put(entries | {MESH: mesh})
         write_files(unit, folder, list(missing), stream, cfg)
+        outcome.name, outcome.axes = str(below), source.axes
+        outcome.notes = scale_notes(source.mesh, source.axes.up, source.axes.front)
         outcome.slow = why_slow(cfg.preprocessing) if samples_per_file(cfg.sampling).keys() & missing.keys() else ""
     made = {name: finished(folder / name, facts) for name, facts in wanted.items()}
     if records.entries != records.entries | made | {MESH: mesh}:
@@ -94,6 +119,23 @@ def make_missing(mesh_path: Path, folder: Path, cfg: Config, outcome: Outcome) -
                 raise
     outcome.again = [reason for reason in reasons.values() if reason not in ("", NOT_THERE)]
     outcome.made, outcome.skipped = len(missing) - len(outcome.again), len(reasons) - len(missing)
+
+
+def entry_with_axes(mesh: Facts, source: LazyMesh, records: Records) -> tuple[Facts, tuple[str, str]]:
+    """The entry of a mesh, and its up and front, which are looked for in its file only once.
+
+    They stay auto where it cannot be read: nothing is made of these.
+    """
+    given = given_axes(source.below, source.cfg.data)
+    if AUTO not in given:
+        return mesh, given
+    found = axes_found(records, mesh, given)
+    if found is None:
+        try:
+            found = source.axes.up, source.axes.front
+        except MeshError:
+            return mesh, given
+    return with_axes(mesh, given, found), found
 
 
 def write_files(mesh: Mesh, folder: Path, names: list[str], stream: str, cfg: Config) -> None:

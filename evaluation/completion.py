@@ -9,7 +9,7 @@ import numpy as np
 from configs.decided import options_of
 from configs.options import Completion
 from evaluation.metrics import chamfer_udf, nearest_distances
-from generation.cloud_files import Cloud, read_cloud
+from generation.cloud_files import Cloud, read_unit_cloud
 from generation.completion.evidence import at_most
 from generation.completion.scan_files import Scan
 from generation.completion.source import MODE, Completed
@@ -60,7 +60,7 @@ def report(folder: ShapeFolder, scan: Scan, truth: Cloud | None) -> Iterator[str
     assert isinstance(codes, Completed)
 
     def write() -> dict[str, Any]:
-        clouds = {name: read_cloud(folder.cloud(n)) for n, name in enumerate(codes.names)}
+        clouds = {name: read_unit_cloud(folder.cloud(n)) for n, name in enumerate(codes.names)}
         facts = codes.found["facts"] | distances_of(clouds, scan.points, truth)
         about = {"scan": str(cfg.completion.scan), "notes": scan.notes, "options": options_of("chains", cfg)}
         write_json(folder.path / RESULTS, {**folder.networks.sources, **about, **facts})

@@ -11,7 +11,14 @@ from torch import Tensor
 from configs.options import Config, Network
 from configs.options.types import needed
 from dataprocessing.ndf_files import turning_sentence
-from dataprocessing.own_meshes import OWN_MESHES, OwnMeshes, read_own_meshes, tell_left_out, true_surface
+from dataprocessing.own_meshes import (
+    OWN_MESHES,
+    OwnMeshes,
+    read_own_meshes,
+    tell_axes_and_scale,
+    tell_left_out,
+    true_surface,
+)
 from dataprocessing.shapes import processed_root, shape_name
 from dataprocessing.split import NO_SPLIT, split_folders
 from dataprocessing.stored_points import cloud_digest, read_input_cloud
@@ -129,6 +136,7 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
     folder = folder_of_clouds(cfg)
     own = read_own_meshes(cfg, Path(cfg.output.out).expanduser() if cfg.output.out else folder)
     tell_left_out(own)
+    tell_axes_and_scale(own)
     meshes, clouds = own.meshes, any(one.given for one in own.meshes)
     whose = "The meshes and clouds" if clouds else "The meshes"
     number = f"{'at most ' if clouds else ''}{cfg.grid.num_points:,}"
@@ -140,7 +148,7 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
         folder,
         lambda numbers: f"{whose}, from {number} points of each, decoded from {decoded_from(cfg.network)}",
         cfg.generation.num_output_points,
-        facts=own.facts(cfg),
+        facts=own.facts(),
         about={"keep_frame": cfg.own_meshes.keep_frame},
         source=str(own.folder),
         told_in_index={OWN_MESHES: str(own.folder), "left_out": left_out(own)},

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 import complete as script
 from configs.options import Config
+from dataprocessing.frames import turn_of
 from evaluation.completion import MISSED, RESULTS, completion_lines, distances_of, diversity, scores_of
 from generation import decoded_shape
 from generation.cloud_files import read_cloud, write_ply
@@ -236,12 +237,48 @@ def test_a_killed_run_goes_on_without_running_its_chains_again(root: Path, tmp_p
         script.main([*words, str(tmp_path / "whole")])
 
 
+@pytest.mark.usefixtures("coarse_lattice", "no_pictures")
+def test_completions_of_a_turned_scan_lie_where_it_lies_and_are_those_of_the_scan(root: Path, tmp_path: Path):
+    config, turn = write_config(root, **(TINY | SMALL)), turn_of("z", "x")
+    scan, camera, box = cap(100), np.array([0.1, 2.0, 0.2]), np.array([-0.3, 0.15, -0.3, 0.3, 0.4, 0.3])
+
+    def complete_it(name: str, points: np.ndarray, *words: str) -> tuple[list[np.ndarray], dict]:
+        write_ply(tmp_path / f"{name}.ply", points)
+        out = tmp_path / f"of_{name}"
+        told = ["--config", str(config), "--scan", str(tmp_path / f"{name}.ply"), "--out", str(out), *words]
+        assert script.main(told) == 0
+        return [read_cloud(out / n / DENSE_POINT_CLOUD) for n in (MODE, "0", "1", "2")], json.loads(
+            (out / RESULTS).read_text()
+        )
+
+    def seen_from(camera: np.ndarray, box: np.ndarray) -> list[str]:
+        return ["--camera", *map(str, camera), "--covered", *map(str, np.sort(box.reshape(2, 3), axis=0).ravel())]
+
+    straight, results = complete_it("straight", scan, *seen_from(camera, box))
+    own_box = (box.reshape(2, 3) @ turn).ravel()
+    axes = ["--up", "z", "--front", "x"]
+    lying, same = complete_it("lying", scan @ turn, *axes, *seen_from(camera @ turn, own_box))
+    for one, other in zip(straight, lying, strict=True):
+        np.testing.assert_array_equal(one @ turn, other)
+    assert same["scores"] == results["scores"]  # in mesh units
+    fitted, _ = complete_it("fitted", scan, "--fit")
+    large, numbers = complete_it("large", 4 * scan @ turn, "--fit", *axes)  # by a power of 2: nothing is rounded
+    for one, other in zip(fitted, large, strict=True):
+        np.testing.assert_allclose(4 * one @ turn, other, atol=1e-6)
+    assert numbers["scores"][MODE]["scan_to_cloud_sq"] < 1
+    near = np.abs(fitted[0] - (scan.max(axis=0) + scan.min(axis=0)) / 2).max()
+    assert near < 0.56 * np.ptp(scan, axis=0).max()  # where the scan lies, not in the unit box
+
+
 def test_mistakes_are_told(root: Path, tmp_path: Path):
     config = str(write_config(root, **(TINY | SMALL)))
     with pytest.raises(UserError, match=naming("--scan")):
         script.main(["--config", config])
     with pytest.raises(UserError, match="nothing.ply"):
         script.main(["--config", config, "--scan", str(tmp_path / "nothing.ply")])
+    write_ply(tmp_path / "scan.ply", cap(90))
+    with pytest.raises(UserError, match=naming("up auto --up")):
+        script.main(["--config", config, "--scan", str(tmp_path / "scan.ply"), "--up", "auto"])
     plain = SimpleNamespace(ndf=SimpleNamespace(code_kind="none"))
     with pytest.raises(UserError, match=naming("code_kind none vector")):
         check_networks(plain)

@@ -31,6 +31,7 @@ def test_the_turn_takes_up_to_y_and_front_to_minus_z_without_mirroring(up: str, 
 def test_the_default_is_shapenets_frame_and_leaves_the_axes_alone():
     np.testing.assert_array_equal(turn_of("y", None), np.eye(3))
     assert (front_of("z", None), front_of("z", "x"), front_of("-y", None)) == ("-y", "x", "-z")
+    assert (front_of("auto", None), front_of("auto", "x"), front_of("x", "auto")) == ("auto", "x", "auto")
 
 
 @pytest.mark.parametrize(("up", "front"), [("y", None), ("z", None), ("z", "x"), ("-x", "z")])
@@ -53,5 +54,6 @@ def test_a_mesh_comes_to_the_unit_box_and_back(up: str, front: str | None):
 
 def test_axes_along_one_line_are_refused_and_minus_is_no_option(tmp_path):
     assert read_config(tmp_path, up="z", front="-x").data.front == "-x"
+    assert read_config(tmp_path, up="auto", front="auto").data.front == "auto"
     with pytest.raises(UserError, match=naming("up z front -z")):
         read_config(tmp_path, up="z", front="-z")

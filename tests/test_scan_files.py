@@ -7,9 +7,11 @@ import pytest
 import trimesh
 from facts import naming, says
 
+from dataprocessing.frames import turn_of
 from generation.cloud_files import write_ply
 from generation.completion.evidence import MOST_POINTS
-from generation.completion.scan_files import placed_scan, read_points, scan_name
+from generation.completion.scan_files import placed_scan, read_points, read_truth, scan_name
+from lab.small.helpers import open_box, write_obj
 from runtime.errors import UserError
 from runtime.files import write_npz
 
@@ -51,7 +53,7 @@ def test_meshes_give_points_of_their_surface(tmp_path: Path, suffix: str, scale:
     [
         ("scan.jpg", b"x", ".ply .off .npz .npy .xyz .obj .stl .glb"),
         ("scan.ply", b"hello", "PLY"),
-        ("scan.ply", b"", "PLY"),
+        ("scan.ply", b"", "empty"),
         ("scan.stl", b"hello", "mesh point cloud"),
         ("scan.glb", b"\x00\x01", "mesh point cloud"),
         ("scan.obj", b"v 0 0 0\n", "faces mesh point cloud"),
@@ -132,6 +134,42 @@ def test_a_covered_box_moves_with_the_scan_and_its_corners_are_in_order():
     assert np.array_equal(((scan.points > scan.covered[:3]) & (scan.points < scan.covered[3:])).all(axis=1), inside)
     with pytest.raises(UserError, match=naming("X0 Y0 Z0 X1 Y1 Z1")):
         placed_scan(points, None, True, box[::-1].copy())
+
+
+@pytest.mark.parametrize("fit", [False, True])
+@pytest.mark.parametrize("axes", [("z", "-y"), ("-x", "z"), ("y", "x")])
+def test_a_scan_in_other_axes_is_the_same_once_it_is_turned(axes: tuple[str, str], fit: bool):
+    points, camera, box = box_points(), np.array([0.1, 0.2, 2.0]), np.array([-0.1, -0.2, -0.3, 0.4, 0.5, 0.6])
+    turn = turn_of(*axes)
+    own_box = np.sort(box.reshape(2, 3) @ turn, axis=0).ravel()
+    straight = placed_scan(points, camera, fit, box)
+    scan = placed_scan(points @ turn.astype(np.float32), camera @ turn, fit, own_box, axes)
+    for one, other in zip(scan[:2] + scan[3:4], straight[:2] + straight[3:4], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert scan.frame is not None and (straight.frame is None) == (not fit)
+    np.testing.assert_allclose(scan.frame.to_own(scan.points), points @ turn, atol=1e-6)
+    assert all(says(note, *axes) for note in scan.notes)
+    with pytest.raises(UserError, match=naming("X0 Y0 Z0 X1 Y1 Z1")):
+        placed_scan(points, None, fit, own_box[::-1].copy(), axes)
+
+
+def test_a_truth_is_turned_as_the_scan(tmp_path: Path):
+    points, turn = box_points(), turn_of("z", "x")
+    write_ply(tmp_path / "truth.ply", points @ turn)
+    np.testing.assert_array_equal(read_truth(tmp_path / "truth.ply", ("z", "x")), points)
+    vertices, faces = open_box(np.random.default_rng(0))
+    write_obj(tmp_path / "truth.obj", 30 * vertices @ turn, faces)
+    read, extent = read_truth(tmp_path / "truth.obj", ("z", "x")), np.ptp(vertices, axis=0)
+    np.testing.assert_allclose(np.ptp(read, axis=0), extent / extent.max(), atol=0.03)
+
+
+def test_a_fitted_scan_tells_what_sets_its_scale():
+    points = box_points(2001) * 7
+    points[0] = [0, 0, 300]
+    notes = placed_scan(points, None, fit=True).notes
+    assert says(notes[0], "99 % z 300") and not any("turned" in note for note in notes)
+    turned_notes = placed_scan(box_points(2001)[:, [2, 1, 0]] * [2, 1, 1], None, fit=True).notes
+    assert says(turned_notes[0], "longest side x", "--front")
 
 
 def test_a_scan_names_its_folder_and_another_scan_of_that_name_another_one():

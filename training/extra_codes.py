@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from configs.decided import deciding
 from configs.options import Config, Training
-from dataprocessing.extra_shapes import ExtraShape, ExtraSource, describe, extra_cloud
+from dataprocessing.axes import given_axes
+from dataprocessing.extra_shapes import ExtraShape, ExtraSource, below_extras, describe, extra_cloud
 from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import marks_of, mesh_sha256
 from dataprocessing.pool import run_in_order
@@ -72,6 +73,11 @@ def extra_facts(sources: list[ExtraSource], cfg: Config, ndf_sha256: str) -> Fac
     values = cfg.values() | {"front": front_of(cfg.data.up, cfg.data.front)}
     options = {name: values[name] for name in deciding("extra_codes") if name not in idle}
     shapes = mesh_digests(meshes, cfg.experiment.codes / f"{EXTRA}_meshes.json")
+    if cfg.data.axes_file:
+        for shape in (shape for source in sources for shape in source.shapes if shape.mesh):
+            axes = given_axes(below_extras(shape, cfg), cfg.data)
+            if axes != (values["up"], values["front"]):
+                shapes[shape.name] += " " + " ".join(axes)
     return {"ndf_sha256": ndf_sha256, "options": options, "extra_meshes": len(meshes), "shapes": shapes}
 
 

@@ -112,7 +112,7 @@ READ_BY: dict[str, tuple[type[Group], ...]] = {  # script -> the groups that it 
     "html_page": (Clouds,),
     "evaluate": (Run, Data, InputGrid, Weights, Decoding, Plausible, Evaluation, Others, Clouds, Comparison, Chunks),
     "make_scan": (Run, ScanTool, Output),
-    "complete": (Run, InputGrid, Weights, Decoding, Completion, *SHOWN),
+    "complete": (Run, Data, InputGrid, Weights, Decoding, Completion, *SHOWN),
     "analyse_codes": (Run, Data, InputGrid, Weights, Decoding, Others, Analysis),
 }
 ALL_GROUPS: tuple[type[Group], ...] = tuple(type(group) for group in vars(Config()).values())

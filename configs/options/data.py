@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 ANY_LAYOUT = "any"  # as input_data_glob
 AXES = ("x", "y", "z", "-x", "-y", "-z")
+AUTO = "auto"  # as up and front: to be found
+
+
+def same_line(up: str, front: str | None) -> bool:
+    """Whether both axes lie along one line, which no car's do."""
+    return front is not None and AUTO not in (up, front) and up[-1] == front[-1]
 
 
 @dataclass(frozen=True)
@@ -64,20 +70,26 @@ class Data(Group, title="data", about="where the meshes are and where their samp
     split_file: str = option(None, ".npz with the folders of train, val and test; none: all shapes are test shapes")
     up: str = option(
         "y",
-        "axis of the mesh files that points up; ShapeNet's is y",
-        choices=AXES,
-        decides="scaled_mesh samples input extra_codes own_mesh",
+        "axis of the mesh files that points up; ShapeNet's is y; auto: found for each mesh, from what cars have in"
+        " common, as is then the front",
+        choices=(*AXES, AUTO),
+        decides="scaled_mesh samples input extra_codes own_mesh chains",
     )
     front: str | None = option(
         None,
         "axis of the mesh files that points to the front; default: -z with y up (ShapeNet), -y with z up (as in"
-        " Blender)",
-        choices=AXES,
-        decides="scaled_mesh samples input extra_codes own_mesh",
+        " Blender); auto: found for each mesh, a line says which",
+        choices=(*AXES, AUTO),
+        decides="scaled_mesh samples input extra_codes own_mesh chains",
+    )
+    axes_file: str | None = option(
+        None,
+        "table of the axes of single meshes, a csv with the columns file, up, front: the path of a mesh below its"
+        " folder, or a pattern such as blender/*.glb; its first row that fits wins, other meshes have up and front",
     )
 
     def check(self, cfg: "Config", given: Collection[str]) -> None:
-        if self.front and self.front[-1] == self.up[-1]:
+        if same_line(self.up, self.front):
             raise UserError(f"up {self.up} and front {self.front} are along one axis; give two different ones")
 
 

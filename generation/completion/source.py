@@ -11,11 +11,13 @@ from torch import Tensor
 
 from configs.decided import options_of
 from configs.options.types import needed
+from dataprocessing.axes import fixed_axes
+from dataprocessing.frames import front_of
 from generation.cloud_files import Cloud
 from generation.completion.chains import check_networks, complete
 from generation.completion.evidence import evidence_of
 from generation.completion.results import drawn, facts_of
-from generation.completion.scan_files import Scan, placed_scan, read_points, scan_name
+from generation.completion.scan_files import Scan, placed_scan, read_points, read_truth, scan_name
 from generation.latents import codes_of
 from generation.networks import Networks
 from generation.shapes import CodesOnAccess, Shapes, continued
@@ -39,7 +41,8 @@ class Completed(CodesOnAccess):
         self.networks, self.cfg, self.scan, self.folder = networks, networks.cfg, scan, folder
         self.names = [MODE, *map(str, range(self.cfg.completion.num_chains))]
         self.num = len(self.names)
-        self.facts: Facts = {"scan": points_sha256, **options_of("chains", self.cfg)}
+        front = front_of(self.cfg.data.up, self.cfg.data.front)
+        self.facts: Facts = {"scan": points_sha256, **options_of("chains", self.cfg), "front": front}
 
     def code_of(self, n: int) -> Tensor:
         return codes_of(self.networks, torch.from_numpy(self.found["z"][n : n + 1]).to(self.networks.device))
@@ -69,6 +72,7 @@ class Completed(CodesOnAccess):
 def completed(networks: Networks) -> tuple[Shapes, Scan, Cloud | None]:
     """The completions of the scan that `scan` names, the scan in mesh units, and the truth that `truth` names, if any.
 
+    The completions lie where the scan lies in its file, in its axes and units.
     Notes on the scan are printed. Raises UserError for files that cannot be read, and networks without vector codes.
     """
     cfg = networks.cfg
@@ -76,10 +80,11 @@ def completed(networks: Networks) -> tuple[Shapes, Scan, Cloud | None]:
     known = (cfg.completion.camera, cfg.completion.covered)
     camera, covered = (None if place is None else np.array(place) for place in known)
     points = read_points(path)
-    scan = placed_scan(points, camera, cfg.completion.fit, covered)
+    axes = fixed_axes(cfg.data, "a scan, which need not be of a whole car,")
+    scan = placed_scan(points, camera, cfg.completion.fit, covered, axes)
     for sentence in scan.notes:
         print(sentence)
-    truth = None if cfg.completion.truth is None else read_points(cfg.completion.truth, scale_meshes=True)
+    truth = None if cfg.completion.truth is None else read_truth(cfg.completion.truth, axes)
     check_networks(networks)
     sha256 = array_sha256(points)
     name = scan_name(path, sha256)
@@ -92,7 +97,9 @@ def completed(networks: Networks) -> tuple[Shapes, Scan, Cloud | None]:
         folder,
         continued("The best mode, then a draw of each chain"),
         cfg.completion.num_completion_points,
-        about=codes.facts,
+        about=codes.facts | ({"keep_frame": True} if scan.frame else {}),
+        frames=[scan.frame] * codes.num if scan.frame else (),
+        keep_frame=True,
         arrays_before=codes.known,
         measures_tears=False,
         title=f"{Path(path).name}, {len(scan.points)} points",

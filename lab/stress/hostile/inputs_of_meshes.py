@@ -125,14 +125,17 @@ GLTF: dict[str, bytes | str] = {
     ),
     "100 million instances": json.dumps(
         _scene(nodes=[{"mesh": 0, "extensions": {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 0}}}}],
-               accessors=[{"componentType": 5126, "count": 10**8, "type": "VEC3"}], extensionsUsed=["EXT_mesh_gpu_instancing"])
+               accessors=[{"componentType": 5126, "count": 10**8, "type": "VEC3"}],
+               extensionsUsed=["EXT_mesh_gpu_instancing"])
     ),
     "an extension that is required and unknown": json.dumps(_scene(extensionsRequired=["X_unknown"])),
     "a sparse part of 1e12 numbers": json.dumps(
         _scene(accessors=[{"componentType": 5126, "count": 3, "type": "VEC3", "sparse": {
             "count": 10**12, "indices": {"bufferView": 0, "componentType": 5125}, "values": {"bufferView": 1}}}] * 2)
     ),
-    "a percent sign that leads out": json.dumps(_scene(buffers=[{"byteLength": 64, "uri": "%2e%2e/%2e%2e/config.txt"}])),
+    "a percent sign that leads out": json.dumps(
+        _scene(buffers=[{"byteLength": 64, "uri": "%2e%2e/%2e%2e/config.txt"}])
+    ),
     "a data URI of no base64": json.dumps(_scene(buffers=[{"byteLength": 64, "uri": "data:;base64,****"}])),
     "a million nodes in a row": json.dumps(
         _scene(nodes=[{"children": [n + 1]} for n in range(1_000_000)] + [{"mesh": 0}])
