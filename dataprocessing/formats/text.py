@@ -1,22 +1,70 @@
 """Numbers of text files, read at once."""
 
+import re
 import warnings
 
 import numpy as np
+
+_NOT_FINITE = re.compile(rb"\d\.#(INF)?[A-Z]*\d*(?![^\s])")  # how Visual C++ wrote what is no number
+
+
+def plain(data: bytes) -> bytes:
+    """The content of a text file in ASCII or UTF-8: lines end in newlines, no byte order mark, NaN written so.
+
+    Raises ValueError for text in UTF-16 and for zero bytes.
+    """
+    start = data[:64]
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or (start[1::2] and not any(start[1::2])) or not any(start[::2]):
+        raise ValueError("text in UTF-16, with zero bytes: save it as UTF-8 or ASCII")
+    if b"\0" in data:
+        raise ValueError("not a mesh, or damaged: zero bytes in a text file")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for space in (b"\v", b"\f"):
+        if space in data:
+            data = data.replace(space, b" ")
+    if b".#" in data:  # a # that starts no comment
+        data = _NOT_FINITE.sub(lambda found: b"inf" if found[1] else b"nan", data)
+    return data
+
+
+def flat_numbers(text: bytes) -> np.ndarray:
+    """All numbers of a text, (T,) float64. Raises ValueError, naming the first word that is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # numpy's way to say that it stopped at a wrong word
+        try:
+            flat = np.fromstring(text, sep=" ") if text.strip() else np.zeros(0)
+        except (DeprecationWarning, ValueError) as error:
+            raise ValueError(_wrong_word(text)) from error
+    return flat
 
 
 def numbers(rows: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """All numbers of the rows, (T,) float64, and how many each row has, (len(rows),). Raises ValueError."""
     counts = np.fromiter((len(row.split()) for row in rows), dtype=np.int64, count=len(rows))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # numpy's way to say that it stopped at a wrong word
-        try:
-            flat = np.fromstring(b"\n".join(rows).decode("ascii"), sep=" ") if rows else np.zeros(0)
-        except (DeprecationWarning, ValueError) as error:
-            raise ValueError("not a mesh, or damaged: words where numbers are expected") from error
+    text = b"\n".join(rows)
+    flat = flat_numbers(text)
     if len(flat) != counts.sum():
-        raise ValueError("not a mesh, or damaged: words where numbers are expected")
+        raise ValueError(_wrong_word(text))
     return flat, counts
+
+
+def _wrong_word(text: bytes) -> str:
+    """What to say of a text in which a word is no number."""
+    words = (word[0] for word in re.finditer(rb"\S+", text))
+    wrong = next((word for word in words if not _is_number(word)), b"")
+    shown = ascii(wrong[:40].decode("latin-1"))
+    hint = ", a comma for a point" if re.fullmatch(rb"[-+]?\d+,\d+", wrong) else ""
+    return f"not a mesh, or damaged: words where numbers are expected ({shown}{hint})"
+
+
+def _is_number(word: bytes) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return b"_" not in word
 
 
 def whole(values: np.ndarray, what: str) -> np.ndarray:
