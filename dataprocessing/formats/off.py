@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dataprocessing.formats.polygons import Polygons
-from dataprocessing.formats.text import flat_numbers, numbers, plain, vertex_rows, whole
+from dataprocessing.formats.text import flat_numbers, numbers, plain, vertex_rows, whole, without_comments
 
 _HEADER = re.compile(rb"\s*((?:ST|C|N|4|n)*)OFF(?![A-Za-z])")
 _WIDTHS = {b"ST": 2, b"C": 4, b"N": 3}  # numbers of a vertex beyond its place, where rows do not tell
@@ -20,14 +20,14 @@ def read(data: bytes, path: Path) -> Polygons:
     """
     if found := re.match(rb"\s*\w*OFF[ \t]+BINARY", data[:100]):
         raise ValueError(f"a binary OFF file ({found[0].decode('latin-1').strip()}) is not read: save it as text")
-    data = re.sub(rb"(?:^|(?<=\s))#[^\n]*", b"", plain(data))
+    data = without_comments(plain(data))
     header = _HEADER.match(data)
     if not header:
         raise ValueError("not a mesh, or not in text form: an OFF file starts with the word OFF")
     if b"4" in header[1] or b"n" in header[1]:
         raise ValueError(f"{header[1].decode()}OFF is of another dimension than 3: save it as OFF")
     lines = [line for line in data[header.end() :].split(b"\n") if line.strip()]
-    counts, _ = numbers(lines[:1])
+    counts = flat_numbers(lines[0]) if lines else np.zeros(0)
     if len(counts) < 2 or (counts[:2] < 0).any():
         raise ValueError("truncated or damaged: the numbers of vertices and faces are missing")
     num_vertices, num_faces = whole(counts[:2], "the number of vertices or faces").tolist()
@@ -48,8 +48,10 @@ def _of_rows(lines: list[bytes], num_vertices: int, num_faces: int) -> Polygons:
         raise ValueError(
             f"{kind}: {num_vertices} vertices and {num_faces} faces are announced, {len(lines)} lines follow"
         )
-    vertices = vertex_rows(lines[:num_vertices])
-    flat, counts = numbers(lines[num_vertices:])
+    vertices = vertex_rows(b"\n".join(lines[:num_vertices])) if num_vertices else np.zeros((0, 3))
+    if not num_faces:
+        return Polygons(vertices, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    flat, counts = numbers(b"\n".join(lines[num_vertices:]))
     starts = np.cumsum(counts) - counts
     sizes = whole(flat[starts], "the number of corners of a face")
     more = counts - 1 - sizes

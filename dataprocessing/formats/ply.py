@@ -25,7 +25,7 @@ def read(data: bytes, path: Path) -> Polygons:
     for table in _tables(data):
         if table.element.name == "vertex":
             vertices = _places(table)
-        elif not table.element.count:
+        elif not table.element.rows:
             continue
         elif table.element.name == "face":
             faces.append(table.lists(_corners_name(table.element)))
@@ -52,7 +52,7 @@ def num_faces(head: bytes) -> int | None:
         _, elements, _ = _header(head)
     except ValueError:
         return None
-    return sum(element.count for element in elements if element.name in ("face", "tristrips"))
+    return sum(element.rows for element in elements if element.name in ("face", "tristrips"))
 
 
 def _tables(data: bytes, last: str = "") -> Iterator[Table]:

@@ -2,7 +2,7 @@
 
 import struct
 from array import array
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,10 +26,10 @@ class Property(NamedTuple):
 
 
 class Element(NamedTuple):
-    """name, how many rows it has, and what a row holds."""
+    """Its name, how many rows it has, and what each of them holds."""
 
     name: str
-    count: int
+    rows: int
     properties: tuple[Property, ...]
 
     def least_bytes(self) -> int:
@@ -46,10 +46,10 @@ class Table:
     def __init__(self, data: bytes, start: int, element: Element):
         self.data, self.element = data, element
         left, least = len(data) - start, element.least_bytes()
-        if element.count and not least:
-            raise ValueError(f"damaged: {element.count} rows of {element.name} without properties are announced")
-        if element.count * least > left:
-            raise ValueError(f"truncated: {element.count} rows of {element.name} are announced, {left // least} fit")
+        if element.rows and not least:
+            raise ValueError(f"damaged: {element.rows} rows of {element.name} without properties are announced")
+        if element.rows * least > left:
+            raise ValueError(f"truncated: {element.rows} rows of {element.name} are announced, {left // least} fit")
         self.starts = {number: array("q") for number in self._lists()}
         self.sizes = {number: array("q") for number in self._lists()}
         self.even = self._even(start)
@@ -60,10 +60,10 @@ class Table:
 
     def _even(self, start: int) -> np.ndarray | None:
         """All rows as one structured array, if their lists are as long as those of the first row; None otherwise."""
-        fields: list[tuple[str, str] | tuple[str, str, int]] = []
+        fields: list[Any] = []
         at = start
         for number, p in enumerate(self.element.properties):
-            if p.counted and self.element.count:
+            if p.counted and self.element.rows:
                 size = self._length(at, p.counted)
                 fields += [(f"n{number}", p.counted), (f"p{number}", p.kind, (size,))]
                 at += int(p.counted[2:]) + size * int(p.kind[2:])
@@ -73,16 +73,16 @@ class Table:
                 fields.append((f"p{number}", p.kind))
                 at += int(p.kind[2:])
         kind = np.dtype(fields)
-        if start + kind.itemsize * self.element.count > len(self.data):
+        if start + kind.itemsize * self.element.rows > len(self.data):
             return None
-        if not self.element.count:
+        if not self.element.rows:
             return np.zeros(0, dtype=kind)
-        rows = np.frombuffer(self.data, kind, self.element.count, start)
+        rows = np.frombuffer(self.data, kind, self.element.rows, start)
         lengths = [(rows[f"n{number}"], rows[f"p{number}"].shape[1]) for number in self._lists()]
         return rows if all((found == size).all() for found, size in lengths) else None
 
     def _lists(self) -> list[int]:
-        if not self.element.count:
+        if not self.element.rows:
             return []
         return [number for number, p in enumerate(self.element.properties) if p.counted]
 
@@ -97,15 +97,15 @@ class Table:
 
     def _cut(self, row: int) -> ValueError:
         return ValueError(
-            f"truncated or damaged: {self.element.count} rows of {self.element.name} are announced, "
+            f"truncated or damaged: {self.element.rows} rows of {self.element.name} are announced, "
             f"row {row + 1} is not whole"
         )
 
     def _walk(self, start: int) -> int:
         """Find every list, row by row: `starts` and `sizes` of each, bytes and numbers; returns where the rows end."""
-        if self.element.count * len(self._lists()) > MOST_UNEVEN:
+        if self.element.rows * len(self._lists()) > MOST_UNEVEN:
             raise ValueError(
-                f"{self.element.count:,} rows of {self.element.name} with lists of several lengths, "
+                f"{self.element.rows:,} rows of {self.element.name} with lists of several lengths, "
                 f"at most {MOST_UNEVEN:,} expected"
             )
         steps, before = [], 0
@@ -119,7 +119,7 @@ class Table:
             before = 0
         data, at, end, row = self.data, start, len(self.data), 0
         try:
-            for row in range(self.element.count):
+            for row in range(self.element.rows):
                 for gap, unpack, width, item, add_start, add_size in steps:
                     at += gap
                     (length,) = unpack(data, at)
@@ -171,11 +171,13 @@ class Table:
         """
         number = self._number(name, is_list=True)
         p = self.element.properties[number]
+        values: np.ndarray
         if self.even is not None:
             table = self.even[f"p{number}"]
             if table.ndim == 1:  # no rows
                 return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-            values, sizes = table.ravel(), np.full(len(table), table.shape[1])
+            values = table.ravel()
+            sizes = np.full(len(table), table.shape[1])
         else:
             starts, sizes = np.array(self.starts[number]), np.array(self.sizes[number])
             item = int(p.kind[2:])

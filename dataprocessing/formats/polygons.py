@@ -10,6 +10,7 @@ MOST_CORNERS = 2**16  # of a face
 MOST_CONCAVE_CORNERS = 5_000  # of a concave one: time grows by more than their square where it crosses itself
 MOST_CONCAVE_WORK = 10**9  # sum of the squares of their corners
 FALSE_SHARE = 1e-3  # of the surface, which faces that cross themselves may cover wrongly
+FLAT = 0.01  # of a face's size: corners no farther from its plane
 AT_ONCE = 2**19  # corners looked at in one go
 
 
@@ -34,7 +35,7 @@ def triangulated(polygons: Polygons) -> np.ndarray:
     A face whose fan of triangles covers it is cut into that fan; those of one size follow each other. A quad that
     needs it is cut along its other diagonal. All others, which are concave, come last, cut by their ears on the plane
     that fits them best. Raises ValueError for a corner that is no vertex, for faces of too many corners, and where
-    more than FALSE_SHARE of the surface is of faces that cross themselves: they have no inside to be cut.
+    flat faces that cross themselves, and so have no inside, could make more than FALSE_SHARE of the surface false.
     """
     vertices, corners, sizes = polygons
     wrong = corners[(corners < 0) | (corners >= len(vertices))]
@@ -45,7 +46,7 @@ def triangulated(polygons: Polygons) -> np.ndarray:
         face = int(np.argmax(sizes))
         raise ValueError(f"face {face + 1} has {sizes[face]:,} corners, at most {MOST_CORNERS:,} expected")
     fans: list[np.ndarray] = [np.zeros((0, 3), dtype=np.int64)]
-    concave: list[int] = []
+    concave: dict[int, np.ndarray] = {}  # numbers of such faces, by their size
     for size in np.unique(sizes[sizes >= 3]).tolist():
         faces = np.flatnonzero(sizes == size)
         of_size = corners[starts[faces][:, None] + np.arange(size)]
@@ -56,11 +57,13 @@ def triangulated(polygons: Polygons) -> np.ndarray:
                 right = _covered(vertices, turned)
                 of_size[np.flatnonzero(~covered)[right]] = turned[right]
                 covered[~covered] = right
-            concave += faces[~covered].tolist()
-            of_size = of_size[covered]
+            if not covered.all():
+                concave[size] = faces[~covered]
+                of_size = of_size[covered]
         fans.append(_fans(of_size))
     if concave:
-        fans += _cut_concave(vertices, {face: corners[starts[face] :][: sizes[face]] for face in concave}, fans)
+        _check_work({size: len(faces) for size, faces in concave.items()})
+        fans += _cut_concave(polygons, starts, concave, sum(_area(vertices, part) for part in fans))
     return np.concatenate(fans)
 
 
@@ -70,82 +73,94 @@ def _fans(faces: np.ndarray) -> np.ndarray:
     return np.stack([first, faces[:, 1:-1], faces[:, 2:]], axis=2).swapaxes(0, 1).reshape(-1, 3)
 
 
+def _parts(faces: np.ndarray) -> Iterator[np.ndarray]:
+    """Faces (F, n) in parts of not too many corners."""
+    step = max(1, AT_ONCE // faces.shape[1])
+    return (faces[start : start + step] for start in range(0, len(faces), step))
+
+
 def _covered(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Whether the fan of each face (F, n) covers it and nothing else, (F,): no triangle of it is turned over."""
-    result = np.ones(len(faces), dtype=bool)
-    step = max(1, AT_ONCE // faces.shape[1])
-    for start in range(0, len(faces), step):
-        _, turns, normal = _turns(vertices, faces[start : start + step])
-        with np.errstate(over="ignore", invalid="ignore"):
+    result = [np.zeros(0, dtype=bool)]
+    for part in _parts(faces):
+        turns, normal = _unit_sized(vertices, part)[1:3]
+        with np.errstate(invalid="ignore"):
             length_sq = (normal**2).sum(axis=0)
             over = ((turns * normal[..., None]).sum(axis=0) < -1e-9 * length_sq[:, None]).any(axis=1)
             doubled = np.sqrt((turns**2).sum(axis=0)).sum(axis=1)  # of the fan; a bow tie has no normal, but area
-            result[start : start + step] = ~(over | ((doubled > 1e-12) & (np.sqrt(length_sq) < 1e-9 * doubled)))
-    return result
+            result.append(~(over | ((doubled > 1e-12) & (np.sqrt(length_sq) < 1e-9 * doubled))))
+    return np.concatenate(result)
 
 
-def _turns(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _unit_sized(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of faces (F, n): corners from the first one, of size 1, (3, F, n); twice the areas of the fan's triangles, as
-    normals, (3, F, n - 2); and their sum (3, F), which is Newell's normal."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    normals, (3, F, n - 2); their sum (3, F), which is Newell's normal; and the true sizes (F,)."""
+    with np.errstate(over="ignore", invalid="ignore"):
         x = np.stack([axis[faces] for axis in vertices.T])
         x = x - x[:, :, :1]
-        x = x / np.maximum(np.abs(x).max(axis=(0, 2)), 1e-300)[:, None]
+        scale = np.maximum(np.abs(x).max(axis=(0, 2)), 1e-300)
+        x = x / scale[:, None]
         (ax, ay, az), (bx, by, bz) = x[:, :, 1:-1], x[:, :, 2:]
         turns = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
-        return x, turns, turns.sum(axis=2)
+        return x, turns, turns.sum(axis=2), scale
 
 
-def _cut_concave(vertices: np.ndarray, faces: dict[int, np.ndarray], fans: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Triangles of each face: its corners (n,) by its number. fans: all other triangles of the surface."""
-    sizes = np.array([len(face) for face in faces.values()])
-    if sizes.max() > MOST_CONCAVE_CORNERS or (sizes**2).sum() > MOST_CONCAVE_WORK:
-        number = list(faces)[int(np.argmax(sizes))] + 1
+def _check_work(counts: dict[int, int]) -> None:
+    """counts: of concave faces, by their size. Raises ValueError where cutting them could take minutes."""
+    if max(counts) > MOST_CONCAVE_CORNERS or sum(size**2 * count for size, count in counts.items()) > MOST_CONCAVE_WORK:
         raise ValueError(
-            f"{len(faces):,} faces are concave, the largest, face {number}, has {sizes.max():,} corners; "
-            f"at most {MOST_CONCAVE_CORNERS:,} expected, and fewer if there are many: cut them into triangles first"
+            f"{sum(counts.values()):,} faces are concave, the largest has {max(counts):,} corners; at most "
+            f"{MOST_CONCAVE_CORNERS:,} expected, and fewer if there are many: cut them into triangles first"
         )
-    surface = sum(_area(vertices, part) for part in fans)
-    false_area, crossed = 0.0, 0
-    for number, face in faces.items():
-        cut = _ears(vertices, face)
-        if cut is None:
-            cut = _fans(face[None])
-            false_area += _false_area(vertices, face)
-            crossed = crossed or number + 1
-        surface += _area(vertices, cut)
-        yield cut
+
+
+def _cut_concave(
+    polygons: Polygons, starts: np.ndarray, concave: dict[int, np.ndarray], surface: float
+) -> list[np.ndarray]:
+    """Triangles of the faces with these numbers, by size. surface: area of all others."""
+    vertices, corners, _ = polygons
+    triangles, false_area, crossed = [], 0.0, 0
+    for size, numbers in concave.items():
+        faces = corners[starts[numbers][:, None] + np.arange(size)]
+        cut, wrong = zip(*(_ears(vertices, part) for part in _parts(faces)), strict=True)
+        triangles += cut
+        false = np.concatenate(wrong)
+        false_area += float(false.sum())
+        crossed = crossed or (int(numbers[np.argmax(false > 0)]) + 1 if false.any() else 0)
+    surface += sum(_area(vertices, part) for part in triangles)
     if false_area > FALSE_SHARE * surface:
         raise ValueError(
-            f"face {crossed} crosses itself or is folded, {false_area / surface:.1%} of the surface is of such faces: "
-            "what they cover is not known; cut them into triangles first"
+            f"face {crossed} crosses itself, and such faces cover up to {false_area / surface:.1%} of the surface "
+            "wrongly: they have no inside; cut them into triangles first"
         )
+    return triangles
 
 
-def _ears(vertices: np.ndarray, face: np.ndarray) -> np.ndarray | None:
-    """Triangles of a face (n,), on its plane; None where they do not have its area, as it has no inside."""
+def _ears(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Triangles (T, 3) of faces (F, n) on their planes, and the area that may be covered wrongly of each, (F,).
+
+    A face of which the triangles do not have its area crosses itself there: it becomes a fan. One that is not flat has
+    no true surface, and its fan is as good as others.
+    """
     import mapbox_earcut
 
-    points, _, normal = _turns(vertices, face[None])
-    length = float(np.linalg.norm(normal))
-    if not length > 0:
-        return None
-    n = normal[:, 0] / length
-    u = np.cross(n, np.eye(3)[np.argmin(np.abs(n))])
-    u /= np.linalg.norm(u)
-    flat = np.ascontiguousarray(points[:, 0].T @ np.stack([u, np.cross(n, u)]).T)
-    ends = np.array([len(flat)], dtype=np.uint32)
-    cut = mapbox_earcut.triangulate_float64(flat, ends).reshape(-1, 3).astype(np.int64)
-    (ax, ay), (bx, by) = (flat[cut[:, 1]] - flat[cut[:, 0]]).T, (flat[cut[:, 2]] - flat[cut[:, 0]]).T
-    covered = np.abs(ax * by - ay * bx).sum()
-    return face[cut] if abs(covered - length) <= 1e-6 * length else None
-
-
-def _false_area(vertices: np.ndarray, face: np.ndarray) -> float:
-    """By how much the area of a face's fan differs from that of its outline."""
-    points, turns, normal = _turns(vertices, face[None])
-    size = np.abs(vertices[face] - vertices[face[0]]).max()
-    return abs(float(np.linalg.norm(turns, axis=0).sum() - np.linalg.norm(normal))) / 2 * float(size) ** 2
+    points, turns, normal, scale = _unit_sized(vertices, faces)
+    length = np.linalg.norm(normal, axis=0)  # twice the area
+    n = np.where(length > 0, normal / np.maximum(length, 1e-300), [[0.0], [0.0], [1.0]]).T
+    u = np.cross(n, np.eye(3)[np.argmin(np.abs(n), axis=1)])
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    frame = np.stack([u, np.cross(n, u), n])  # (3, F, 3)
+    flat = np.einsum("kfa,afn->kfn", frame, points)
+    outlines, ends = np.ascontiguousarray(flat[:2].transpose(1, 2, 0)), np.array([faces.shape[1]], dtype=np.uint32)
+    cuts = [mapbox_earcut.triangulate_float64(outline, ends) for outline in outlines]
+    of = np.repeat(np.arange(len(faces)), [len(cut) // 3 for cut in cuts])
+    cut = np.concatenate(cuts).reshape(-1, 3).astype(np.int64)
+    (ax, bx, cx), (ay, by, cy) = (axis[of[:, None], cut].T for axis in flat[:2])
+    doubled = np.bincount(of, np.abs((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)), len(faces))
+    right = (length > 0) & (np.abs(doubled - length) <= 1e-6 * length)
+    is_flat = np.abs(flat[2]).max(axis=1) <= FLAT
+    false = np.where(right | ~is_flat, 0, np.abs(np.linalg.norm(turns, axis=0).sum(axis=1) - length) / 2 * scale**2)
+    return np.concatenate([faces[of[:, None], cut][right[of]], _fans(faces[~right])]), false
 
 
 def _area(vertices: np.ndarray, triangles: np.ndarray) -> float:

@@ -45,7 +45,8 @@ def _blocks(data: bytes) -> list[np.ndarray] | None:
     None unless the announced numbers of facets and nothing else are there; zeros at the end do not count.
     """
     kind = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
-    blocks, at = [], 0
+    blocks: list[np.ndarray] = []
+    at = 0
     while at < len(data):
         count = int.from_bytes(data[at + HEADER - 4 : at + HEADER], "little")
         if at and (not count or at + HEADER + FACET * count > len(data)):
@@ -71,7 +72,9 @@ def _text(data: bytes) -> Polygons:
     parts = _FACET.split(data)  # what is between facets, then the vertices of one, in turn
     between, vertex_rows = parts[::2], parts[1::2]
     _check_between([(count, text) for count, text in enumerate(between) if text.strip()], len(vertex_rows))
-    flat, counts = numbers([row.replace(b"vertex", b" ") for row in vertex_rows])
+    if not vertex_rows:
+        return of_triangles(np.zeros((0, 3)), np.zeros((0, 3)))
+    flat, counts = numbers(b"\n".join(b" ".join(row.split()) for row in vertex_rows).replace(b"vertex", b" "))
     if (counts < 9).any():
         raise ValueError(f"damaged: facet {int(np.argmax(counts < 9)) + 1} has {counts.min() // 3} vertices")
     return Polygons(flat.reshape(-1, 3), np.arange(len(flat) // 3), counts // 3)

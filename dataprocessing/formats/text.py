@@ -40,14 +40,22 @@ def flat_numbers(text: bytes) -> np.ndarray:
     return flat
 
 
-def numbers(rows: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """All numbers of the rows, (T,) float64, and how many each row has, (len(rows),). Raises ValueError."""
-    counts = np.fromiter((len(row.split()) for row in rows), dtype=np.int64, count=len(rows))
-    text = b"\n".join(rows)
+def numbers(text: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """All numbers of a text, (T,) float64, and how many each of its lines has, (L,), also 0. Raises ValueError."""
     flat = flat_numbers(text)
-    if len(flat) != counts.sum():
+    content = np.frombuffer(text, dtype=np.uint8)
+    first = content > 32  # letters of words, then the first of each
+    first[1:] &= content[:-1] <= 32
+    places = np.flatnonzero(first)
+    if len(flat) != len(places):
         raise ValueError(_wrong_word(text))
-    return flat, counts
+    ends = np.append(np.flatnonzero(content == 10), len(content))
+    return flat, np.diff(np.searchsorted(places, ends), prepend=0)
+
+
+def without_comments(text: bytes) -> bytes:
+    """The text without what follows a # on a line. One within a word is left there: no number, then, in any case."""
+    return re.sub(rb"(?:^|(?<=\s))#[^\n]*", b"", text) if b"#" in text else text
 
 
 def _wrong_word(text: bytes) -> str:
@@ -75,12 +83,10 @@ def whole(values: np.ndarray, what: str) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def vertex_rows(rows: list[bytes]) -> np.ndarray:
-    """The first three numbers of each row, (V, 3). Raises ValueError."""
-    flat, counts = numbers(rows)
-    if len(rows) == 0:
-        return np.zeros((0, 3))
+def vertex_rows(text: bytes) -> np.ndarray:
+    """The first three numbers of each line, (V, 3). Raises ValueError."""
+    flat, counts = numbers(text)
     if counts.min() < 3:
         raise ValueError(f"truncated or damaged: vertex {int(np.argmin(counts)) + 1} has fewer than three coordinates")
     starts = np.cumsum(counts) - counts
-    return flat[starts[:, None] + np.arange(3)]
+    return flat.reshape(-1, 3) if len(flat) == 3 * len(counts) else flat[starts[:, None] + np.arange(3)]
