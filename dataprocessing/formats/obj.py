@@ -8,9 +8,6 @@ import numpy as np
 from dataprocessing.formats.polygons import Polygons
 from dataprocessing.formats.text import numbers, plain, vertex_rows, whole, without_comments
 
-_CONTINUED = re.compile(
-    rb"^[ \t]*(?:[vV][tnpTN]?|fo?|F|[lp])(?:[ \t][^\n]*)?\\[ \t]*\n(?:[^\n]*\\[ \t]*\n)*[^\n]*", re.M
-)
 _WORDS = (b"usemtl", b"mtllib", b"usemap", b"maplib", b"bevel", b"c_interp", b"d_interp", b"shadow_obj", b"trace_obj")
 AT_ONCE = 2**22  # bytes of faces looked at in one go
 _CALLS, _FREE_FORM = (b"call", b"csh"), (b"surf", b"bzp", b"bsp")
@@ -23,7 +20,7 @@ def read(data: bytes, path: Path) -> Polygons:
     for free-form surfaces, which are not read, and for calls of other files and programs, which are not made.
     """
     whole_lines = data.endswith((b"\n", b"\r"))
-    lines = _Lines(_joined(plain(data)))
+    lines = _Lines(_joined(_unindented(plain(data))))
     lines.check_others()
     if not lines.vertices.any():
         raise ValueError("not a mesh: no vertices in it")
@@ -43,19 +40,33 @@ def read(data: bytes, path: Path) -> Polygons:
     return Polygons(vertices, corners, sizes)
 
 
+def _unindented(data: bytes) -> bytes:
+    """Lines that start with their first word, without empty ones."""
+    if data[:1] in (b" ", b"\t") or b"\n " in data or b"\n\t" in data:
+        data = re.sub(rb"^[ \t]+", b"", data, flags=re.M)
+    return re.sub(rb"\n\n+", b"\n", data) if b"\n\n\n" in data else data
+
+
 def _joined(data: bytes) -> bytes:
     """Lines of numbers that go on after a backslash, in one; a comment or a name that ends in one ends there."""
     if not re.search(rb"\\[ \t]*\n", data):
         return data
-    return _CONTINUED.sub(lambda lines: re.sub(rb"\\[ \t]*\n", b" ", lines[0]), without_comments(data))
+    data = re.sub(rb"\\[ \t]+\n", b"\\\n", _unindented(without_comments(data)))
+    lines = _Lines(data)
+    goes_on = (lines.content[lines.ends - 1] == ord("\\")) & (lines.starts < lines.ends)
+    begins = np.insert(~goes_on[:-1], 0, True)
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))  # of the lines that are one
+    ends = lines.ends[goes_on & lines.of_numbers()[first]]
+    content = lines.content[: len(data)].copy()
+    content[ends - 1] = 32
+    content[ends[ends < len(data)]] = 32
+    return content.tobytes()
 
 
 class _Lines:
     """The lines of a file by their first words: which of them are `vertices` and `faces`, (L,) bool each."""
 
     def __init__(self, data: bytes):
-        if data[:1] in (b" ", b"\t") or b"\n " in data or b"\n\t" in data:
-            data = re.sub(rb"^[ \t]+", b"", data, flags=re.M)
         self.content = np.frombuffer(data + b"\n\n\n", dtype=np.uint8)  # room for the three letters looked at
         self.ends = np.flatnonzero(self.content[:-2] == 10)
         self.starts = np.concatenate([[0], self.ends[:-1] + 1])
@@ -68,6 +79,13 @@ class _Lines:
         self.special = np.zeros(len(first), dtype=bool)
         for word in _CALLS + _FREE_FORM:
             self.special |= (first == word[0]) & (second == word[1])
+
+    def of_numbers(self) -> np.ndarray:
+        """Which lines are of numbers, not of names, (L,) bool: f, l, p, v, and v followed by one of n, p, t."""
+        first, second, third = (self.content[self.starts + place] for place in range(3))
+        ends, beyond = ((letter <= 32) | (letter == ord("\\")) for letter in (second, third))
+        known = np.isin(first | 32, np.frombuffer(b"flpv", np.uint8))
+        return known & ends | beyond & (first | 32 == ord("v")) & np.isin(second | 32, np.frombuffer(b"npt", np.uint8))
 
     def line(self, number: int) -> bytes:
         return self.content[self.starts[number] : self.ends[number]].tobytes()
@@ -127,8 +145,8 @@ def _check_end(last: bytes, whole_lines: bool) -> bytes:
     if part and not whole_lines:
         raise ValueError(f"truncated: the file ends within a line ({_shown(words[0])})")
     if words[0] in (b"f", b"fo", b"F"):
-        forms = {re.sub(rb"\d+", b"0", word.replace(b"-", b"")) for word in words[1:]}
-        if not whole_lines and (len(forms) > 1 or last.endswith((b"/", b"-"))):
+        forms = set() if whole_lines else {re.sub(rb"\d+", b"0", word.replace(b"-", b"")) for word in words[1:]}
+        if len(forms) > 1 or (not whole_lines and last.endswith((b"/", b"-"))):
             raise ValueError("truncated: the file ends within a line, in the middle of a face")
         return b"f"
     return b"v" if words[0].lower() in (b"v", b"vt", b"vn") else b""

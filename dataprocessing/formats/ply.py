@@ -96,7 +96,7 @@ def _header(data: bytes) -> tuple[str, list[Element], int]:
             continue
         if words[0] == "format" and len(words) > 1 and words[1] in ORDERS:
             order = ORDERS[words[1]]
-        elif words[0] == "element" and len(words) == 3 and words[2].isdecimal():
+        elif words[0] == "element" and len(words) == 3 and re.fullmatch("[0-9]{1,18}", words[2]):
             elements.append((words[1], int(words[2]), []))
         elif words[0] == "property" and elements and order is not None:
             elements[-1][2].append(_property(words, order))

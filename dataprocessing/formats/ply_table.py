@@ -172,6 +172,7 @@ class Table:
         number = self._number(name, is_list=True)
         p = self.element.properties[number]
         values: np.ndarray
+        sizes: np.ndarray
         if self.even is not None:
             table = self.even[f"p{number}"]
             if table.ndim == 1:  # no rows

@@ -11,7 +11,7 @@ from dataprocessing.formats.text import numbers, plain
 HEADER, FACET = 84, 50  # bytes
 _FACET = re.compile(
     rb"facet\s*(?:normal[^o]*)?outer\s*loop\s*"  # what is said of the normal is not used, and may be NaN
-    rb"((?:vertex\s*\S+\s+\S+\s+\S+\s+)+)"
+    rb"((?:vertex\s*\S+\s+\S+\s+\S+\s+){1,64})"
     rb"end\s*loop\s*end\s*facet"
 )
 _REST = re.compile(rb"outer\s*loop|end\s*loop|end\s*facet|facet\s*normal")
