@@ -52,6 +52,8 @@ def _joined(data: bytes) -> bytes:
     if not re.search(rb"\\[ \t]*\n", data):
         return data
     data = re.sub(rb"\\[ \t]+\n", b"\\\n", _unindented(without_comments(data)))
+    while b"\\\n\\\n" in data:  # nothing goes on
+        data = data.replace(b"\\\n\\\n", b"\\\n")
     lines = _Lines(data)
     goes_on = (lines.content[lines.ends - 1] == ord("\\")) & (lines.starts < lines.ends)
     begins = np.insert(~goes_on[:-1], 0, True)
@@ -81,11 +83,12 @@ class _Lines:
             self.special |= (first == word[0]) & (second == word[1])
 
     def of_numbers(self) -> np.ndarray:
-        """Which lines are of numbers, not of names, (L,) bool: f, l, p, v, and v followed by one of n, p, t."""
+        """Which lines are of numbers, not of names, (L,) bool: f, fo, l, p, v, and v followed by one of n, p, t."""
         first, second, third = (self.content[self.starts + place] for place in range(3))
         ends, beyond = ((letter <= 32) | (letter == ord("\\")) for letter in (second, third))
-        known = np.isin(first | 32, np.frombuffer(b"flpv", np.uint8))
-        return known & ends | beyond & (first | 32 == ord("v")) & np.isin(second | 32, np.frombuffer(b"npt", np.uint8))
+        short = np.isin(first | 32, np.frombuffer(b"flpv", np.uint8)) & ends
+        of_vertex = (first | 32 == ord("v")) & np.isin(second | 32, np.frombuffer(b"npt", np.uint8)) & beyond
+        return short | of_vertex | self.old
 
     def line(self, number: int) -> bytes:
         return self.content[self.starts[number] : self.ends[number]].tobytes()

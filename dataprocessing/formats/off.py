@@ -35,7 +35,9 @@ def read(data: bytes, path: Path) -> Polygons:
         return _of_rows(lines[1:], num_vertices, num_faces)
     except ValueError:
         width = 3 + sum(more for name, more in _WIDTHS.items() if name in header[1])
-        polygons = _of_stream(b"\n".join(lines), num_vertices, num_faces, width)
+        after = 2 if len(counts) == 2 else 3  # the number of edges may lack
+        flat = _stream(b"\n".join(lines))
+        polygons = _of_stream(flat[after:], num_vertices, num_faces, width)
         if polygons is None:
             raise
         return polygons
@@ -64,30 +66,34 @@ def _of_rows(lines: list[bytes], num_vertices: int, num_faces: int) -> Polygons:
     return Polygons(vertices, whole(flat[_places(starts + 1, sizes)], "a corner of a face"), sizes)
 
 
-def _of_stream(text: bytes, num_vertices: int, num_faces: int, width: int) -> Polygons | None:
-    """Polygons of numbers that lines do not part; None where they are not all used up by what is announced."""
+def _stream(text: bytes) -> np.ndarray:
+    """All numbers of a text, none if it has words."""
     try:
-        flat = flat_numbers(text)
+        return flat_numbers(text)
     except ValueError:
+        return np.zeros(0)
+
+
+def _of_stream(flat: np.ndarray, num_vertices: int, num_faces: int, width: int) -> Polygons | None:
+    """Polygons of numbers that lines do not part; None where they are not all used up by what is announced.
+
+    Faces have 3 corners at least: the numbers of a colour are not to be taken for faces of none.
+    """
+    rows = num_vertices * width
+    if rows + 4 * num_faces > len(flat):
         return None
-    for at in (3, 2):  # the number of edges may lack
-        rows = num_vertices * width
-        if at + rows + num_faces > len(flat):
-            continue
-        faces = flat[at + rows :]
-        starts = np.zeros(num_faces, dtype=np.int64)
-        place = 0
-        for face in range(num_faces):
-            if place >= len(faces) or not 0 <= faces[place] < len(faces):
-                break
-            starts[face] = place
-            place += int(faces[place]) + 1
-        else:
-            if place == len(faces):
-                vertices = flat[at : at + rows].reshape(num_vertices, width)[:, :3]
-                sizes = whole(faces[starts], "the number of corners of a face")
-                return Polygons(vertices, whole(faces[_places(starts + 1, sizes)], "a corner of a face"), sizes)
-    return None
+    faces, place = flat[rows:], 0
+    starts = np.zeros(num_faces, dtype=np.int64)
+    for face in range(num_faces):
+        if place >= len(faces) or not 3 <= faces[place] < len(faces):
+            return None
+        starts[face] = place
+        place += int(faces[place]) + 1
+    if place != len(faces):
+        return None
+    sizes = whole(faces[starts], "the number of corners of a face")
+    corners = whole(faces[_places(starts + 1, sizes)], "a corner of a face")
+    return Polygons(flat[:rows].reshape(num_vertices, width)[:, :3], corners, sizes)
 
 
 def _places(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
