@@ -58,18 +58,21 @@ def num_faces(head: bytes) -> int | None:
 def _tables(data: bytes, last: str = "") -> Iterator[Table]:
     """The elements of a file one by one, up to the one called `last`, or all: then nothing may follow them."""
     order, elements, at = _header(data)
+    rows: bytes | memoryview = data
     if not order:  # as if it were binary, of float64
         elements = [_in_doubles(element) for element in elements]
-        data, at = flat_numbers(plain(data[at:])).tobytes(), 0
+        rows, at = flat_numbers(plain(data[at:])).view(np.uint8).data, 0
     for element in elements:
-        table = Table(data, at, element)
+        table = Table(rows, at, element)
         yield table
         at = table.end
         if element.name == last:
             return
-    if data[at:].strip(b"\0\r\n\t ") if order else data[at:]:
-        left = f"{len(data) - at} bytes" if order else f"{(len(data) - at) // 8} numbers"
-        raise ValueError(f"damaged: {left} follow all that the header announces")
+    left = len(rows) - at
+    if left and (not order or data[at:].strip(b"\0\r\n\t ")):
+        raise ValueError(
+            f"damaged: {left if order else left // 8} {'bytes' if order else 'numbers'} follow the last row"
+        )
 
 
 def _in_doubles(element: Element) -> Element:

@@ -43,7 +43,7 @@ class Table:
     Raises ValueError where they are not all there, before memory is taken for them.
     """
 
-    def __init__(self, data: bytes, start: int, element: Element):
+    def __init__(self, data: bytes | memoryview, start: int, element: Element):
         self.data, self.element = data, element
         left, least = len(data) - start, element.least_bytes()
         if element.rows and not least:
