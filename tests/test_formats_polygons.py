@@ -2,11 +2,23 @@ import numpy as np
 import pytest
 from facts import naming
 
+from dataprocessing.distances import point_triangle_distance
 from dataprocessing.formats import polygons
 from dataprocessing.formats.polygons import Polygons, triangulated
 
 E = [[0, 0], [6, 0], [6, 3], [5, 3], [5, 1], [1, 1], [1, 3], [0, 3]]  # a bar with two teeth: area 10
 KEYHOLE = [[0, 0], [6, 0], [6, 3], [0, 3], [0, 0], [1, 1], [1, 2], [5, 2], [5, 1], [1, 1]]  # a slit to a window
+
+SQUARE, WINDOW = [[0, 0], [9, 0], [9, 9], [0, 9]], [[1, 1], [1, 2], [2, 2], [2, 1]]
+
+
+def slit(outline: list, *windows: list) -> list:
+    """An outline with a slit to each window, from its first corner."""
+    return outline + [corner for window in windows for corner in [outline[0], *window, window[0]]] + outline[:1]
+
+
+def moved(outline: list, x: float, y: float, size: float = 1, step: int = 1) -> list:
+    return [[x + size * u, y + size * v] for u, v in outline][::step]
 
 
 def areas(vertices, faces) -> np.ndarray:
@@ -38,6 +50,30 @@ def test_a_flat_polygon_is_covered_once_and_faces_as_its_outline_turns(outline, 
     x, y = face.vertices - face.vertices[0], np.roll(face.vertices, -1, axis=0) - face.vertices[0]
     assert (normals @ np.cross(x, y).sum(axis=0) > -1e-9).all()  # Newell's normal
     assert np.linalg.norm(normals.sum(axis=0)) / 2 == pytest.approx(area)  # none turned over
+
+
+OUTLINES = {  # area, and how far from the surface a point in a window or a notch is
+    "two windows": (slit(SQUARE, WINDOW, moved(WINDOW, 4, 0, 2)), 76, [1.5, 1.5], 0.5),
+    "windows that turn as the outline": (slit(SQUARE, WINDOW[::-1], moved(WINDOW, 4, 0, 2, -1)), 76, [7, 3], 1),
+    "a window that touches the outline": ([[0, 0], [4, 0], [4, 4], [0, 4], [0, 2], [1, 3], [1, 1], [0, 2]], 15,
+                                          [0.75, 2], 0.25),
+    "an island in a window": (slit(SQUARE, [[1, 1], [1, 8], [8, 8], [8, 1], [1, 1], [2, 2], [3, 2], [3, 3], [2, 3],
+                                            [2, 2]]), 33, [1.5, 5], 0.5),
+    "two squares, one turned": ([[0, 0], [1, 0], [1, 1], [1, 2], [2, 2], [2, 1], [1, 1], [0, 1]], 2, [1.5, 0.5], 0.5),
+    "a cut into it": ([[0, 0], [2, 0], [2, 1], [1, 1], [2, 1], [2, 2], [0, 2]], 4, [1.5, 1], 0),
+    "a whisker": ([[0, 0], [2, 0], [2, 1], [3, 1], [2, 1], [2, 2], [0, 2]], 4, [1, 1], 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTLINES)
+def test_outlines_that_meet_themselves_keep_their_windows(name: str):
+    outline, area, point, distance = OUTLINES[name]
+    for seed in (0, 1, None):
+        face = one(outline, seed)
+        cut = triangulated(face)
+        assert areas(face.vertices, cut).sum() == pytest.approx(area)
+    points = np.broadcast_to([*point, 0.0], (len(cut), 3))
+    assert point_triangle_distance(points, face.vertices[cut]).min() == pytest.approx(distance, abs=1e-9)
 
 
 def test_convex_faces_keep_their_fans_and_order():

@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dataprocessing.formats.ears import cut, unit_sized
+from dataprocessing.formats.ears import fans as fans_of
+
 NO_FACES = "no faces: a point cloud, a mesh expected"
 MOST_CORNERS = 2**16  # of a face
 MOST_CONCAVE_CORNERS = 5_000  # of a concave one: time grows by more than their square where it crosses itself
-MOST_CONCAVE_WORK = 10**9  # sum of the squares of their corners
+MOST_CONCAVE_WORK = 3 * 10**8  # sum of the squares of their corners
 FALSE_SHARE = 1e-3  # of the surface, which faces that cross themselves may cover wrongly
-FLAT = 0.01  # of a face's size: corners no farther from its plane
 AT_ONCE = 2**19  # corners looked at in one go
 
 
@@ -60,17 +62,11 @@ def triangulated(polygons: Polygons) -> np.ndarray:
             if not covered.all():
                 concave[size] = faces[~covered]
                 of_size = of_size[covered]
-        fans.append(_fans(of_size))
+        fans.append(fans_of(of_size))
     if concave:
         _check_work({size: len(faces) for size, faces in concave.items()})
         fans += _cut_concave(polygons, starts, concave, sum(_area(vertices, part) for part in fans))
     return np.concatenate(fans)
-
-
-def _fans(faces: np.ndarray) -> np.ndarray:
-    """Triangles (F * (n - 2), 3) of faces (F, n): the first of each face, then the second, and so on."""
-    first = np.broadcast_to(faces[:, :1], faces[:, 2:].shape)
-    return np.stack([first, faces[:, 1:-1], faces[:, 2:]], axis=2).swapaxes(0, 1).reshape(-1, 3)
 
 
 def _parts(faces: np.ndarray) -> Iterator[np.ndarray]:
@@ -83,26 +79,13 @@ def _covered(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Whether the fan of each face (F, n) covers it and nothing else, (F,): no triangle of it is turned over."""
     result = [np.zeros(0, dtype=bool)]
     for part in _parts(faces):
-        turns, normal = _unit_sized(vertices, part)[1:3]
+        turns, normal = unit_sized(vertices, part)[1:3]
         with np.errstate(invalid="ignore"):
             length_sq = (normal**2).sum(axis=0)
             over = ((turns * normal[..., None]).sum(axis=0) < -1e-9 * length_sq[:, None]).any(axis=1)
             doubled = np.sqrt((turns**2).sum(axis=0)).sum(axis=1)  # of the fan; a bow tie has no normal, but area
             result.append(~(over | ((doubled > 1e-12) & (np.sqrt(length_sq) < 1e-9 * doubled))))
     return np.concatenate(result)
-
-
-def _unit_sized(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Of faces (F, n): corners from the first one, of size 1, (3, F, n); twice the areas of the fan's triangles, as
-    normals, (3, F, n - 2); their sum (3, F), which is Newell's normal; and the true sizes (F,)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        x = np.stack([axis[faces] for axis in vertices.T])
-        x = x - x[:, :, :1]
-        scale = np.maximum(np.abs(x).max(axis=(0, 2)), 1e-300)
-        x = x / scale[:, None]
-        (ax, ay, az), (bx, by, bz) = x[:, :, 1:-1], x[:, :, 2:]
-        turns = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
-        return x, turns, turns.sum(axis=2), scale
 
 
 def _check_work(counts: dict[int, int]) -> None:
@@ -122,8 +105,8 @@ def _cut_concave(
     triangles, false_area, crossed = [], 0.0, 0
     for size, numbers in concave.items():
         faces = corners[starts[numbers][:, None] + np.arange(size)]
-        cut, wrong = zip(*(_ears(vertices, part) for part in _parts(faces)), strict=True)
-        triangles += cut
+        found, wrong = zip(*(cut(vertices, part) for part in _parts(faces)), strict=True)
+        triangles += found
         false = np.concatenate(wrong)
         false_area += float(false.sum())
         crossed = crossed or (int(numbers[np.argmax(false > 0)]) + 1 if false.any() else 0)
@@ -134,33 +117,6 @@ def _cut_concave(
             "wrongly: they have no inside; cut them into triangles first"
         )
     return triangles
-
-
-def _ears(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles (T, 3) of faces (F, n) on their planes, and the area that may be covered wrongly of each, (F,).
-
-    A face of which the triangles do not have its area crosses itself there: it becomes a fan. One that is not flat has
-    no true surface, and its fan is as good as others.
-    """
-    import mapbox_earcut
-
-    points, turns, normal, scale = _unit_sized(vertices, faces)
-    length = np.linalg.norm(normal, axis=0)  # twice the area
-    n = np.where(length > 0, normal / np.maximum(length, 1e-300), [[0.0], [0.0], [1.0]]).T
-    u = np.cross(n, np.eye(3)[np.argmin(np.abs(n), axis=1)])
-    u /= np.linalg.norm(u, axis=1, keepdims=True)
-    frame = np.stack([u, np.cross(n, u), n])  # (3, F, 3)
-    flat = np.einsum("kfa,afn->kfn", frame, points)
-    outlines, ends = np.ascontiguousarray(flat[:2].transpose(1, 2, 0)), np.array([faces.shape[1]], dtype=np.uint32)
-    cuts = [mapbox_earcut.triangulate_float64(outline, ends) for outline in outlines]
-    of = np.repeat(np.arange(len(faces)), [len(cut) // 3 for cut in cuts])
-    cut = np.concatenate(cuts).reshape(-1, 3).astype(np.int64)
-    (ax, bx, cx), (ay, by, cy) = (axis[of[:, None], cut].T for axis in flat[:2])
-    doubled = np.bincount(of, np.abs((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)), len(faces))
-    right = (length > 0) & (np.abs(doubled - length) <= 1e-6 * length)
-    is_flat = np.abs(flat[2]).max(axis=1) <= FLAT
-    false = np.where(right | ~is_flat, 0, np.abs(np.linalg.norm(turns, axis=0).sum(axis=1) - length) / 2 * scale**2)
-    return np.concatenate([faces[of[:, None], cut][right[of]], _fans(faces[~right])]), false
 
 
 def _area(vertices: np.ndarray, triangles: np.ndarray) -> float:
