@@ -9,6 +9,7 @@ from dataprocessing.formats.polygons import Polygons
 from dataprocessing.formats.text import numbers, plain, vertex_rows, whole, without_comments
 
 _WORDS = (b"usemtl", b"mtllib", b"usemap", b"maplib", b"bevel", b"c_interp", b"d_interp", b"shadow_obj", b"trace_obj")
+SPACES = 16  # before or after the words of a line, usually less
 AT_ONCE = 2**22  # bytes of faces looked at in one go
 _CALLS, _FREE_FORM = (b"call", b"csh"), (b"surf", b"bzp", b"bsp")
 
@@ -42,6 +43,10 @@ def read(data: bytes, path: Path) -> Polygons:
 
 def _unindented(data: bytes) -> bytes:
     """Lines that start with their first word, without empty ones."""
+    for _ in range(SPACES):  # each match of an expression would take memory
+        if b"\n " not in data and b"\n\t" not in data:
+            break
+        data = data.replace(b"\n ", b"\n").replace(b"\n\t", b"\n")
     if data[:1] in (b" ", b"\t") or b"\n " in data or b"\n\t" in data:
         data = re.sub(rb"^[ \t]+", b"", data, flags=re.M)
     return re.sub(rb"\n\n+", b"\n", data) if b"\n\n\n" in data else data
@@ -51,7 +56,12 @@ def _joined(data: bytes) -> bytes:
     """Lines of numbers that go on after a backslash, in one; a comment or a name that ends in one ends there."""
     if not re.search(rb"\\[ \t]*\n", data):
         return data
-    data = re.sub(rb"\\[ \t]+\n", b"\\\n", _unindented(without_comments(data)))
+    data = _unindented(without_comments(data))
+    for _ in range(SPACES):
+        if b" \n" not in data:
+            break
+        data = data.replace(b" \n", b"\n")
+    data = re.sub(rb"\\[ \t]+\n", b"\\\n", data)
     while b"\\\n\\\n" in data:  # nothing goes on
         data = data.replace(b"\\\n\\\n", b"\\\n")
     lines = _Lines(data)
