@@ -11,6 +11,9 @@ from dataprocessing.formats.text import numbers, plain, vertex_rows, whole, with
 _WORDS = (b"usemtl", b"mtllib", b"usemap", b"maplib", b"bevel", b"c_interp", b"d_interp", b"shadow_obj", b"trace_obj")
 SPACES = 16  # before or after the words of a line, usually less
 AT_ONCE = 2**22  # bytes of faces looked at in one go
+MOST_UNKNOWN = 10**6  # lines that start with a word that is not known
+# What a line may start with: a letter alone or, of longer words, the first two.
+_LETTERS, _PAIRS = b"vflpogs", b"vtvnvpfousmtmgmalobec_d_shtrctstdebmcscuparehoscspencobzbscdcasuneKaKdKsKeNiNsTfTril"
 _CALLS, _FREE_FORM = (b"call", b"csh"), (b"surf", b"bzp", b"bsp")
 
 
@@ -89,6 +92,11 @@ class _Lines:
         self.faces = (letter == ord("f")) & (second <= 32) | self.old
         self.stray = (first >= ord("0")) & (first <= ord("9")) | np.isin(first, np.frombuffer(b"+-.", np.uint8))
         self.special = np.zeros(len(first), dtype=bool)
+        known = np.zeros((256, 256), dtype=bool)
+        known[np.frombuffer(_LETTERS + _LETTERS.upper(), np.uint8), :33] = True
+        known[tuple(np.frombuffer(_PAIRS + _PAIRS.upper(), np.uint8).reshape(-1, 2).T)] = True
+        of_vertex = (letter == ord("v")) & (second > 32)
+        self.unknown = ~known[first, second] & (first != 10) & (first != ord("#")) | of_vertex & (third > 32)
         for word in _CALLS + _FREE_FORM:
             self.special |= (first == word[0]) & (second == word[1])
 
@@ -127,6 +135,12 @@ class _Lines:
         if self.stray.any():
             line = self.line(int(np.argmax(self.stray)))
             raise ValueError(f"damaged: a line of numbers without a statement ({_shown(line)})")
+        unknown = np.flatnonzero(self.unknown)
+        if len(unknown) > MOST_UNKNOWN:
+            raise ValueError(f"not a mesh: {len(unknown):,} lines that are not known ({_shown(self.line(unknown[0]))})")
+        for line in map(self.line, unknown):  # words may be anybody's; numbers could be a vertex or a face
+            if re.fullmatch(rb"\S+(\s+[-+.]*\d\S*){2,}\s*", line):
+                raise ValueError(f"damaged: a statement that is not known ({_shown(line)})")
 
 
 def _corners(text: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +167,7 @@ def _check_end(last: bytes, whole_lines: bool) -> bytes:
 
     Raises ValueError if it is cut off. One that is cut within a number cannot be told from a whole one.
     """
-    words = last.partition(b"#")[0].split() or [b""]
+    words = without_comments(last).split() or [b""]
     part = len(words[0]) > 1 and words[0] not in _WORDS and any(word.startswith(words[0]) for word in _WORDS)
     if part and not whole_lines:
         raise ValueError(f"truncated: the file ends within a line ({_shown(words[0])})")
