@@ -114,6 +114,8 @@ REFUSED = {
     "cut_binary.stl": (BINARY_HEADER + BINARY[:-3], "truncated 1 facets 0"),
     "more_binary.stl": (BINARY_HEADER + BINARY + BINARY, "1 facets 50 bytes"),
     "count_zero.stl": (b" " * 80 + bytes(4) + BINARY, "0 facets 50 bytes"),
+    "no_solid.stl": (FACET, "mesh solid"),
+    "zeros_alone.off": (bytes(100), "zero bytes"),
     "short.stl": (b"hello", "mesh binary STL 84 bytes"),
 }  # fmt: skip
 

@@ -45,7 +45,7 @@ def cut(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray
     doubled = np.abs(_doubled(corners))
     right = (np.abs(np.bincount(of, doubled, len(faces)) - length) <= 1e-6 * length) & (length > 1e-6 * fan)
     checked = np.flatnonzero(right[of] & (doubled > 1e-6 * length[of]))
-    once = _winding(corners[checked].mean(axis=1), outlines[of[checked]]) == 1
+    once = _winding(corners[checked].mean(axis=1), outlines, of[checked]) == 1
     right[of[checked[~once]]] = False
     found: list[np.ndarray] = [faces[of[:, None], triangles][right[of]]]
     wrong: list[int] = []
@@ -83,16 +83,17 @@ def _doubled(corners: np.ndarray) -> np.ndarray:
     return ax * by - ay * bx
 
 
-def _winding(points: np.ndarray, outlines: np.ndarray) -> np.ndarray:
-    """How often outline i (n, 2) of (N, n, 2) winds around point i of (N, 2), (N,)."""
+def _winding(points: np.ndarray, outlines: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """How often outline `of[i]` of (F, n, 2) winds around point i of (N, 2), (N,)."""
     result = np.zeros(len(points), dtype=np.int64)
     step = max(1, AT_ONCE // outlines.shape[1])
     for start in range(0, len(points), step):
-        a = outlines[start : start + step] - points[start : start + step, None]
+        part = slice(start, start + step)
+        a = outlines[of[part]] - points[part, None]
         b = np.roll(a, -1, axis=1)
         left = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
         up, down = (a[..., 1] <= 0) & (b[..., 1] > 0), (a[..., 1] > 0) & (b[..., 1] <= 0)
-        result[start : start + step] = (up & (left > 0)).sum(axis=1) - (down & (left < 0)).sum(axis=1)
+        result[part] = (up & (left > 0)).sum(axis=1) - (down & (left < 0)).sum(axis=1)
     return result
 
 
@@ -133,7 +134,7 @@ def _by_loops(places: np.ndarray, outline: np.ndarray) -> np.ndarray | None:
     if not kept:
         return None
     holds = np.array([
-        (_winding(np.array(inner), np.broadcast_to(outline[loop], (len(kept), len(loop), 2))) != 0)
+        (_winding(np.array(inner), outline[None, loop], np.zeros(len(kept), dtype=np.int64)) != 0)
         & (np.array(areas) < area) for loop, area in zip(kept, areas, strict=True)
     ])  # fmt: skip
     depth = holds.sum(axis=0)

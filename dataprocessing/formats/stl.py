@@ -59,7 +59,7 @@ def _blocks(data: bytes) -> list[np.ndarray] | None:
 
 
 def _not_whole(data: bytes) -> str:
-    if len(data) < HEADER:
+    if len(data) < HEADER or b"\0" not in data[:1000]:
         return f"not a mesh: neither text that starts with solid nor a binary STL, which has {HEADER} bytes at least"
     count, there = int.from_bytes(data[HEADER - 4 : HEADER], "little"), (len(data) - HEADER) / FACET
     if count > there:

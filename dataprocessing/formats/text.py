@@ -14,7 +14,8 @@ def plain(data: bytes) -> bytes:
     Raises ValueError for text in UTF-16 and for zero bytes.
     """
     start = data[:64]
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or (start[1::2] and not any(start[1::2])) or not any(start[::2]):
+    zeros_between = any(start) and (not any(start[1::2]) or not any(start[::2])) and len(start) > 1
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or zeros_between:
         raise ValueError("text in UTF-16, with zero bytes: save it as UTF-8 or ASCII")
     if b"\0" in data:
         raise ValueError("not a mesh, or damaged: zero bytes in a text file")
