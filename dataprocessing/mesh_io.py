@@ -25,7 +25,7 @@ class Mesh(NamedTuple):
 
 
 def load_mesh(path: Path | str) -> Mesh:
-    """Read a mesh of any format, all its parts in one, polygons cut into triangle fans.
+    """Read a mesh of any format, all its parts in one, polygons cut into triangles (`formats.polygons`).
 
     Vertices at the same place are merged and unused ones dropped; no face is dropped. Materials are not read.
     Raises MeshError for a file that is empty, cut off or no mesh, and for a mesh without faces, with vertices that

@@ -41,7 +41,7 @@ BROKEN = {
     "commas.obj": ("v 0,5 0 0\n" + V + "f 1 2 3\n", "damaged words"),
     "zeros.obj": (V + "f 1 2 3\n" + "\0" * 50, "zero bytes"),
     "text.off": ("hello", "mesh text"),
-    "binary.off": ("OFF BINARY\n\0\0\0\4", "mesh text"),
+    "binary.off": ("OFF BINARY\n\0\0\0\4", "binary OFF text"),
     "junk.ply": ("hello", "mesh"),
     "unknown.xyz3": ("hello", "mesh"),
 }

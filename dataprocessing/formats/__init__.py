@@ -7,14 +7,14 @@ file means. Reasons are ValueErrors without the path, which `runtime.reading.rea
 from collections.abc import Callable
 from pathlib import Path
 
-from dataprocessing.formats import dae, foreign, gltf, obj, off
+from dataprocessing.formats import dae, gltf, obj, off, ply, stl
 from dataprocessing.formats.polygons import Polygons
 
 READERS: dict[str, Callable[[bytes, Path], Polygons]] = {
     ".obj": obj.read,
     ".off": off.read,
-    ".ply": foreign.read,
-    ".stl": foreign.read,
+    ".ply": ply.read,
+    ".stl": stl.read,
     ".glb": gltf.read,
     ".gltf": gltf.read,
     ".dae": dae.read,
