@@ -153,3 +153,11 @@ def test_a_text_cut_anywhere_is_refused_but_where_it_cannot_be_told(kind: str, t
         "stl": [*range(end, len(STL) + 1), *range(len(STL) + end, len(text) + 1)],
     }
     assert read == expected[kind]
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".off", ".stl"])
+def test_more_text_than_memory_is_taken_for_is_refused(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("dataprocessing.formats.text.MOST_TEXT", 999_999)
+    (tmp_path / f"a{suffix}").write_text("solid a\n" + "# filled\n" * 200_000)
+    with pytest.raises(MeshError, match=naming("MB text .ply")):
+        load_mesh(tmp_path / f"a{suffix}")

@@ -18,6 +18,7 @@ STEPS = [  # of a cluster run, in their order
     "evaluate.py",
 ]
 REAL_CARS = Path(os.environ.get("REAL_CARS_DIR", ROOT.parent / "shared" / "real_cars"))
+REAL_FILES = Path(os.environ.get("REAL_FILES_DIR", ROOT.parent / "shared" / "real_files"))  # of other formats
 
 
 def write_obj(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
