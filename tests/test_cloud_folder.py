@@ -154,7 +154,7 @@ def wrong_file(folder: Path, name: str) -> None:
         ("junk.npy", "(N, 3)"),
         ("junk.ply", "PLY (N, 3)"),
         ("junk.off", "OFF (N, 3)"),
-        ("cut.ply", "PLY 20"),
+        ("cut.ply", "vertex 20 19"),
         ("cut.off", "truncated 3 vertices 1 faces"),
         ("junk.vtp", ".npz .npy .pt .ply .off"),
         ("mixed.npz", "7 20 good.npy[0]"),
