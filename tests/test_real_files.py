@@ -9,7 +9,7 @@ import pytest
 from dataprocessing.mesh_io import load_mesh, triangle_areas
 from lab.small.helpers import REAL_CARS, REAL_FILES
 
-# Faces, area and sides of the box in the file's own units. Of plain .glb and .STL another reader gives the same; the two
+# Faces, area and sides of the box in the file's own units. Of plain .glb and .STL another reader gives the same; both
 # files of bullet_chassis are twins; Draco's and autoware_car were looked at.
 FILES = {
     "sketchbook_car.glb": (13278, 51.8063, (1.2813, 1.3107, 2.4926)),
