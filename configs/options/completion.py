@@ -22,7 +22,7 @@ class ScanTool(Group, title="partial scan", about="made from a mesh, for tests a
 @dataclass(frozen=True)
 class Completion(Group, title="completion", about="whole shapes from a partial scan", decides="chains"):
     scan: str | None = option(
-        None, "the partial scan: .ply .npz .npy .xyz .obj .off .stl .glb, in mesh units", decides=""
+        None, "the partial scan, points (.ply .npz .npy .xyz .pts .pcd .las .laz) or a mesh, in mesh units", decides=""
     )
     truth: str | None = option(
         None, "the whole shape, a cloud or a mesh, for the picture and the distances", decides=""

@@ -59,7 +59,7 @@ class Data(Group, title="data", about="where the meshes are and where their samp
     data_dir: str = option(None, "folder of the meshes, in ShapeNet's layout")
     input_data_glob: str = option(
         "/*/models/model_normalized.obj",
-        "pattern of the meshes, appended to data_dir; any: all .obj .ply .stl .glb .gltf .off files in it, at any"
+        "pattern of the meshes, appended to data_dir; any: all .obj .off .ply .stl .glb .gltf .dae files in it, at any"
         " depth",
     )
     processed_dir: str | None = option(
