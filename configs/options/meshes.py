@@ -18,8 +18,8 @@ MESH_RESOLUTIONS = (48, 512)  # cells per axis
 class OwnMeshes(Group, title="own meshes", about="reconstructed from their files alone"):
     own_meshes: str | None = option(
         None,
-        "folder of meshes (.obj .off .ply .stl .glb .gltf .dae) and point clouds (.ply .npz .npy .xyz .pts .pcd .las .laz)"
-        " in any layout, or one file: all of them are reconstructed, without any other step; see up and front",
+        "folder of meshes (.obj .off .ply .stl .glb .gltf .dae) and point clouds (.ply .npz .npy .xyz .pts .pcd .las"
+        " .laz) in any layout, or one file: all of them are reconstructed, without any other step; see up and front",
     )
     keep_frame: bool = option(
         True,
