@@ -9,10 +9,12 @@ import torch
 
 from frozen.checkpoint_files import load_checkpoint
 from runtime.artefacts import RECORDS
+from runtime.layout import INDEX
 from runtime.reading import read_json
 
 TIMED = re.compile(r"checkpoint_\d+h_\d+m_\d+s_([\d.]+)\.tar$")
-OF_THIS_RUN = {"training_time", "commit", "marks"}  # keys of a checkpoint; of a record: times of the mesh file
+# Keys of a checkpoint; of a record: times of the mesh file, and how long its mesh took.
+OF_THIS_RUN = {"training_time", "commit", "marks", "seconds"}
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -31,7 +33,7 @@ def digests(folder: Path) -> dict[str, str]:
                 timed[name.parent] = timed.get(name.parent, 0) + 1
                 name = name.with_name(f"checkpoint {timed[name.parent]}.tar")
             found[str(name)] = digest(load_checkpoint(path))
-        elif path.name == RECORDS:
+        elif path.name in (RECORDS, INDEX):
             found[str(name)] = digest(read_json(path))
         else:
             found[str(name)] = hashlib.sha256(path.read_bytes()).hexdigest()

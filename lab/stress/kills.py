@@ -30,9 +30,18 @@ from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="")  # before torch: a process with threads must not fork
 
+import numpy as np  # noqa: E402
+
+from frozen.checkpoint_files import fingerprint  # noqa: E402
 from lab.stress.files_of_a_run import differences, digests  # noqa: E402
+from lab.stress.hostile.inputs_of_points import attributes  # noqa: E402
 from runtime.layout import ROOT  # noqa: E402
 
+QUICK = (
+    *("--num_completion_points", "500", "--num_chains", "2", "--num_starts", "6"),
+    *("--map_steps", "2", "--warmup", "2", "--draws", "2", "--leapfrog", "2"),
+)
+MESHES = ("--mesh", "--mesh_formats", "ply", "glb", "stl")
 STEPS = {  # name -> script and its arguments
     "make_demo_cars": ["dataprocessing/make_demo_cars.py"],
     "preprocess": ["dataprocessing/preprocess.py"],
@@ -42,13 +51,38 @@ STEPS = {  # name -> script and its arguments
     "reconstruct": ["generate.py", "--mode", "reconstruct"],
     "generate": ["generate.py"],
     "evaluate": ["evaluate.py"],
+    "own_meshes": [
+        "generate.py",
+        "--own_meshes",
+        "WORK/mine",
+        "--mesh",
+        "--html",
+        "--mesh_formats",
+        "ply",
+        "glb",
+        "stl",
+    ],
+    "edit": [
+        "generate.py",
+        "--mode",
+        "edit",
+        "--attribute",
+        "size",
+        "--by",
+        "1",
+        "--edit_shapes",
+        "0",
+        "--movie",
+        "gif",
+    ],
+    "complete": ["complete.py", "--scan", "WORK/scan.npy", "--fit", "--turntable", *MESHES, *QUICK],
 }
 SMALL = {  # than configs/miniature.txt
     **{"num_demo_cars": 8, "n_val": 2, "n_test": 2, "num_boundary_samples": 300, "num_uniform_samples": 100},
     **{"num_gap_samples": 50, "num_points": 300, "num_epochs": 12, "batch_size": 2, "val_every": 5, "num_pictures": 2},
     **{"flow_steps": 30, "flow_val_every": 6, "extra_demo_cars": 5, "num_shapes": 2, "num_output_points": 500},
     **{"num_eval_shapes": 2, "num_eval_points": 64, "num_eval_points_dense": 200, "num_map_shapes": 4},
-    **{"num_whole_shapes": 2},
+    **{"num_whole_shapes": 2, "mesh_resolution": 48},
 }
 CHANGES = {"open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.utime"}  # audit events
 MOST_KILLS_A_ROUND = 4
@@ -89,7 +123,22 @@ class Chaos:
             "num_cpus": self.num_cpus,
         }
         options = [f"--{name}={value}" for name, value in (SMALL | places).items()]
+        arguments = [word.replace("WORK", str(self.work)) for word in arguments]
         return [str(ROOT / script), "--config", str(ROOT / "configs" / "miniature.txt"), *options, *arguments]
+
+    def prepare(self, step: str) -> None:
+        """Write what a step needs that no step makes: a folder of meshes, attributes of the codes, a scan."""
+        if step == "own_meshes":
+            (self.work / "mine").mkdir()
+            for mesh in sorted(self.work.glob("data/*/models/model_normalized.obj"))[:2]:
+                shutil.copy(mesh, self.work / "mine" / f"{mesh.parts[-3]}.obj")
+        experiment = self.work / "experiments" / "miniature"
+        if step == "edit":
+            ndf = fingerprint(experiment / "checkpoints_ndf" / "best.tar")
+            (experiment / "attributes.npz").write_bytes(attributes(ndf, codes=8))
+        if step == "complete":
+            points = np.load(next(iter(sorted(self.work.glob("data/*/models/voxelized_*.npz")))))["point_cloud"]
+            np.save(self.work / "scan.npy", points[points[:, 0] > 0])
 
     def start(self, step: str, harm: dict | None = None) -> "Child":
         log = self.folder / "log.txt"
@@ -234,6 +283,7 @@ def import_all() -> None:
 
 def undisturbed(chaos: Chaos, step: str) -> Tally:
     """Run a step alone; its files before and after it are kept."""
+    chaos.prepare(step)
     shutil.copytree(chaos.work, chaos.folder / f"before_{step}", symlinks=True)
     started = time.monotonic()
     child = chaos.start(step)
