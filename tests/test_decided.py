@@ -71,7 +71,7 @@ def loaded(root: Path) -> Networks:
 def folders(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     found = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("generation.projection.LATTICE", 12)
+        patch.setattr("generation.surface_cells.COARSEST", 6)
         for kind in MAKERS:
             found[kind] = tmp_path_factory.mktemp(kind)
             make_shapes(*shapes_of(root, kind), found[kind])
