@@ -185,9 +185,7 @@ def test_sets_meshes_and_chains_are_stale_for_the_options_that_decide_them(root:
         assert stale_options(cfg, lambda cfg, name=artefact: options_of(name, cfg)) == set(deciding(artefact))
 
 
-def test_clouds_are_stale_where_points_are_found_in_another_way(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_clouds_of_another_way_are_stale(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     made = Networks(tiny_config(root))
     folder = ShapeFolder(made, MAKERS["sample"](made), tmp_path)
     before, mesh = folder.cloud_facts(0), folder.mesh_facts(0)
