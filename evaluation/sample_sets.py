@@ -20,6 +20,7 @@ from frozen.codes import flow_codes_sha256, load_codes
 from generation.decode import decode_each
 from generation.latents import likelihoods
 from generation.networks import Networks
+from generation.projection import FOUND_BY
 from generation.sampling import drawn_codes, sampled_codes, sampling_facts
 from runtime.artefacts import Facts, array_sha256, kept_arrays
 from runtime.errors import UserError
@@ -124,7 +125,7 @@ def kept_set(
 ) -> dict[str, np.ndarray] | None:
     """The arrays of a set as its file has them, or as `make` gives them, which are then written; None without both."""
     num_points = networks.cfg.evaluation.num_eval_points
-    facts = {**recipe.facts, **networks.digests, "options": options_of("set", networks.cfg)}
+    facts = {**recipe.facts, **networks.digests, **FOUND_BY, "options": options_of("set", networks.cfg)}
     shapes = {"point_cloud": (recipe.num, num_points, 3)}
     return kept_arrays(set_path(networks, recipe), facts, make, durable=True, shapes=shapes)
 

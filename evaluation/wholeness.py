@@ -12,10 +12,10 @@ from tqdm import tqdm
 from configs.decided import options_of
 from evaluation.sample_sets import SetRecipe
 from generation.decode import field_of
+from generation.distance_fields import DistanceField
 from generation.meshing import OpenMesh, mesh_of
 from generation.meshing.topology import border_sides, face_vectors, pieces_of
 from generation.networks import Networks
-from generation.projection import DistanceField
 from generation.settledness import NEAR, NUM_SEEDS, NUM_STEPS, SETTLED, unsettled_share
 from runtime.artefacts import kept_arrays
 from runtime.seeds import WHOLENESS_STREAMS, random_stream

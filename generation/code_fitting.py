@@ -15,7 +15,7 @@ from torch import Tensor
 
 from generation.latents import draw_latents
 from generation.networks import Networks
-from generation.projection import HALF_EXTENT
+from generation.surface_cells import HALF_EXTENT
 from models.occupancy import to_grid_coords
 from runtime.seeds import CANDIDATE_STREAMS
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from generation.distance_fields import NetworkField
 from generation.latents import likelihoods
 from generation.networks import Networks
-from generation.projection import NetworkField, cloud_parts
+from generation.projection import cloud_parts
 from models.ndf import Code
 from runtime.devices import autocast
 from runtime.seeds import POINT_STREAMS, random_stream

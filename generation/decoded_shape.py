@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, write_cloud_parts
 from generation.decode import arrays_of, decode_parts, field_of
+from generation.distance_fields import NetworkField
 from generation.mesh_files import numbers_of, write_mesh
 from generation.meshing import OpenMesh, mesh_of
 from generation.networks import Networks
 from generation.plausible_codes import as_plain
-from generation.projection import NetworkField
 from generation.settledness import unsettled_share
 from generation.shapes import Shapes
 from generation.torn_surfaces import UNSETTLED

@@ -1,8 +1,8 @@
 """From a distance field to a dense point cloud on its zero level set (NDF, sec. 3.4, Algorithm 1).
 
 A point moves by its predicted distance against the gradient, in mesh units: p <- p - udf(p) grad / |grad|. NDF draws
-seeds in a box three times too wide and keeps 7 % of them; a distance field is 1-Lipschitz, so its values on a coarse
-lattice bound where the surface can be, and seeds are drawn only there.
+seeds in a box three times too wide and keeps 7 % of them; here they are drawn only where the surface can be
+(`surface_cells`).
 
 Only seeds in a thin slab around the surface are projected: the slab has uniform thickness, so the points have uniform
 density. Seeds from whole cells do not, since nearby sheets share cells: the local number of points on demo cars did not
@@ -10,81 +10,25 @@ follow the true area (correlation 0.05; with the slab 0.40; a second true cloud 
 
 From this close, 2 steps suffice where NDF takes 7: squared distance to the true surface of demo cars x1e4 0.32, 0.30,
 0.29, 0.28 after 1, 2, 3, 5 steps, but from it to the points 0.41, 0.45, 0.49, 0.55: steps also slide points along it.
+The last step does not slide: it goes along the first one's direction, which in dense clouds several points share
+(`level_points`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from models.ndf import NDF
-from models.occupancy import to_grid_coords
+from generation.distance_fields import DistanceField
+from generation.level_points import Sharing, levelled, neighbours, sharing
+from generation.surface_cells import HALF_EXTENT, Cells, cells_near_surface
 from runtime.errors import UserError
-from runtime.memory import PartSize
 
-HALF_EXTENT = 0.55  # meshes lie in [-0.5, 0.5]^3; predicted surfaces may protrude a little
-LATTICE = 48  # cells per axis of the coarse lattice, an even number
 SLAB = 0.01  # mesh units; seeds farther than this from the surface are not projected
 USUAL_SHARE = 0.25  # expected share of seeds that lie in the slab and end on the surface
 LEAST_SHARE = 0.01  # the least share that is planned for
-part_size = PartSize("points of num_sample_points_generation", least=64)  # of this run, which has one network and GPU
-
-
-class DistanceField:
-    """`field(points)`: distances (N,) and unit directions (N, 3) away from the surface, by autograd of `distance`."""
-
-    device = torch.device("cpu")
-
-    def distance(self, points: Tensor) -> Tensor:
-        """points: (N, 3) mesh units. Returns (N,) mesh units; differentiable in the points."""
-        raise NotImplementedError
-
-    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        parts = part_size.map(lambda start, end: self._with_directions(points[start:end]), len(points))
-        distances, directions = zip(*parts, strict=True)
-        return torch.cat(distances), torch.cat(directions)
-
-    def plain_distance(self, points: Tensor) -> Tensor:
-        """`distance` without gradients, (N,), in as many parts as memory asks for."""
-        with torch.no_grad():
-            return torch.cat(part_size.map(lambda start, end: self.distance(points[start:end]), len(points)))
-
-    def _with_directions(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad():
-            points = points.detach().requires_grad_()
-            distance = self.distance(points)
-            (gradient,) = torch.autograd.grad(distance.sum(), points)
-        # No gradient (where the field is clamped or flat): no direction, and the point stays put.
-        return distance.detach(), torch.nn.functional.normalize(gradient, dim=1)
-
-
-class NetworkField(DistanceField):
-    """The distance field that a network decodes from one shape's feature grids."""
-
-    def __init__(self, model: NDF, grids: list[Tensor]):
-        """grids: the feature grids and planes of one shape, [(1, ...)]."""
-        self.model = model
-        self.device = grids[0].device
-        if self.device.type == "cpu":  # as a look-up wants them, once for all calls
-            grids = model.channels_last(grids)
-        self.grids = grids
-        # 5-D grid_sample uses one thread per batch entry: spread the points over as many entries as threads.
-        self.slices = torch.get_num_threads() if self.device.type == "cpu" else 1
-
-    def distance(self, points: Tensor) -> Tensor:
-        per_slice = -(-len(points) // self.slices)
-        if self.device.type == "cpu":
-            per_slice = round_size(per_slice)
-        padded = torch.nn.functional.pad(points, (0, 0, 0, per_slice * self.slices - len(points)))
-        grids = [grid.expand(self.slices, *grid.shape[1:]) for grid in self.grids]
-        return self.model.query(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids).flatten()[: len(points)]
-
-
-def round_size(num: int) -> int:
-    """The next of eight sizes an octave. oneDNN keeps what it prepares for each size of a product (1 MB and more), and
-    nearly every call has a size of its own: 10 million points would take gigabytes."""
-    step = 1 << max(0, num.bit_length() - 4)
-    return -(-num // step) * step
+WORTH = 8  # seeds in the slab, for each cell, from which on smaller cells save more tests than they cost
+FOUND_BY = {"points_found_by": "shared directions"}  # a fact of every cloud: clouds of another way are made again
 
 
 def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: float) -> tuple[Tensor, Tensor]:
@@ -107,36 +51,6 @@ def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: flo
     return points, distances
 
 
-@torch.no_grad()
-def cells_near_surface(
-    distance: Callable[[Tensor], Tensor], chunk: int, device: torch.device, fine: bool = True
-) -> tuple[Tensor, float]:
-    """Centres of the lattice cells that can contain surface: distance at the centre below half the diagonal.
-
-    Returns centres (M, 3) mesh units and the cell's side. 1.5 half diagonals are allowed, since a network's field is
-    only approximately 1-Lipschitz. Cells twice as wide are tested first: most are empty and need no subdivision. Not
-    fine: these are returned, which is cheaper if only a few thousand seeds are drawn in them.
-    """
-    side = 4 * HALF_EXTENT / LATTICE
-    axis = (torch.arange(LATTICE // 2, device=device) + 0.5) * side - HALF_EXTENT
-    centres = near_surface(distance, torch.cartesian_prod(axis, axis, axis), side, chunk)
-    if not fine or not len(centres):
-        return centres, side
-    return near_surface(distance, subdivided(centres, side), side / 2, chunk), side / 2
-
-
-def subdivided(centres: Tensor, side: float) -> Tensor:
-    """The centres (8 M, 3) of the eighths of cells (M, 3)."""
-    corner = torch.tensor([-side / 4, side / 4], device=centres.device)
-    return (centres[:, None] + torch.cartesian_prod(corner, corner, corner)).flatten(0, 1)
-
-
-def near_surface(distance: Callable[[Tensor], Tensor], centres: Tensor, side: float, chunk: int) -> Tensor:
-    """The centres, out of (M, 3), whose cells can contain surface."""
-    values = [distance(part) for part in centres.split(chunk)]
-    return centres[torch.cat(values) < 1.5 * side * 3**0.5 / 2]
-
-
 def dense_point_cloud(
     field: DistanceField,
     num_points: int,
@@ -144,19 +58,18 @@ def dense_point_cloud(
     num_steps: int = 2,
     filter_val: float = 0.009,
     chunk: int = 50_000,
-    fine: bool = True,
 ) -> Tensor:
     """Points on the zero level set of a field with uniform density: seeds from a slab around it, projected.
 
     A projected seed is kept if its distance is below filter_val; the slab is SLAB or filter_val thick, if that is more.
+    The last of num_steps, if there are several, is that of `level_points`.
 
     generator: a CPU generator, so that a seed gives the same cloud on every device. chunk: points projected at a time,
-    in parts if memory does not suffice for them; the cloud is the same. fine: as in `cells_near_surface`; another draw
-    from the same surface.
-    Returns (num_points, 3) float32 on the field's device, mesh units.
+    in parts if memory does not suffice for them; the cloud is the same.
+    Returns (num_points, 3) float32 on the field's device, mesh units, each part of the cloud in random order.
     Raises UserError if the field has no zero level set in the box.
     """
-    return torch.cat(list(cloud_parts(field, num_points, generator, num_steps, filter_val, chunk, fine)))
+    return torch.cat(list(cloud_parts(field, num_points, generator, num_steps, filter_val, chunk)))
 
 
 def cloud_parts(
@@ -166,24 +79,24 @@ def cloud_parts(
     num_steps: int = 2,
     filter_val: float = 0.009,
     chunk: int = 50_000,
-    fine: bool = True,
 ) -> Iterator[Tensor]:
     """`dense_point_cloud` in parts (N, 3) of at most `chunk` points, as they are made: for clouds of any size."""
-    device = field.device
-    centres, side = cells_near_surface(field.plain_distance, chunk, device, fine)
+    slab = max(SLAB, filter_val)
+    cells = cells_near_surface(field.plain_distance, chunk, field.device)
+    while True:
+        share = sharing(num_points, cells.area()) if num_steps > 1 else Sharing(1, 0.0)
+        if num_points <= WORTH * share.number * len(cells.centres) or cells.side <= slab or not len(cells.centres):
+            break
+        cells = cells.halved(field.plain_distance, chunk)
     count, tried = 0, 0
-    while len(centres) and tried < num_points / LEAST_SHARE + chunk:
-        share = max(count / tried, LEAST_SHARE) if tried else USUAL_SHARE  # of the seeds kept so far
-        num_seeds = min(chunk, int(1.05 * (num_points - count) / share) + 64)
+    while len(cells.centres) and tried < num_points / LEAST_SHARE + chunk:
+        kept = max(count / tried, LEAST_SHARE) if tried else USUAL_SHARE * share.number  # points of a seed so far
+        num_seeds = min(max(1, chunk // share.number), int(1.05 * (num_points - count) / kept) + 64)
         tried += num_seeds
-        cell = torch.randint(len(centres), (num_seeds,), generator=generator).to(device)
-        jitter = (torch.rand(num_seeds, 3, generator=generator) - 0.5).to(device)
-        seeds = centres[cell] + side * jitter
-        seeds = seeds[field.plain_distance(seeds) < max(SLAB, filter_val)]
+        seeds = seeds_in_slab(field, cells, num_seeds, slab, generator)
         if not len(seeds):
             continue
-        points, distances = project(field, seeds, num_steps, tolerance=filter_val / 20)
-        points = points[(distances < filter_val) & (points.abs() < HALF_EXTENT).all(dim=1)]
+        points = settled(field, seeds, num_steps, filter_val, share, generator)
         if len(points):
             yield points[: num_points - count]
         count += len(points)
@@ -193,3 +106,49 @@ def cloud_parts(
         f"the decoder found {count} of {num_points} surface points for a shape;"
         " train the NDF longer, or raise --filter_val"
     )
+
+
+def seeds_in_slab(
+    field: DistanceField, cells: Cells, num_seeds: int, slab: float, generator: torch.Generator
+) -> Tensor:
+    """Of so many places, drawn evenly in the cells, those closer than `slab` to the surface, (N, 3) mesh units.
+
+    Every cell gets as many places as the others, but for one.
+    """
+    first = torch.rand(1, generator=generator, dtype=torch.float64)
+    place = (torch.arange(num_seeds, dtype=torch.float64) + first) * (len(cells.centres) / num_seeds)
+    cell = place.long().clamp(max=len(cells.centres) - 1).to(field.device)
+    offset = cells.side * (torch.rand(num_seeds, 3, generator=generator) - 0.5).to(field.device)
+    may = cells.may_hold(cell, offset, slab)
+    seeds = (cells.centres[cell] + offset)[may]
+    return seeds[field.plain_distance(seeds) < slab]
+
+
+def settled(
+    field: DistanceField, seeds: Tensor, num_steps: int, filter_val: float, share: Sharing, generator: torch.Generator
+) -> Tensor:
+    """Seeds (N, 3) moved to the surface, with all that share their directions: (M, 3) in random order.
+
+    M is about N times share.number. Left out: what is not closer than filter_val, or is outside of the box.
+    """
+    tolerance = filter_val / 20
+    if num_steps == 1:
+        points, most = project(field, seeds, 1, tolerance)
+        keep = most < filter_val
+    else:
+        distance, directions = field(seeds)
+        moving = directions.any(dim=1)  # a flat field gives none
+        if not moving.any():
+            return seeds[:0]
+        points, directions = (seeds - distance[:, None] * directions)[moving], directions[moving]
+        if num_steps > 2:
+            points, _ = project(field, points, num_steps - 2, tolerance)
+        levels = [levelled(field, points, directions)]
+        if share.number > 1:
+            levels.append(neighbours(field, levels[0], share, generator))
+        points, most = (torch.cat(part) for part in zip(*(level[:2] for level in levels), strict=True))
+        keep = most < filter_val  # the field is at most so much there
+        if not keep.all():
+            keep[~keep] = field.plain_distance(points[~keep]) < filter_val
+    points = points[keep & (points.abs() < HALF_EXTENT).all(dim=1)]
+    return points[torch.randperm(len(points), generator=generator).to(points.device)]

@@ -7,7 +7,8 @@ hide this, since only points that reach 0 are kept, and so do distances between 
 
 import torch
 
-from generation.projection import HALF_EXTENT, DistanceField, near_surface, subdivided
+from generation.distance_fields import DistanceField
+from generation.surface_cells import HALF_EXTENT, near_surface, subdivided
 
 NEAR = 0.02  # mesh units: seeds start closer than this to the surface, by the field
 SETTLED = 0.005  # mesh units: a seed whose least distance is more has found no surface

@@ -20,6 +20,7 @@ from generation.decoded_shape import DecodedShape
 from generation.former_folders import FORMER, adopt
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, FACTS
+from generation.projection import FOUND_BY
 from generation.shapes import Shapes
 from runtime.artefacts import Facts, Records, digest, note_made_again, plain
 from runtime.errors import UserError
@@ -103,7 +104,8 @@ class ShapeFolder:
         return {**self.code_facts(n), **self._cloud_options()}
 
     def _cloud_options(self) -> Facts:
-        return {"num_points": self.shapes.num_points} | options_of("cloud", self.cfg, left_out=NUMBERS_OF_POINTS)
+        options = options_of("cloud", self.cfg, left_out=NUMBERS_OF_POINTS)
+        return {"num_points": self.shapes.num_points} | FOUND_BY | options
 
     def mesh_facts(self, n: int) -> Facts:
         formats = {"mesh_formats": sorted(self.cfg.meshes.mesh_formats)}

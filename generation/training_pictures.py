@@ -18,8 +18,9 @@ from configs.options import Config
 from dataprocessing.stored_points import read_input_cloud
 from frozen.loading import encode_clouds
 from generation.cloud_files import Cloud
+from generation.distance_fields import NetworkField
 from generation.latents import draw_latents
-from generation.projection import NetworkField, dense_point_cloud
+from generation.projection import dense_point_cloud
 from models.ndf import NDF, Code
 from models.real_nvp import CodeFlow
 from runtime.devices import autocast
@@ -94,9 +95,7 @@ def small_cloud(model: NDF, code: Code, cfg: Config, number: int) -> Cloud | Non
     stream = random_stream(cfg.run.seed, POINT_STREAMS + number)
     chunk = min(cfg.decoding.num_sample_points_generation, 8 * NUM_POINTS)
     try:
-        points = dense_point_cloud(
-            field, NUM_POINTS, stream, cfg.decoding.num_steps, cfg.decoding.filter_val, chunk, fine=False
-        )
+        points = dense_point_cloud(field, NUM_POINTS, stream, cfg.decoding.num_steps, cfg.decoding.filter_val, chunk)
     except UserError:
         return None
     return points.cpu().numpy()

@@ -83,8 +83,8 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def coarse_lattice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decode from 64 times fewer cells: enough for networks that have learned nothing."""
-    monkeypatch.setattr("generation.projection.LATTICE", 12)
+    """Decode from 8 times fewer cells: enough for networks that have learned nothing."""
+    monkeypatch.setattr("generation.surface_cells.COARSEST", 6)
 
 
 @pytest.fixture

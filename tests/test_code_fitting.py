@@ -10,8 +10,9 @@ from torch.testing import assert_close
 
 from configs.options import Config
 from generation.code_fitting import CLAMP, NUM_POINTS, PRIOR_WEIGHT, CodeFit, known_distances
+from generation.distance_fields import NetworkField
 from generation.networks import Networks
-from generation.projection import HALF_EXTENT, NetworkField
+from generation.surface_cells import HALF_EXTENT
 from lab.small.known_shapes import sphere_points
 from models.real_nvp.base import NormalBase
 

@@ -24,9 +24,9 @@ from generation.completion.evidence import Evidence, evidence_of
 from generation.completion.posterior import Posterior
 from generation.completion.results import log_posterior
 from generation.completion.source import MODE
+from generation.distance_fields import NetworkField
 from generation.latents import codes_of
 from generation.networks import Networks
-from generation.projection import NetworkField
 from lab.small.helpers import write_config
 from lab.small.known_shapes import bent_strip, sphere_points
 from lab.small.tiny_experiment import TINY

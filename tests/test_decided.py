@@ -31,7 +31,7 @@ from generation.shape_folder import ShapeFolder
 from generation.shapes import Shapes
 from lab.small.helpers import open_box, read_config, write_obj
 from lab.small.tiny_experiment import make_shapes, tiny_config
-from runtime.artefacts import Records
+from runtime.artefacts import Records, why
 from runtime.errors import UserError
 from runtime.files import write_npz
 from runtime.layout import DENSE_POINT_CLOUD, SCALED_MESH, voxelized_point_cloud
@@ -71,7 +71,7 @@ def loaded(root: Path) -> Networks:
 def folders(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     found = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("generation.projection.LATTICE", 12)
+        patch.setattr("generation.surface_cells.COARSEST", 6)
         for kind in MAKERS:
             found[kind] = tmp_path_factory.mktemp(kind)
             make_shapes(*shapes_of(root, kind), found[kind])
@@ -183,6 +183,15 @@ def test_sets_meshes_and_chains_are_stale_for_the_options_that_decide_them(root:
     cfg = tiny_config(root, best_of=2)
     for artefact in ("mesh", "chains", "wholeness"):
         assert stale_options(cfg, lambda cfg, name=artefact: options_of(name, cfg)) == set(deciding(artefact))
+
+
+def test_clouds_of_another_way_are_stale(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    made = Networks(tiny_config(root))
+    folder = ShapeFolder(made, MAKERS["sample"](made), tmp_path)
+    before, mesh = folder.cloud_facts(0), folder.mesh_facts(0)
+    monkeypatch.setattr("generation.shape_folder.FOUND_BY", {"points_found_by": "chance"})
+    assert "chance" in why(before, folder.cloud_facts(0))
+    assert folder.mesh_facts(0) == mesh
 
 
 def test_each_input_makes_stale_what_is_made_of_it(root: Path, tmp_path: Path):

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from evaluation.metrics import chamfer_l2_sq, normal_consistency
 from evaluation.wholeness import wholeness
-from generation.projection import DistanceField, dense_point_cloud
+from generation.distance_fields import DistanceField
+from generation.projection import dense_point_cloud
 from lab.measurements.defects import (
     HOLE,
     OF_SHAPES,

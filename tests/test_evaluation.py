@@ -42,7 +42,7 @@ SMALL = {"num_sample_sets": 2, "num_eval_shapes": 3, "num_whole_shapes": 2}
 def root(root: Path) -> Path:
     """A tiny experiment with 3 reconstructions."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("generation.projection.LATTICE", 12)
+        patch.setattr("generation.surface_cells.COARSEST", 6)
         networks = Networks(tiny_config(root))
         make_shapes(networks, reconstructed(networks, "test", 3), networks.experiment.reconstruction)
     return root

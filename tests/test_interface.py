@@ -10,13 +10,14 @@ import torch
 from configs.options import Config
 from frozen.codes import load_codes
 from generation.decode import decode
+from generation.distance_fields import NetworkField
 from generation.interface import Generator, load
 from generation.latents import likelihoods
 from generation.meshing import mesh_of
 from generation.networks import Networks
-from generation.projection import HALF_EXTENT, NetworkField
 from generation.reconstructions import reconstructed
 from generation.sampling import sampled
+from generation.surface_cells import HALF_EXTENT
 from lab.documents.notebook import NOTEBOOK, execute
 from runtime.errors import UserError
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluation.metrics.clouds import CloudSet
 from evaluation.metrics.pairs import METRICS, pairwise
-from generation import projection
+from generation import distance_fields
 from generation.projection import dense_point_cloud, project
 from lab.small.known_shapes import FunctionField, sphere
 from runtime.errors import is_out_of_memory, run
@@ -38,7 +38,7 @@ class Short:
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projection, "part_size", PartSize("points", least=64))
+    monkeypatch.setattr(distance_fields, "part_size", PartSize("points", least=64))
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -88,7 +88,7 @@ def test_a_cloud_is_the_same_in_smaller_parts(error):
 def test_directions_are_the_same_in_smaller_parts():
     points = torch.rand(1000, 3, generator=torch.Generator().manual_seed(2)) - 0.5
     whole = project(FunctionField(SPHERE), points, 2, 1e-4)
-    projection.part_size.most = 77
+    distance_fields.part_size.most = 77
     for one, other in zip(whole, project(FunctionField(SPHERE), points, 2, 1e-4), strict=True):
         assert torch.equal(one, other)
 

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from dataprocessing.distances import unsigned_distance
+from generation.distance_fields import DistanceField
 from generation.meshing import OpenMesh, mesh_of
 from generation.meshing.contour import mended, quads_of
 from generation.meshing.crossings import Crossings, crossings_of_signed, crossings_of_unsigned, ends
 from generation.meshing.lattice import Lattice, lattice_of
 from generation.meshing.topology import border_sides, edges_of, face_vectors, oriented, pieces_of
-from generation.projection import HALF_EXTENT, DistanceField
+from generation.surface_cells import HALF_EXTENT
 from lab.small.known_shapes import FunctionField, half_sphere, sphere
 
 RESOLUTION = 64

@@ -73,7 +73,7 @@ def test_a_seed_gives_the_share_whatever_else_is_drawn_and_however_many_points_g
     def in_small_parts(compute, count):
         return [compute(start, min(start + 100, count)) for start in range(0, count, 100)]
 
-    monkeypatch.setattr("generation.projection.part_size.map", in_small_parts)
+    monkeypatch.setattr("generation.distance_fields.part_size.map", in_small_parts)
     small = FunctionField(torn)
     assert unsettled_share(small, torch.Generator().manual_seed(0)) == first
     assert small.most <= 100 < whole.most

@@ -11,8 +11,8 @@ from torch import Tensor
 import generate
 from generation import decode
 from generation.cloud_files import write_cloud
+from generation.distance_fields import DistanceField
 from generation.networks import Networks
-from generation.projection import DistanceField
 from generation.settledness import unsettled_share
 from generation.sheet_rows import caption, notes
 from generation.torn_surfaces import TORN, CloudNumbers, numbers_of_cloud, torn_sentence

@@ -7,6 +7,7 @@ from torch import Tensor
 from configs.decided import options_of
 from generation.decode import decode_each
 from generation.networks import Networks
+from generation.projection import FOUND_BY
 from runtime.artefacts import array_sha256, kept_arrays
 
 
@@ -28,6 +29,7 @@ def decoded_clouds(
         "ndf_sha256": networks.sources["ndf_sha256"],
         "num_points": num_points,
         "first": first,
+        **FOUND_BY,
         "options": options_of("set", networks.cfg, left_out=("num_eval_points",)),
     }
     path, shapes = networks.experiment.analysis_cache / f"{name}.npz", {"point_cloud": (len(codes), num_points, 3)}

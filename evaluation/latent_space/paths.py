@@ -15,7 +15,7 @@ from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.latents import codes_of, latents_of, likelihoods, path_between
 from generation.networks import Networks
-from generation.projection import HALF_EXTENT
+from generation.surface_cells import HALF_EXTENT
 from models.occupancy import to_grid_coords
 from runtime.devices import autocast
 from runtime.errors import UserError

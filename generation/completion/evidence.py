@@ -14,7 +14,7 @@ from torch import Tensor
 
 from configs.options import Completion
 from generation.code_fitting import CLAMP, SPACINGS
-from generation.projection import HALF_EXTENT
+from generation.surface_cells import HALF_EXTENT
 
 MOST_POINTS = 20_000  # of a scan that are looked at; more are drawn from at random
 NUM_EMPTY = 384  # places along the rays of a depth view, and as many in a covered box

@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from generation.projection import HALF_EXTENT
+from generation.surface_cells import HALF_EXTENT
 
 Array = NDArray[np.floating]
 
-COARSEST = 24  # cells per axis, at least, of the lattice that is worked out everywhere
+COARSEST = 16  # cells per axis, at least, of the lattice that is worked out everywhere
 SAFETY = 1.5  # a cell is kept up to this many half diagonals: a network's field is only roughly 1-Lipschitz
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from generation.distance_fields import DistanceField
 from generation.meshing.contour import mended, quads_of
 from generation.meshing.crossings import Crossings, crossings_of_unsigned, ends
 from generation.meshing.lattice import Array, Lattice, distances_at, lattice_of
@@ -17,7 +18,6 @@ from generation.meshing.refine import (
     without_specks,
 )
 from generation.meshing.topology import Ints, oriented, vertex_normals
-from generation.projection import DistanceField
 
 CENTRINGS = 2
 MAY_CROSS = 0.6  # cells: the mean distance of the ends of an edge that may become crossed; 0.5 if a sheet crosses it
@@ -51,9 +51,9 @@ def mesh_of(
     """
 
     def distance(points: Array) -> Array:
-        return distances_at(field.distance, points, chunk, field.device)
+        return distances_at(field.plain_distance, points, chunk, field.device)
 
-    lattice = lattice_of(field.distance, resolution, chunk, field.device)
+    lattice = lattice_of(field.plain_distance, resolution, chunk, field.device)
     crossings = find_crossings(lattice)
     floor, side = crossings.floor, lattice.side
     allowed = [np.mean(ends(lattice.values, axis), axis=0) < floor + MAY_CROSS * side for axis in range(3)]

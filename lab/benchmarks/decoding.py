@@ -13,8 +13,8 @@ from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
 from frozen.loading import encode_clouds
 from generation.decode import decode, decode_each, field_of
+from generation.distance_fields import NetworkField
 from generation.networks import Networks
-from generation.projection import NetworkField
 from generation.sampling import sampled
 from lab.benchmarks.cars import demo_mesh
 from lab.benchmarks.harness import Machine, Row, alternate

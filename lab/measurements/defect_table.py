@@ -24,8 +24,9 @@ from demo_cars.parameters import draw_parameters
 from evaluation.wholeness import wholeness
 from frozen.loading import encode_clouds
 from generation.decode import field_of
+from generation.distance_fields import DistanceField
 from generation.networks import Networks
-from generation.projection import DistanceField, dense_point_cloud
+from generation.projection import dense_point_cloud
 from lab.measurements.defects import (
     OF_CODES,
     Points,
@@ -80,9 +81,7 @@ class Cars:
         """The cloud that generate.py would make of a field, of `POINTS` points."""
         stream = torch.Generator().manual_seed(n)
         cfg = self.networks.cfg
-        points = dense_point_cloud(
-            field, POINTS, stream, cfg.decoding.num_steps, cfg.decoding.filter_val, 10 * POINTS, fine=False
-        )
+        points = dense_point_cloud(field, POINTS, stream, cfg.decoding.num_steps, cfg.decoding.filter_val, 10 * POINTS)
         return Points.of(points.cpu().numpy())
 
     def whole(self, field: DistanceField, n: int) -> list[float]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from evaluation.metrics import mmd_cov, one_nna
 from evaluation.metrics.normals import agreement, local_planes
-from generation.projection import DistanceField
+from generation.distance_fields import DistanceField
 from training.code_nna import one_nna_of_points
 
 HOLE, DEPTH, TEAR = (

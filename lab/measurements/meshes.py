@@ -26,12 +26,13 @@ from dataprocessing.split import split_folders
 from dataprocessing.surface import normals, sample_surface_and_faces
 from evaluation.metrics import scores_from_distances
 from generation.decode import field_of
+from generation.distance_fields import DistanceField
 from generation.meshing import mesh_of, mesher
 from generation.meshing.crossings import Crossings, crossings_of_unsigned, ends
 from generation.meshing.lattice import Array, Lattice
 from generation.meshing.topology import Ints, border_sides, pieces_of
 from generation.networks import Networks
-from generation.projection import DistanceField, dense_point_cloud
+from generation.projection import dense_point_cloud
 from generation.reconstructions import reconstructed
 from runtime.errors import run
 from runtime.layout import SCALED_MESH

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from generation.distance_fields import DistanceField
 from generation.meshing import OpenMesh
 from generation.meshing.topology import vertex_normals
-from generation.projection import DistanceField
 
 Distance = Callable[[Tensor], Tensor]  # (N, 3) -> (N,)
 

@@ -12,7 +12,7 @@ import complete
 import evaluate
 import evaluation.wholeness
 import generate
-import generation.projection
+import generation.surface_cells
 import visualization.contact_sheet
 from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.mesh_io import Mesh
@@ -36,7 +36,7 @@ EVALUATE = ("--tasks", "generation", "--num_sample_sets", "2", "--emd", "none", 
 def cheap_pictures() -> None:
     """Decode from few cells, and draw grey pictures: what is tried here is reading."""
     torch.set_num_threads(1)
-    generation.projection.LATTICE = 12
+    generation.surface_cells.COARSEST = 6
     evaluation.wholeness.RESOLUTION = 24
     visualization.contact_sheet.render_cloud = lambda *_, **__: np.full((4, 6, 3), 128, np.uint8)
 
