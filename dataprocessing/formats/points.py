@@ -28,7 +28,7 @@ def choose_array(shapes: Mapping[str, tuple[int, ...]]) -> str:
 
     shapes: of each key.
     """
-    names = {key.lower(): key for key in reversed(shapes)}
+    names = {key.lower(): key for key in reversed(list(shapes))}
     if found := next((names[key] for key in KEYS if key in names), None):
         if DISTANCES in names:
             raise ValueError(f"{found} are samples beside a surface, with distances {DISTANCES}; points of it expected")
@@ -64,7 +64,7 @@ class Head(NamedTuple):
     words (None: white space), and in which columns x, y and z are."""
 
     lines: int
-    count: int | None
+    num_points: int | None
     separator: str | None
     columns: tuple[int, int, int]
 
@@ -93,8 +93,8 @@ def read_lines(path: Path) -> np.ndarray:
                 )  # fmt: skip
             except ValueError as error:
                 raise ValueError(f"lines of three numbers expected ({error})") from error
-    if head.count is not None and head.count != len(rows):
-        raise ValueError(f"truncated or damaged: {head.count} points are announced, {len(rows)} follow")
+    if head.num_points is not None and head.num_points != len(rows):
+        raise ValueError(f"truncated or damaged: {head.num_points} points are announced, {len(rows)} follow")
     return rows
 
 
