@@ -127,3 +127,14 @@ def _head(file: TextIO) -> Head:
 def _names(line: str) -> list[str]:
     """The words of a line that names columns, without units such as [m]."""
     return re.sub(r"\[.*?\]|\(.*?\)|[#/,;\"']", " ", line).lower().split()
+
+
+def looks_like_points(path: Path) -> bool:
+    """Whether a text file of any ending holds lines of three numbers or more: its second to fourth one do."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(LONGEST_LINE).decode("latin-1")
+        lines = [re.sub("[;,]", " ", line).split() for line in head.splitlines()[1:4]]
+        return len(lines) == 3 and all(len(line) > 2 and np.isfinite(list(map(float, line))).all() for line in lines)
+    except (OSError, ValueError):
+        return False
