@@ -20,7 +20,7 @@ def plain(data: bytes, padded: bool = False) -> bytes:
     data = ((data.rstrip(b"\0") if padded else data) or data).removesuffix(DOS_END)
     if len(data) > MOST_TEXT:
         raise ValueError(
-            f"{len(data) / 1e6:,.0f} MB of text, at most {MOST_TEXT / 1e6:.0f} MB are read: save it as .ply"
+            f"{len(data) / 1e6:,.0f} MB of text, at most {MOST_TEXT / 1e6:.0f} MB are read: save it as a binary .ply"
         )
     start = data[:64]
     zeros_between = any(start) and (not any(start[1::2]) or not any(start[::2])) and len(start) > 1
