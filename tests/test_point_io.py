@@ -165,6 +165,7 @@ WRONG = {  # name -> content, and what the line must name
     "names.xyz": (b"east north height\n1 2 3\n", "three numbers x y z east"),
     "names_again.xyz": (b"x y z\nx y z\n1 2 3\n", "three numbers"),
     "zero.xyz": (b"1 2 3\n\0\0\0\n", "zero bytes"),
+    "one_line.xyz": (b"1 2 3 " * 30_000, "line a point"),
     "utf16.xyz": ("1 2 3\n".encode("utf-16"), "UTF-16"),
     "comma.xyz": (b"1,5 2,5 3,5\n", "three numbers"),
     "empty.xyz": (b"", "shape"),

@@ -17,7 +17,8 @@ DISTANCES = "df"  # key of what NDF's and this project's samples beside a surfac
 MOST_COLUMNS = 10  # of points with normals, colours and so on behind their places
 MOST_TEXT = 2**29  # bytes of a text file
 MOST_HEAD = 1_000  # lines before the first point
-LONGEST_LINE = 10_000  # letters
+LONGEST_LINE = 10_000  # letters, of those before the first point
+LONGEST_PART = 2**16  # letters, of which one ends a line
 QUOTES = " \t\r\n\"'"
 SEPARATORS = (";", ",")  # else white space
 COMMENTS = ("#", "//")
@@ -78,9 +79,7 @@ def read_lines(path: Path) -> np.ndarray:
     """
     if require_file(path) > MOST_TEXT:
         raise ValueError(f"more than {MOST_TEXT / 1e9:.1f} GB of text; save the points as .npy or .ply")
-    with open(path, "rb") as start:
-        if b"\0" in start.read(64):
-            raise ValueError("zero bytes in text, as of UTF-16: save it as UTF-8 or ASCII")
+    _check_lines(path)
     with open(path, encoding="utf-8-sig", errors="replace") as file:  # comments may be in any encoding
         head = _head(file)
         file.seek(0)
@@ -96,6 +95,16 @@ def read_lines(path: Path) -> np.ndarray:
     if head.num_points is not None and head.num_points != len(rows):
         raise ValueError(f"truncated or damaged: {head.num_points} points are announced, {len(rows)} follow")
     return rows
+
+
+def _check_lines(path: Path) -> None:
+    """Raise ValueError for UTF-16, and for lines of which each would take many times its length in memory."""
+    with open(path, "rb") as file:
+        if b"\0" in file.read(64):
+            raise ValueError("zero bytes in text, as of UTF-16: save it as UTF-8 or ASCII")
+        while len(part := file.read(LONGEST_PART)) == LONGEST_PART:
+            if b"\n" not in part and b"\r" not in part:
+                raise ValueError(f"a line of more than {LONGEST_PART:,} letters; a point a line expected")
 
 
 def _head(file: TextIO) -> Head:
