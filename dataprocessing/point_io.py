@@ -7,9 +7,10 @@ import numpy as np
 
 from dataprocessing.formats import READERS as MESHES
 from dataprocessing.formats import las, off, pcd, ply, points
+from dataprocessing.formats.other_content import HEAD, check_content
 from dataprocessing.formats.polygons import NO_FACES
 from dataprocessing.mesh_io import MOST_BYTES, Mesh, MeshError, load_mesh
-from runtime.reading import DamagedFile, read_bytes, reading
+from runtime.reading import DamagedFile, read_bytes, reading, require_file
 
 FARTHEST = 1e30  # float32 ends at 3.4e38, and distances are squared
 FAR = 16  # times its own extent: from there float32 would move a cloud's points by a millionth of it
@@ -42,6 +43,9 @@ def load_points(path: Path | str) -> np.ndarray:
     with reading(path, EXPECTED):
         if path.suffix.lower() not in READERS:
             raise ValueError(f"a point cloud file ends in {', '.join(READERS)}")
+        require_file(path)
+        with open(path, "rb") as file:
+            check_content(file.read(HEAD), path.suffix.lower())
         return checked_points(READERS[path.suffix.lower()](path))
 
 

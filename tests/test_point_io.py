@@ -1,5 +1,6 @@
 """Point clouds of every format, by independent writers: the same points come back, and what is wrong is told."""
 
+import gzip
 import struct
 from pathlib import Path
 
@@ -247,6 +248,23 @@ def test_a_las_file_with_more_points_than_it_says(tmp_path: Path):
     (tmp_path / "a.las").write_bytes(las_bytes(tmp_path, (107, "<I", 100)))
     with pytest.raises(UserError, match=naming(tmp_path / "a.las", "100 points follow")):
         load_points(tmp_path / "a.las")
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".stl", ".glb", ".dae", ".off", ".pcd", ".npy", ".xyz", ".laz"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1a\nsize 99\n", "Git LFS pull"),
+        (gzip.compress(b"v 0 0 0\n"), "gzip unpack"),
+        (b"PK\3\4" + bytes(99), "zip unpack"),
+        (b"\n<!DOCTYPE html>\n<html>404</html>", "web page"),
+    ],
+    ids=["pointer", "gzip", "zip", "page"],
+)
+def test_what_only_has_the_name_of_a_shape_is_called_so(tmp_path: Path, suffix: str, content: bytes, reason: str):
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    with pytest.raises(MeshError, match=naming(reason)):
+        load_shape(tmp_path / f"a{suffix}")
 
 
 def test_an_obj_without_faces_is_no_cloud(tmp_path: Path):
