@@ -15,6 +15,7 @@ from runtime.layout import given_path
 from runtime.reading import DamagedFile, read_text
 
 COLUMNS = ("file", "up", "front")
+SEPARATORS = (",", ";", "\t")
 
 
 class Row(NamedTuple):
@@ -59,8 +60,11 @@ def read_table(path: str) -> tuple[Row, ...]:
 @lru_cache(maxsize=8)
 def _rows(path: Path, *_marks: int) -> tuple[Row, ...]:
     try:
-        lines = csv.reader(io.StringIO(read_text(path)), strict=True)
-        header = [name.strip() for name in next(lines, [])]
+        text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+        first = text.partition("\n")[0]  # table programs write what their country takes for a comma
+        separator = max(SEPARATORS, key=first.count)
+        lines = csv.reader(io.StringIO(text), strict=True, delimiter=separator)
+        header = [name.strip().lower() for name in next(lines, [])]
         if sorted(header) != sorted(COLUMNS):
             found = ",".join(header) or "nothing"
             raise UserError(f"{path}: first line {found!r} found, {','.join(COLUMNS)!r} expected")

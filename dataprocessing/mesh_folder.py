@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dataprocessing.file_walk import walk
 from dataprocessing.formats import BESIDE_SHAPES, SUFFIXES, why_not_read
+from dataprocessing.formats.points import looks_like_points
 from dataprocessing.point_io import POINTS_ALONE
 from runtime.errors import UserError, one_line
 from runtime.layout import DENSE_POINT_CLOUD, GAP_SAMPLES, SCALED_MESH, UNIFORM_SAMPLES
@@ -26,6 +27,7 @@ SCALED = "_scaled"  # of `model_scaled.off`, which NDF's scripts make of `model.
 LONGEST_NAME = 200  # bytes; file systems take 255
 SHAPENET = ("models", "model_normalized.obj")  # where ShapeNet keeps the mesh of a shape, below the folder of its ID
 OTHER_ENDINGS = (".json", ".html", ".png", ".gif", ".webp", ".npz", ".lock", ".part")  # of files beside those of shapes
+TABLES = (".txt", ".csv")  # of anything, also of points
 _HASHED = re.compile("~[0-9a-f]{8}$")
 GENERIC = ("models", "model", "model_normalized")  # names that data sets give to every mesh and its folder
 
@@ -46,9 +48,15 @@ def shapes_below(folder: Path, left_out: Path | None = None, clouds: bool = Fals
     Those that are hidden, made by this project, or below `left_out` are none. A file stands for itself.
     Raises UserError, with the endings found, if there are none.
     """
-    if folder.is_file():
+    try:
+        is_file, is_folder = folder.is_file(), folder.is_dir()
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be read: {error.strerror}; give the folder of your meshes, or one mesh"
+        ) from error
+    if is_file:
         return Listing([folder], {}, Counter(), [])
-    if not folder.is_dir():
+    if not is_folder:
         raise UserError(f"no folder or file {folder}; give the folder of your meshes, or one mesh")
     found = walk(folder, left_out)
     listing = Listing([], found.left_out, Counter(), [])
@@ -64,7 +72,11 @@ def shapes_below(folder: Path, left_out: Path | None = None, clouds: bool = Fals
         told = f"{len(found.files)} files ({endings})" if found.files else "nothing"
         expected = (*SUFFIXES, *POINTS_ALONE) if clouds else SUFFIXES
         what = "mesh or point cloud" if clouds else "mesh"
-        raise UserError(f"no {what} in {folder}: {told} found, {', '.join(expected)} expected; put such files there")
+        reasons = [f"{path_below(path, folder)}: {reason}" for path, reason in listing.left_out.items()][:3]
+        because = f" ({'; '.join(reasons)})" if reasons else ""
+        raise UserError(
+            f"no {what} in {folder}: {told} found{because}, {', '.join(expected)} expected; put such files there"
+        )
     return listing
 
 
@@ -81,7 +93,8 @@ def _sort_in(path: Path, listing: Listing, clouds: bool, beside_mesh: bool) -> N
     elif reason:
         listing.left_out[path] = reason
     elif suffix in BESIDE_SHAPES:
-        listing.no_shapes[suffix] += 1
+        points = suffix in TABLES and looks_like_points(path)
+        listing.no_shapes[f"{suffix} of three or more numbers a line (points? name it .xyz)" if points else suffix] += 1
     else:
         listing.unknown.append(path)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dataprocessing.formats import READERS
+from dataprocessing.formats.other_content import HEAD, check_content
 from dataprocessing.formats.polygons import NO_FACES, triangulated
 from runtime.errors import UserError
 from runtime.reading import DamagedFile, read_bytes, reading
@@ -39,6 +40,7 @@ def load_mesh(path: Path | str) -> Mesh:
                 raise MeshError("empty file")
             if suffix not in READERS:
                 raise MeshError(f"not a mesh that can be read: one ends in {', '.join(READERS)}")
+            check_content(data[:HEAD], suffix)
             polygons = READERS[suffix](data, path)
             return _checked(polygons.vertices, triangulated(polygons))
     except DamagedFile as error:

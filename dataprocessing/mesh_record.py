@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.options.data import AXES, same_line
+from dataprocessing.formats.beside import found_beside
 from dataprocessing.mesh_io import MOST_BYTES
 from runtime.artefacts import Facts, Records, digest, entry_of, file_sha256
 from runtime.reading import DamagedFile, damaged, read_json, reading, require_file
@@ -57,15 +58,15 @@ def mesh_sha256(mesh: Path) -> str:
 
 
 def geometry_files(mesh: Path) -> list[Path]:
-    """The file of a mesh and, of a .gltf, those of its buffers that are there, as `Beside` finds them."""
+    """The file of a mesh and, of a .gltf, those of its buffers that are there, as `formats.beside` finds them."""
     if mesh.suffix.lower() != ".gltf":
         return [mesh]
     try:
         uris = [buffer.get("uri") for buffer in read_json(mesh)["buffers"]]
-    except (DamagedFile, KeyError, TypeError, AttributeError):
-        uris = []
-    names = [uri for uri in uris if isinstance(uri, str) and not uri.startswith("data:") and Path(uri).name == uri]
-    return [mesh, *(mesh.with_name(name) for name in names if mesh.with_name(name).is_file())]
+        places = [found_beside(mesh, uri) for uri in uris if isinstance(uri, str) and uri[:5].lower() != "data:"]
+    except (DamagedFile, KeyError, TypeError, AttributeError, ValueError, OSError):  # told where it is read
+        places = []
+    return [mesh, *dict.fromkeys(place for place in places if place)]
 
 
 def marks_of(mesh: Path) -> list[list[int]]:

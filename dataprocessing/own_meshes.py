@@ -1,6 +1,7 @@
 """Somebody's own meshes and point clouds, brought into the unit box in memory: nothing of them is written."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -93,8 +94,8 @@ def read_own_meshes(cfg: Config, out: Path) -> OwnMeshes:
 
     What lies below `out` is none of them. Raises UserError if there are none, or none that can be used.
     """
-    folder = given_path(needed(cfg.own_meshes.own_meshes, "own_meshes")).resolve()
-    listing = shapes_below(folder, left_out=out.resolve(), clouds=True)
+    folder = own_meshes_place(cfg)
+    listing = shapes_below(folder, left_out=Path(os.path.realpath(out)), clouds=True)
     paths = listing.shapes
     tasks = [(path, path_below(path, folder), cfg) for path in paths]
     table_notes = check_table(cfg.data, [below for _, below, _ in tasks])
@@ -110,6 +111,18 @@ def read_own_meshes(cfg: Config, out: Path) -> OwnMeshes:
         path, reason = next((path, found.left_out[path]) for path in paths)
         raise UserError(f"none of the {len(paths)} shapes in {folder} can be used, the first, {path.name}: {reason}")
     return found
+
+
+def own_meshes_place(cfg: Config) -> Path:
+    """The folder or file that `--own_meshes` names, links followed; but a linked file keeps its own name: what it is a
+    link to, as in caches of downloads, may have no ending."""
+    given = given_path(needed(cfg.own_meshes.own_meshes, "own_meshes"))
+    real = Path(os.path.realpath(given))
+    try:
+        linked_file = given.is_symlink() and real.is_file()
+    except OSError:  # told where it is read
+        linked_file = False
+    return Path(os.path.realpath(given.parent), given.name) if linked_file else real
 
 
 def tell_left_out(own: OwnMeshes) -> None:

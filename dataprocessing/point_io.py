@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from dataprocessing.formats import READERS as MESHES
 from dataprocessing.formats import las, off, pcd, ply, points
+from dataprocessing.formats.other_content import HEAD, check_content
 from dataprocessing.formats.polygons import NO_FACES
 from dataprocessing.mesh_io import MOST_BYTES, Mesh, MeshError, load_mesh
-from runtime.reading import DamagedFile, read_bytes, reading
+from runtime.reading import DamagedFile, read_bytes, reading, require_file
 
 FARTHEST = 1e30  # float32 ends at 3.4e38, and distances are squared
 FAR = 16  # times its own extent: from there float32 would move a cloud's points by a millionth of it
@@ -16,7 +18,7 @@ FAR = 16  # times its own extent: from there float32 would move a cloud's points
 POINTS_ALONE: dict[str, Callable[[Path], np.ndarray]] = {
     ".npz": points.read_arrays,
     ".npy": points.read_arrays,
-    ".xyz": points.read_lines,
+    **dict.fromkeys((".xyz", ".xyzn", ".xyzrgb"), points.read_lines),
     ".pts": points.read_lines,
     ".asc": points.read_lines,
     ".pcd": pcd.read,
@@ -41,6 +43,9 @@ def load_points(path: Path | str) -> np.ndarray:
     with reading(path, EXPECTED):
         if path.suffix.lower() not in READERS:
             raise ValueError(f"a point cloud file ends in {', '.join(READERS)}")
+        require_file(path)
+        with open(path, "rb") as file:
+            check_content(file.read(HEAD), path.suffix.lower())
         return checked_points(READERS[path.suffix.lower()](path))
 
 
@@ -51,6 +56,10 @@ def load_shape(path: Path | str) -> Mesh | np.ndarray:
     """
     path = Path(path)
     suffix = path.suffix.lower()
+    if suffix not in MESHES and suffix not in POINTS_ALONE:
+        raise MeshError(
+            f"not a mesh or a point cloud that can be read: one ends in {', '.join([*MESHES, *POINTS_ALONE])}"
+        )
     if suffix not in POINTS_ALONE:
         try:
             return load_mesh(path)
@@ -64,12 +73,15 @@ def load_shape(path: Path | str) -> Mesh | np.ndarray:
 
 
 def checked_points(array: np.ndarray) -> np.ndarray:
-    """The array itself, if it holds points (N, 3) that can be used. Raises ValueError."""
+    """The array, if it holds points (N, 3) that can be used: as they are, but whole numbers and others of more than 4
+    bytes as float64 of this machine, so that map coordinates are known by their type. Raises ValueError."""
     if array.dtype.kind not in "fiu":
         raise ValueError(f"points are of type {array.dtype}, not numbers")
     if array.ndim != 2 or array.shape[1] != 3 or not len(array):
-        raise ValueError(f"points have shape {array.shape}")
-    farthest = max(array.max(), -array.min())  # NaN if one is
+        raise ValueError(f"points have shape {array.shape}, not (N, 3)")
+    if array.dtype.kind != "f" or array.dtype.itemsize > 4:
+        array = array.astype(np.float64, copy=False)
+    farthest = float(max(array.max(), -array.min()))  # NaN if one is
     if not np.isfinite(farthest):
         raise ValueError(f"{int((~np.isfinite(array).all(1)).sum())} of {len(array)} points are NaN or infinite")
     if farthest > FARTHEST:

@@ -41,7 +41,8 @@ def scale_notes(shape: Mesh | np.ndarray, up: str, front: str) -> list[Note]:
     else:
         points, places = shape[:: -(-len(shape) // LOOKED_AT)].astype(np.float64), shape
     box = np.stack([places.min(axis=0), places.max(axis=0)]).astype(np.float64)
-    if not len(points) or not (box[1] - box[0]).max() > 0:
+    few = len(points) < LEAST_POINTS and not isinstance(shape, Mesh)  # shares of them tell nothing
+    if few or not len(points) or not (box[1] - box[0]).max() > 0:
         return []
     found = size_note(points, box, shape if isinstance(shape, Mesh) else None)
     return [found] if found else longest_side_notes(points, up, front)
@@ -117,10 +118,8 @@ def longest_side_notes(points: np.ndarray, up: str, front: str) -> list[Note]:
     along, longest = "xyz".index(front[-1]), int(extent.argmax())
     if extent[longest] <= LONGER * extent[along]:
         return []
-    told = (
-        f"the longest side is {'xyz'[longest]}, {extent[longest] / max(extent[along], 1e-300):.2g} times that along"
-        f" front {front}"
-    )
+    times = f"{extent[longest] / extent[along]:.2g} times that along" if extent[along] > 0 else "and nothing lies along"
+    told = f"the longest side is {'xyz'[longest]}, {times} front {front}"
     pose = find_pose(points)
     if pose.up == up and pose.front[-1] != front[-1]:
         return [Note("front", f"{told}; did you mean --front {pose.front}?")]

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from configs.config_loader import get_config
 from configs.options.types import needed
+from dataprocessing.point_io import READERS
 from generation.cloud_files import listed_clouds, natural, read_unit_cloud
 from generation.mesh_files import mesh_beside
 from generation.nearest_training import TrainingClouds, training_digest, training_in, training_of
@@ -26,7 +27,9 @@ from runtime.layout import DENSE_POINT_CLOUD, HTML_PAGE, MESH, given_path
 from runtime.reading import open_npz
 from visualization.html_page import PageShape, write_page
 
-SUFFIXES = (".npz", ".npy", ".ply", ".off")  # of a.npz and a.ply, only the first is read
+SUFFIXES = tuple(
+    dict.fromkeys([".npz", ".npy", ".ply", ".off", *READERS])
+)  # of a.npz and a.ply, only the first is read
 MOST_SHAPES = 64  # in one page; each takes 2 seconds to prepare
 OURS = b"<title>Shapes</title>"  # near the beginning of each page that is made here
 FACTS = (  # key in the file of a cloud, and how the page says it

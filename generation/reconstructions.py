@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from configs.options import Config, Network
-from configs.options.types import needed
 from dataprocessing.ndf_files import turning_sentence
 from dataprocessing.own_meshes import (
     OWN_MESHES,
     OwnMeshes,
+    own_meshes_place,
     read_own_meshes,
     tell_axes_and_scale,
     tell_left_out,
@@ -172,7 +172,7 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
 def folder_of_clouds(cfg: Config) -> Path:
     """Where the clouds of own meshes go without --out: a folder of the experiment, named as that of the meshes."""
     root: Path = cfg.experiment.own_meshes
-    return root / Path(needed(cfg.own_meshes.own_meshes, "own_meshes")).expanduser().resolve().name
+    return root / own_meshes_place(cfg).name
 
 
 def left_out(own: OwnMeshes) -> dict[str, str]:

@@ -31,6 +31,20 @@ def test_columns_may_come_in_any_order_and_with_the_mark_of_other_programs(tmp_p
     assert read_table(str(path)) == (("a.obj", "z", "x"),)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"File;Up;Front\r\na, b.obj;z;x\r\n",
+        b"file\tup\tfront\ra, b.obj\tz\tx\r",
+        b'"FILE","UP","FRONT"\r\n"a, b.obj","z","x"',
+    ],
+    ids=["semicolons", "tabs", "quotes"],
+)
+def test_separators_and_ends_of_other_programs(tmp_path: Path, content: bytes):
+    (tmp_path / "axes.csv").write_bytes(content)
+    assert read_table(str(tmp_path / "axes.csv")) == (("a, b.obj", "z", "x"),)
+
+
 def test_a_table_that_changed_is_read_again(tmp_path: Path):
     path = table(tmp_path, "a.obj,z,x")
     assert axes_in_table(path, PurePosixPath("a.obj")) == ("z", "x")
@@ -59,7 +73,7 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, lines: list[str], mes
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"a.obj,z,x\n", b"file;up;front\na;z;x\n", b"file,up\n", b"\xff\xfe", b"\0"])
+@pytest.mark.parametrize("content", [b"", b"a.obj,z,x\n", b"file|up|front\na|z|x\n", b"file,up\n", b"\xff\xfe", b"\0"])
 def test_what_is_no_such_table_is_told(tmp_path: Path, content: bytes):
     path = tmp_path / "axes.csv"
     path.write_bytes(content)

@@ -29,7 +29,7 @@ def write(path: Path) -> None:
         "stack.npy": lambda: np.save(path, CLOUDS),
         "one.npy": lambda: np.save(path, CLOUDS[0].astype(np.float64)),
         "named.npz": lambda: np.savez(path, codes=np.zeros((4, 3)), point_cloud=CLOUDS),
-        "first.npz": lambda: np.savez(path, codes=np.zeros((4, 8)), samples=CLOUDS, more=CLOUDS + 1),
+        "first.npz": lambda: np.savez(path, codes=np.zeros((4, 8)), samples=CLOUDS, normals=CLOUDS + 1),
         "stack.pt": lambda: torch.save(torch.from_numpy(CLOUDS), path),
         "half.pt": lambda: torch.save({"step": 3, "samples": torch.from_numpy(CLOUDS).to(torch.float64)}, path),
         "one.ply": lambda: write_ply(path, CLOUDS[0]),

@@ -34,6 +34,32 @@ def test_links_to_folders_are_followed_and_each_folder_is_read_once(tmp_path: Pa
     assert says(told["again"], "link", tmp_path / "in" / "deep")
 
 
+def test_a_link_to_a_folder_around_it_is_told_and_its_other_files_are_not_read(tmp_path: Path):
+    touch(tmp_path, "in/a.obj", "out/deep/b.obj", "out/c.obj", "d.obj")
+    (tmp_path / "in" / "up").symlink_to(tmp_path)
+    (tmp_path / "in" / "linked").symlink_to(tmp_path / "out" / "deep")
+    (tmp_path / "out" / "deep" / "up").symlink_to("..")
+    found = walk(tmp_path / "in")
+    assert names(tmp_path / "in", found.files) == ["a.obj", "linked/b.obj"]
+    assert {path.relative_to(tmp_path / "in").as_posix() for path in found.left_out} == {"up", "linked/up"}
+    assert says(found.left_out[tmp_path / "in" / "up"], "link around", tmp_path)
+
+
+def test_what_cannot_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    touch(tmp_path, "a.obj", "closed.obj")
+    is_dir = Path.is_dir
+
+    def look(path: Path) -> bool:
+        if path.name == "closed.obj":  # as a link into a folder that is closed to this user
+            raise PermissionError(13, "Permission denied")
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", look)
+    found = walk(tmp_path)
+    assert names(tmp_path, found.files) == ["a.obj"]
+    assert says(found.left_out[tmp_path / "closed.obj"], "Permission denied")
+
+
 def test_patterns_follow_links_at_every_star(tmp_path: Path):
     touch(tmp_path, "data/x/m/a.obj", "elsewhere/m/a.obj", "elsewhere/m/n/a.obj")
     (tmp_path / "data" / "y").symlink_to(tmp_path / "elsewhere")

@@ -106,6 +106,33 @@ def test_a_polygon_with_a_hole_keeps_its_hole(tmp_path):
     assert triangle_areas(load_mesh(tmp_path / "a.dae")).sum() == pytest.approx(31)
 
 
+@pytest.mark.parametrize("hole", [[(2, 2), (2, 4), (9, 4), (9, 2)], [(8, 8), (8, 9), (9, 9)], [(1, 3), (4, 3), (4, 5)]])
+def test_holes_that_lie_across_the_outline_or_each_other_are_refused(tmp_path, hole):
+    flat = np.array([(0, 0), (6, 0), (6, 6), (0, 6), (2, 2), (2, 5), (5, 5), *hole], dtype=float)
+    rings = f"<p>0 1 2 3</p><h>4 5 6</h><h>{' '.join(map(str, range(7, len(flat))))}</h>"
+    faces = f'<polygons count="1"><input semantic="VERTEX" source="#g-v" offset="0"/><ph>{rings}</ph></polygons>'
+    geometry = dae_geometry("g", np.c_[flat, np.zeros(len(flat))], faces)
+    (tmp_path / "a.dae").write_bytes(dae(geometry, '<node><instance_geometry url="#g"/></node>'))
+    with pytest.raises(MeshError, match="holes"):
+        load_mesh(tmp_path / "a.dae")
+
+
+def test_a_unit_that_is_written_otherwise_is_the_same(tmp_path):
+    data = WHOLE.replace(b"<asset>", b'<asset><unit meter="1"/></asset><asset><unit name="m" meter="1.0"/>')
+    (tmp_path / "a.dae").write_bytes(data)
+    assert triangle_areas(load_mesh(tmp_path / "a.dae")).sum() == pytest.approx(1)
+
+
+def test_vertices_without_end_are_named_and_nothing_else_is_said(tmp_path, recwarn):
+    vertices = np.array([[np.inf, 0, 0], [1, 0, 0], [0, 1, 0]])
+    geometry = dae_geometry("g", vertices, dae_faces("triangles", "g", [[0, 1, 2]]))
+    node = '<node><translate>1 2 3</translate><instance_geometry url="#g"/></node>'
+    (tmp_path / "a.dae").write_bytes(dae(geometry, node))
+    with pytest.raises(MeshError, match="vertex 1 is not finite"):
+        load_mesh(tmp_path / "a.dae")
+    assert not recwarn.list
+
+
 def test_columns_are_found_by_their_names():
     vertices = np.random.default_rng(4).normal(size=(4, 3))
     plain = dae_geometry("g", vertices, dae_faces("triangles", "g", [[0, 1, 2]]))
@@ -225,7 +252,8 @@ CHANGES = {
     "document type": ("<COLLADA", '<!DOCTYPE a SYSTEM "file:///etc/passwd"><COLLADA', "DOCTYPE"),
     "entities": ("<COLLADA", f"{LAUGHS}<COLLADA", "ENTITY"),
     "another root": ("COLLADA", "html", "html COLLADA"),
-    "cut off": ("</COLLADA>", "", "XML"),
+    "cut off": ("</COLLADA>", "", "XML truncated"),
+    "cut in a word": ("</COLLADA>", "</COLL", "XML truncated"),
     "no node": (SHOWN, "<node/>", "no faces"),
     "ring": (SHOWN, '<node id="n"><instance_node url="#n"/></node>', "n itself"),
     "wide ring": (SHOWN, '<node id="n"><node id="m"><instance_node url="#n"/></node></node>', "n itself"),

@@ -217,7 +217,10 @@ def test_loose_files_of_any_system(tmp_path: Path):
     np.savez(tmp_path / "a1.npz", points=sphere_points(30))
     write_cloud(tmp_path, sphere_points(30))
     (tmp_path / "note.txt").write_text("no cloud")
-    assert [path.name for path in cloud_paths(tmp_path)] == ["a1.npz", "b.npy", "dense_point_cloud.npz"]
+    for name in ("b.xyz", "c.PCD", "d.las"):
+        (tmp_path / name).touch()
+    names = ["a1.npz", "b.npy", "c.PCD", "d.las", "dense_point_cloud.npz"]
+    assert [path.name for path in cloud_paths(tmp_path)] == names
     assert name_of(tmp_path / "a1.npz") == "a1"
 
 

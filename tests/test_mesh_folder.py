@@ -11,7 +11,7 @@ from facts import naming, says
 
 from dataprocessing import create_split, preprocess
 from dataprocessing.extra_shapes import mesh_source
-from dataprocessing.mesh_folder import mesh_name, path_below, shapes_below, stream_name
+from dataprocessing.mesh_folder import mesh_name, path_below, shapes_below, stream_name, tell_others
 from dataprocessing.shapes import shape_name
 from lab.small.helpers import open_box, read_config, write_config, write_obj
 from runtime.errors import UserError
@@ -78,10 +78,24 @@ def test_a_folder_without_meshes_says_what_it_holds(tmp_path: Path):
         shapes_below(tmp_path)
     for name in ("a.fbx", "b.FBX", "readme"):
         (tmp_path / name).write_text("x")
-    with pytest.raises(UserError, match=naming("3 .fbx ending")):
+    with pytest.raises(UserError, match=naming("3 .fbx ending a.fbx Autodesk")):
         shapes_below(tmp_path)
     with pytest.raises(UserError, match=naming(tmp_path / "gone")):
         shapes_below(tmp_path / "gone")
+
+
+def test_text_that_looks_like_points_is_told_with_what_to_do(tmp_path: Path, capsys):
+    write_obj(tmp_path / "a.obj", *open_box(np.random.default_rng(0)))
+    for name, text in {
+        "scan.txt": "1.5 2 3 255\n" * 9,
+        "b.CSV": "x;y;z\n" + "1;2;3\n" * 9,
+        "notes.txt": "1. a b c\n" * 9,
+        "short.txt": "1 2\n" * 9,
+    }.items():
+        (tmp_path / name).write_text(text)
+    tell_others(shapes_below(tmp_path), tmp_path)
+    told = capsys.readouterr().out
+    assert says(told, "1 .csv three 1 .txt three .xyz 2 .txt") and "left out" not in told
 
 
 def own_cars(folder: Path) -> None:

@@ -36,7 +36,7 @@ BROKEN = {
     "cut_face.off": (OFF + "3 0 1 2\n3 0 1", "damaged face 2"),
     "cut_vertices.off": ("OFF\n4 2 0\n0 0 0\n1 0 0\n", "truncated 4 vertices 2 faces"),
     "cut_header.off": ("OFF\n4", "vertices faces"),
-    "page.obj": ("<html>\nnot found</html>\n", "no vertices"),
+    "page.obj": ("<html>\nnot found</html>\n", "web page"),
     "words.obj": (V + "f 1 two 3\n", "damaged words"),
     "commas.obj": ("v 0,5 0 0\n" + V + "f 1 2 3\n", "damaged words"),
     "zeros.obj": (V + "f 1 2 3\n" + "\0" * 50, "zero bytes"),

@@ -317,6 +317,16 @@ def test_the_points_of_a_cloud_are_its_own(tmp_path: Path, root: Path):
     assert isinstance(few, own_meshes.OwnMesh) and len(few.cloud) == 50
 
 
+def test_a_linked_file_keeps_its_own_name_and_ending(mine: Path, root: Path, tmp_path: Path):
+    mesh = next(mine.rglob("*.obj"))
+    (tmp_path / "car.obj").symlink_to(mesh.rename(tmp_path / "blob"))
+    cfg = tiny_config(root).changed(own_meshes=str(tmp_path / "car.obj"))
+    assert [one.name for one in own_meshes.read_own_meshes(cfg, tmp_path / "out").meshes] == ["car.obj"]
+    (tmp_path / "round.obj").symlink_to("round.obj")
+    with pytest.raises(UserError, match=naming("round.obj")):
+        own_meshes.read_own_meshes(cfg.changed(own_meshes=str(tmp_path / "round.obj")), tmp_path / "out")
+
+
 def test_no_file_of_a_folder_is_passed_over_in_silence(root: Path, mine: Path, tmp_path: Path, capsys):
     for name in ("car.fbx", "old.3DS", "all.zip", "thing.zzz", "none", "car.mtl", "skin.png", ".hidden.obj"):
         (mine / name).write_text("x")

@@ -1,5 +1,6 @@
 """Point clouds of every format, by independent writers: the same points come back, and what is wrong is told."""
 
+import gzip
 import struct
 from pathlib import Path
 
@@ -99,6 +100,12 @@ def ply(path: Path) -> None:
 
 WRITERS = {
     "a.xyz": lambda path: path.write_text(lines()),
+    "normals.xyzn": lambda path: path.write_text(lines(more=" 0 0 1")),
+    "names.xyz": lambda path: path.write_text('"X [m]";"Y [m]";"Z [m]"\n' + lines(";")),
+    "first_column.xyz": lambda path: path.write_text("id,x,y,z\n" + "7," + lines(",", end="\n7,").removesuffix("7,")),
+    "remark.xyz": lambda path: path.write_text("// R X Y Z\n" + "7 " + lines(end="\n7 ").removesuffix("7 ")),
+    "latin.xyz": lambda path: path.write_bytes("# f\u00fcr x y z\n".encode("latin-1") + lines(";").encode()),
+    "remark.pts": lambda path: path.write_text(f"# a scan\n\n{len(POINTS)}\n" + lines(more=" 3")),
     "comments.xyz": lambda path: path.write_text("# x y z\n\n" + lines(more=" 0.5 12 255") + "// end\n"),
     "mark.xyz": lambda path: path.write_text("\ufeff" + lines(end="\r\n"), newline=""),
     "commas.asc": lambda path: path.write_text(lines(", ", more=", 7")),
@@ -106,10 +113,18 @@ WRITERS = {
     "count.pts": lambda path: path.write_text(f"{len(POINTS)}\n" + lines(more=" 3 255 255 255")),
     "text.pcd": lambda path: path.write_bytes(pcd("ascii", lines(more=" 9").encode())),
     "binary.pcd": lambda path: path.write_bytes(pcd("binary", rows_of(POINTS).tobytes())),
+    "columns.pcd": lambda path: path.write_bytes(
+        pcd("binary", rows_of(POINTS).tobytes() + bytes(9)).replace(b"FIELDS", b"COLUMNS")
+    ),
     "packed.PCD": lambda path: path.write_bytes(pcd("binary_compressed", compressed(POINTS))),
     "plain.npy": lambda path: np.save(path, POINTS),
     "stack.npy": lambda path: np.save(path, POINTS[None]),
     "columns.npy": lambda path: np.save(path, np.asfortranarray(POINTS)),
+    "normals.npy": lambda path: np.save(path, np.concatenate([POINTS, np.zeros_like(POINTS)], axis=1)),
+    "big_endian.npy": lambda path: np.save(path, POINTS.astype(">f8")),
+    "names.npy": lambda path: np.save(path, rows_of(POINTS)),
+    "normals.npz": lambda path: np.savez(path, normals=POINTS * 0, vertices=POINTS, faces=np.zeros((4, 3), int)),
+    "colours.npz": lambda path: np.savez(path, Colors=POINTS * 0, N=POINTS * 0, car=POINTS),
     "key.npz": lambda path: np.savez(path, codes=np.zeros((4, 3)), point_cloud=POINTS),
     "other.npz": lambda path: np.savez(path, labels=np.zeros(4), xyz=POINTS),
     "double.ply": ply,
@@ -147,8 +162,12 @@ def las_bytes(tmp_path: Path, change: tuple[int, str, int]) -> bytes:
 
 WRONG = {  # name -> content, and what the line must name
     "two.xyz": (b"1 2\n3 4\n", "three numbers"),
-    "words.xyz": (b"x y z\n1 2 3\n", "three numbers"),
-    "zero.xyz": (b"1 2 3\n\0\0\0\n", "three numbers"),
+    "words.xyz": (b"1 2 3\nx y z\n", "three numbers x"),
+    "names.xyz": (b"east north height\n1 2 3\n", "three numbers x y z east"),
+    "names_again.xyz": (b"x y z\nx y z\n1 2 3\n", "three numbers"),
+    "zero.xyz": (b"1 2 3\n\0\0\0\n", "zero bytes"),
+    "one_line.xyz": (b"1 2 3 " * 30_000, "line a point"),
+    "utf16.xyz": ("1 2 3\n".encode("utf-16"), "UTF-16"),
     "comma.xyz": (b"1,5 2,5 3,5\n", "three numbers"),
     "empty.xyz": (b"", "shape"),
     "cut.pts": (b"5\n1 2 3\n4 5 6\n", "5 2"),
@@ -160,6 +179,9 @@ WRONG = {  # name -> content, and what the line must name
     "width.pcd": (pcd("binary", rows_of(POINTS).tobytes(), width=3), "137 3"),
     "rows.pcd": (pcd("ascii", lines(points=POINTS[:5]).encode()), "137"),
     "form.pcd": (pcd("ternary", b""), "ternary binary_compressed"),
+    "count_of_words.pcd": (pcd("ascii", b"").replace(b"POINTS 137", b"POINTS many"), "many whole number"),
+    "more.pcd": (pcd("binary", rows_of(POINTS).tobytes(), count=100), f"100 {37 * 26} bytes"),
+    "more_packed.pcd": (pcd("binary_compressed", compressed(POINTS) + b"\0\0\1"), "137 3 bytes"),
     "fields.pcd": (pcd("binary", b"", fields="x y w"), "z"),
     "bomb.pcd": (
         pcd("binary_compressed", struct.pack("<II", 9, 26 * 10**8) + bytes(9), count=10**8),
@@ -191,6 +213,58 @@ def test_a_las_file_that_announces_more_than_it_holds(tmp_path: Path, change: tu
     (tmp_path / "a.las").write_bytes(las_bytes(tmp_path, change))
     with pytest.raises(UserError, match=naming(tmp_path / "a.las", reason)):
         load_points(tmp_path / "a.las")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "reason"),
+    [
+        ({"partial": POINTS, "complete": POINTS}, "several partial complete"),
+        ({"points": POINTS, "df": POINTS[:, 0]}, "points df"),
+        ({"colors": POINTS}, "no array colors"),
+    ],
+    ids=["several", "samples", "colours"],
+)
+def test_arrays_of_which_none_is_clearly_the_points(tmp_path: Path, arrays: dict[str, np.ndarray], reason: str):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(UserError, match=naming(tmp_path / "a.npz", reason)):
+        load_points(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("kind", ["<i8", ">i4", ">f8", "<f8", "<u4"])
+def test_map_coordinates_of_any_type_come_near_without_loss(tmp_path: Path, kind: str):
+    millimetres = np.round(POINTS * [100, 100, 1000])  # of tens of kilometres
+    np.save(tmp_path / "a.npy", millimetres.astype(kind))
+    found = near_points(load_points(tmp_path / "a.npy"))
+    assert_allclose(found, millimetres - (millimetres.min(axis=0) + millimetres.max(axis=0)) / 2, atol=1e-4)
+
+
+def test_half_numbers_are_read_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder):
+    np.save(tmp_path / "a.npy", np.ones((400, 3), np.float16))
+    assert load_points(tmp_path / "a.npy").shape == (400, 3)
+    assert not recwarn.list
+
+
+def test_a_las_file_with_more_points_than_it_says(tmp_path: Path):
+    (tmp_path / "a.las").write_bytes(las_bytes(tmp_path, (107, "<I", 100)))
+    with pytest.raises(UserError, match=naming(tmp_path / "a.las", "100 points follow")):
+        load_points(tmp_path / "a.las")
+
+
+@pytest.mark.parametrize("suffix", [".obj", ".ply", ".stl", ".glb", ".dae", ".off", ".pcd", ".npy", ".xyz", ".laz"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1a\nsize 99\n", "Git LFS pull"),
+        (gzip.compress(b"v 0 0 0\n"), "gzip unpack"),
+        (b"PK\3\4" + bytes(99), "zip unpack"),
+        (b"\n<!DOCTYPE html>\n<html>404</html>", "web page"),
+    ],
+    ids=["pointer", "gzip", "zip", "page"],
+)
+def test_what_only_has_the_name_of_a_shape_is_called_so(tmp_path: Path, suffix: str, content: bytes, reason: str):
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    with pytest.raises(MeshError, match=naming(reason)):
+        load_shape(tmp_path / f"a{suffix}")
 
 
 def test_an_obj_without_faces_is_no_cloud(tmp_path: Path):

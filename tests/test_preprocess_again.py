@@ -11,6 +11,7 @@ import pytest
 import trimesh
 from test_preprocess import preprocess, times
 
+from dataprocessing.mesh_record import geometry_files
 from dataprocessing.shapes import find_shapes
 from lab.small.helpers import contents, open_box, read_config
 from runtime import layout
@@ -168,6 +169,23 @@ def test_a_gltf_changes_with_its_buffers(tmp_path, capsys):
     (tmp_path / "data" / "car.gltf").write_bytes(text)  # the buffers alone are others
     preprocess(tmp_path, input_data_glob="any")
     assert counts(capsys, "mesh") == (0, 6, 0)
+
+
+def test_buffers_in_other_folders_and_with_other_names_are_of_a_mesh_too(tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "my car.bin").write_bytes(b"1")
+    (tmp_path / "secret.bin").write_bytes(b"1")
+    mesh = tmp_path / "a" / "car.gltf"
+    for folder, uri, files in (
+        (tmp_path, "parts/my%20car.bin", ["parts/my car.bin"]),
+        (tmp_path, "./parts/my car.bin", ["parts/my car.bin"]),
+        (tmp_path / "a", "../secret.bin", []),
+        (tmp_path, "gone.bin", []),
+    ):
+        mesh = folder / "car.gltf"
+        folder.mkdir(exist_ok=True)
+        mesh.write_text(json.dumps({"buffers": [{"uri": uri}, {"uri": uri}, {}]}))
+        assert geometry_files(mesh) == [mesh, *(tmp_path / name for name in files)]
 
 
 def test_a_deleted_mesh_of_shapenets_layout_leaves_no_shape(meshes, tmp_path):

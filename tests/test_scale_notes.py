@@ -80,6 +80,12 @@ def test_a_turned_car_is_told_with_the_axes_that_would_do():
 def test_few_points_and_points_at_one_place_have_no_notes():
     assert scale_notes(np.ones((50, 3)), "y", "-z") == []
     assert scale_notes(np.random.default_rng(0).random((9, 3)), "y", "-z") == []
+    assert scale_notes(np.array([[0, 0, 0], [0, 1, 1], [5, 0, 0], [0, 9, 0]]), "y", "-z") == []
+
+
+def test_a_line_of_points_is_told_without_a_number_that_means_nothing():
+    (note,) = scale_notes(np.linspace([0, 0, 0], [5, 0, 0], 1000), "y", "-z")
+    assert says(note.text, "longest side is x", "front -z") and "e+" not in note.text
 
 
 def test_notes_of_many_meshes_are_one_line_a_kind():

@@ -15,13 +15,21 @@ def read_beside(path: Path, reference: str, most: int = MOST_BESIDE) -> bytes:
     Names are taken percent-encoded, as the formats demand, or as they are. Raises ValueError for a web address and
     for a name that leads out of the folder of `path`, also through a link; OSError where no such file is.
     """
+    place = found_beside(path, reference)
+    if place is None:
+        raise ValueError(f"the file {reference[:200]!r} that it names is not beside it; keep them together")
+    return read_bytes(place, most)
+
+
+def found_beside(path: Path, reference: str) -> Path | None:
+    """The file that `read_beside` reads, None if it is not there. Raises ValueError as that does."""
     for name in dict.fromkeys([os.fsdecode(unquote_to_bytes(reference)), reference]):
         place = _place(path.parent, name)
         if place is not None and place.is_file():
-            return read_bytes(place, most)
+            return place
         if place is None:
             raise ValueError(f"it names {reference[:200]!r}; files of its own folder, or below it, are read alone")
-    raise ValueError(f"the file {reference[:200]!r} that it names is not beside it; keep them together")
+    return None
 
 
 def _place(folder: Path, name: str) -> Path | None:

@@ -24,7 +24,7 @@ def read(data: bytes, path: Path) -> Polygons:
     root = parsed(data)
     references = References(root)
     for key in ("unit", "up_axis"):
-        if len({(each.get("meter"), (each.text or "").strip()) for each in root.iter(key)}) > 1:
+        if len({_meaning(each) for each in root.iter(key)}) > 1:
             raise ValueError(f"parts with another {key} than the rest, which is not applied; save it with one")
     shapes: dict[str | None, Shape] = {}
     placed: list[tuple[Shape, np.ndarray]] = []
@@ -55,6 +55,16 @@ def up_axis(data: bytes) -> str:
     return words[word]
 
 
+def _meaning(element: Element) -> float | str:
+    """What a unit or an up_axis says, however it is written."""
+    if element.tag == "up_axis":
+        return (element.text or "").strip()
+    try:
+        return float(element.get("meter", 1))
+    except ValueError:
+        raise ValueError(f"damaged: a unit of {element.get('meter', '')[:20]!r} meter") from None
+
+
 def _scene(root: Element, references: References) -> Element | None:
     """The scene that is shown, None for a file that is a library of geometries."""
     named = root.find("scene/instance_visual_scene")
@@ -77,6 +87,11 @@ def _joined(placed: list[tuple[Shape, np.ndarray]], most: int) -> Polygons:
     placed = [(shape, place) for shape, place in placed if place[:3, :3].any()]  # no extent: a way to hide
     counts = np.array([len(shape.vertices) for shape, _ in placed])
     firsts = np.cumsum(counts) - counts
+    with np.errstate(invalid="ignore"):  # of vertices that are not finite, which are refused later
+        return _placed(placed, firsts)
+
+
+def _placed(placed: list[tuple[Shape, np.ndarray]], firsts: np.ndarray) -> Polygons:
     return Polygons(
         np.concatenate([shape.vertices @ place[:3, :3].T + place[:3, 3] for shape, place in placed]),
         np.concatenate([shape.corners + first for (shape, _), first in zip(placed, firsts, strict=True)]),

@@ -161,4 +161,19 @@ def _without_holes(corners: np.ndarray, sizes: np.ndarray, vertices: np.ndarray)
     normal = np.cross(outline, np.roll(outline, -1, axis=0)).sum(axis=0)
     flat = np.delete(points, int(np.abs(normal).argmax()), axis=1)
     ends = np.cumsum(sizes).astype(np.uint32)
-    return corners[mapbox_earcut.triangulate_float64(flat, ends).astype(np.int64)]
+    found = mapbox_earcut.triangulate_float64(flat, ends).astype(np.int64)
+    # An outline that crosses itself is not looked for: all triangles together must cover what the rings say.
+    areas = [abs(_doubled(ring)) for ring in np.split(flat, ends[:-1])]
+    (ax, ay), (bx, by), (cx, cy) = flat[found.reshape(-1, 3)].transpose(1, 2, 0)
+    covered = float(np.abs((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)).sum())
+    if abs(covered - (areas[0] - sum(areas[1:]))) > 1e-6 * areas[0]:
+        raise ValueError(
+            "a polygon whose holes meet each other, or lie across its outline; cut it into triangles first"
+        )
+    return corners[found]
+
+
+def _doubled(ring: np.ndarray) -> float:
+    """Twice the area of a ring (n, 2)."""
+    x, y = ring.T
+    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1))

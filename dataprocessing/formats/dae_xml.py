@@ -10,6 +10,7 @@ from xml.parsers import expat
 import numpy as np
 
 NAMESPACE = re.compile(r"https?://www\.collada\.org/\d+/\d+/COLLADASchema")
+CUT = (expat.errors.XML_ERROR_NO_ELEMENTS, expat.errors.XML_ERROR_UNCLOSED_TOKEN, expat.errors.XML_ERROR_PARTIAL_CHAR)
 MOST_ELEMENTS = 1_000_000  # each takes 300 bytes of memory, whatever is in it
 MOST_DEPTH = 1_000
 
@@ -27,7 +28,7 @@ def parsed(data: bytes) -> Element:
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:
-        cut = error.code == expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS] or "no element" in str(error)
+        cut = error.code in [expat.errors.codes[ending] for ending in CUT]
         raise ValueError(f"{'truncated' if cut else 'not COLLADA, or damaged'}: no whole XML ({error})") from error
     root = builder.tree.close()
     if root.tag != "COLLADA":

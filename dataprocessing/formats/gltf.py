@@ -83,7 +83,8 @@ class Surface:
             count, size = len(places), len(part.vertices)
             self.document.take(count * (size + part.triangles.size), f"{count} times {size} vertices")
             still = count == 1 and np.array_equal(places[0], IDENTITY)
-            moved = part.vertices @ places[:, :3, :3].transpose(0, 2, 1) + places[:, None, :3, 3]
+            with np.errstate(invalid="ignore"):  # of vertices that are not finite, which are refused later
+                moved = part.vertices @ places[:, :3, :3].transpose(0, 2, 1) + places[:, None, :3, 3]
             self.vertices.append(part.vertices if still else moved.reshape(-1, 3))
             firsts = self.num_vertices + size * np.arange(count)
             self.triangles.append((part.triangles + firsts[:, None, None]).reshape(-1, 3))

@@ -8,6 +8,7 @@ import numpy as np
 from runtime.reading import MOST_ARRAY, check_unpacked, require_file
 
 PART = 1_000_000  # points at a time
+LAST_WITHOUT_MORE = 2  # of LAS 1: from the next on, waveforms and records may follow the points
 LEAST_HEADER = 227  # bytes, of LAS 1.2
 RECORD, LONG_RECORD = 54, 60  # bytes of the header of a variable length record, and of an extended one
 
@@ -25,6 +26,8 @@ def read(path: Path) -> np.ndarray:
             check_unpacked(count * width, size)
         elif int(header.offset_to_point_data) + count * width > size:
             raise ValueError(f"truncated: {count} points of {width} bytes announced, the file has {size} bytes")
+        elif header.version.minor <= LAST_WITHOUT_MORE and (left := size - header.offset_to_point_data - count * width):
+            _check_left(path, left, width, count)
         if count * 24 > MOST_ARRAY:
             raise ValueError(f"{count:,} points, at most {MOST_ARRAY // 24:,} expected")
         parts = [np.stack([part.x, part.y, part.z], axis=1).astype(np.float64) for part in file.chunk_iterator(PART)]
@@ -32,6 +35,14 @@ def read(path: Path) -> np.ndarray:
     if len(points) != count:
         raise ValueError(f"truncated: {count} points announced, {len(points)} follow")
     return points
+
+
+def _check_left(path: Path, left: int, width: int, count: int) -> None:
+    """Raise ValueError if the last `left` bytes of a file are more points than its header says."""
+    with open(path, "rb") as file:
+        file.seek(-left, 2)
+        if left >= width and file.read(width).strip(b"\0"):
+            raise ValueError(f"damaged: {count} points of {width} bytes announced, {left} bytes follow them")
 
 
 def _check_announced(path: Path, size: int) -> None:

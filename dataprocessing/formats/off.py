@@ -20,14 +20,16 @@ def read(data: bytes, path: Path) -> Polygons:
     """
     if found := re.match(rb"\s*\w*OFF[ \t]+BINARY", data[:100]):
         raise ValueError(f"a binary OFF file ({found[0].decode('latin-1').strip()}) is not read: save it as text")
-    data = without_comments(plain(data))
-    header = _HEADER.match(data)
+    data = without_comments(plain(data, padded=True))
+    header = _HEADER.match(data) or _HEADER.match(data[:20].upper())
     if not header:
         raise ValueError("not a mesh, or not in text form: an OFF file starts with the word OFF")
     if b"4" in header[1] or b"n" in header[1]:
         raise ValueError(f"{header[1].decode()}OFF is of another dimension than 3: save it as OFF")
     lines = [line for line in data[header.end() :].split(b"\n") if line.strip()]
     counts = flat_numbers(lines[0]) if lines else np.zeros(0)
+    if len(counts) == 1:  # a line each
+        counts = flat_numbers(b" ".join(lines[:3]))[:3]
     if len(counts) < 2 or (counts[:2] < 0).any():
         raise ValueError("truncated or damaged: the numbers of vertices and faces are missing")
     num_vertices, num_faces = whole(counts[:2], "the number of vertices or faces").tolist()

@@ -4,6 +4,7 @@ Source: the format's description, https://pointclouds.org/documentation/tutorial
 """
 
 import io
+import re
 import struct
 from pathlib import Path
 
@@ -57,24 +58,33 @@ def _header(data: bytes) -> tuple[dict[str, list[str]], int]:
 
 def _row(header: dict[str, list[str]]) -> tuple[np.dtype, dict[str, str]]:
     """The type of a row, its fields called f0, f1, ...; and which of them each name has."""
+    header.setdefault("FIELDS", header.get("COLUMNS", []))  # as they were called before version 0.7
     fields, sizes, types = (header.get(name, []) for name in ("FIELDS", "SIZE", "TYPE"))
     counts = header.get("COUNT", ["1"] * len(fields))
     if len({len(fields), len(sizes), len(types), len(counts)}) != 1:
         raise ValueError(f"PCD header: {len(fields)} FIELDS, SIZE {sizes}, TYPE {types}, COUNT {counts}")
-    kinds = [(kind.upper(), int(size)) for kind, size in zip(types, sizes, strict=True)]
+    kinds = [(kind.upper(), _whole(size)) for kind, size in zip(types, sizes, strict=True)]
     if strange := next((kind for kind in kinds if kind not in KINDS), None):
         raise ValueError(f"PCD type {strange[0]} of {strange[1]} bytes is not known")
     if missing := [axis for axis in "xyz" if axis not in fields]:
         raise ValueError(f"points have no field {', '.join(missing)}")
-    if any(not 0 < int(count) < 2**16 for count in counts) or any(counts[fields.index(axis)] != "1" for axis in "xyz"):
+    if any(not 0 < _whole(count) < 2**16 for count in counts) or any(
+        counts[fields.index(axis)] != "1" for axis in "xyz"
+    ):
         raise ValueError(f"PCD counts {' '.join(counts)}; 1 for x, y and z expected")
     columns = [(f"f{n}", f"<{kind.lower()}{size}", (int(counts[n]),)) for n, (kind, size) in enumerate(kinds)]
     return np.dtype(columns), {name: f"f{n}" for n, name in reversed(list(enumerate(fields)))}
 
 
+def _whole(word: str) -> int:
+    if not re.fullmatch("-?[0-9]{1,18}", word):
+        raise ValueError(f"PCD header: {word[:20]!r} where a whole number is expected")
+    return int(word)
+
+
 def _count(header: dict[str, list[str]]) -> int:
-    width, height = (int(header.get(name, ["1"])[0]) for name in ("WIDTH", "HEIGHT"))
-    count = int(header["POINTS"][0]) if "POINTS" in header else width * height
+    width, height = (_whole(header.get(name, ["1"])[0]) for name in ("WIDTH", "HEIGHT"))
+    count = _whole(header["POINTS"][0]) if "POINTS" in header else width * height
     if count < 1 or ("WIDTH" in header and count != width * height):
         raise ValueError(f"PCD header: {count} points, width {width}, height {height}")
     return count
@@ -83,8 +93,15 @@ def _count(header: dict[str, list[str]]) -> int:
 def _columns(body: memoryview, kind: np.dtype, count: int) -> dict[str, np.ndarray]:
     if len(body) < count * kind.itemsize:
         raise ValueError(f"truncated: {count} points of {kind.itemsize} bytes announced, {len(body)} bytes follow")
+    _check_left(body[count * kind.itemsize :], count)
     rows = np.frombuffer(body, kind, count)
     return {name: rows[name][:, 0] for name in kind.names or ()}
+
+
+def _check_left(left: memoryview, count: int) -> None:
+    """Raise ValueError for data behind the last point; zeros fill the block of a disk."""
+    if bytes(left).strip(b"\0\r\n"):
+        raise ValueError(f"damaged: {count} points are announced, {len(left)} bytes follow them")
 
 
 def _text_columns(body: bytes, kind: np.dtype, count: int) -> dict[str, np.ndarray]:
@@ -106,6 +123,7 @@ def _packed_columns(body: memoryview, kind: np.dtype, count: int) -> dict[str, n
         raise ValueError(f"damaged: {count} points of {kind.itemsize} bytes announced, {size} bytes packed")
     if packed > min(len(body) - 8, MOST_PACKED):
         raise ValueError(f"{packed} packed bytes announced, {len(body) - 8} follow, at most {MOST_PACKED} are read")
+    _check_left(body[8 + packed :], count)
     check_unpacked(size, packed)
     content = unpack_lzf(body[8 : 8 + packed], size)
     columns, place = {}, 0

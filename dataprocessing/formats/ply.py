@@ -13,6 +13,7 @@ from dataprocessing.formats.text import flat_numbers, plain
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 MOST_HEADER = 2**20  # bytes
 _CORNERS = ("vertex_indices", "vertex_index")
+_NO_FACES = ("range_grid",)  # which pixel of a scanner saw which vertex, by a list of this name too
 
 
 def read(data: bytes, path: Path) -> Polygons:
@@ -31,6 +32,8 @@ def read(data: bytes, path: Path) -> Polygons:
             faces.append(table.lists(_corners_name(table.element)))
         elif table.element.name == "tristrips":
             faces.append(_of_strips(*table.lists(_corners_name(table.element))))
+        elif table.element.name not in _NO_FACES:
+            _refuse_corners(table.element)
     if vertices is None:
         raise ValueError("no element vertex")
     corners = np.concatenate([np.zeros(0, dtype=np.int64), *(corners for corners, _ in faces)])
@@ -61,7 +64,7 @@ def _tables(data: bytes, last: str = "") -> Iterator[Table]:
     rows: bytes | memoryview = data
     if not order:  # as if it were binary, of float64
         elements = [_in_doubles(element) for element in elements]
-        rows, at = flat_numbers(plain(data[at:])).view(np.uint8).data, 0
+        rows, at = flat_numbers(plain(data[at:], padded=True)).view(np.uint8).data, 0
     for element in elements:
         table = Table(rows, at, element)
         yield table
@@ -132,6 +135,14 @@ def _corners_name(element: Element) -> str:
     """The name of the list that holds the corners of a face. Raises ValueError later, if there is none."""
     names = [p.name for p in element.properties if p.counted]
     return next((name for name in _CORNERS if name in names), _CORNERS[0])
+
+
+def _refuse_corners(element: Element) -> None:
+    """Raise ValueError for an element that is not known and lists vertices, as faces do."""
+    if found := [p.name for p in element.properties if p.counted and p.name in _CORNERS]:
+        raise ValueError(
+            f"element {ascii(element.name[:40])} lists {found[0]}: faces are read from elements face alone"
+        )
 
 
 def _of_strips(corners: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,12 +10,14 @@ from dataprocessing.formats.text import numbers, plain
 
 HEADER, FACET = 84, 50  # bytes
 _FACET = re.compile(
-    rb"facet\s*(?:normal[^o]*)?outer\s*loop\s*"  # what is said of the normal is not used, and may be NaN
+    rb"facet\s*(?:normal\s*)?(?:[^\so]\S*\s+){0,3}outer\s*loop\s*"  # the normal is not used, and may be NaN
     rb"((?:vertex\s*\S+\s+\S+\s+\S+\s+){1,64})"
     rb"end\s*loop\s*end\s*facet"
 )
 _REST = re.compile(rb"outer\s*loop|end\s*loop|end\s*facet|facet\s*normal")
 _ENDING = re.compile(rb"end\s*solid(?![^\s])")
+_COMMENT = re.compile(rb"^[ \t]*(?:#|//|;)[^\n]*", re.M)  # alone on a line
+_COMMENT_AFTER = re.compile(rb"^([ \t]*(?:facet|outer|vertex|end)[^\n#;/]*)(?:#|//|;)[^\n]*", re.M)
 
 
 def read(data: bytes, path: Path) -> Polygons:
@@ -24,8 +26,11 @@ def read(data: bytes, path: Path) -> Polygons:
     Raises ValueError for a file that is not whole, or holds anything else.
     """
     blocks = _blocks(data)
-    if blocks is None and re.match(rb"(?:\xef\xbb\xbf|\s)*solid(?![^\s])", data[:1000], re.I) and b"\0" not in data:
-        return _text(plain(data).lower())
+    start = _COMMENT.sub(b"", data[:1000].removeprefix(b"\xef\xbb\xbf"))
+    if blocks is None and re.match(rb"\s*solid(?![^\s])", start, re.I):
+        text = data.rstrip(b"\0")
+        if b"\0" not in text:
+            return _text(_without_comments(plain(text).lower()))
     if blocks is None:
         if re.match(rb"[\xff\xfe\0]*s\0?o\0?l\0?i\0?d", data[:20]) and b"facet" in data[:2000].replace(b"\0", b""):
             plain(data)  # names the encoding
@@ -65,6 +70,13 @@ def _not_whole(data: bytes) -> str:
     if count > there:
         return f"truncated, or not a mesh: {count} facets are announced, {int(there)} are there"
     return f"damaged: {count} facets are announced, {len(data) - HEADER - FACET * count} bytes follow them"
+
+
+def _without_comments(text: bytes) -> bytes:
+    """The text without what some programs add to it, which the format does not know: comments."""
+    if not any(mark in text for mark in (b"#", b"//", b";")):
+        return text
+    return _COMMENT_AFTER.sub(rb"\1", _COMMENT.sub(b"", text))
 
 
 def _text(data: bytes) -> Polygons:

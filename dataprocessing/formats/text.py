@@ -6,17 +6,21 @@ import warnings
 import numpy as np
 
 MOST_TEXT = 2**28  # bytes; what is read of a text takes up to seven times as much memory on the way
+DOS_END = b"\x1a"  # how text ended under DOS, and ends in files of programs from then
 _NOT_FINITE = re.compile(rb"\d\.#(INF)?[A-Z]*\d*(?![^\s])")  # how Visual C++ wrote what is no number
 
 
-def plain(data: bytes) -> bytes:
+def plain(data: bytes, padded: bool = False) -> bytes:
     """The content of a text file in ASCII or UTF-8: lines end in newlines, no byte order mark, NaN written so.
 
-    Raises ValueError for text in UTF-16, for zero bytes, and for more than `MOST_TEXT`.
+    padded: zeros at its end, to which some programs fill a block, are left out; they may also stand for what was lost,
+    so this is for formats that tell where they end. Raises ValueError for text in UTF-16, for other zero bytes, and for
+    more than `MOST_TEXT`.
     """
+    data = ((data.rstrip(b"\0") if padded else data) or data).removesuffix(DOS_END)
     if len(data) > MOST_TEXT:
         raise ValueError(
-            f"{len(data) / 1e6:,.0f} MB of text, at most {MOST_TEXT / 1e6:.0f} MB are read: save it as .ply"
+            f"{len(data) / 1e6:,.0f} MB of text, at most {MOST_TEXT / 1e6:.0f} MB are read: save it as a binary .ply"
         )
     start = data[:64]
     zeros_between = any(start) and (not any(start[1::2]) or not any(start[::2])) and len(start) > 1
