@@ -2,7 +2,7 @@
 """Step 6: dense point clouds: new shapes (default), test shapes or own meshes from their codes, a path, or edits."""
 
 from configs.config_loader import get_config
-from runtime.errors import printable, run
+from runtime.errors import run
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     networks = Networks(cfg, alone=cfg.generation.mode == "reconstruct" or bool(cfg.own_meshes.own_meshes))
     shapes = shapes_of(networks)
     for sentence in make_products(networks, shapes):
-        print(printable(sentence))
+        print(sentence)
     return shapes.status
 
 

@@ -12,6 +12,7 @@ from multiprocessing import get_context, parent_process
 from typing import Any
 
 from runtime.errors import UserError
+from runtime.streams import make_lasting
 
 
 def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Generator[Any, None, None]:
@@ -87,6 +88,7 @@ class _Executor(ProcessPoolExecutor):
 def start_worker(shared: tuple = ()) -> None:
     """Leave Ctrl-C to the parent, and do not outlive it. shared: see `run_in_order`."""
     _shared.append(shared)
+    make_lasting()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
