@@ -3,6 +3,7 @@
 
 from configs.config_loader import get_config
 from runtime.errors import run
+from runtime.streams import printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     networks = Networks(cfg, alone=cfg.generation.mode == "reconstruct" or bool(cfg.own_meshes.own_meshes))
     shapes = shapes_of(networks)
     for sentence in make_products(networks, shapes):
-        print(sentence)
+        print(printable(sentence))
     return shapes.status
 
 

@@ -88,11 +88,11 @@ class ShapeFolder:
     @property
     def chunk(self) -> range:
         """The numbers of the shapes that this run makes."""
-        return chunk_of(len(self.numbers), self.cfg.chunks.num_chunks, self.cfg.chunks.current_chunk)
+        return self.cfg.chunks.part_of(len(self.numbers)) if self.shapes.total is None else self.numbers
 
     def code_facts(self, n: int) -> Facts:
         """What decides the code of shape n, and where the shape lies."""
-        kind = {"kind": self.shapes.kind, "number": n}
+        kind = {"kind": self.shapes.kind, "number": self.shapes.number(n)}
         return {**self.networks.digests, **kind, "shape": self.shape_facts(n)}
 
     def shape_facts(self, n: int) -> Facts:
@@ -208,14 +208,6 @@ class ShapeFolder:
                 "shapes": {shapes.names[n]: self.records_of(n).found("mesh") for n in meshes},
             }
         return index
-
-
-def chunk_of(num: int, num_chunks: int, chunk: int) -> range:
-    """The numbers of the shapes, of `num`, that a chunk makes; all, of one chunk.
-
-    They are adjacent, since codes of reconstructions come in batches of adjacent shapes.
-    """
-    return range(num * chunk // num_chunks, num * (chunk + 1) // num_chunks)
 
 
 def check_room(num_points: int, num_shapes: int, folder: Path) -> None:

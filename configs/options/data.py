@@ -181,6 +181,13 @@ class Chunks(Group, title="chunks", about="a part of a step, for one of many job
     )
     current_chunk: int = option(0, "the chunk of this job, counted from 0", not_negative)
 
+    def part_of(self, num: int) -> range:
+        """The numbers of the shapes, of `num`, that the chunk makes; all, of one chunk.
+
+        They are adjacent, since codes of reconstructions come in batches of adjacent shapes.
+        """
+        return range(num * self.current_chunk // self.num_chunks, num * (self.current_chunk + 1) // self.num_chunks)
+
     def check(self, cfg: "Config", given: Collection[str]) -> None:
         if self.current_chunk >= self.num_chunks:
             raise UserError(
