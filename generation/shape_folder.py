@@ -5,7 +5,6 @@ lists is the user's, and is neither deleted nor overwritten. `index.json` lists 
 lie there from earlier runs, and are not shown, measured or compared.
 """
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from generation.decoded_shape import DecodedShape
 from generation.former_folders import FORMER, adopt
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, FACTS
+from generation.room import check_room_for_clouds
 from generation.shapes import Shapes
 from runtime.artefacts import Facts, Records, digest, note_made_again, plain
 from runtime.errors import UserError
@@ -28,7 +28,6 @@ from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX, MESH
 from runtime.locks import only_run, refuse_while_held
 from runtime.reading import DamagedFile, read_json
 
-BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
 CLOUD_FILES = (DENSE_POINT_CLOUD, Path(DENSE_POINT_CLOUD).with_suffix(".ply").name)
 NUMBERS_OF_POINTS = ("num_output_points", "num_completion_points")  # which of them counts, the shapes say
 MESHES = "meshes"  # key of the index: what made the meshes beside the clouds, and how large they are
@@ -128,7 +127,7 @@ class ShapeFolder:
         made = sum(map(bool, clouds.values())), sum(map(bool, meshes.values()))
         if any(made):
             self._check_free(clouds, meshes)
-            check_room(self.shapes.num_points, made[0], self.path)
+            check_room_for_clouds(self.shapes.num_points, made[0], self.path)
             note_made_again(clouds, "clouds")
             note_made_again(meshes, "meshes")
             lacking = [n for n in chunk if clouds[n] or meshes.get(n)]
@@ -208,14 +207,3 @@ class ShapeFolder:
                 "shapes": {shapes.names[n]: self.records_of(n).found("mesh") for n in meshes},
             }
         return index
-
-
-def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
-    """Raise UserError if the clouds do not fit onto the disk of `folder`. Memory does not depend on their size."""
-    there = next(path for path in (folder, *folder.parents) if path.is_dir())
-    wanted, present = BYTES_A_POINT_ON_DISK * num_points * num_shapes, shutil.disk_usage(there).free
-    if wanted > present:
-        raise UserError(
-            f"{num_shapes} clouds of {num_points} points need {wanted / 1e9:,.1f} GB of disk, free are"
-            f" {present / 1e9:,.1f} GB; lower --num_output_points or --num_shapes"
-        )
