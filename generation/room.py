@@ -16,6 +16,6 @@ def check_room_for_clouds(num_points: int, num_shapes: int, folder: Path) -> Non
 
 def check_room_for_samples(cfg: Config, folder: Path) -> None:
     """The same before even their names are listed, of `num_shapes` samples of which some may be there."""
-    there = sum(1 for _ in folder.iterdir()) if folder.is_dir() else 0
+    there = sum(path.name.isdigit() for path in folder.iterdir()) if folder.is_dir() else 0
     lacking = len(cfg.chunks.part_of(cfg.generation.num_shapes)) - there
     check_room_for_clouds(cfg.generation.num_output_points, max(0, lacking), folder)

@@ -19,6 +19,7 @@ AWAY = (
     errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE,
 )  # fmt: skip
 HELPER_GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
+LOST_WORKER = ("DataLoader worker (pid", "DataLoader timed out")  # torch's words
 LONGEST = 2000  # characters of an error: what a file brings along may have any length
 _interrupts: list[int] = []  # the signal's number, once for each Ctrl-C
 
@@ -89,13 +90,20 @@ def _leave_to_main(found: threading.ExceptHookArgs) -> None:
 
 def message_for_user(error: BaseException) -> str | None:
     """What the user is told of an exception; None for a mistake of the program, which keeps its traceback."""
+    lines = str(error).strip().split("\n")
+    of_worker = lines[-1].partition(": ")[2] if "Original Traceback (most recent call last):" in lines else None
     if isinstance(error, UserError):
-        lines = str(error).strip().split("\n")
-        if "Original Traceback (most recent call last):" in lines:  # of a DataLoader's worker: its last line is ours
-            return lines[-1].partition(": ")[2]
-        return str(error)
+        return of_worker or str(error)
+    if isinstance(error, OSError) and error.errno is None and of_worker:
+        return f"cannot read samples: {of_worker}; put it right and run the same command again"
     if isinstance(error, HELPER_GONE):  # no stream of ours breaks: runtime/streams.py
         return "a helper process ended before its work, perhaps for lack of memory; run the same command again"
+    if isinstance(error, RuntimeError) and str(error).startswith(LOST_WORKER):
+        return (
+            f"a process that reads samples ended before its work, or takes too long ({one_line(str(error))[:200]}),"
+            " perhaps for lack of memory; run the same command again, with a lower --num_cpus, or a higher"
+            " --ram_cache_gb, which needs no such processes"
+        )
     if isinstance(error, OSError) and error.errno in (*FULL, *FORBIDDEN, *IN_THE_WAY, *AWAY):
         return describe_os_error(error)
     return describe_out_of_memory(error) if is_out_of_memory(error) else None

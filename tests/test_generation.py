@@ -259,7 +259,7 @@ def test_more_clouds_than_the_disk_can_hold_are_refused_at_once(tmp_path: Path, 
 def test_nothing_is_listed_of_samples_that_cannot_be(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("generation.sampling.sampled", lambda *_: pytest.fail("listed"))
     cfg = tiny_config(root, num_shapes=10**7, num_output_points=10**9)
-    with pytest.raises(UserError, match=naming(10**7, "--num_shapes")):
+    with pytest.raises(UserError, match=naming("clouds", 10**9, "--num_shapes")):
         shapes_of(Networks(cfg))
 
 
