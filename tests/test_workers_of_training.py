@@ -24,10 +24,11 @@ def steps_of(shapes: Path, **options: object) -> ShapeSteps:
 
 def message(steps: ShapeSteps) -> str:
     """What the user is told of the error with which the batches end."""
-    with pytest.raises((UserError, OSError, RuntimeError, MemoryError)) as caught:
+    try:
         list(step_batches(steps, 0))
-    told = message_for_user(caught.value)
-    assert told is not None, repr(caught.value)
+    except Exception as error:
+        told, kept = message_for_user(error), repr(error)
+    assert told is not None, kept
     return told
 
 
@@ -101,6 +102,5 @@ def test_an_error_of_a_worker_is_told_in_one_line(shapes: Path, error: Exception
 
 
 def test_a_mistake_of_the_program_in_a_worker_keeps_its_traceback(shapes: Path):
-    with pytest.raises(RuntimeError) as caught:
-        list(step_batches(failing(shapes, lambda: raise_error(RuntimeError("shapes do not match"))), 0))
-    assert message_for_user(caught.value) is None
+    with pytest.raises(AssertionError, match="shapes do not match"):
+        message(failing(shapes, lambda: raise_error(RuntimeError("shapes do not match"))))

@@ -198,8 +198,12 @@ def step_batches(steps: ShapeSteps, first_step: int) -> Iterator[dict[str, Tenso
     loader = DataLoader(
         steps, batch_size=None, sampler=left, num_workers=workers, collate_fn=as_arrays, timeout=LONGEST_READ_S
     )
-    for batch in loader:
-        yield {name: torch.from_numpy(values) for name, values in batch.items()}
+    batches: Any = iter(loader)
+    try:
+        for batch in batches:
+            yield {name: torch.from_numpy(values) for name, values in batch.items()}
+    finally:
+        batches._shutdown_workers()  # left to the collector of cycles, an error would wait 5 s for each worker
 
 
 def have_locks(workers: int) -> bool:
