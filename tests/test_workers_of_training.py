@@ -79,6 +79,7 @@ def test_a_worker_that_is_killed_is_told(shapes: Path):
 
 def test_a_worker_without_an_answer_is_told(shapes: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shape_samples, "LONGEST_READ_S", 0.5)
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)  # until it is ended by force
     assert says(message(failing(shapes, lambda: signal.pause())), "--num_cpus")
 
 
