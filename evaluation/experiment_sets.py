@@ -15,7 +15,7 @@ from dataprocessing.split import split_folders
 from dataprocessing.stored_points import read_input_cloud
 from dataprocessing.surface import surface_points
 from evaluation.generation_table import Comparison, Competitor, NamedSet
-from evaluation.protocols import Clouds, Protocol, make_protocol, references_of
+from evaluation.protocols import Clouds, Protocol, make_protocol
 from evaluation.sample_sets import (
     UNSELECTED,
     SetRecipe,
@@ -52,7 +52,7 @@ class Recipes:
 
 def too_few_to_compare(cfg: Config, folders: Mapping[str, Sequence[Path]]) -> str | None:
     """Why the shapes of a split do not suffice to compare sets of them; None if they do."""
-    split = references_of(cfg.evaluation.protocol)
+    split = make_protocol(cfg.evaluation, None).split
     counts = {split: len(folders[split]), "training": len(folders["train"])}
     if (num := min(cfg.evaluation.num_eval_shapes, *counts.values())) >= 2:
         return None
