@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh machine: each makes .venv and installs the pinned requirements first.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo results options test bench chaos slurm-check lint hostile full-disk
+.PHONY: help demo clean-demo results options test bench chaos faults slurm-check lint hostile full-disk
 
 PYTHON := .venv/bin/python
 CONFIG ?= configs/demo_cars.txt
@@ -32,6 +32,9 @@ bench: .venv/.installed-bench  ## our speed beside other libraries', into lab/no
 
 chaos: .venv/.installed-dev  ## kill every step at random moments, 100 times, and compare; other numbers: make chaos ARGS="--kills 20"
 	$(PYTHON) -m lab.stress.kills $(ARGS)
+
+faults: .venv/.installed-dev  ## let single calls of the system fail in every step, as network disks do; ARGS="--faults 3"
+	$(PYTHON) -m lab.stress.faults $(ARGS)
 
 hostile: .venv/.installed-dev  ## broken and hostile input for every reader (minutes); ARGS="split ply": some of them
 	OMP_NUM_THREADS=1 $(PYTHON) -m lab.stress.hostile.run $(ARGS)

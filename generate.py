@@ -2,7 +2,8 @@
 """Step 6: dense point clouds: new shapes (default), test shapes or own meshes from their codes, a path, or edits."""
 
 from configs.config_loader import get_config
-from runtime.errors import printable, run
+from runtime.errors import run
+from runtime.streams import printable
 
 
 def main(argv: list[str] | None = None) -> int:

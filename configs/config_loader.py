@@ -30,7 +30,7 @@ class _Parser(configargparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._negative_number_matcher = re.compile(r"^-((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[xyz])$")
+        self._negative_number_matcher = re.compile(r"^-(([\d_]+\.?[\d_]*|\.\d+)([eE][+-]?\d+)?|[xyz]|inf|nan)$")
 
     def convert_item_to_command_line_arg(self, action: argparse.Action | None, key: str, value: Any) -> list[str]:
         one_word = isinstance(value, Words) and action is not None and action.nargs in (None, "?")

@@ -30,6 +30,8 @@ def main(argv: list[str] | None = None) -> int:
     for name, folders in classes.items():
         for part, chosen in divide(folders, name, cfg.run.seed, cfg.split).items():
             split[part] += chosen
+    if len(split["train"]) == 1:
+        note("one shape is left for training: enough for an NDF, but a flow (step 4) needs 2 or more; add meshes")
     path = absolute(cfg.data.split_file)
     there = write_split(path, split, facts_of(shapes, cfg), cfg)
     counts = ", ".join(f"{part} {len(folders)}" for part, folders in split.items())

@@ -12,7 +12,9 @@ from runtime.cores import num_workers
 from runtime.errors import UserError, run
 from runtime.files import write_text
 from runtime.layout import DEMO_PARAMETERS, absolute
+from runtime.room import check_room
 
+BYTES_A_CAR = 350_000  # of its mesh
 MESH = "model_normalized.obj"
 
 
@@ -24,6 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     missing = [index for index, folder in folders.items() if not is_finished(folder)]
     print(f"{len(folders) - len(missing)} of {len(folders)} demo cars are there already, {len(missing)} to make")
     if missing:
+        what = f"{len(missing)} cars"
+        check_room(absolute(cfg.data.data_dir), BYTES_A_CAR * len(missing), what, "lower --num_demo_cars")
         make_all(cfg, missing)
     print(f"cars: {absolute(cfg.data.data_dir)}/*/models/{MESH}, parameters beside each in {DEMO_PARAMETERS}")
     return 0

@@ -63,12 +63,14 @@ class OwnMesh(NamedTuple):
 class OwnMeshes:
     """The shapes of a folder that can be used, and why the others cannot: path -> one line.
 
-    listing: all files of the folder. table_notes: what is told of rows of `axes_file`.
+    listing: all files of the folder, of which a chunk reads its own. numbers: of the meshes, among its shapes.
+    table_notes: what is told of rows of `axes_file`.
     """
 
     folder: Path
     listing: Listing
     meshes: list[OwnMesh] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     left_out: dict[Path, str] = field(default_factory=dict)
     table_notes: list[str] = field(default_factory=list)
 
@@ -92,22 +94,25 @@ class OwnMeshes:
 def read_own_meshes(cfg: Config, out: Path) -> OwnMeshes:
     """Read the meshes and clouds that `--own_meshes` names, in any layout, and draw their input points.
 
-    What lies below `out` is none of them. Raises UserError if there are none, or none that can be used.
+    Of a chunk its part alone. What lies below `out` is none of them. Raises UserError if there are none, or none that
+    can be used by a run without chunks.
     """
     folder = own_meshes_place(cfg)
     listing = shapes_below(folder, left_out=Path(os.path.realpath(out)), clouds=True)
-    paths = listing.shapes
+    table_notes = check_table(cfg.data, [path_below(path, folder) for path in listing.shapes])
+    part = cfg.chunks.part_of(len(listing.shapes))
+    paths = [listing.shapes[n] for n in part]
     tasks = [(path, path_below(path, folder), cfg) for path in paths]
-    table_notes = check_table(cfg.data, [below for _, below, _ in tasks])
     found = OwnMeshes(folder, listing, left_out=dict(listing.left_out), table_notes=table_notes)
     workers = min(num_workers(cfg.run.num_cpus), len(tasks) // MESHES_A_WORKER)
     with closing(run_in_order(read_own_mesh, tasks, workers)) as outcomes:  # closed: Ctrl-C ends the workers
-        for path, outcome in zip(paths, shown(outcomes, len(paths)), strict=True):
+        for n, path, outcome in zip(part, paths, shown(outcomes, len(paths)), strict=True):
             if isinstance(outcome, str):
                 found.left_out[path] = outcome
             else:
                 found.meshes.append(outcome)
-    if not found.meshes:
+                found.numbers.append(n)
+    if not found.meshes and cfg.chunks.num_chunks == 1:
         path, reason = next((path, found.left_out[path]) for path in paths)
         raise UserError(f"none of the {len(paths)} shapes in {folder} can be used, the first, {path.name}: {reason}")
     return found

@@ -1,6 +1,7 @@
 """Run one function over many tasks in worker processes of one thread each, and survive the death of a worker."""
 
 import os
+import pickle
 import signal
 import threading
 from collections import deque
@@ -11,7 +12,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import Any
 
-from runtime.errors import UserError
+from runtime.errors import HELPER_GONE, UserError
+from runtime.streams import make_lasting
 
 
 def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple], workers: int) -> Generator[Any, None, None]:
@@ -61,16 +63,29 @@ def _with_shared(function: Callable[..., Any], *task: Any) -> Any:
 def _executor(workers: int, shared: tuple = ()) -> Iterator[ProcessPoolExecutor]:
     with _one_thread_each():
         # spawned, not forked: a fork of a process with threads (tqdm's, Open3D's) may hang
-        executor = _Executor(workers, get_context("spawn"), start_worker, (shared,))
+        executor = _new_executor(workers, shared)
         try:
             yield executor
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, *HELPER_GONE) as error:
             raise UserError(
                 "a worker process was killed, perhaps for lack of memory; finished files are kept: run the same"
                 f" command again, with less than --num_cpus {workers} if it happens again"
             ) from error
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def _new_executor(workers: int, shared: tuple) -> "_Executor":
+    try:
+        # Packed here: multiprocessing would send tensors through /dev/shm.
+        return _Executor(workers, get_context("spawn"), start_worker, (pickle.dumps(shared),))
+    except OSError as error:
+        raise UserError(f"worker processes cannot be started: {no_locks(error)}, or give --num_cpus 1") from error
+
+
+def no_locks(error: OSError) -> str:
+    """Why processes cannot share locks, which lie in /dev/shm, and what to do."""
+    return f"/dev/shm: {error.strerror}; free it (a container has 64 MB of it unless it is started with --shm-size)"
 
 
 class _Executor(ProcessPoolExecutor):
@@ -84,9 +99,10 @@ class _Executor(ProcessPoolExecutor):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start_worker(shared: tuple = ()) -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it. shared: see `run_in_order`."""
-    _shared.append(shared)
+def start_worker(shared: bytes | None = None) -> None:
+    """Leave Ctrl-C to the parent, and do not outlive it. shared: see `run_in_order`, pickled."""
+    _shared.append(pickle.loads(shared) if shared else ())
+    make_lasting()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 

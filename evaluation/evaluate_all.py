@@ -7,7 +7,7 @@ from evaluation import likelihood, reconstruction
 from evaluation.cloud_folder import RULE
 from evaluation.compare_folders import FolderSets
 from evaluation.definitions import MEASURES, SETS
-from evaluation.experiment_sets import ExperimentSets
+from evaluation.experiment_sets import ExperimentSets, too_few_to_compare
 from evaluation.generation_table import Comparison, NamedSet, generation_tables, nearest_table
 from evaluation.network_table import COLUMNS, NOTE, network_rows
 from evaluation.report import former_results, text_of, with_former, write_results
@@ -127,6 +127,10 @@ def likelihood_tables(study: Study) -> Found:
     return tables, {}
 
 
+def too_few(study: Study) -> str | None:
+    return too_few_to_compare(study.cfg, study.folders)
+
+
 OF_ALL = ("precision", "seed", "num_points", "allow_trained_on")
 OF_SETS = (
     *("temperature", "best_of", "best_by", "num_steps", "filter_val", "num_sample_points_generation"),
@@ -136,6 +140,6 @@ OF_RECONSTRUCTION = ("num_eval_shapes", "num_eval_points_dense", "compare_experi
 TASKS = (
     Part("networks", network_tables, (*OF_ALL, "temperature"), ("test",), ("train",)),
     Part("reconstruction", reconstruction_tables, (*OF_ALL, *OF_RECONSTRUCTION), ("test",), codes=False),
-    Part("generation", generation_tables_of, (*OF_ALL, *OF_SETS), ("test",), ("train",)),
+    Part("generation", generation_tables_of, (*OF_ALL, *OF_SETS), ("test",), ("train",), lacks=too_few),
     Part("likelihood", likelihood_tables, (*OF_ALL, "num_eval_shapes"), ("test",), ("train",)),
 )

@@ -1,6 +1,6 @@
 """The sets of clouds compared in an experiment's evaluation, decoded and true, in the protocol's frame."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,19 @@ class Recipes:
         return [self.decoded, *(recipe for kind in self.sampled.values() for recipe in kind), *self.decoded_parts]
 
 
+def too_few_to_compare(cfg: Config, folders: Mapping[str, Sequence[Path]]) -> str | None:
+    """Why the shapes of a split do not suffice to compare sets of them; None if they do."""
+    split = make_protocol(cfg.evaluation, None).split
+    counts = {split: len(folders[split]), "training": len(folders["train"])}
+    if (num := min(cfg.evaluation.num_eval_shapes, *counts.values())) >= 2:
+        return None
+    found = ", ".join(f"{count} in the {name} split" for name, count in counts.items())
+    return (
+        f"{num} shape to compare, 2 or more expected: {found}, num_eval_shapes {cfg.evaluation.num_eval_shapes};"
+        " make a split with more, by n_val and n_test"
+    )
+
+
 class ExperimentSets:
     """The references and the competitors of an experiment, decoded if they are not on disk yet.
 
@@ -64,11 +77,7 @@ class ExperimentSets:
         self.references = self.folders[self.protocol.split]
         self.num = min(cfg.evaluation.num_eval_shapes, len(self.references), len(self.folders["train"]))
         if self.num < 2:
-            raise UserError(
-                f"{self.num} shape to compare, 2 or more expected: {len(self.references)} in the {self.protocol.split}"
-                f" split, {len(self.folders['train'])} in the training split, num_eval_shapes"
-                f" {cfg.evaluation.num_eval_shapes}"
-            )
+            raise UserError(too_few_to_compare(cfg, self.folders) or "")
 
     def recipes(self) -> "Recipes":
         """All sets that have to be decoded."""

@@ -17,7 +17,7 @@ from frozen.checkpoint_files import best_checkpoint, fingerprint, ndf_checkpoint
 from frozen.trained_on import check_not_trained_on
 from generation.networks import Networks
 from runtime.artefacts import OPTIONS, Facts, digest, why
-from runtime.errors import UserError
+from runtime.errors import UserError, note
 from runtime.layout import Experiment
 
 TOLD = (OPTIONS, "trained_on")  # facts of a part that do not make it stale
@@ -37,7 +37,7 @@ class Result:
 class Part:
     """run: returns tables, and facts for the json; options: those that decide it, of the artefact `tables`; tested:
     parts of the split that no network may have been trained on; shapes: further ones of which it tells; codes: whether
-    it takes their stored codes."""
+    it takes their stored codes; lacks: why the shapes do not suffice for it, None if they do."""
 
     name: str
     run: Callable[["Study"], tuple[list[Table], Facts]]
@@ -45,6 +45,7 @@ class Part:
     tested: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
     codes: bool = True
+    lacks: Callable[["Study"], str | None] = lambda study: None
 
 
 class Study:
@@ -95,7 +96,7 @@ class Study:
 
     def run(self, parts: Iterable[Part]) -> dict[str, Result]:
         """Run some parts, after all of them were checked. Raises UserError for shapes that a network was trained on."""
-        made_of = {part: self.made_of(part) for part in parts}
+        made_of = {part: self.made_of(part) for part in self.possible(parts)}
         results = {}
         for part, made in made_of.items():
             tables, facts = part.run(self)
@@ -107,6 +108,16 @@ class Study:
             tables = [replace(table, note=" ".join(filter(None, [table.note, *notes]))) for table in tables]
             results[part.name] = Result(tables, facts, made)
         return results
+
+    def possible(self, parts: Iterable[Part]) -> list[Part]:
+        """The parts for which the shapes suffice; a note tells of the others. Raises UserError if that is none."""
+        lacking = {part: part.lacks(self) for part in parts}
+        if lacking and all(lacking.values()):
+            raise UserError(next(reason for reason in lacking.values() if reason))
+        for part, reason in lacking.items():
+            if reason:
+                note(f"{part.name} left out: {reason}")
+        return [part for part, reason in lacking.items() if not reason]
 
     def made_of(self, part: Part) -> Facts:
         """The facts of a part: its options, networks and shapes."""

@@ -49,10 +49,11 @@ class DecodedShape:
     def write_cloud(self) -> dict[str, Any]:
         """Write the cloud's files, (num_points, 3) where the shape lies. Returns what was found on the way."""
         shapes, n, seed = self.shapes, self.n, self.cfg.run.seed
-        parts = map(self._placed, decode_parts(self.networks, self.field, shapes.num_points, n))
+        number = shapes.number(n)
+        parts = map(self._placed, decode_parts(self.networks, self.field, shapes.num_points, number))
         tears = {}
         if shapes.measures_tears:
-            tears[UNSETTLED] = unsettled_share(self.field, random_stream(seed, UNSETTLED_STREAMS + n))
+            tears[UNSETTLED] = unsettled_share(self.field, random_stream(seed, UNSETTLED_STREAMS + number))
         found = shapes.arrays_after(n)
         arrays = {**shapes.arrays_before(n), **arrays_of(self.networks, self.code), **tears, **found}
         frame = shapes.frame(n)

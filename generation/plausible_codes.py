@@ -53,7 +53,8 @@ class PlausibleCodes(Sequence[Code]):
     """Codes, each a batch of one; those off the data are brought back on access.
 
     Attributes: radius, the largest distance from the base of a code on the data; brought_back: shape -> its own and, in
-    mesh units, the `CodeFit.error` of its code and of the one in its place, of those accessed so far.
+    mesh units, the `CodeFit.error` of its code and of the one in its place, of those accessed so far; number: of the
+    random stream of a shape.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class PlausibleCodes(Sequence[Code]):
         """codes: of the shapes `names`; cloud: gives the input points (n, 3) of a shape by its number."""
         self.networks, self.names, self.codes, self.cloud = networks, names, codes, cloud
         self.radius = largest_norm(networks)
+        self.number: Callable[[int], int] = lambda n: n
         self.brought_back: dict[str, dict[str, float]] = {}
 
     def __len__(self) -> int:
@@ -76,7 +78,7 @@ class PlausibleCodes(Sequence[Code]):
 
     def _bring_back(self, n: int, code: Tensor, z: Tensor, norm: float) -> Tensor:
         cfg, flow = self.networks.cfg, self.networks.flow
-        fit = CodeFit(self.networks, self.cloud(n), random_stream(cfg.run.seed, FIT_STREAMS + n))
+        fit = CodeFit(self.networks, self.cloud(n), random_stream(cfg.run.seed, FIT_STREAMS + self.number(n)))
         z = z if math.isfinite(norm) else torch.zeros_like(z)  # the mean shape
         if cfg.plausible.fit_steps:
             z = fit.fitted(fit.start(z, self.radius), self.radius, cfg.plausible.fit_steps)

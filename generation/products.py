@@ -52,7 +52,7 @@ def told_of_shapes(folder: ShapeFolder, num_clouds: int, num_meshes: int) -> Ite
 
 
 def told_of_chunk(folder: ShapeFolder) -> Iterator[str]:
-    chunks, count = folder.cfg.chunks, len(folder.numbers)
+    chunks, count = folder.cfg.chunks, folder.shapes.total or len(folder.numbers)
     which = f"chunk {chunks.current_chunk} of {chunks.num_chunks}"
     yield f"{which}: {len(folder.chunk)} of {count} clouds are in {folder.path}"
     yield "after all chunks: the same command without --num_chunks and --current_chunk, for the index and pictures"

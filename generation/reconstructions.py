@@ -28,7 +28,7 @@ from generation.cloud_files import read_index
 from generation.latents import path_between
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
-from generation.shapes import CodesOnAccess, Group, Shapes, continued
+from generation.shapes import CodesOnAccess, FactsOnAccess, Group, Shapes, continued
 from models.ndf import Code
 from runtime.errors import UserError, note
 from runtime.layout import INDEX, absolute
@@ -95,7 +95,7 @@ def reconstructed(networks: Networks, split: str = "test", num: int | None = Non
             place,
             label_of_tests(cfg.network),
             cfg.generation.num_output_points,
-            facts=[{"cloud": cloud_digest(cloud(n))} for n in range(len(names))],
+            facts=FactsOnAccess(len(names), lambda n: {"cloud": cloud_digest(cloud(n))}),
             remarks=list(filter(None, [turning_sentence(folders[:num], cfg.data)])),
         ),
         cloud,
@@ -149,6 +149,8 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
         lambda numbers: f"{whose}, from {number} points of each, decoded from {decoded_from(cfg.network)}",
         cfg.generation.num_output_points,
         facts=own.facts(),
+        streams=own.numbers,
+        total=len(own.listing.shapes),
         about={"keep_frame": cfg.own_meshes.keep_frame},
         source=str(own.folder),
         told_in_index={OWN_MESHES: str(own.folder), "left_out": left_out(own)},
@@ -165,7 +167,7 @@ def reconstructed_meshes(networks: Networks) -> Shapes:
         lambda n, count: true_surface(meshes[n], count, cfg),
         whose,
         "as given" if clouds else "true surface",
-        alone=clouds,
+        alone=True,
     )
 
 
@@ -193,12 +195,14 @@ def from_clouds(
     brought back. Above them on the sheet stand their true surfaces: truth(n, number of points), called `whose`; where
     these are not at hand, the input points.
 
-    alone: see `InputCodes`. what: what those points are, in a word or two.
+    alone: see `InputCodes`; no code depends then on the others, which a chunk may not have. what: what those points
+    are, in a word or two.
     """
     codes: Sequence[Code] = InputCodes(networks, cloud, total, len(shapes.names), alone)
     shapes.about["box"] = box(networks.cfg)
     if applies(networks):
         codes = PlausibleCodes(networks, shapes.names, codes, cloud)
+        codes.number = shapes.number
         shapes.about["plausible"], shapes.arrays_after = codes.options(), codes.facts_of
     shapes.codes = codes
 

@@ -12,7 +12,7 @@ from generation.decode import field_of
 from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
 from generation.settledness import WHOLE, unsettled_share
-from generation.shapes import CodesOnAccess, Shapes, continued
+from generation.shapes import CodesOnAccess, FactsOnAccess, Shapes, continued
 from runtime.seeds import SELECTION_STREAMS, random_stream
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def sampled(networks: Networks, num: int, seed: int) -> Shapes:
         networks.experiment.generation,
         continued("New shapes, sampled from the flow"),
         networks.cfg.generation.num_output_points,
-        facts=[{"seed": seed, "number": n, **sampling_facts(networks.cfg.decoding)} for n in range(num)],
+        facts=FactsOnAccess(num, lambda n: {"seed": seed, "number": n, **sampling_facts(networks.cfg.decoding)}),
         above=lambda numbers: examples_above(networks, numbers),
         above_of={"codes": codes_digest(networks.cfg.experiment, "train")},
     )

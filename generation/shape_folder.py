@@ -5,7 +5,6 @@ lists is the user's, and is neither deleted nor overwritten. `index.json` lists 
 lie there from earlier runs, and are not shown, measured or compared.
 """
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from generation.former_folders import FORMER, adopt
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, FACTS
 from generation.projection import FOUND_BY
+from generation.room import check_room_for_clouds
 from generation.shapes import Shapes
 from runtime.artefacts import Facts, Records, digest, note_made_again, plain
 from runtime.errors import UserError
@@ -29,7 +29,6 @@ from runtime.layout import CONTACT_SHEET, DENSE_POINT_CLOUD, INDEX, MESH
 from runtime.locks import only_run, refuse_while_held
 from runtime.reading import DamagedFile, read_json
 
-BYTES_A_POINT_ON_DISK = 24  # float32 in the .npz and in the .ply
 CLOUD_FILES = (DENSE_POINT_CLOUD, Path(DENSE_POINT_CLOUD).with_suffix(".ply").name)
 NUMBERS_OF_POINTS = ("num_output_points", "num_completion_points")  # which of them counts, the shapes say
 MESHES = "meshes"  # key of the index: what made the meshes beside the clouds, and how large they are
@@ -89,11 +88,11 @@ class ShapeFolder:
     @property
     def chunk(self) -> range:
         """The numbers of the shapes that this run makes."""
-        return chunk_of(len(self.numbers), self.cfg.chunks.num_chunks, self.cfg.chunks.current_chunk)
+        return self.cfg.chunks.part_of(len(self.numbers)) if self.shapes.total is None else self.numbers
 
     def code_facts(self, n: int) -> Facts:
         """What decides the code of shape n, and where the shape lies."""
-        kind = {"kind": self.shapes.kind, "number": n}
+        kind = {"kind": self.shapes.kind, "number": self.shapes.number(n)}
         return {**self.networks.digests, **kind, "shape": self.shape_facts(n)}
 
     def shape_facts(self, n: int) -> Facts:
@@ -130,7 +129,7 @@ class ShapeFolder:
         made = sum(map(bool, clouds.values())), sum(map(bool, meshes.values()))
         if any(made):
             self._check_free(clouds, meshes)
-            check_room(self.shapes.num_points, made[0], self.path)
+            check_room_for_clouds(self.shapes.num_points, made[0], self.path)
             note_made_again(clouds, "clouds")
             note_made_again(meshes, "meshes")
             lacking = [n for n in chunk if clouds[n] or meshes.get(n)]
@@ -210,22 +209,3 @@ class ShapeFolder:
                 "shapes": {shapes.names[n]: self.records_of(n).found("mesh") for n in meshes},
             }
         return index
-
-
-def chunk_of(num: int, num_chunks: int, chunk: int) -> range:
-    """The numbers of the shapes, of `num`, that a chunk makes; all, of one chunk.
-
-    They are adjacent, since codes of reconstructions come in batches of adjacent shapes.
-    """
-    return range(num * chunk // num_chunks, num * (chunk + 1) // num_chunks)
-
-
-def check_room(num_points: int, num_shapes: int, folder: Path) -> None:
-    """Raise UserError if the clouds do not fit onto the disk of `folder`. Memory does not depend on their size."""
-    there = next(path for path in (folder, *folder.parents) if path.is_dir())
-    wanted, present = BYTES_A_POINT_ON_DISK * num_points * num_shapes, shutil.disk_usage(there).free
-    if wanted > present:
-        raise UserError(
-            f"{num_shapes} clouds of {num_points} points need {wanted / 1e9:,.1f} GB of disk, free are"
-            f" {present / 1e9:,.1f} GB; lower --num_output_points or --num_shapes"
-        )

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,21 @@ class CodesOnAccess(Sequence[Any], ABC):
         return self.code_of(n)
 
 
+class FactsOnAccess(Sequence[Any]):
+    """What decides each of `num` codes: `facts_of(number)`, when it is asked for, since a chunk asks for its own."""
+
+    def __init__(self, num: int, facts_of: Callable[[int], dict[str, Any]]):
+        self.num, self.facts_of = num, cache(facts_of)
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __getitem__(self, n: Any) -> Any:
+        if not 0 <= n < self.num:
+            raise IndexError(n)
+        return self.facts_of(n)
+
+
 class Group(NamedTuple):
     """Shapes that belong together, by number; walk: the name of the movie through them, if they are a series."""
 
@@ -50,6 +66,7 @@ class Shapes:
     codes: made on access. facts: what decides the code, as plain values. frames: where it lies in its user's file;
     without, and where `keep_frame` is false, it stays in the unit box. arrays_before, arrays_after: for the file of its
     cloud, from before and after the code is made; measures_tears: whether that says, too, how much of it is torn.
+    streams: numbers of their random streams, default 0, 1, ..., among the `total` shapes of which these are a chunk.
 
     Of all:
     kind: what the codes are, an artefact of `runtime.artefacts`. folder: for the files, if no other is asked for.
@@ -71,6 +88,8 @@ class Shapes:
     told_in_index: dict[str, Any] = field(default_factory=dict)
     arrays_before: Callable[[int], dict[str, Any]] = lambda n: {}
     arrays_after: Callable[[int], dict[str, Any]] = lambda n: {}
+    streams: Sequence[int] = ()
+    total: int | None = None
     measures_tears: bool = True
     frames: "Sequence[Frame]" = ()
     keep_frame: bool = False
@@ -86,6 +105,10 @@ class Shapes:
     def frame(self, n: int) -> "Frame | None":
         """Where shape n is to lie; None: in the unit box."""
         return self.frames[n] if self.frames and self.keep_frame else None
+
+    def number(self, n: int) -> int:
+        """The number of shape n, which decides its random streams: it does not depend on chunks."""
+        return self.streams[n] if self.streams else n
 
     def in_groups(self) -> Sequence[Group]:
         return self.groups or [Group(range(len(self.names)))]

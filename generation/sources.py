@@ -1,6 +1,9 @@
 """What `generate.py` is asked to make: the one place that knows its modes."""
 
+from pathlib import Path
+
 from generation.networks import Networks
+from generation.room import check_room_for_samples
 from generation.shapes import Shapes
 
 
@@ -14,6 +17,7 @@ def shapes_of(networks: Networks) -> Shapes:
     if cfg.generation.mode == "sample":
         from generation.sampling import sampled
 
+        check_room_for_samples(cfg, Path(cfg.output.out).expanduser() if cfg.output.out else cfg.experiment.generation)
         return sampled(networks, cfg.generation.num_shapes, cfg.run.seed)
     if cfg.generation.mode == "edit":
         from generation.editing import edited

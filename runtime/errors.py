@@ -1,7 +1,6 @@
 """What a script says when its user made a mistake: one line, exit status 2, no traceback."""
 
 import errno
-import os
 import signal
 import sys
 import threading
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from runtime.ranks import let_the_first_tell
+from runtime.streams import flush_all, make_lasting, printable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EROFS, errno.EPERM)
@@ -18,6 +18,8 @@ AWAY = (
     errno.ENOENT, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ESTALE,
     errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE,
 )  # fmt: skip
+HELPER_GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
+LOST_WORKER = ("DataLoader worker (pid", "DataLoader timed out")  # torch's words
 LONGEST = 2000  # characters of an error: what a file brings along may have any length
 _interrupts: list[int] = []  # the signal's number, once for each Ctrl-C
 
@@ -30,29 +32,33 @@ def run(main: Callable[[], int]) -> None:
     """Call a script's `main` and exit with its status.
 
     A UserError, a full disk, a folder that is gone, or too little memory becomes one line and status 2, Ctrl-C one line
-    and status 130.
+    and status 130. Nobody reading what it prints ends nothing.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold bytes that are no text
+    make_lasting()
     threading.excepthook = _leave_to_main
     _note_interrupts()
     try:
-        status = main()
+        sys.exit(_status_of(main))
+    finally:
+        try:
+            flush_all()
+        except OSError as error:
+            sys.exit(fail(message_for_user(error) or str(error)))
+
+
+def _status_of(main: Callable[[], int]) -> int:
+    """The exit status of a script, which has told why if it is not 0. Raises what is a mistake of the program."""
+    try:
+        return main()
     except BaseException as error:
         if _interrupts or isinstance(error, KeyboardInterrupt):  # libraries turn it into errors of their own
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # another one ends it at once
             print("\nstopped; run the same command again to go on", file=sys.stderr)
-            status = 130
-        elif isinstance(error, BrokenPipeError):  # `script.py | head`: the reader left, which is no error of ours
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, python flushes it at exit
-            status = 0
-        elif isinstance(error, Exception) and (message := message_for_user(error)) is not None:
+            return 130
+        if isinstance(error, Exception) and (message := message_for_user(error)) is not None:
             let_the_first_tell()
-            status = fail(message)
-        else:
-            raise
-    sys.exit(status)
+            return fail(message)
+        raise
 
 
 def raise_if_interrupted() -> None:
@@ -84,11 +90,20 @@ def _leave_to_main(found: threading.ExceptHookArgs) -> None:
 
 def message_for_user(error: BaseException) -> str | None:
     """What the user is told of an exception; None for a mistake of the program, which keeps its traceback."""
+    lines = str(error).strip().split("\n")
+    of_worker = lines[-1].partition(": ")[2] if "Original Traceback (most recent call last):" in lines else None
     if isinstance(error, UserError):
-        lines = str(error).strip().split("\n")
-        if "Original Traceback (most recent call last):" in lines:  # of a DataLoader's worker: its last line is ours
-            return lines[-1].partition(": ")[2]
-        return str(error)
+        return of_worker or str(error)
+    if isinstance(error, OSError) and error.errno is None and of_worker:
+        return f"cannot read samples: {of_worker}; put it right and run the same command again"
+    if isinstance(error, HELPER_GONE):  # no stream of ours breaks: runtime/streams.py
+        return "a helper process ended before its work, perhaps for lack of memory; run the same command again"
+    if isinstance(error, RuntimeError) and str(error).startswith(LOST_WORKER):
+        return (
+            f"a process that reads samples ended before its work, or takes too long ({one_line(str(error))[:200]}),"
+            " perhaps for lack of memory; run the same command again, with a lower --num_cpus, or a higher"
+            " --ram_cache_gb, which needs no such processes"
+        )
     if isinstance(error, OSError) and error.errno in (*FULL, *FORBIDDEN, *IN_THE_WAY, *AWAY):
         return describe_os_error(error)
     return describe_out_of_memory(error) if is_out_of_memory(error) else None
@@ -126,11 +141,6 @@ def describe_out_of_memory(error: BaseException) -> str:
 def one_line(text: str) -> str:
     """A text in one line; what a terminal would not show, or obey, is escaped: names of files may hold anything."""
     return printable(" ".join(text.split()))
-
-
-def printable(text: str) -> str:
-    """A text whose lines stay, and what a terminal would not show, or obey, is escaped."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def note(message: str) -> None:

@@ -22,6 +22,15 @@ def machine() -> str:
     return (socket.gethostname() or "unnamed").replace("/", "-").replace("@", "-") + inside
 
 
+@cache
+def boot() -> str | None:
+    """Which start of which machine this is: machines may share a name, and the numbers of processes begin anew."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # no Linux
+        return None
+
+
 def is_running(pid: int) -> bool:
     """Whether this machine has a process of that number."""
     try:

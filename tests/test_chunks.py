@@ -10,9 +10,9 @@ from torch import Tensor
 
 import evaluate
 import generate
+from configs.options import Chunks
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes
-from generation.shape_folder import chunk_of
 from lab.small.helpers import contents
 from lab.small.tiny_experiment import tiny_config
 from runtime.errors import UserError
@@ -65,7 +65,7 @@ def whole(root: Path, mode: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize(("num", "count"), [(1, 1), (7, 3), (4, 4), (3, 5), (0, 2)])
 def test_every_shape_is_in_one_chunk_and_chunks_are_equally_long(num: int, count: int):
-    chunks = [chunk_of(num, count, k) for k in range(count)]
+    chunks = [Chunks(num_chunks=count, current_chunk=k).part_of(num) for k in range(count)]
     assert [n for chunk in chunks for n in chunk] == list(range(num))
     assert max(map(len, chunks)) - min(map(len, chunks)) <= 1
 

@@ -102,6 +102,19 @@ def test_on_the_command_line_of_another_mode_they_are_errors(tmp_path: Path):
             get_config(["--config", write(tmp_path, THEIRS), *words], "generate")
 
 
+@pytest.mark.parametrize("word", ["-1e-3", "-6e-05", "-1E+2", "-.5e1", "-5.e-1", "-7", "-1_000", "-0.25"])
+@pytest.mark.parametrize(("option", "count"), [("by", 1), ("by", 2), ("camera", 3), ("bb_min", 1)])
+def test_a_negative_number_is_a_value_in_every_form(word: str, option: str, count: int):
+    values = vars(build_parser().parse_known_args([f"--{option}", *[word] * count])[0])[option]
+    assert values == (float(word) if option == "bb_min" else [float(word)] * count)
+
+
+@pytest.mark.parametrize("word", ["-inf", "-nan"])
+def test_a_number_that_is_not_finite_is_told(word: str):
+    with pytest.raises(UserError, match=naming("--by finite")):
+        build_parser().parse_known_args(["--by", word])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -126,6 +139,10 @@ def test_on_the_command_line_of_another_mode_they_are_errors(tmp_path: Path):
         ("by = 1\nto = 2", "--by --to"),
         ("mode = edit", "--mode edit --attribute"),
         ("flow_ema = 1", "flow_ema 1.0 [0, 1)"),
+        ("num_cpus = 1000000", "num_cpus 1000000 1024"),
+        ("num_cpus = -2", "num_cpus -2 -1"),
+        ("num_shapes = 20000000", "num_shapes 20000000 1e+07"),
+        ("num_demo_cars = 20000000", "num_demo_cars 20000000 1e+06"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, text: str, message: str):

@@ -1,6 +1,7 @@
 """Generation: what a seed fixes, what the files say of a shape, what is made again and what is not, user errors."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,8 +19,9 @@ from generation.cloud_files import read_cloud
 from generation.decode import decode_each
 from generation.networks import Networks
 from generation.reconstructions import interpolated, reconstructed
+from generation.room import check_room_for_clouds, check_room_for_samples
 from generation.sampling import sampled, sampled_codes
-from generation.shape_folder import check_room
+from generation.sources import shapes_of
 from lab.small.helpers import times
 from lab.small.tiny_experiment import (
     best_flow,
@@ -244,9 +246,21 @@ def test_more_points_than_the_disk_can_hold_are_refused_at_once(root: Path, tmp_
 
 def test_more_clouds_than_the_disk_can_hold_are_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2399))
-    check_room(50, 1, tmp_path)
+    check_room_for_clouds(50, 1, tmp_path)
     with pytest.raises(UserError, match=naming("2 50 0.0 GB")):
-        check_room(50, 2, tmp_path)
+        check_room_for_clouds(50, 2, tmp_path)
+    (tmp_path / "0").mkdir()  # one of three samples is there
+    for num_chunks, fits in ((1, False), (2, True)):
+        cfg = tiny_config(tmp_path, num_shapes=3, num_output_points=50, num_chunks=num_chunks)
+        with nullcontext() if fits else pytest.raises(UserError, match=naming("2 50 --num_shapes")):
+            check_room_for_samples(cfg, tmp_path)
+
+
+def test_nothing_is_listed_of_samples_that_cannot_be(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("generation.sampling.sampled", lambda *_: pytest.fail("listed"))
+    cfg = tiny_config(root, num_shapes=10**7, num_output_points=10**9)
+    with pytest.raises(UserError, match=naming("clouds", 10**9, "--num_shapes")):
+        shapes_of(Networks(cfg))
 
 
 def test_codes_or_flow_of_another_ndf_are_refused(root: Path):

@@ -9,10 +9,10 @@ import signal
 import time
 
 import pytest
-from facts import naming
+from facts import naming, says
 
 from dataprocessing.pool import run_in_order, run_tasks
-from runtime.errors import UserError
+from runtime.errors import UserError, message_for_user
 
 
 def slow_first(number: int) -> int:
@@ -50,6 +50,31 @@ def test_results_come_in_the_order_of_the_tasks_which_are_taken_as_needed(worker
 def test_a_killed_worker_is_told(run):
     with pytest.raises(UserError, match=naming("killed memory --num_cpus 2")):
         list(run(die_at_three, [(n,) for n in range(8)], 2))
+
+
+def one_number(shared: object, number: int) -> tuple[object, int]:
+    return shared, number
+
+
+def test_what_all_tasks_need_reaches_each_worker(monkeypatch: pytest.MonkeyPatch):
+    shared = {"weights": list(range(50))}
+    found = list(run_in_order(one_number, [(n,) for n in range(3)], 2, shared=(shared,)))
+    assert found == [(shared, n) for n in range(3)]
+
+
+@pytest.mark.parametrize("run", [run_in_order, run_tasks])
+def test_workers_that_cannot_be_started_are_told(run, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("_multiprocessing.SemLock", full)  # on a full /dev/shm
+    with pytest.raises(UserError, match=naming("/dev/shm No space left --num_cpus 1")):
+        list(run(slow_first, [(n,) for n in range(3)], 2))
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), ConnectionResetError()])
+def test_a_helper_that_is_gone_is_no_success(error: OSError):
+    assert says(message_for_user(error), "process memory")
 
 
 def test_workers_do_each_task_once_and_pass_errors_on():

@@ -29,9 +29,14 @@ def code_spectrum(stored: StoredCodes, seed: int) -> NDArray[np.float64]:
 
 @first_only
 def record_spectrum(cfg: Config) -> None:
-    """Log the spectrum of the training codes to `summary/codes`: curves over the number of a principal direction."""
+    """Log the spectrum of the training codes to `summary/codes`: curves over the number of a principal direction.
+
+    Of one shape there is none.
+    """
     stored = load_codes(cfg, "train")
     plain = stored.plain_indices()
+    if len(plain) < 2:
+        return
     spectrum = variances(stored.codes, plain[:: -(-len(plain) // MAX_LOGGED_SHAPES)])
     with replaced_run(cfg.experiment.summary / "codes") as log:
         for number, (variance, held) in enumerate(zip(spectrum, cumulative_shares(spectrum), strict=True), start=1):

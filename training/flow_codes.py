@@ -9,6 +9,7 @@ from dataprocessing.extra_shapes import ExtraSource
 from frozen.checkpoint_files import fingerprint, load_checkpoint
 from frozen.codes import EXTRA, SPLITS
 from models.ndf import NDF
+from runtime.errors import UserError
 from training.checkpoints import latest_whole
 from training.distributed import from_first
 from training.encoding import encode_splits, facts_of, note_by_first
@@ -26,8 +27,14 @@ def make_codes(
 ) -> None:
     """Write the codes of all splits and of the extra shapes, except those that are up to date.
 
-    Raises UserError, before any is replaced, if the experiment has a flow that was trained on other ones.
+    Raises UserError, before any is made or replaced, for a single training shape, or if the experiment has a flow that
+    was trained on other ones.
     """
+    if (count := len(folders["train"]) + sum(len(source.shapes) for source in sources)) < 2:
+        raise UserError(
+            f"a flow learns how shapes differ: {count} training shape found, 2 or more expected; add meshes, lower"
+            " n_val or n_test and make the split and the NDF anew, or give --extra_demo_cars"
+        )
 
     def facts() -> dict[str, dict]:
         sha256 = fingerprint(checkpoint)

@@ -21,7 +21,7 @@ from training.muon import Muon
 from training.ndf_loss import training_loss, validate
 from training.progress_log import Curves, ProgressLog, picture_steps
 from training.same_training import TrainingFacts
-from training.shape_samples import ShapeSteps, step_loader, validation_batches
+from training.shape_samples import ShapeSteps, step_batches, validation_batches
 from training.task import Batch, Task, Validation
 from training.training_run import TrainingRun, record_config
 
@@ -107,7 +107,7 @@ class NDFTask(Task):
                 yield x.flip(1)
 
     def batches(self) -> Iterator[Batch]:
-        return map(self.on_device, step_loader(self.steps, self.run.step))
+        return map(self.on_device, step_batches(self.steps, self.run.step))
 
     def on_device(self, batch: Batch) -> Batch:
         return {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}

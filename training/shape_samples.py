@@ -1,8 +1,10 @@
 """Training batches from preprocessed shapes: input clouds, query points and their distances."""
 
+import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,14 +13,17 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from configs.options import Config, NDFTraining, Sampling
-from dataprocessing.pool import run_in_order
+from dataprocessing.pool import no_locks, run_in_order
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud, read_turned
 from runtime.cores import num_workers
+from runtime.errors import note
 from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from runtime.seeds import step_seed
 from training.distributed import own_part
 from training.gpu_samples import GpuSamples, Samples, numbers_of_sets
+
+LONGEST_READ_S = 900.0  # for a batch; a worker that takes longer is taken for lost
 
 
 def sample_files(sampling: Sampling, ndf_training: NDFTraining) -> list[tuple[str, float]]:
@@ -182,10 +187,37 @@ def stack(shapes: list[Samples]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.stack([shape[name] for shape in shapes])) for name in shapes[0]}
 
 
-def step_loader(steps: ShapeSteps, first_step: int) -> DataLoader:
-    """Iterate over the batches from `first_step` on. Worker processes read samples that are not in memory."""
-    workers = 0 if steps.cache is not None or steps.on_gpu is not None else num_workers(steps.cfg.run.num_cpus)
-    return DataLoader(steps, batch_size=None, sampler=range(first_step, len(steps)), num_workers=workers)
+def step_batches(steps: ShapeSteps, first_step: int) -> Iterator[dict[str, Tensor]]:
+    """The batches from `first_step` on. Worker processes read samples that are not in memory."""
+    left = range(first_step, len(steps))
+    workers = min(num_workers(steps.cfg.run.num_cpus), len(left))
+    if steps.cache is not None or steps.on_gpu is not None or not workers or not have_locks(workers):
+        yield from (steps[step] for step in left)
+        return
+    # As arrays they come through pipes; tensors would come through /dev/shm, which containers have 64 MB of.
+    loader = DataLoader(
+        steps, batch_size=None, sampler=left, num_workers=workers, collate_fn=as_arrays, timeout=LONGEST_READ_S
+    )
+    batches: Any = iter(loader)
+    try:
+        for batch in batches:
+            yield {name: torch.from_numpy(values) for name, values in batch.items()}
+    finally:
+        batches._shutdown_workers()  # left to the collector of cycles, an error would wait 5 s for each worker
+
+
+def have_locks(workers: int) -> bool:
+    """Whether worker processes can be started; if not, a note says why the training reads samples by itself."""
+    try:
+        _ = [multiprocessing.Lock() for _ in range(10 * (workers + 1))]  # more than torch needs
+    except OSError as error:
+        note(f"samples are read by one process: {no_locks(error)}")
+        return False
+    return True
+
+
+def as_arrays(batch: Any) -> dict[str, np.ndarray]:
+    return {name: values.numpy() for name, values in batch.items()}
 
 
 def validation_batches(folders: list[Path], cfg: Config, points_per_shape: int = 2048) -> list[dict[str, Tensor]]:

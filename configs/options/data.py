@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from configs.options.types import MOST_SEED, Group, not_negative, option, positive
+from configs.options.types import MOST_SEED, Bound, Group, not_negative, option, positive
 from runtime.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ AUTO = "auto"  # as up and front: to be found
 def same_line(up: str, front: str | None) -> bool:
     """Whether both axes lie along one line, which no car's do."""
     return front is not None and AUTO not in (up, front) and up[-1] == front[-1]
+
+
+MOST_CPUS = 1024
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ class Run(Group, title="run", about="the experiment, its device and its seed"):
         " chains cloud set wholeness tables",
     )
     num_cpus: int = option(
-        -1, "worker processes and threads, of all processes on a machine together; -1: all cores of this job"
+        -1,
+        "worker processes and threads, of all processes on a machine together; -1: all cores of this job",
+        Bound("", lambda value: value >= -1, "-1 or more", most=MOST_CPUS),
     )
 
     def check(self, cfg: "Config", given: Collection[str]) -> None:
@@ -95,7 +100,7 @@ class Data(Group, title="data", about="where the meshes are and where their samp
 
 @dataclass(frozen=True)
 class DemoCars(Group, title="demo cars", about="parametric cars, for those without ShapeNet"):
-    num_demo_cars: int = option(600, "number of cars", positive)
+    num_demo_cars: int = option(600, "number of cars", positive.at_most(1e6))
     demo_seed: int = option(0, "cars of two seeds are all different")
 
 
@@ -180,6 +185,13 @@ class Chunks(Group, title="chunks", about="a part of a step, for one of many job
         positive,
     )
     current_chunk: int = option(0, "the chunk of this job, counted from 0", not_negative)
+
+    def part_of(self, num: int) -> range:
+        """The numbers of the shapes, of `num`, that the chunk makes; all, of one chunk.
+
+        They are adjacent, since codes of reconstructions come in batches of adjacent shapes.
+        """
+        return range(num * self.current_chunk // self.num_chunks, num * (self.current_chunk + 1) // self.num_chunks)
 
     def check(self, cfg: "Config", given: Collection[str]) -> None:
         if self.current_chunk >= self.num_chunks:

@@ -42,7 +42,7 @@ class Generation(Group, title="generation", about="what is made", decides="path"
         " attribute",
         decides="",
     )
-    num_shapes: int = option(16, "shapes to make (steps of the path in interpolate)", positive)
+    num_shapes: int = option(16, "shapes to make (steps of the path in interpolate)", positive.at_most(1e7))
     num_output_points: int = option(100_000, "points of each cloud (NDF 900,000)", positive, decides="cloud")
     interpolate_from: str | None = option(None, "name of the first shape; default: first of the test split")
     interpolate_to: str | None = option(None, "name of the second shape; default: second of the test split")

@@ -117,15 +117,23 @@ def draw_paths(networks: Networks, found: dict[str, paths.Paths], pairs: list[li
     draw_rows(rows, path, f"{networks.cfg.run.exp_name}: paths between test shapes")
 
 
+def no_path(study: Study) -> str | None:
+    return paths.too_few(len(study.folders["test"]))
+
+
+def no_curve(study: Study) -> str | None:
+    return temperatures.too_few(study.cfg, study.folders)
+
+
 OF_ALL = ("precision", "seed", "num_points", "allow_trained_on")
 DECODING = ("num_steps", "filter_val", "num_sample_points_generation")
 OF_CLOUDS = (*OF_ALL, *DECODING, "num_analysis_points")
 BOTH = (("test",), ("train",))  # tested, and of which a part tells
 ANALYSES = (
     Part("table", code_tables, ("seed", "compare_experiments"), codes=False),
-    Part("paths", path_tables, (*OF_CLOUDS, "num_paths", "path_steps"), ("test",)),
+    Part("paths", path_tables, (*OF_CLOUDS, "num_paths", "path_steps"), ("test",), lacks=no_path),
     Part("neighbours", neighbour_tables, (*OF_CLOUDS, "temperature", "num_neighbour_samples"), (), ("train",)),
-    Part("temperatures", temperature_tables, (*OF_CLOUDS, "temperatures", "num_curve_shapes"), *BOTH),
+    Part("temperatures", temperature_tables, (*OF_CLOUDS, "temperatures", "num_curve_shapes"), *BOTH, lacks=no_curve),
     Part("map", draw_map, (*OF_ALL, "temperature", "num_map_shapes")),
     Part("projector", make_projector, (*OF_ALL, "num_map_shapes")),
     Part("attributes", attribute_tables, (*OF_ALL, *DECODING, "temperature", "num_attribute_shapes"), *BOTH),

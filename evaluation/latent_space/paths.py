@@ -91,12 +91,15 @@ def measure_paths(networks: Networks) -> tuple[dict[str, Paths], list[list[str]]
     return found, [[stored.rows[end]["name"] for end in pair] for pair in rows]
 
 
+def too_few(count: int) -> str | None:
+    """Why so many test shapes have no path between them; None if they have."""
+    return None if count >= 2 else f"a path needs 2 test shapes, the test split has {count}; make a larger one"
+
+
 def random_pairs(count: int, wanted: int, seed: int) -> list[tuple[int, int]]:
     """At most `wanted` pairs of numbers below `count`, each number in at most one pair."""
     if count < 2:
-        raise UserError(
-            f"a path needs 2 test shapes, the test split has {count}; make a larger one, or leave out paths"
-        )
+        raise UserError(too_few(count) or "")
     order = np.random.default_rng(seed).permutation(count).tolist()
     return [(order[2 * k], order[2 * k + 1]) for k in range(min(wanted, count // 2))]
 

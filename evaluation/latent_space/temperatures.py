@@ -1,10 +1,12 @@
 """The effect of the sampling temperature: lower ones give likelier but less diverse shapes."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from configs.options import Config
 from evaluation.generation_table import set_measures
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.metrics import CloudSet, Matrix, pairwise
@@ -37,6 +39,17 @@ def note(num_shapes: int) -> str:
     )
 
 
+def too_few(cfg: Config, shapes: Mapping[str, Sequence[Any]]) -> str | None:
+    """Why the shapes of a split do not suffice to compare sets of them; None if they do."""
+    train, test, wanted = len(shapes["train"]), len(shapes["test"]), cfg.analysis.num_curve_shapes
+    if (count := min(train, test, wanted)) >= 2:
+        return None
+    return (
+        f"{count} shape to compare, 2 or more expected: {test} test and {train} training shapes, num_curve_shapes"
+        f" {wanted}; make them more"
+    )
+
+
 def temperature_rows(networks: Networks) -> list[dict[str, Any]]:
     """Rows of `COLUMNS`, one per temperature, and the floor: as many decoded training shapes.
 
@@ -46,13 +59,9 @@ def temperature_rows(networks: Networks) -> list[dict[str, Any]]:
     cfg = networks.cfg
     stored = {split: load_codes(cfg, split) for split in ("train", "test")}
     plain = {split: codes.plain_indices() for split, codes in stored.items()}
+    if reason := too_few(cfg, plain):
+        raise UserError(reason)
     count = min(cfg.analysis.num_curve_shapes, *(len(found) for found in plain.values()))
-    if count < 2:
-        raise UserError(
-            f"{count} shape to compare, 2 or more expected: {len(plain['test'])} test and {len(plain['train'])}"
-            f" training shapes, num_curve_shapes {cfg.analysis.num_curve_shapes}; make them more, or leave"
-            " out temperatures"
-        )
     codes = {}
     for split, found in plain.items():
         chosen = np.sort(np.random.default_rng(cfg.run.seed).choice(found, count, replace=False))
