@@ -48,6 +48,11 @@ class ThreadChoice:
         if len(counts) > 1:
             self._begin_trial()
 
+    @property
+    def settled(self) -> bool:
+        """Whether the choice is made, and no trial goes on."""
+        return not self._in_trial
+
     @contextmanager
     def step(self) -> Iterator[None]:
         """Around each step: sets its threads; after it there are again as many as at first."""

@@ -17,8 +17,8 @@ from training.loop import GRAD_CLIP, seed_of_step, train
 from training.ndf_task import NDFTask
 from training.step_threads import choose_threads, same_bits
 
-PCA = {"code_encoder": "pca", "latent_dim": 3, "pca_resolution": 5}  # no 3-D convolutions, whose gradients depend on it
-KINDS = [PCA, {**PCA, "optimizer": "Muon"}]
+# Without 3-D convolutions, whose gradients depend on threads, as does Muon's product of such small odd matrices.
+PCA = {"code_encoder": "pca", "latent_dim": 3, "pca_resolution": 5, "decoder_resolution": [4], "decoder_channels": [3]}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def loss_that_depends_on_threads(of: Callable[[int], float]) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("options", [{}, *KINDS])
+@pytest.mark.parametrize("options", [{}, PCA, {**PCA, "optimizer": "Muon"}])
 def test_a_trial_of_bits_leaves_the_training_as_it_was(four_cores: None, shapes: Path, options: dict):
     task = begun(shapes, **options)
     before = {name: value.clone() for name, value in task.run.model.state_dict().items()}
@@ -81,13 +81,13 @@ def test_counts_with_other_bits_are_left_out(four_cores: None, shapes: Path):
     assert choice.counts == [4]
 
 
-@pytest.mark.parametrize("options", KINDS)
+@pytest.mark.parametrize("optimizer", ["Adam", "RMSprop"])
 def test_a_training_on_chosen_threads_is_that_on_all_of_them_bit_for_bit(
-    four_cores: None, shapes: Path, options: dict, monkeypatch: pytest.MonkeyPatch
+    four_cores: None, shapes: Path, optimizer: str, monkeypatch: pytest.MonkeyPatch
 ):
     """All counts are timed; code noise and hard points use torch's generator after the batch was drawn."""
     used = []
-    options = {"num_epochs": 6, "code_noise": 0.1, **options}
+    options = {"num_epochs": 6, "code_noise": 0.1, "optimizer": optimizer, **PCA}
     plain = NDFTask.loss
     monkeypatch.setattr(NDFTask, "loss", lambda *args: used.append(torch.get_num_threads()) or plain(*args))
     assert train(task_of(shapes, exp_name="chosen", **options)) == 0

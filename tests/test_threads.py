@@ -32,7 +32,9 @@ class Machine:
 
     def settled(self) -> int:
         """The threads after a first trial."""
+        assert not self.choice.settled
         self.steps(100)
+        assert self.choice.settled
         return self.steps(1)[0]
 
 
