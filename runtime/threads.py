@@ -16,6 +16,7 @@ WORTH_IT = 1.05  # more threads are taken if fewer take this many times as long
 CHANGED = 1.5  # factor of the time of a step after which the choice is made again
 WINDOW = 20  # steps whose median is compared
 MOST_SHARE = 0.02  # of all time, that trials may take beyond what the same steps would have taken
+MOST_REST_S = 600.0  # after a trial, whatever it took: a machine may have slept meanwhile
 
 
 def fewer_threads(most: int) -> list[int]:
@@ -99,7 +100,7 @@ class ThreadChoice:
                 break
         self._choose(min(count for count in left if medians[count] <= WORTH_IT * least), medians)
         lost = sum(max(0.0, seconds - medians[self._chosen]) for seconds in spent)
-        self._not_before = self._clock() + lost / MOST_SHARE
+        self._not_before = self._clock() + min(MOST_REST_S, lost / MOST_SHARE)
 
     def _choose(self, count: int, medians: dict[int, float]) -> None:
         if count != self._chosen:

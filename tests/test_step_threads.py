@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 import torch
 from torch import Tensor
-from training_steps import final_state
+from training_steps import final_state, stopped_after
 
 from lab.small.tiny_experiment import ndf_task
 from runtime import cores
@@ -16,6 +16,7 @@ from training import step_threads
 from training.loop import GRAD_CLIP, seed_of_step, train
 from training.ndf_task import NDFTask
 from training.step_threads import choose_threads, same_bits
+from training.stopping import EXIT_STOPPED
 
 # Without 3-D convolutions, whose gradients depend on threads, as does Muon's product of such small odd matrices.
 PCA = {"code_encoder": "pca", "latent_dim": 3, "pca_resolution": 5, "decoder_resolution": [4], "decoder_channels": [3]}
@@ -93,9 +94,13 @@ def test_a_training_on_chosen_threads_is_that_on_all_of_them_bit_for_bit(
     assert train(task_of(shapes, exp_name="chosen", **options)) == 0
     assert set(used[3:15]) == {4, 2, 1}  # after the three that are compared
     used.clear()
-    monkeypatch.setattr(step_threads, "fewer_threads", lambda most: [most])
-    assert train(task_of(shapes, exp_name="all", **options)) == 0
+    with patch.object(step_threads, "fewer_threads", lambda most: [most]):
+        assert train(task_of(shapes, exp_name="all", **options)) == 0
     assert set(used) == {4}
-    chosen, everything = final_state(shapes, "chosen"), final_state(shapes, "all")
-    for key in ("model_state_dict", "optimizer_state_dict", "best", "best_step", "step"):
-        torch.testing.assert_close(chosen[key], everything[key], rtol=0, atol=0)
+    with stopped_after(5):
+        assert train(task_of(shapes, exp_name="resumed", **options)) == EXIT_STOPPED
+    assert train(task_of(shapes, exp_name="resumed", **options)) == 0
+    everything = final_state(shapes, "all")
+    for name in ("chosen", "resumed"):
+        for key in ("model_state_dict", "optimizer_state_dict", "best", "best_step", "step"):
+            torch.testing.assert_close(final_state(shapes, name)[key], everything[key], rtol=0, atol=0)

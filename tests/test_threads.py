@@ -3,7 +3,7 @@
 import pytest
 from facts import says
 
-from runtime.threads import MOST_SHARE, WINDOW, ThreadChoice, fewer_threads
+from runtime.threads import MOST_REST_S, MOST_SHARE, WINDOW, ThreadChoice, fewer_threads
 
 
 class Machine:
@@ -94,6 +94,18 @@ def test_trials_take_a_small_share_of_the_time_on_a_restless_machine():
         machine.steps(1)
     assert 3 <= machine.counts.count(2) < 0.02 * len(machine.counts)
     assert MOST_SHARE <= 0.02
+
+
+def test_a_machine_that_slept_during_a_trial_is_tried_again_all_the_same():
+    machine = Machine({2: 0.010, 1: 0.016})
+    machine.steps(4)
+    machine.seconds[1] = 8 * 3600.0
+    machine.steps(1)
+    machine.seconds[1] = 0.016
+    assert machine.settled() == 2
+    machine.seconds = {2: 0.2, 1: 0.1}
+    machine.steps(int(MOST_REST_S / 0.2) + WINDOW + 30)
+    assert machine.steps(9) == [1] * 9
 
 
 def test_one_number_is_no_choice():

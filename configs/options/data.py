@@ -42,7 +42,9 @@ class Run(Group, title="run", about="the experiment, its device and its seed"):
         " chains cloud set wholeness tables",
     )
     num_cpus: int = option(
-        -1, "worker processes and threads, of all processes on a machine together; -1: all cores of this job"
+        -1,
+        "worker processes and threads, of all processes on a machine together; -1: all cores of this job; threads are"
+        " no more than OMP_NUM_THREADS and MKL_NUM_THREADS say",
     )
 
     def check(self, cfg: "Config", given: Collection[str]) -> None:
