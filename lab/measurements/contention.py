@@ -40,9 +40,12 @@ from training.step_threads import choose_threads
 from training.task import Batch, Task, Validation
 from training.training_run import TrainingRun
 
+LOOP = (
+    "import os\nparent = os.getppid()\n{}\nwhile os.getppid() == parent: {}"  # killed or not, it ends with its parent
+)
 BUSY = (
-    "while True: pass",
-    "import torch\ntorch.set_num_threads(1)\na = torch.randn(500, 500)\nwhile True: a @ a",
+    LOOP.format("", "pass"),
+    LOOP.format("import torch\ntorch.set_num_threads(1)\na = torch.randn(500, 500)", "a @ a"),
 )
 LOADING_S = 4.0  # until a busy process is busy
 CODES = 4096
