@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import nn
 
-from runtime.cores import num_workers
+from runtime.cores import num_threads
 from runtime.errors import UserError
 from runtime.ranks import alone, ranks
 
@@ -48,7 +48,7 @@ def pick_device(options: DeviceOptions) -> torch.device:
 
     Each of several processes gets a GPU of its own. Raises UserError if it is not there.
     """
-    torch.set_num_threads(num_workers(options.num_cpus))
+    torch.set_num_threads(num_threads(options.num_cpus))
     torch.backends.cuda.matmul.allow_tf32 = options.precision in ("tf32", "mixed")
     keep_freed_memory()
     has_accelerator = torch.cuda.is_available()

@@ -46,6 +46,9 @@ set_launcher() {
   local processes=${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} nodes=${SLURM_NNODES:-1}
   launcher=("$python")
   [ $((processes * nodes)) -gt 1 ] || return 0
+  # torchrun gives each process one thread where nobody says otherwise.
+  local share=$((${SLURM_CPUS_PER_TASK:-1} / processes))
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((share > 0 ? share : 1))}
   # It hands USR1 on to the trainers, which get four minutes to save: less than the five that Slurm gives (--signal).
   launcher+=(-m torch.distributed.run --nproc_per_node "$processes")
   launcher+=(--signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1 --shutdown-timeout 240)

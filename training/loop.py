@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from runtime.errors import note
 from runtime.seeds import step_seed
 from training.distributed import mean_of
 from training.progress_log import ProgressLog
+from training.step_threads import choose_threads
 from training.stopping import EXIT_STOPPED, StopRequest
 from training.task import Batch, Task
 from training.training_run import TrainingRun
@@ -29,12 +31,13 @@ def train(task: Task) -> int:
         print(f"already trained: {task.progress()} in {run.folder}")
         return 0
     task.prepare()
-    batches = task.batches()
     run.model.train()
     bar = tqdm(total=task.num_steps, initial=run.step, desc=task.name, unit="step", mininterval=1, disable=None)
+    threads, batches = choose_threads(task, task.batches(), seed_of_step(task), GRAD_CLIP, told_beside(bar))
     with ProgressLog(task.experiment.summary, run, task.curves, task.draw) as log, bar:
         while not task.finished:
-            loss = train_step(task, batches)
+            with threads.step():
+                loss = train_step(task, batches)
             bar.update()
             if log.step(loss):
                 bar.set_postfix(loss=f"{loss.item():.5f}", best=f"{run.best:.5f}")
@@ -51,12 +54,26 @@ def train(task: Task) -> int:
     return 0
 
 
+def told_beside(bar: tqdm) -> Callable[[str], None]:
+    """`note`, which leaves a progress bar whole."""
+
+    def tell(line: str) -> None:
+        with bar.external_write_mode():
+            note(line)
+
+    return tell
+
+
+def seed_of_step(task: Task) -> int:
+    return step_seed(task.cfg.run.seed, task.run.step)
+
+
 def train_step(task: Task, batches: Iterator[Batch]) -> Tensor:
     """One step. Returns the loss of the whole batch, ()."""
     run = task.run
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(run.step, task.num_steps, task.learning_rate, task.cfg.training.warmup_steps)
-    torch.manual_seed(step_seed(task.cfg.run.seed, run.step))
+    torch.manual_seed(seed_of_step(task))
     batch = next(batches)
     loss = optimise(run, task.loss(batch), lambda: task.suspects(batch))
     task.after_step()

@@ -46,7 +46,8 @@ class Run(Group, title="run", about="the experiment, its device and its seed"):
     )
     num_cpus: int = option(
         -1,
-        "worker processes and threads, of all processes on a machine together; -1: all cores of this job",
+        "worker processes and threads, of all processes on a machine together; -1: all cores of this job; threads are"
+        " no more than OMP_NUM_THREADS and MKL_NUM_THREADS say",
         Bound("", lambda value: value >= -1, "-1 or more", most=MOST_CPUS),
     )
 
