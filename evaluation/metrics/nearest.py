@@ -13,7 +13,7 @@ from evaluation.metrics.distance_bounds import grid_over, weights_on
 from evaluation.metrics.matrix_cache import MatrixCache, content_key
 
 POINTS_A_NODE = 32  # searches that a node replaces: more nodes take longer than the pairs that they rule out
-MOST_NUMBERS = 1 << 24  # of squared distances at nodes at a time: 128 MB
+MOST_NUMBERS = 1 << 23  # of squared distances at nodes: 64 MB
 AT_A_TIME = 32  # clouds whose weights are made
 ROUNDING = 1e-9  # of a bound, by which it may be too high
 
@@ -24,7 +24,7 @@ def nearest_in_set(
     """The smallest `chamfer_l2_sq` of each cloud of `a` to the clouds of `b`: values (A,) and which (A,), the first of
     equals.
 
-    Exact, as if all pairs were compared. Of 200 cars against 3,900, of 2,048 points each, 3 % of the pairs are.
+    Exact, as if all pairs were compared. Of 100 cars against 2,000, of 2,048 points each, 5 % of the pairs are, most in one direction.
     workers: threads; the values do not depend on it. description: shows a progress bar of that name. cache: an .npz
     file that serves later calls with the same points; any other content is overwritten.
     """
@@ -61,9 +61,9 @@ def _nearest(a: CloudSet, b: CloudSet, i: int, forth: Matrix, back: Matrix) -> t
     for j in bounds.argsort(kind="stable").tolist():
         if bounds[j] > least[0]:
             break
-        value = mean_back(a, b, i, slice(j, j + 1))[0]
-        if value + forth[j] <= least[0]:
-            least = min(least, (float(value + mean_forth(a, b, i, j)), j))
+        value = mean_forth(a, b, i, j)  # first, since its bounds are of a coarser grid
+        if value + back[j] <= least[0]:
+            least = min(least, (float(value + mean_back(a, b, i, slice(j, j + 1))[0]), j))
     return least
 
 
