@@ -21,7 +21,7 @@ from evaluation.metrics import (
     reconstruction_scores,
     scores_from_distances,
 )
-from evaluation.metrics.chamfer import mean_forth
+from evaluation.metrics.chamfer import mean_back
 from evaluation.metrics.distance_bounds import grid_over, weights_on
 
 RNG = np.random.default_rng(7)
@@ -153,11 +153,11 @@ def test_nearest_in_set_is_that_of_all_pairs(points: int, scale: float) -> None:
 
 def test_nearest_in_set_compares_few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     compared = []
-    monkeypatch.setattr(nearest, "mean_forth", lambda a, b, i, j: compared.append(j) or mean_forth(a, b, i, j))
+    monkeypatch.setattr(nearest, "mean_back", lambda *pair: compared.append(pair) or mean_back(*pair))
     spheres = [cloud / np.linalg.norm(cloud, axis=1, keepdims=True) for cloud in random_clouds(41, 3, points=900)]
     b = [sphere * (1, 1, height) for sphere, height in zip(spheres, np.linspace(0.5, 2, 41), strict=True)]
     assert nearest_in_set(CloudSet([b[20][::-1] * 1.001]), CloudSet(b))[1].tolist() == [20]
-    assert 1 <= len(compared) <= 10  # of 41
+    assert 1 <= len(compared) <= 15  # of 41
 
 
 @pytest.mark.parametrize("flat", [False, True])

@@ -24,7 +24,8 @@ def nearest_in_set(
     """The smallest `chamfer_l2_sq` of each cloud of `a` to the clouds of `b`: values (A,) and which (A,), the first of
     equals.
 
-    Exact, as if all pairs were compared. Of 100 cars against 2,000, of 2,048 points each, 5 % of the pairs are, most in one direction.
+    Exact, as if all pairs were compared. Of 100 cars against 2,000, of 2,048 points each, 5 % of the pairs are, most
+    of these in one direction alone.
     workers: threads; the values do not depend on it. description: shows a progress bar of that name. cache: an .npz
     file that serves later calls with the same points; any other content is overwritten.
     """
