@@ -17,8 +17,8 @@ MEASURES = {
     "nna_acc_f": "Share of samples whose nearest other cloud is a sample.",
     "jsd": "Jensen-Shannon divergence, base 2, in [0, 1], of how the points of all samples and of all references fall"
     " on a grid of 28^3 in the unit cube, clipped to the ball of radius 0.5. Achlioptas et al. 2018. Stands with CD.",
-    "nearest_training": "CD of each cloud to the nearest of all training clouds: median and least over a set. The ten"
-    " likeliest, by some of the points, are compared with all points.",
+    "nearest_training": "CD of each cloud to the nearest of all training clouds: median and least over a set. Exact."
+    " Pairs that bounds rule out are not compared.",
     "spread": "mean and sd (of a sample, n - 1) over the sample sets, values: each set's; sd is null for one set.",
     "unsettled": "Share of seeds, drawn evenly within 0.02 mesh units of the decoded surface, whose distance stays"
     " above 0.005 in 8 steps down the field: they found no surface. Less is better; compare with test shapes.",

@@ -150,6 +150,24 @@ def test_random_numbers_of_the_parts_are_those_of_the_whole_batch(monkeypatch: p
         assert torch.equal(calm, batch)
 
 
+@pytest.mark.parametrize("p", [0.05, 0.3, 0.9])
+def test_dropout_keeps_entries_by_chance_and_their_mean(p: float):
+    part = torch.ones(301, 333, requires_grad=True)
+    torch.manual_seed(0)
+    kept = batch_part.dropout(part, p, True)
+    share = (kept == 0).float()
+    assert abs(share.mean() - p) < 5 * (p * (1 - p) / part.numel()) ** 0.5
+    assert torch.allclose(kept[kept != 0], torch.tensor(1 / (1 - p)), rtol=1e-4)
+    for step in (1, 2, 3, 4, 333):  # four entries come from one number
+        pairs = (share.flatten()[step:] * share.flatten()[:-step]).mean()
+        assert abs(pairs - p**2) < 5 * (p**2 / part.numel()) ** 0.5
+    kept.sum().backward()
+    assert torch.equal(part.grad, kept)
+    torch.manual_seed(0)
+    assert torch.equal(batch_part.dropout(part, p, True), kept)
+    assert not torch.equal(batch_part.dropout(part, p, True), kept)
+
+
 @pytest.mark.parametrize("kind", [{"code_kind": kind} for kind in ("none", "fused", "grid", "vector")])
 def test_a_step_gives_every_weight_a_gradient(tmp_path: Path, kind: dict):
     """DistributedDataParallel waits for all of them."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from facts import naming
+from scipy.spatial import cKDTree
 
 from evaluation.metrics import (
     CloudSet,
@@ -12,6 +13,7 @@ from evaluation.metrics import (
     chamfer_udf,
     f_score,
     mmd_cov,
+    nearest,
     nearest_distances,
     nearest_in_set,
     one_nna,
@@ -19,6 +21,8 @@ from evaluation.metrics import (
     reconstruction_scores,
     scores_from_distances,
 )
+from evaluation.metrics.chamfer import mean_back
+from evaluation.metrics.distance_bounds import grid_over, weights_on
 
 RNG = np.random.default_rng(7)
 SEEDS = 12
@@ -131,33 +135,57 @@ def test_pairwise_matrix_matches_single_pairs(workers: int) -> None:
     np.testing.assert_array_equal(own, own.T)
 
 
-def test_nearest_in_set_finds_the_planted_neighbour() -> None:
-    b = random_clouds(40, 0)
-    a = [b[17] + 0.01, b[3][::-1], *random_clouds(9, 5)]
+@pytest.mark.parametrize(("points", "scale"), [(64, 1.0), (700, 1e-3), (700, 40.0)])
+def test_nearest_in_set_is_that_of_all_pairs(points: int, scale: float) -> None:
+    b = [
+        scale * (cloud + shift)
+        for cloud, shift in zip(random_clouds(30, 0, points), np.linspace(0, 2, 30), strict=True)
+    ]
+    b += [b[3][::2], b[4] + 50 * scale, b[17]]
+    a = [b[17] + 0.01 * scale, b[3][::-1], *(0.9 * scale * cloud for cloud in random_clouds(5, 5, points))]
     matrix = pairwise_chamfer(CloudSet(a), CloudSet(b))
-    for preselected in (6, 40, 100):
-        values, which = nearest_in_set(CloudSet(a), CloudSet(b), preselected)
-        assert which[:2].tolist() == [17, 3]
+    for workers in (1, 3):
+        values, which = nearest_in_set(CloudSet(a), CloudSet(b), workers)
+        assert which.tolist() == matrix.argmin(1).tolist() and which[:2].tolist() == [17, 3]
+        np.testing.assert_allclose(values, matrix.min(1), rtol=1e-12, atol=1e-15 * scale**2)
         assert values[1] == 0
-        np.testing.assert_allclose(values, matrix[range(len(a)), which], rtol=1e-12, atol=1e-15)
-        assert (values >= matrix.min(1) - 1e-15).all()
-        np.testing.assert_allclose(values[:2], matrix.min(1)[:2], rtol=1e-12, atol=1e-15)
-    np.testing.assert_allclose(values, matrix.min(1), rtol=1e-12, atol=1e-15)  # all were compared
+
+
+def test_nearest_in_set_compares_few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    monkeypatch.setattr(nearest, "mean_back", lambda *pair: compared.append(pair) or mean_back(*pair))
+    spheres = [cloud / np.linalg.norm(cloud, axis=1, keepdims=True) for cloud in random_clouds(41, 3, points=900)]
+    b = [sphere * (1, 1, height) for sphere, height in zip(spheres, np.linspace(0.5, 2, 41), strict=True)]
+    assert nearest_in_set(CloudSet([b[20][::-1] * 1.001]), CloudSet(b))[1].tolist() == [20]
+    assert 1 <= len(compared) <= 15  # of 41
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_bounds_are_below_the_mean_squared_distances(flat: bool) -> None:
+    side = np.array([1.0, 2.0, 0.0 if flat else 0.5])
+    clouds, target = [RNG.normal(size=(n, 3)) * side for n in (50, 7)], RNG.normal(size=(40, 3)) * side
+    tree, outside = cKDTree(target), clouds[0] + (3, 0, 1)
+    exact = [np.mean(tree.query(cloud)[0] ** 2) for cloud in (*clouds, outside)]
+    for most in (8, 300, 200_000):
+        grid = grid_over(np.concatenate([*clouds, target]), most)
+        assert grid.size <= max(8, most)
+        weights = weights_on(grid, np.concatenate([*clouds, outside]), np.array([50, 7, 50]))
+        bounds = weights.bounds(np.square(tree.query(grid.nodes())[0])[:, None])[:, 0]
+        assert (bounds <= np.array(exact) * (1 + 1e-12)).all()
+    assert (bounds[:2] > 0.9 * np.array(exact[:2])).all()
 
 
 def test_nearest_in_set_is_kept_for_the_same_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, cache = CloudSet(random_clouds(3, 5)), CloudSet(random_clouds(9, 0)), tmp_path / "nearest.npz"
-    plain = nearest_in_set(a, b, 4)
+    plain = nearest_in_set(a, b)
     for _ in range(2):
-        values, which = nearest_in_set(a, b, 4, cache=cache)
+        values, which = nearest_in_set(a, b, cache=cache)
         assert values.tolist() == plain[0].tolist() and which.tolist() == plain[1].tolist()
-        monkeypatch.setattr("evaluation.metrics.sets._find_nearest", None)  # the file answers
+        monkeypatch.setattr(nearest, "_find_nearest", None)  # the file answers
     monkeypatch.undo()
     moved = CloudSet([a[0] + 1e-9, *a.clouds[1:]])
-    changed = nearest_in_set(moved, b, 4, cache=cache)[0]
-    assert changed.tolist() == nearest_in_set(moved, b, 4)[0].tolist() != plain[0].tolist()
-    every = nearest_in_set(moved, b, 9, cache=cache)[0]
-    assert every.tolist() == pairwise_chamfer(moved, b).min(1).tolist()
+    changed = nearest_in_set(moved, b, cache=cache)[0]
+    assert changed.tolist() == nearest_in_set(moved, b)[0].tolist() != plain[0].tolist()
 
 
 def test_mmd_and_cov_by_hand() -> None:

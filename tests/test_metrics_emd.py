@@ -12,8 +12,8 @@ from dataprocessing.surface import sample_surface
 from demo_cars.car import make_car
 from evaluation.metrics import CloudSet, approximation_error, emd, emd_cells, emd_sq, emd_sq_cells, matched_costs
 from evaluation.metrics.cells import MAX_CELLS, cell_centroids, kd_cells
-from evaluation.metrics.exact_emd import MIN_POINTS_PRICED, pair_costs
-from evaluation.metrics.potentials import column_prices
+from evaluation.metrics.exact_emd import MIN_POINTS_COARSE, pair_costs
+from evaluation.metrics.potentials import column_prices, small_prices
 
 ALL = [emd, emd_sq, emd_cells, emd_sq_cells]
 RNG = np.random.default_rng(3)
@@ -64,26 +64,33 @@ def test_each_emd_has_its_own_matching() -> None:
 
 
 @pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("coarse", [False, True])
 @pytest.mark.parametrize("points", [257, 401])
-def test_prices_change_nothing(points: int, squared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evaluation.metrics.exact_emd.MIN_POINTS_PRICED", 0)
+def test_prices_change_nothing(points: int, coarse: bool, squared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if coarse:
+        monkeypatch.setattr("evaluation.metrics.exact_emd.MIN_POINTS_COARSE", 0)
     for a, b in (clouds(points, 0), (car(0, points), car(1, points) * 3), (np.round(clouds(points, 1), 1))):
         assert matched_costs(a, b, squared).mean() == pytest.approx(plain_emd(a, b, squared), rel=1e-12)
 
 
 @pytest.mark.parametrize("squared", [False, True])
 def test_good_prices_of_many_points_change_nothing(squared: bool) -> None:
-    a, b = car(2, MIN_POINTS_PRICED + 1), car(3, MIN_POINTS_PRICED + 1)
-    assert matched_costs(a, b, squared).mean() == pytest.approx(plain_emd(a, b, squared), rel=1e-12)
+    a, b = car(2, MIN_POINTS_COARSE + 1), car(3, MIN_POINTS_COARSE + 1)
+    optimum = plain_emd(a, b, squared)
+    assert matched_costs(a, b, squared).mean() == pytest.approx(optimum, rel=1e-12)
     costs = pair_costs(a, b, squared)
-    prices = column_prices(a, b, costs, lambda x, y: pair_costs(x, y, squared))
-    bound = (costs - prices).min(axis=1).mean() + prices.mean()  # what prices prove; 1 would be the optimum
-    assert 0.97 < bound / plain_emd(a, b, squared) <= 1 + 1e-12
+    for prices in (column_prices(a, b, costs, lambda x, y: pair_costs(x, y, squared)), small_prices(costs)):
+        bound = (costs - prices).min(axis=1).mean() + prices.mean()  # what prices prove; 1 would be the optimum
+        assert 0.97 < bound / optimum <= 1 + 1e-12
 
 
-@pytest.mark.parametrize("scale", [1e-9, 1e9])
-def test_prices_of_equal_and_of_oddly_scaled_clouds(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evaluation.metrics.exact_emd.MIN_POINTS_PRICED", 0)
+@pytest.mark.parametrize("coarse", [False, True])
+@pytest.mark.parametrize("scale", [1e-9, 1e9, 1e-40])
+def test_prices_of_equal_and_of_oddly_scaled_clouds(
+    scale: float, coarse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if coarse:
+        monkeypatch.setattr("evaluation.metrics.exact_emd.MIN_POINTS_COARSE", 0)
     a, b = clouds(300, 2)
     assert emd(a, RNG.permutation(a)) == 0
     assert emd(np.zeros((300, 3)), np.zeros((300, 3))) == 0

@@ -188,6 +188,16 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(flow.log_prob(x), flow.log_prob(x))
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_a_permutation_can_be_differentiated_twice(back: bool):
+    layer, x = Permutation(7, seed=3, num_fixed=2), normal(4, 7).double().requires_grad_()
+
+    def cubes(value: torch.Tensor) -> torch.Tensor:
+        return (layer.inverse(value) if back else layer(value)[0]) ** 3
+
+    assert torch.autograd.gradcheck(cubes, x) and torch.autograd.gradgradcheck(cubes, x)
+
+
 def banana(num: int, seed: int) -> torch.Tensor:
     e = torch.randn(num, 2, generator=torch.Generator().manual_seed(seed))
     return torch.stack((e[:, 0], e[:, 0].square() + 0.3 * e[:, 1] - 1), dim=1)

@@ -15,10 +15,11 @@ from evaluation.metrics.chamfer import (
 )
 from evaluation.metrics.clouds import Cloud, CloudSet, Matrix, nearest_points
 from evaluation.metrics.exact_emd import emd, emd_sq, matched_costs
+from evaluation.metrics.nearest import nearest_in_set
 from evaluation.metrics.normals import LocalPlanes, agreement, local_planes, normal_consistency, thickness
 from evaluation.metrics.occupancy_jsd import jsd
 from evaluation.metrics.pairs import METRICS, pairwise, pairwise_chamfer
-from evaluation.metrics.sets import MmdCov, OneNna, mmd_cov, nearest_in_set, one_nna
+from evaluation.metrics.sets import MmdCov, OneNna, mmd_cov, one_nna
 
 __all__ = [
     "METRICS",

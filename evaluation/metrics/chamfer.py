@@ -79,11 +79,21 @@ def reconstruction_scores(
 
 def chamfer_block(a: CloudSet, b: CloudSet, i: int, columns: slice) -> Matrix:
     """`chamfer_l2_sq` of cloud i of `a` with the clouds `columns` of `b`, (J,)."""
+    forth = [mean_forth(a, b, i, j) for j in range(columns.start, columns.stop)]
+    return np.array(forth) + mean_back(a, b, i, columns)
+
+
+def mean_forth(a: CloudSet, b: CloudSet, i: int, j: int) -> float:
+    """The mean squared distance from the points of cloud i of `a` to cloud j of `b`."""
     source = a.points[a.starts[i] : a.starts[i + 1]]
-    forth = [np.mean(np.square(tree.query(source)[0])) for tree in b.trees[columns]]
+    return float(np.mean(np.square(b.trees[j].query(source)[0])))
+
+
+def mean_back(a: CloudSet, b: CloudSet, i: int, columns: slice) -> Matrix:
+    """The mean squared distance from the points of each of the clouds `columns` of `b` to cloud i of `a`, (J,)."""
     begin, end = b.starts[columns.start], b.starts[columns.stop]
     back = np.square(a.trees[i].query(b.points[begin:end])[0])
-    return np.array(forth) + np.add.reduceat(back, b.starts[columns] - begin) / b.counts[columns]
+    return np.add.reduceat(back, b.starts[columns] - begin) / b.counts[columns]
 
 
 def _f_score(precision_distances: Matrix, recall_distances: Matrix, threshold: float) -> float:

@@ -25,6 +25,7 @@ COARSE_CELLS = 256
 DENSE_TEMPERATURE = 0.3
 SPARSE_TEMPERATURES, SPARSE_ROUNDS = (0.3, 0.1, 0.03, 0.01), 70
 RELAXATION = 1.7
+SMALL_TEMPERATURES, SMALL_ROUNDS, SMALL_RELAXATION = (1.0, 0.3, 0.1, 0.04), 12, 1.85
 KEPT = 2.5  # pairs with a reduced cost above this many mean costs are dropped
 TINY = 1e-30  # avoids division by zero
 
@@ -40,6 +41,25 @@ def column_prices(a: Array, b: Array, costs: Array, cost: Cost) -> Array:
         f, g = _sparse(costs, f, g, mean_cost, pairs)
         rows = (costs - g).min(axis=1)
         prices = (costs - rows[:, None]).min(axis=0)
+    return prices if np.isfinite(prices).all() else np.zeros(len(prices))
+
+
+def small_prices(costs: Array) -> Array:
+    """`column_prices` for up to about 1,000 points, from the costs alone: there all pairs at once cost least."""
+    near = costs.astype(np.float32)
+    f = near.min(axis=1)
+    mean_cost = (f.mean() + near.min(axis=0).mean()) / 2
+    g = (near - f[:, None]).min(axis=0)
+    with np.errstate(all="ignore"):
+        for factor in SMALL_TEMPERATURES:
+            temperature = np.float32(factor * mean_cost)
+            kernel = g - near
+            kernel += f[:, None]
+            kernel /= temperature
+            np.exp(kernel, out=kernel)
+            u, v = _sinkhorn(kernel, kernel.T, SMALL_ROUNDS, SMALL_RELAXATION)
+            f, g = f + temperature * np.log(u), g + temperature * np.log(v)
+        prices = (near - (near - g).min(axis=1)[:, None]).min(axis=0)
     return prices if np.isfinite(prices).all() else np.zeros(len(prices))
 
 

@@ -1,18 +1,10 @@
-"""Measures between sets of clouds from distance matrices, and the nearest cloud of another set."""
+"""Measures between sets of clouds from distance matrices."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from tqdm import tqdm
 
-from evaluation.metrics.chamfer import chamfer_block
-from evaluation.metrics.clouds import CloudSet, Matrix
-from evaluation.metrics.matrix_cache import MatrixCache, content_key
-from evaluation.metrics.pairs import pairwise
+from evaluation.metrics.clouds import Matrix
 
 
 class MmdCov(NamedTuple):
@@ -63,70 +55,6 @@ def one_nna(rr: Matrix, rs: Matrix, ss: Matrix) -> OneNna:
     found_reference = together.argmin(axis=1) < r
     right = np.concatenate([found_reference[:r], ~found_reference[r:]])
     return OneNna(float(right.mean()), float(right[:r].mean()), float(right[r:].mean()))
-
-
-def nearest_in_set(
-    a: CloudSet,
-    b: CloudSet,
-    preselected: int = 10,
-    workers: int = 1,
-    description: str | None = None,
-    cache: Path | None = None,
-) -> tuple[Matrix, NDArray[np.int64]]:
-    """The smallest `chamfer_l2_sq` of each cloud of `a` to the clouds of `b`: values (A,) and which (A,).
-
-    For large `b`, only the `preselected` best candidates, by the distances of some points of each cloud to all points
-    of the other, are compared on all points. The value is thus an upper bound, exact if the nearest is among them, and
-    always exact for `preselected` >= len(b). Of 50 cars against 420, 3 values were above the minimum, by 3 %.
-    workers: threads; the values do not depend on it. description: shows a progress bar of that name. cache: an .npz
-    file that serves later calls with the same points; any other content is overwritten.
-    """
-    key = "" if cache is None else content_key(f"nearest of {preselected}", a, b, "float64")
-    kept = MatrixCache(cache, key, (len(a), 2))
-    if np.isnan(kept.matrix).any():
-        values, which = _find_nearest(a, b, preselected, workers, description)
-        for i in range(len(a)):
-            kept.put(i, slice(0, 2), np.array([values[i], which[i]]))
-        kept.save()
-    return kept.matrix[:, 0], kept.matrix[:, 1].astype(np.int64)
-
-
-def _find_nearest(
-    a: CloudSet, b: CloudSet, preselected: int, workers: int, description: str | None
-) -> tuple[Sequence[float], Sequence[int]]:
-    """`nearest_in_set` without its cache."""
-    if preselected >= len(b):
-        matrix = pairwise("cd", a, b, workers, description=description)
-        return matrix.min(1), matrix.argmin(1)
-    hidden = True if description is None else None
-    with tqdm(total=len(a) + len(b), desc=description, unit="cloud", disable=hidden) as bar:
-        coarse = _thinned_to_all(a, b, workers, bar) + _thinned_to_all(b, a, workers, bar).T
-    likeliest = np.argpartition(coarse, preselected - 1, axis=1)[:, :preselected]
-
-    def nearest(i: int) -> tuple[float, int]:
-        return min((float(chamfer_block(a, b, i, slice(j, j + 1))[0]), int(j)) for j in likeliest[i])
-
-    for clouds in (a, b):
-        clouds.prepare("points")
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        values, which = zip(*pool.map(nearest, range(len(a))), strict=True)
-    return values, which
-
-
-def _thinned_to_all(source: CloudSet, target: CloudSet, workers: int, bar: tqdm, count: int = 128) -> Matrix:
-    """(S, T): mean squared distance from about `count` points of source cloud i to all of target cloud j.
-
-    The points are evenly spaced in the order of the cloud's tree, so that all parts of a shape are covered.
-    """
-    thinned = [tree.data[tree.indices[:: max(1, tree.n // count)]] for tree in source.trees]
-    counts = np.array([len(points) for points in thinned])
-    starts, points = np.cumsum(counts) - counts, np.concatenate(thinned)
-    columns = []
-    for tree in target.trees:
-        distances, _ = tree.query(points, workers=workers)
-        columns.append(np.add.reduceat(np.square(distances), starts) / counts)
-        bar.update()
-    return np.stack(columns, axis=1)
 
 
 def _check_matrix(name: str, matrix: Matrix, shape: tuple[int, ...]) -> None:
