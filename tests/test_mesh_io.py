@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import trimesh
 from facts import naming
+from numpy.testing import assert_allclose, assert_array_equal
 
+from dataprocessing import mesh_io
 from dataprocessing.convert_to_scaled_off import scale_mesh, write_off
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh, triangle_areas
 from lab.small.helpers import open_box, write_obj
@@ -150,3 +152,20 @@ def test_off_is_what_trimesh_reads(tmp_path):
     write_off(tmp_path / "a.off", mesh)
     other = trimesh.load(tmp_path / "a.off", process=False)
     np.testing.assert_allclose(other.vertices[other.faces], mesh.vertices[mesh.faces], atol=6e-8)
+
+
+@pytest.mark.parametrize("mixer", [None, 0], ids=["keys", "one key for all"])
+def test_places_are_merged_exactly_and_keep_their_order(mixer: int | None, monkeypatch: pytest.MonkeyPatch):
+    if mixer is not None:
+        monkeypatch.setattr(mesh_io, "MIXER", np.uint64(mixer))
+    monkeypatch.setattr(mesh_io, "CHUNK", 7)
+    rng = np.random.default_rng(0)
+    vertices = np.round(rng.normal(size=(53, 3))) * rng.choice([-0.0, 1e-300, 1.0, 2.0**-30], size=(53, 1))
+    faces = rng.integers(0, 40, (31, 3))
+    mesh = mesh_io._compact(vertices, faces)
+    assert_array_equal(mesh.vertices[mesh.faces], vertices[faces])
+    used = list(dict.fromkeys(tuple(vertices[number] + 0.0) for number in np.unique(faces)))
+    assert [tuple(place) for place in mesh.vertices] == used
+    sides = np.diff(vertices[faces], axis=1)
+    expected = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1) / 2
+    assert_allclose(triangle_areas(mesh), expected, rtol=1e-12, atol=1e-300)
