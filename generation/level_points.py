@@ -19,8 +19,8 @@ from generation.distance_fields import DistanceField
 LEVEL = 0.003  # mesh units: about half of the least gap between two sheets that a decoder tells apart
 RADIUS = 0.0075  # mesh units: neighbours are no farther from the first point
 MOST = 8  # points with one direction
-# A disc of neighbours has this radius in discs of as much area as there is for them: nine of them overlap everywhere. Where
-# only three did (1.75), points lay in clumps, and pictures of 100,000 points showed pinholes.
+# A disc of neighbours has this radius in discs of as much area as there is for them: nine of them overlap everywhere.
+# Where only three did (1.75), points lay in clumps, and pictures of 100,000 points showed pinholes.
 SPREAD = 3.0
 FIRST_OFF, OFF = 0.15, 0.2  # LEVELs: how far the distance may be from a plane's
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))

@@ -94,11 +94,11 @@ def test_a_cloud_is_stale_where_its_bytes_would_be_others_and_only_for_options_t
         deciding_it = [name for name in options if {"cloud", kind} & set(decided_by(name))]
         try:
             networks, shapes = shapes_of(root, kind, **options)
+            folder = ShapeFolder(networks, shapes, folders[kind])
+            reason = folder.records_of(0).why("cloud", folder.cloud_facts(0))
         except UserError:
             assert all({"ndf", "input"} & set(decided_by(name)) for name in options), f"{options} refused"
             continue
-        folder = ShapeFolder(networks, shapes, folders[kind])
-        reason = folder.records_of(0).why("cloud", folder.cloud_facts(0))
         assert bool(reason) <= bool(deciding_it), (options, reason)
         if not reason:
             cloud, code = decode(networks, shapes.codes[0], shapes.num_points, 0), shapes.codes[0]
