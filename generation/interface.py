@@ -27,6 +27,8 @@ from runtime.errors import UserError
 
 Array = NDArray[np.float32]
 
+SLACK = 0.01  # mesh units, by which decoded clouds may protrude from the box
+
 
 class Generator:
     """Trained networks of one experiment: shapes have codes (*code_shape), of which all here depends."""
@@ -48,13 +50,15 @@ class Generator:
         """The code (*code_shape) of a shape, from points (N, 3) of its surface in mesh units.
 
         With a flow, a vector code unlike those of the training is brought near them, as generate.py does. Raises
-        UserError for points that are not (N, 3), not finite, or outside the box of the encoder.
+        UserError for points that are not (N, 3), not finite, or outside the encoder's box by more than `SLACK`; such as
+        are less far out mark its sides.
         """
         grid = self.networks.cfg.grid
         cloud = np.ascontiguousarray(points, np.float32)
         if cloud.ndim != 2 or cloud.shape[1] != 3 or not len(cloud):
             raise UserError(f"points of shape {np.shape(points)} found, (N, 3) expected")
-        if not (np.isfinite(cloud).all() and cloud.min() >= grid.bb_min and cloud.max() <= grid.bb_max):
+        low, high = grid.bb_min - SLACK, grid.bb_max + SLACK
+        if not (np.isfinite(cloud).all() and cloud.min() >= low and cloud.max() <= high):
             raise UserError(
                 f"points from {cloud.min():g} to {cloud.max():g} found, finite ones from {grid.bb_min:g} to"
                 f" {grid.bb_max:g} expected: centre the shape and divide it by its longest side"

@@ -85,3 +85,13 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path: Path, monke
     assert outputs(notebook)[:2] == outputs(shown)[:2], "of other weights: run python -m lab.documents.notebook"
     assert (tmp_path / "car.ply").stat().st_size > 1e5
     assert names["codes"].shape == (2, 128) and len(names["mesh"].faces) > 1e4
+
+
+def test_a_decoded_cloud_may_protrude_a_little_from_the_box(shapes):
+    points = np.random.default_rng(0).uniform(-0.4, 0.4, (53, 3)).astype(np.float32)
+    points[0] = 0.504
+    inside = points.clip(-0.5, 0.5)
+    np.testing.assert_array_equal(shapes.reconstruct(points), shapes.reconstruct(inside))
+    points[0] = 0.52
+    with pytest.raises(UserError, match="0.52"):
+        shapes.reconstruct(points)
