@@ -11,7 +11,7 @@ from tqdm import tqdm
 from dataprocessing.file_walk import walk
 from dataprocessing.formats.points import choose_array
 from dataprocessing.mesh_io import Mesh, MeshError
-from dataprocessing.point_io import checked_points, is_far, load_shape
+from dataprocessing.point_io import POINTS_ALONE, checked_points, is_far, load_shape
 from dataprocessing.surface import sample_surface
 from generation.cloud_files import listed_clouds, natural
 from runtime.errors import UserError
@@ -21,7 +21,7 @@ from runtime.reading import open_npz, read_npy, read_torch, reading
 Cloud = NDArray[np.floating]  # (N, 3)
 
 ARRAYS = (".npz", ".npy", ".pt")
-SUFFIXES = (*ARRAYS, ".ply", ".off", ".xyz", ".pts", ".asc", ".pcd", ".las", ".laz")  # of twins the first is read
+SUFFIXES = tuple(dict.fromkeys((*ARRAYS, ".ply", ".off", *POINTS_ALONE)))  # of twins the first is read
 PASSED_OVER = (  # notes, pictures and pages
     ".json", ".txt", ".md", ".csv", ".log", ".yaml", ".yml", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".html",
 )  # fmt: skip

@@ -45,9 +45,10 @@ def told_of_shapes(folder: ShapeFolder, num_clouds: int, num_meshes: int) -> Ite
     torn = torn_sentence({shapes.names[n]: numbers_of_cloud(folder.cloud(n)) for n in folder.numbers})
     yield from filter(None, (brought_back_sentence(folder.path), torn))
     if folder.cfg.meshes.mesh:
-        others = ", the others were there" if num_meshes < count else ""
-        yield f"{num_meshes} of {count} meshes made{others}: {folder.path}/*/{MESH}.*"
-        for name in folder.without_surface():
+        empty = folder.without_surface()
+        now = "" if num_meshes == count else f", {num_meshes} made now"
+        yield f"{count - len(empty)} meshes of {count} shapes{now}: {folder.path}/*/{MESH}.*"
+        for name in empty:
             yield f"no mesh of {name}: its field has no surface larger than a speck"
 
 
