@@ -120,7 +120,7 @@ def test_every_mode_writes_the_meshes_of_its_clouds_codes(root: Path, mode: str,
         assert np.array_equal(np.asarray(read.triangles), mesh.faces)
         np.testing.assert_allclose(np.asarray(read.vertices), mesh.vertices, atol=1e-6)
         assert numbers["triangles"] == len(mesh.faces) and numbers["pieces"] >= 1 and numbers["seconds"] >= 0
-    assert "2 of 2 meshes" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "2 meshes of 2 shapes")
 
 
 def test_a_second_run_makes_nothing_and_what_is_missing_or_changed_is_made(
@@ -134,7 +134,7 @@ def test_a_second_run_makes_nothing_and_what_is_missing_or_changed_is_made(
     clouds = (folder / "1" / "dense_point_cloud.npz").stat().st_mtime_ns
     run_generate(root, "--seed", "8")
     assert times(folder, "mesh.*") == first
-    assert "0 of 3 meshes" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "3 meshes of 3 shapes 0 made now")
     (folder / "1" / "mesh.glb").unlink()
     run_generate(root, "--seed", "8")
     again = times(folder, "mesh.*")
@@ -168,7 +168,7 @@ def test_a_stopped_run_goes_on_where_it_was(root: Path, monkeypatch: pytest.Monk
     after = times(folder, "mesh.*")
     assert {name: after[name] for name in before} == before
     assert len(after) == 6
-    assert "1 of 3 meshes" in capsys.readouterr().out
+    assert says(capsys.readouterr().out, "3 meshes of 3 shapes 1 made now")
 
 
 def test_a_shape_without_surface_is_named_and_has_no_file(
