@@ -96,7 +96,7 @@ def test_without_linux_there_is_no_quota():
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [({}, "passive 0"), ({"GOMP_SPINCOUNT": "7"}, "None 7"), ({"OMP_WAIT_POLICY": "active"}, "active None")],
+    [({}, "passive 1000"), ({"GOMP_SPINCOUNT": "7"}, "None 7"), ({"OMP_WAIT_POLICY": "active"}, "active None")],
 )
 def test_waiting_threads_sleep_unless_the_environment_says_otherwise(given: dict[str, str], expected: str):
     code = "import runtime, os; print(os.environ.get('OMP_WAIT_POLICY'), os.environ.get('GOMP_SPINCOUNT'))"
