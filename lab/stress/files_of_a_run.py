@@ -13,8 +13,8 @@ from runtime.layout import INDEX
 from runtime.reading import read_json
 
 TIMED = re.compile(r"checkpoint_\d+h_\d+m_\d+s_([\d.]+)\.tar$")
-# Keys of a checkpoint; of a record: times of the mesh file, and how long its mesh took.
-OF_THIS_RUN = {"training_time", "commit", "marks", "seconds"}
+# Keys of a checkpoint; of a record: times of the mesh file, how long its mesh took, the digest of an index that says so
+OF_THIS_RUN = {"training_time", "commit", "marks", "seconds", "content"}
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -75,7 +75,7 @@ STEPS = {  # name -> script and its arguments
         "--movie",
         "gif",
     ],
-    "complete": ["complete.py", "--scan", "WORK/scan.npy", "--fit", "--turntable", *MESHES, *QUICK],
+    "complete": ["complete.py", "--scan", "WORK/scan.npy", "--fit", *MESHES, *QUICK],
 }
 SMALL = {  # than configs/miniature.txt
     **{"num_demo_cars": 8, "n_val": 2, "n_test": 2, "num_boundary_samples": 300, "num_uniform_samples": 100},
