@@ -2,25 +2,30 @@
 
     python -m lab.stress.soak --minutes 10
 
-Prints memory (resident), open files, threads and the size of the checkpoint folder every half minute, then asks both
-trainings to stop. Linux only. Exit status 1 if, after the first third of the time, memory has grown by more than 5 %,
-or any of the other numbers at all, or a training did not stop as asked.
+Prints memory (resident), open files, threads, the size of the checkpoint folder and the training steps in a second of
+processor time every half minute, then asks both trainings to stop, and lets each go on for a moment. Linux only. Exit
+status 1 if, after the first third of the time, memory has grown by more than 5 %, or any of the other numbers at all,
+or steps take 1.25 times as long, or a training did not stop or go on as asked.
 """
 
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
 from lab.stress.kills import LIMIT_S, ROOT, STEPS, Chaos
+from runtime.errors import UserError
+from training.stopping import EXIT_STOPPED
 
 VAL_EVERY = 50  # steps
 LONG = {  # both trainings go on until they are asked to stop
@@ -34,6 +39,9 @@ LONG = {  # both trainings go on until they are asked to stop
 }
 EVERY_S = 30
 GROWTH = {"memory_mb": 1.05, "open_files": 1.0, "threads": 1.0, "checkpoints": 1.0, "checkpoints_kb": 1.01}
+NDF = "ndf"  # a copy of the short training's, for the flow: that of the experiment is trained on
+SPEED = "steps_per_cpu_s"
+SLOWER = 1.25  # processor time of a step, in the last third of the time by that in the second: caches are shared
 
 
 @dataclass
@@ -42,6 +50,20 @@ class Watched:
     process: subprocess.Popen
     checkpoints: Path
     rows: list[dict[str, float]] = field(default_factory=list)
+    latest: tuple[int, float] = (0, 0.0)  # step, and seconds of processor time until then
+
+    def step_now(self) -> int:
+        """The step of the latest checkpoint, which may be replaced by another one meanwhile."""
+        while True:
+            with suppress(UserError, OSError):
+                return load_checkpoint(latest_checkpoint(self.checkpoints))["step"]
+
+    def steps_per_cpu_s(self) -> float:
+        """Since it was asked last."""
+        before, step = self.latest, self.step_now()
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        self.latest = step, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return (step - before[0]) / max(self.latest[1] - before[1], 1e-9)
 
     def note(self) -> dict[str, float]:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -53,6 +75,7 @@ class Watched:
             "threads": int(numbers["Threads"]),
             "checkpoints": len(files),
             "checkpoints_kb": sum(files) / 1024,
+            SPEED: self.steps_per_cpu_s(),
         }
         self.rows.append(row)
         return row
@@ -73,15 +96,35 @@ class Watched:
             )
             if last > factor * middle:
                 found.append(f"{self.step}: {name} grew from {middle:.1f} to {last:.1f}")
+        middle, last = (median(row[SPEED] for row in part) for part in (self.rows[third:-third], self.rows[-third:]))
+        if last * SLOWER < middle:
+            found.append(f"{self.step}: {SPEED} fell from {middle:.1f} to {last:.1f}")
         return found
+
+    def stop(self) -> list[str]:
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(LIMIT_S)
+        return [] if status == EXIT_STOPPED else [f"{self.step} ended with status {status}, {EXIT_STOPPED} expected"]
 
 
 def start(chaos: Chaos, step: str) -> Watched:
     options = [f"--{name}={value}" for name, value in LONG[step].items()]
+    options += [f"--ndf_checkpoint={chaos.work / NDF}"] if step == "train_rnvp" else []
     command = [sys.executable, *chaos.command(step), *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
     name = {"train_ndf": "checkpoints_ndf", "train_rnvp": "checkpoints_rnvp"}[step]
     return Watched(step, process, chaos.work / "experiments" / "miniature" / name)
+
+
+def goes_on(chaos: Chaos, stopped: Watched) -> list[str]:
+    """Start a stopped training again until its next checkpoint."""
+    step = stopped.step_now()
+    print(f"{stopped.step}: {step} steps, {step // VAL_EVERY} validations")
+    again, until = start(chaos, stopped.step), time.monotonic() + LIMIT_S
+    while again.step_now() <= step and again.process.poll() is None and time.monotonic() < until:
+        time.sleep(1)
+    wrong = [] if again.step_now() > step else [f"{stopped.step} did not go on from step {step}"]
+    return wrong + again.stop()
 
 
 def prepare(chaos: Chaos) -> None:
@@ -91,6 +134,7 @@ def prepare(chaos: Chaos) -> None:
         child = chaos.start(step)
         if status := child.wait(LIMIT_S):
             sys.exit(f"error: {step} ended with status {status}: {child.last_line()}")
+    shutil.copytree(chaos.work / "experiments" / "miniature" / "checkpoints_ndf", chaos.work / NDF)
 
 
 def main() -> int:
@@ -100,12 +144,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak_") as folder:
         chaos = Chaos(Path(folder), random.Random(0), fresh=True, interrupt=False, num_cpus=1)
         prepare(chaos)
-        trainings = [start(chaos, "train_rnvp")]
-        while not list(trainings[0].checkpoints.glob("*.tar")):  # its NDF must not change while it encodes
+        trainings = [start(chaos, step) for step in LONG]
+        while not all(list(training.checkpoints.glob("*.tar")) for training in trainings):
             time.sleep(1)
-        trainings.append(start(chaos, "train_ndf"))
         wrong, until = [], time.monotonic() + 60 * options.minutes
-        print(f"{'minute':>6}  {'step':12}" + "".join(f"{name:>16}" for name in GROWTH), flush=True)
+        print(f"{'minute':>6}  {'step':12}" + "".join(f"{name:>16}" for name in (*GROWTH, SPEED)), flush=True)
         while time.monotonic() < until:
             time.sleep(EVERY_S)
             for training in trainings:
@@ -113,14 +156,8 @@ def main() -> int:
                 row = "".join(f"{value:16.0f}" for value in training.note().values())
                 print(f"{minute:6.1f}  {training.step:12}{row}", flush=True)
         for training in trainings:
-            training.process.send_signal(signal.SIGTERM)
-        for training in trainings:
-            wrong += training.grown()
-            if (status := training.process.wait(LIMIT_S)) != 85:
-                wrong.append(f"{training.step} ended with status {status}, 85 expected")
-            step = load_checkpoint(latest_checkpoint(training.checkpoints))["step"]
-            print(f"{training.step}: {step} steps, {step // VAL_EVERY} validations")
-    print("\n".join(wrong) or "nothing grew")
+            wrong += training.grown() + training.stop() + goes_on(chaos, training)
+    print("\n".join(wrong) or "nothing grew, and both went on")
     return 1 if wrong else 0
 
 
