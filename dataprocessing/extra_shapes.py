@@ -123,7 +123,8 @@ def describe(all_facts: list[dict[str, Any]]) -> str:
 def extra_cloud(shape: ExtraShape, cfg: Config) -> np.ndarray | str:
     """The input cloud that preprocessing would make of a shape, (num_points, 3) float32, mesh units.
 
-    For a mesh file that cannot be used, a line that says why.
+    For a mesh file that cannot be used, a line that says why. Raises OSError if its disk is out of reach: the codes
+    would lack it for good.
     """
     if not shape.mesh:
         vertices, faces, _ = make_car(shape.demo_seed, shape.number)
@@ -134,6 +135,8 @@ def extra_cloud(shape: ExtraShape, cfg: Config) -> np.ndarray | str:
         return input_points(to_unit_box(mesh, axes.up, axes.front)[0], shape.stream, cfg)
     except MeshError as error:
         return str(error)
+    except OSError:
+        raise
     except Exception as error:  # one odd mesh of thousands must not end the run
         raise_if_interrupted()
         return f"{type(error).__name__}: {error}"

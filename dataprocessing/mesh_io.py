@@ -32,7 +32,7 @@ def load_mesh(path: Path | str) -> Mesh:
 
     Vertices at the same place are merged and unused ones dropped; no face is dropped. Materials are not read.
     Raises MeshError for a file that is empty, cut off or no mesh, and for a mesh without faces, with vertices that
-    are not finite, or without extent or area.
+    are not finite, or without extent or area; OSError if the disk is out of reach.
     """
     path = Path(path)
     try:

@@ -7,6 +7,7 @@ from configs.options.data import AXES, same_line
 from dataprocessing.formats.beside import found_beside
 from dataprocessing.mesh_io import MOST_BYTES
 from runtime.artefacts import Facts, Records, digest, entry_of, file_sha256
+from runtime.errors import DISK_AWAY
 from runtime.reading import DamagedFile, damaged, read_json, reading, require_file
 
 MESH = "mesh"  # the entry of it: of: its digest; found: path below data_dir, stream, marks of its files
@@ -64,7 +65,9 @@ def geometry_files(mesh: Path) -> list[Path]:
     try:
         uris = [buffer.get("uri") for buffer in read_json(mesh)["buffers"]]
         places = [found_beside(mesh, uri) for uri in uris if isinstance(uri, str) and uri[:5].lower() != "data:"]
-    except (DamagedFile, KeyError, TypeError, AttributeError, ValueError, OSError):  # told where it is read
+    except (DamagedFile, KeyError, TypeError, AttributeError, ValueError, OSError) as error:  # told where it is read
+        if isinstance(error, OSError) and error.errno in DISK_AWAY:
+            raise
         places = []
     return [mesh, *dict.fromkeys(place for place in places if place)]
 

@@ -186,6 +186,8 @@ def read_own_mesh(path: Path, below: PurePosixPath, cfg: Config) -> OwnMesh | st
         return OwnMesh(mesh_name(below), path, chosen, frame, stream, axes, notes, given)
     except (MeshError, ValueError) as error:
         return str(error)
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
     except Exception as error:  # one odd mesh of many must not end the run
         raise_if_interrupted()
         return f"{type(error).__name__}: {error}"

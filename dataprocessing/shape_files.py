@@ -77,6 +77,9 @@ def process_shape(mesh_path: Path, folder: Path, cfg: Config) -> Outcome:
     except MeshError as error:
         outcome.failure = str(error)
     except OSError as error:
+        if error.filename == str(mesh_path):
+            outcome.failure = f"cannot be read: {error.strerror}"
+            return outcome
         error.filename = error.filename or str(folder)  # a full disk does not say where
         raise
     except UserError:

@@ -13,10 +13,14 @@ from runtime.streams import flush_all, make_lasting, printable
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORBIDDEN = (errno.EACCES, errno.EROFS, errno.EPERM)
 IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)  # a plain file where a folder is to be made
+# Of the disk, perhaps for a moment: they say nothing of the file, which must not be taken for a damaged one.
+DISK_AWAY = (
+    errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN, errno.EMFILE,
+    errno.ENFILE,
+)  # fmt: skip
 # Of the place, not of the program: gone, or something else than was expected, or out of reach.
 AWAY = (
-    errno.ENOENT, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ESTALE,
-    errno.ENODEV, errno.ENXIO, errno.EMFILE, errno.ENFILE,
+    errno.ENOENT, errno.EISDIR, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG, errno.ENODEV, errno.ENXIO, *DISK_AWAY,
 )  # fmt: skip
 HELPER_GONE = (BrokenPipeError, ConnectionResetError, ConnectionRefusedError)
 LOST_WORKER = ("DataLoader worker (pid", "DataLoader timed out")  # torch's words

@@ -86,9 +86,11 @@ class _Lock:
             self.spare.unlink(missing_ok=True)
 
     def release(self) -> None:
-        with suppress(OSError):  # it is stale as soon as this process has ended
-            if self._read() == self.owner:
-                self.path.unlink(missing_ok=True)
+        for _ in range(2):  # a call may fail once; and what stays is stale as soon as this process has ended
+            with suppress(OSError):
+                if self._read() == self.owner:
+                    self.path.unlink(missing_ok=True)
+                    return
 
     def beat_until(self, ended: threading.Event) -> None:
         """Give signs. Ends this process, with status 2, if another one has the lock or signs fail for `STALE_S`."""

@@ -1,7 +1,7 @@
 """Reading files that may be damaged, or made to do harm: in bounded memory, and nothing in them is executed.
 
 Every reader of arrays, checkpoints and json goes through here. Whatever is wrong with a file becomes a `DamagedFile`:
-one line, which the readers of caches take as "not there".
+one line, which the readers of caches take as "not there". What is wrong with the disk alone stays an OSError.
 """
 
 import json
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from runtime.errors import UserError, one_line, raise_if_interrupted
+from runtime.errors import DISK_AWAY, UserError, one_line, raise_if_interrupted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,10 @@ def damaged(path: Path | str, reason: str, advice: str = "") -> DamagedFile:
 
 @contextmanager
 def reading(path: Path | str, advice: str = "") -> Iterator[None]:
-    """Whatever goes wrong while a file is read or parsed becomes a DamagedFile; advice: what to do about it."""
+    """Whatever goes wrong while a file is read or parsed becomes a DamagedFile; advice: what to do about it.
+
+    But a disk that is out of reach raises its OSError: the file may be whole, and must not be made again, or deleted.
+    """
     try:
         yield
     except DamagedFile as error:
@@ -51,6 +54,9 @@ def reading(path: Path | str, advice: str = "") -> Iterator[None]:
     except MemoryError as error:
         raise damaged(path, "its content needs more memory than there is", advice) from error
     except OSError as error:
+        if error.errno in DISK_AWAY:
+            error.filename = error.filename or str(path)
+            raise
         raise damaged(path, f"cannot be read: {error.strerror or error}", advice) from error
     except ValueError as error:
         raise damaged(path, said(error), advice) from error

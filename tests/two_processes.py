@@ -21,7 +21,8 @@ from lab.small.tiny_experiment import TINY, encode
 from runtime.errors import UserError
 from runtime.ranks import ranks
 from training import shape_samples
-from training.distributed import all_processes, any_of, exchange, from_first, mapped, mean_of, share
+from training.common_statistics import with_common_statistics
+from training.distributed import all_processes, any_of, exchange, from_first, mapped, mean_of, share, summed
 from training.flow_task import FlowTask
 from training.loop import train
 from training.ndf_task import NDFTask
@@ -33,6 +34,7 @@ OPTIONS = TINY | {
     "extra_demo_cars": 3, "code_draws": 2, "num_pictures": 0, "device": "cpu", "min_input_points": 20,
 }  # fmt: skip
 
+NORMS = {"code_encoder": "pyramid"}  # of which each layer has a batch norm
 ON_GPUS = {"device": "cuda", "precision": "float32", "code_encoder": "both", "pca_dims": 1}
 
 
@@ -105,6 +107,32 @@ def collectives() -> list[object]:
     ]  # fmt: skip
 
 
+def normed() -> list[list[float]]:
+    """Of a batch norm, two batches far from 0 after each other: what it gives of this process's part, its gradients,
+    those of the weights averaged as DistributedDataParallel does, and its running statistics; then in eval mode."""
+    draw = torch.Generator().manual_seed(0)
+    own = torch.nn.ModuleDict({"norm": torch.nn.BatchNorm3d(3)})
+    norm = with_common_statistics(own, torch.device("cpu"))["norm"]
+    found = []
+    for _ in range(2):
+        batch, wanted = torch.randn(2, 6, 3, 2, 4, 3, generator=draw)
+        batch = batch * torch.tensor([0.1, 1, 10])[:, None, None, None] + 20
+        x = batch.chunk(ranks().count)[ranks().rank].clone().requires_grad_()
+        y = norm(x)
+        norm.zero_grad()
+        ((y - wanted.chunk(ranks().count)[ranks().rank]) ** 3).mean().backward()
+        found += [y, x.grad / ranks().count, *(mean_of_all(weight.grad) for weight in norm.parameters())]
+        with torch.no_grad():
+            norm.weight += 0.3
+            norm.bias -= 0.2
+    found += [*norm.buffers(), norm.eval()(x)]
+    return [one.double().flatten().tolist() for one in found]
+
+
+def mean_of_all(values: torch.Tensor) -> torch.Tensor:
+    return values if ranks().count == 1 else summed(values.clone()) / ranks().count
+
+
 def everything(folder: Path) -> dict[str, object]:
     """By name: losses of a training and its exit status, or other values that JSON has."""
     return {
@@ -117,7 +145,10 @@ def everything(folder: Path) -> dict[str, object]:
         "flow stopped": flow(folder, exp_name="flow_from_two", stop_at=3),
         "bad": with_a_bad_shape(folder, exp_name="bad_two"),
         "not divisible": refusal(lambda: ndf(folder, exp_name="no", batch_size=5)),
-        "batch norms": refusal(lambda: ndf(folder, exp_name="no", code_encoder="pyramid")),
+        "norms": ndf(folder, exp_name="norms_two", **NORMS),
+        "norms of one": ndf(folder, exp_name="norms_from_one", **NORMS),
+        "norms stopped": ndf(folder, exp_name="norms_from_two", stop_at=3, **NORMS),
+        "normed": normed(),
     }
 
 

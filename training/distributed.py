@@ -21,10 +21,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from configs.options import Run
-from runtime.devices import Model, pick_device
+from runtime.devices import pick_device
 from runtime.errors import UserError, fail
 from runtime.ranks import alone, is_first, join, ranks
 
@@ -133,12 +132,12 @@ def exchange(value: Any) -> list[Any]:
 
 def any_of(flag: bool) -> bool:
     """Whether the flag is set in one of the processes."""
-    return flag if alone() else bool(_sum(torch.tensor([float(flag)])))
+    return flag if alone() else bool(summed(torch.tensor([float(flag)])))
 
 
 def mean_of(value: Tensor) -> Tensor:
     """The mean over the processes of a number (), the same in all of them; not finite if one of them is not."""
-    return value if alone() else _sum(value.detach().float().cpu()[None])[0] / ranks().count
+    return value if alone() else summed(value.detach().float().cpu()[None])[0] / ranks().count
 
 
 def mapped(function: Callable[[T], NDArray[np.float32]], items: Sequence[T]) -> Iterator[NDArray[np.float32]]:
@@ -175,21 +174,6 @@ def own_part(batch_size: int, option: str) -> slice:
     return slice(size * ranks().rank, size * (ranks().rank + 1))
 
 
-def with_common_statistics(model: Model, device: torch.device) -> Model:
-    """The network, its batch norms over the whole batch (SyncBatchNorm), which PyTorch has for GPUs alone.
-
-    Raises UserError for a network with batch norms on CPUs.
-    """
-    if alone() or not any(isinstance(module, _BatchNorm) for module in model.modules()):
-        return model
-    if device.type != "cuda":
-        raise UserError(
-            "this network has batch norms, which PyTorch computes over several processes on GPUs alone; on CPUs train"
-            " it without torchrun (--num_cpus sets the threads), or give a vector code --code_encoder pca"
-        )
-    return cast(Model, nn.SyncBatchNorm.convert_sync_batchnorm(model))
-
-
 def over_all(model: nn.Module, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """loss(model, *inputs) as a function of its inputs, in this process's part of a batch.
 
@@ -212,7 +196,8 @@ class _LossOf(nn.Module):
         return self.loss(self.model, *inputs)
 
 
-def _sum(numbers: Tensor) -> Tensor:
+def summed(numbers: Tensor) -> Tensor:
+    """The numbers, of the same shape in all processes, summed over them, in place."""
     import torch.distributed as dist
 
     dist.all_reduce(numbers)

@@ -25,7 +25,7 @@ from runtime.artefacts import NOT_THERE, Facts, digest, file_sha256, why
 from runtime.errors import UserError, note
 from runtime.files import atomic_path, write_json
 from runtime.ranks import is_first
-from runtime.reading import DamagedFile, require_file
+from runtime.reading import DamagedFile, reading, require_file
 from training.distributed import first_only, from_first, mapped, wait_for_all
 from training.same_training import shape_changes, why_common
 
@@ -56,10 +56,11 @@ def why_again(folder: Path, split: str, made_of: Facts) -> str:
     if not (folder / f"{split}.json").is_file():
         return NOT_THERE
     try:
-        index, size = read_index(folder, split), require_file(folder / f"{split}.npy")
+        with reading(folder / f"{split}.npy"):
+            index, size = read_index(folder, split), require_file(folder / f"{split}.npy")
         if size < 4 * len(index["rows"]) * math.prod(index["code_shape"]):
             return "they are cut off"
-    except (DamagedFile, OSError):
+    except DamagedFile:
         return "they are damaged"
     made = dict(index["made_of"])
     if not made:

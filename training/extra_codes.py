@@ -34,7 +34,7 @@ from runtime.cores import num_workers
 from runtime.devices import keep_freed_memory
 from runtime.errors import UserError
 from runtime.files import write_json
-from runtime.reading import DamagedFile, open_npz, read_json
+from runtime.reading import DamagedFile, open_npz, read_json, reading
 from training.distributed import first_only, from_first, share, wait_for_all
 from training.encoding import encode_batch, index_of, mirrors, note_made_again, turned, why_again, write_codes
 from training.same_training import NO_EXTRAS
@@ -88,16 +88,17 @@ def mesh_digests(meshes: dict[str, Path], kept: Path) -> dict[str, str]:
     """
     try:
         known = read_json(kept)
-    except (DamagedFile, OSError):
+    except DamagedFile:
         known = {}
     marked: dict[str, Any] = {}  # name -> marks and digest
     for name, path in meshes.items():
         before = known.get(name)
         try:
-            marks = marks_of(path)
-            same = isinstance(before, list) and len(before) == 2 and before[0] == marks
-            marked[name] = before if same else [marks, mesh_sha256(path)[:16]]
-        except (DamagedFile, OSError):
+            with reading(path):
+                marks = marks_of(path)
+                same = isinstance(before, list) and len(before) == 2 and before[0] == marks
+                marked[name] = before if same else [marks, mesh_sha256(path)[:16]]
+        except DamagedFile:
             marked[name] = [[], "unreadable"]  # encoding says so
     if marked != known:
         write_json(kept, marked)

@@ -15,7 +15,8 @@ from models.ndf import NDF
 from models.shape_codes import build_ndf
 from runtime.devices import pick_device, place
 from training.bad_steps import suspects
-from training.distributed import from_first, over_all, with_common_statistics
+from training.common_statistics import with_common_statistics
+from training.distributed import from_first, over_all
 from training.hparams import record_hparams
 from training.muon import Muon
 from training.ndf_loss import training_loss, validate

@@ -10,49 +10,21 @@ ESTALE, EIO or ENOSPC. (Python itself calls again after EINTR.) Exit status: 0, 
 """
 
 import argparse
-import builtins
 import errno
-import io
 import os
 import random
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from lab.stress.faulty_calls import let_fail
 from lab.stress.files_of_a_run import differences, digests
 from lab.stress.kills import LIMIT_S, STEPS, Chaos, Child, be_step, import_all, undisturbed
 
-CALLS = ("utime", "replace", "rename", "link", "mkdir", "unlink", "stat", "open", "fsync", "listdir", "scandir")
 ERRORS = (errno.ESTALE, errno.EIO, errno.ENOSPC)
 COUNT = "calls"  # ending of the file with the number of calls of an undisturbed run
-
-
-def let_fail(below: str, number: int, error: int) -> list[str]:
-    """Let call number `number`, from 1, that touches a path below a folder raise OSError(error); 0: none.
-
-    Returns the list to which every such call is added, in this process.
-    """
-    seen: list[str] = []
-
-    def failing(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*arguments: Any, **words: Any) -> Any:
-            path = arguments[0] if arguments else None
-            if isinstance(path, str | os.PathLike) and os.fspath(path).startswith(below):
-                seen.append(f"{name} {os.fspath(path)}")
-                if len(seen) == number:
-                    raise OSError(error, os.strerror(error), os.fspath(path))
-            return call(*arguments, **words)
-
-        return wrapped
-
-    for name in CALLS:
-        setattr(os, name, failing(name, getattr(os, name)))
-    builtins.open = io.open = failing("open", builtins.open)  # type: ignore[assignment]
-    return seen
 
 
 def start(chaos: Chaos, step: str, number: int, error: int) -> Child:
@@ -86,7 +58,7 @@ def try_fault(chaos: Chaos, step: str, number: int, error: int) -> tuple[int, li
         os.kill(child.pid, signal.SIGKILL)
         return -9, [f"no end within {LIMIT_S} s"]
     text = child.text()
-    fault = " ".join([*told_of(chaos)[1:], errno.errorcode[error]])
+    fault = " ".join(told_of(chaos)[1:])
     wrong = [f"{fault}: files differ: {one}" for one in differences(digests(after), digests(chaos.work))]
     if status:
         wrong = []
