@@ -15,6 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "preprocess")
     from dataprocessing.axes import check_table
     from dataprocessing.mesh_folder import path_below, tell_others
+    from dataprocessing.room import check_room_for_shapes
     from dataprocessing.shapes import list_meshes, output_folders, processed_root
 
     listing = list_meshes(cfg.data)
@@ -27,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     for line in check_table(cfg.data, [path_below(mesh, absolute(cfg.data.data_dir)) for mesh in all_meshes]):
         print(one_line(line))
     folders = output_folders(all_meshes, cfg.data)
+    check_room_for_shapes((folders[mesh] for mesh in meshes), cfg)
     outcomes = preprocess({mesh: folders[mesh] for mesh in meshes}, cfg)
     failures = sorted((outcome.mesh, outcome.failure) for outcome in outcomes if outcome.failure)
     again = [reason for outcome in outcomes for reason in outcome.again]

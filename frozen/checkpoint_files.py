@@ -18,7 +18,7 @@ from runtime.artefacts import file_sha256
 from runtime.devices import Model
 from runtime.errors import UserError
 from runtime.layout import absolute
-from runtime.reading import MOST_ARRAY, DamagedFile, read_torch, reading, require_file
+from runtime.reading import MOST_ARRAY, DamagedFile, naming_file, read_torch, reading, require_file
 
 BEST = "best.tar"
 # Options of checkpoints from before the option was there.
@@ -131,7 +131,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"no checkpoint at {path}; give the path of a .tar file that train_ndf.py or train_rnvp.py wrote"
         )
     try:
-        with open(path, "rb") as file:
+        with naming_file(path), open(path, "rb") as file:
             check_seal(file)
         state = read_torch(path)
     except DamagedError as error:

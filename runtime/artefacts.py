@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UserError, note, one_line
 from runtime.files import write_json, write_npz
-from runtime.reading import DamagedFile, open_npz, read_json
+from runtime.reading import DamagedFile, naming_file, open_npz, read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ def digest(facts: Any) -> str:
 
 def file_sha256(path: Path | str) -> str:
     found = hashlib.sha256()
-    with open(path, "rb") as file:
+    with naming_file(path), open(path, "rb") as file:
         while block := file.read(1 << 20):
             found.update(block)
     return found.hexdigest()

@@ -14,11 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from runtime.processes import is_running, machine, machine_started_at, started_at
+from runtime.processes import host, is_running, machine_started_at, started_at
 
 SPARE_SUFFIX = ".part"
-MOST_PAUSE_S = 3600  # of a writer on another machine: a spare file that has not changed for longer is nobody's
-_OWNER = re.compile(r"\.(\d+)(?:@([^/@]+))?\.part$")
+MOST_PAUSE_S = 3600  # of a writer on another machine, or before this one's start: a spare file is nobody's after that
+_OWNER = re.compile(r"\.(\d+)@([^/@]+)\.part$")
 _tidied: set[Path] = set()  # folders, by this process
 
 
@@ -26,7 +26,7 @@ _tidied: set[Path] = set()  # folders, by this process
 def atomic_path(path: Path | str, durable: bool = False) -> Iterator[Path]:
     """Give a spare path in the same folder; rename it to `path` when the block ends well, delete it otherwise.
 
-    The folder is made. The spare name carries process and machine, so two runs never share one. Several npz/npy writers
+    The folder is made. The spare name carries process and host, so two runs never share one. Several npz/npy writers
     add their own suffix to a bare name: hand them an open file, not the path.
     durable: also after a power cut `path` is the old file or the whole new one, and the order in which such files were
     written holds. It takes about 10 ms per file on a disk, so files that are cheap to make again go without.
@@ -55,7 +55,7 @@ def atomic_path(path: Path | str, durable: bool = False) -> Iterator[Path]:
 
 def spare_path(path: Path) -> Path:
     """The spare name under which this process writes `path`."""
-    return path.with_name(f".{path.name}.{os.getpid()}@{machine()}{SPARE_SUFFIX}")
+    return path.with_name(f".{path.name}.{os.getpid()}@{host()}{SPARE_SUFFIX}")
 
 
 def sync(path: Path) -> None:
@@ -81,7 +81,7 @@ def is_left_behind(spare: Path) -> bool:
         changed = spare.stat().st_mtime
     except FileNotFoundError:
         return False
-    if owner is None or (owner[2] or machine()) != machine():
+    if owner is None or owner[2] != host():
         return time.time() - changed > MOST_PAUSE_S
     pid = int(owner[1])
     if pid == os.getpid() or not is_running(pid):

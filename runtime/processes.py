@@ -31,6 +31,12 @@ def boot() -> str | None:
         return None
 
 
+@cache
+def host() -> str:
+    """`machine`, and which start of which machine it is, if that is known: for names of files."""
+    return f"{machine()}+{start[:13]}" if (start := boot()) else machine()
+
+
 def is_running(pid: int) -> bool:
     """Whether this machine has a process of that number."""
     try:

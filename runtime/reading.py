@@ -65,6 +65,16 @@ def reading(path: Path | str, advice: str = "") -> Iterator[None]:
         raise damaged(path, f"damaged, or of another kind ({said(error)})", advice) from error
 
 
+@contextmanager
+def naming_file(path: Path | str) -> Iterator[None]:
+    """An error while an open file is read tells the file, as one of opening it does."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 def said(error: BaseException) -> str:
     """The message of an exception, or its kind if it has none."""
     return str(error) or type(error).__name__

@@ -1,5 +1,7 @@
 """Checkpoint files: names with and without colons, best and latest, what is refused."""
 
+import errno
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ from frozen.checkpoint_files import (
 )
 from frozen.loading import load_frozen_ndf, network_input
 from models.occupancy import to_grid_coords
-from runtime.errors import UserError
+from runtime.errors import UserError, message_for_user
 from runtime.layout import ROOT
 from training import checkpoints
 from training.checkpoints import latest_whole, save_checkpoint
@@ -94,6 +96,20 @@ def test_the_newest_whole_checkpoint_is_found_at_last_the_best(tmp_path: Path):
     (tmp_path / "best.tar").write_bytes(b"")
     with pytest.raises(UserError, match=rf"30\.00\.tar .*delete {re.escape(str(tmp_path))}"):
         latest_whole(tmp_path)
+
+
+def test_a_checkpoint_on_a_disk_that_is_away_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An older one would be gone on from, and this one deleted."""
+
+    def away(file: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    for seconds in (10.0, 20.0):
+        save_checkpoint(tmp_path, state(seconds), is_best=False, keep=3)
+    monkeypatch.setattr("frozen.checkpoint_files.check_seal", away)
+    with pytest.raises(OSError, match=re.escape(os.strerror(errno.ESTALE))) as found:
+        latest_whole(tmp_path)
+    assert "20.00.tar" in message_for_user(found.value)
 
 
 def test_a_damaged_best_is_refused_not_replaced(tmp_path: Path):

@@ -3,10 +3,12 @@
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from facts import naming
 from numpy.testing import assert_array_equal
 
 import train_rnvp
@@ -311,3 +313,18 @@ def test_meshes_that_have_not_changed_are_not_read_again(own: Path, monkeypatch:
     again = extra_codes.mesh_digests(meshes, own / "kept.json")
     assert set(extra_codes.mesh_digests({"gone": own / "gone.obj"}, own / "other" / "kept.json")) == {"gone"}
     assert read == [meshes["b"]] and [name for name in meshes if again[name] != found[name]] == ["b"]
+
+
+def test_more_codes_than_the_disk_can_hold_are_refused_before_any_goes(own: Path, monkeypatch: pytest.MonkeyPatch):
+    cfg = tiny_config(own, extra_demo_cars=3)
+    encode(cfg)
+    before = (cfg.experiment.codes / "extra.npy").read_bytes()
+    free, taken = SimpleNamespace(free=0), 2 * len(before)  # once in parts
+    monkeypatch.setattr("shutil.disk_usage", lambda path: free)
+    encode(cfg)  # all is there
+    more = tiny_config(own, extra_demo_cars=6)
+    with pytest.raises(UserError, match=naming("codes of 6 extra shapes", "GB", "--extra_demo_cars")):
+        encode(more)
+    assert (cfg.experiment.codes / "extra.npy").read_bytes() == before
+    free.free = 2 * taken
+    assert encode(more).num_rows == 6

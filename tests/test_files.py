@@ -10,7 +10,7 @@ import pytest
 
 from runtime import files
 from runtime.files import MOST_PAUSE_S, atomic_path, remove_spares, spare_path, write_text
-from runtime.processes import is_running, machine, machine_started_at, started_at
+from runtime.processes import host, is_running, machine, machine_started_at, started_at
 
 
 @pytest.fixture
@@ -29,14 +29,19 @@ def spare(folder: Path, owner: str, age_s: float = 0) -> Path:
 
 def test_what_dead_processes_left_goes_and_what_others_write_stays(tmp_path: Path, dead_pid: int):
     before = time.time() - machine_started_at() - started_at(os.getppid()) if machine_started_at() else 0
-    alive = spare(tmp_path, f"{os.getppid()}@{machine()}")
+    alive = spare(tmp_path, f"{os.getppid()}@{host()}")
     gone = [
-        spare(tmp_path, f"{dead_pid}@{machine()}"),
-        spare(tmp_path, f"{dead_pid}"),  # as earlier versions wrote them
-        spare(tmp_path, f"{os.getpid()}@{machine()}"),  # a former process of this number: this one has not begun
+        spare(tmp_path, f"{dead_pid}@{host()}"),
+        spare(tmp_path, f"{dead_pid}", MOST_PAUSE_S + 60),  # as earlier versions wrote them
+        spare(tmp_path, f"{os.getpid()}@{host()}"),  # a former process of this number: this one has not begun
         spare(tmp_path, f"{dead_pid}@elsewhere", MOST_PAUSE_S + 60),
     ]
-    kept = [alive, spare(tmp_path, f"{os.getppid()}@elsewhere")]
+    kept = [
+        alive,
+        spare(tmp_path, f"{os.getppid()}@elsewhere"),
+        spare(tmp_path, f"{dead_pid}@{machine()}"),  # another machine of this name: who knows what runs there
+        spare(tmp_path, f"{dead_pid}@{machine()}+01234567-89ab"),
+    ]
     remove_spares(tmp_path)
     assert not any(path.exists() for path in gone)
     assert all(path.exists() for path in kept)
@@ -47,7 +52,7 @@ def test_what_dead_processes_left_goes_and_what_others_write_stays(tmp_path: Pat
 
 
 def test_the_first_file_that_a_process_writes_to_a_folder_tidies_it(tmp_path: Path, dead_pid: int):
-    spare(tmp_path, f"{dead_pid}@{machine()}")
+    spare(tmp_path, f"{dead_pid}@{host()}")
     folder = tmp_path / f".folder.{dead_pid}.part"
     folder.mkdir()
     write_text(tmp_path / "b.txt", "b")

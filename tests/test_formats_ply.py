@@ -109,7 +109,6 @@ def test_strips_are_triangles_that_face_one_way(strips: list[list[int]]):
     a, b, c = np.moveaxis(found.vertices[found.corners.reshape(-1, 3)], 1, 0)
     assert (np.cross(b - a, c - a)[:, 2] > 0).all()
     assert [sorted(face) for face in found.corners.reshape(-1, 3).tolist()] == [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
-    assert ply.num_faces(data) == len(strips)
 
 
 def test_points_are_read_whatever_follows_them_and_exactly():
@@ -120,13 +119,6 @@ def test_points_are_read_whatever_follows_them_and_exactly():
     assert ply.points(binary(elements + "element face 9\n" + FACES, rows, big=True)).tolist() == places.tolist()
     with pytest.raises(ValueError, match=naming("truncated 7 vertex 6")):
         ply.points(binary(elements, rows[:-1], big=True))
-
-
-def test_the_number_of_faces_is_known_from_the_header():
-    assert ply.num_faces(TEXT.encode()) == 1
-    assert ply.num_faces(TEXT[: TEXT.index("end_header")].encode()) is None
-    assert ply.num_faces(header(f"element vertex 3\n{XYZ}").encode()) == 0
-    assert ply.num_faces(b"hello") is None
 
 
 def test_too_many_uneven_rows_are_refused(monkeypatch):

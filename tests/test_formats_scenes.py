@@ -97,4 +97,3 @@ def test_ply(scene: list[Part], kind: dict[str, Any], tmp_path: Path):
     check(scene, tmp_path / "a.ply", data, atol=1e-9 if kind["place"] == "double" else 2e-6)
     corners = np.concatenate([part.corners() for part in scene])
     np.testing.assert_allclose(ply.points(data), corners, atol=1e-6)
-    assert ply.num_faces(data) == len(scene)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from facts import naming, says
 
-from dataprocessing import distances, shape_files
+from dataprocessing import distances, mesh_io, shape_files
 from dataprocessing.mesh_io import load_mesh
 from dataprocessing.preprocess import main
 from dataprocessing.shapes import expected_files, find_meshes, shape_name
@@ -125,6 +125,19 @@ def test_broken_meshes_are_listed_and_the_others_done(meshes, tmp_path, capsys):
     (empty,), (damaged,) = ([line for line in out.splitlines() if str(meshes[n]) in line] for n in (1, 3))
     assert says(empty, "empty") and says(damaged, "vertex 7 3")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["car0", "car2", "car4"]
+
+
+def test_a_mesh_that_the_disk_cannot_read_is_listed_and_the_others_done(meshes, tmp_path, capsys, monkeypatch):
+    def read(path, most, read=mesh_io.read_bytes):
+        if Path(path) == meshes[2]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(path, most)
+
+    monkeypatch.setattr(mesh_io, "read_bytes", read)
+    assert preprocess(tmp_path) == 1
+    out = capsys.readouterr().out
+    assert says(out, "4 ready 1 failed")
+    assert re.search(rf"car2\S+ +cannot be read: {os.strerror(errno.EIO)}$", out, re.M)
 
 
 def test_an_unforeseen_error_of_one_mesh_does_not_stop_the_others(meshes, tmp_path, capsys, monkeypatch):

@@ -1,6 +1,8 @@
 """Arrays of an .npz: what numpy reads, of any kind and order; cut off or of an unknown version: one line."""
 
+import errno
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -8,8 +10,10 @@ import numpy as np
 import pytest
 
 from runtime import reading
+from runtime.artefacts import Records
+from runtime.errors import message_for_user
 from runtime.files import write_npz
-from runtime.reading import DamagedFile, open_npz
+from runtime.reading import DamagedFile, open_npz, read_json
 
 ARRAYS = {
     "plain": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -57,3 +61,19 @@ def test_a_flipped_bit_and_an_unknown_version_are_told(tmp_path: Path):
         archive.writestr("points.npy", member.getvalue().replace(b"NUMPY\x01", b"NUMPY\x07"))
     with pytest.raises(DamagedFile, match="version"), open_npz(path) as file:
         file["points"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE])
+def test_a_disk_that_is_away_is_no_damaged_file(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whoever makes damaged files again, or deletes them, must not do so with one that may be whole."""
+
+    def away(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "made_of.json").write_text("{}")
+    monkeypatch.setattr("runtime.reading.read_text", away)
+    for read in (lambda path: read_json(path), lambda path: Records(path.parent)):
+        with pytest.raises(OSError, match=os.strerror(number)) as found:
+            read(tmp_path / "made_of.json")
+        assert found.value.filename == str(tmp_path / "made_of.json")
+        assert os.strerror(number) in message_for_user(found.value) and "made_of.json" in message_for_user(found.value)

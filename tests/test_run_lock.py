@@ -270,3 +270,17 @@ def test_a_run_whose_lock_another_machine_took_over_ends(path: Path):
     assert process.wait() == 2  # by itself: its input is still open
     assert process.stderr.read().startswith(f"error: {path.parent}: process 7 on elsewhere is training")
     assert json.loads(path.read_text())["machine"] == "elsewhere"
+
+
+def test_a_lock_is_released_although_a_call_fails_once(path: Path, monkeypatch: pytest.MonkeyPatch):
+    failed, unlink = [], Path.unlink
+
+    def fail_once(self: Path, missing_ok: bool = False) -> None:
+        if self == path and not failed:
+            failed.append(self)
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        unlink(self, missing_ok)
+
+    with only_run(path, "training"):
+        monkeypatch.setattr(Path, "unlink", fail_once)
+    assert failed and names(path) == []

@@ -8,6 +8,7 @@ are all parts in one, in the format of the split's codes (`training/encoding.py`
 """
 
 import json
+import math
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from runtime.devices import keep_freed_memory
 from runtime.errors import UserError
 from runtime.files import write_json
 from runtime.reading import DamagedFile, open_npz, read_json, reading
+from runtime.room import check_room
 from training.distributed import first_only, from_first, share, wait_for_all
 from training.encoding import encode_batch, index_of, mirrors, note_made_again, turned, why_again, write_codes
 from training.same_training import NO_EXTRAS
@@ -118,13 +120,14 @@ def encode_extras(
     reason = from_first(lambda: why_again(folder, EXTRA, made_of))
     if sources and not reason:
         return
+    parts = [part for source in sources for part in parts_of(source, made_of, folder)]
     if sources:
+        check_room_for_codes(model, parts, cfg)
         note_made_again(EXTRA, reason)
     for name in (f"{EXTRA}.json", f"{EXTRA}.npy"):  # of other shapes or of another network
         (folder / name).unlink(missing_ok=True)
     if not sources:
         return
-    parts = [part for source in sources for part in parts_of(source, made_of, folder)]
     own = share(parts)
     missing = [part for part in own if not is_written(part)]
     make_parts(model, missing, cfg, device, sum(len(part.shapes) for part in own))
@@ -146,6 +149,15 @@ def encode_extras(
     codes = (read_codes(part) for part in parts)
     first_only(write_codes)(folder, EXTRA, codes, index)
     wait_for_all()
+
+
+def check_room_for_codes(model: NDF, parts: list[Part], cfg: Config) -> None:
+    """Raise UserError if the parts that are not there, and all codes in one file, do not fit onto the disk."""
+    whole = sum(len(part.shapes) for part in parts)
+    lacking = sum(len(part.shapes) for part in parts if not part.path.is_file())
+    bytes_a_shape = 4 * math.prod(model.code_shape) * len(mirrors(cfg.codes))  # float32
+    what = f"the codes of {whole} extra shapes"
+    check_room(cfg.experiment.codes, bytes_a_shape * (lacking + whole), what, "lower --extra_demo_cars")
 
 
 def parts_of(source: ExtraSource, made_of: Facts, folder: Path) -> Iterator[Part]:

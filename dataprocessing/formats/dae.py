@@ -44,17 +44,6 @@ def read(data: bytes, path: Path) -> Polygons:
     return _joined(placed, max(MOST_TAKEN, len(data)))
 
 
-def up_axis(data: bytes) -> str:
-    """The axis that a COLLADA file calls up, "x", "y" or "z"; y, as the format says, if it names none. Raises
-    ValueError."""
-    named = parsed(data).find("asset/up_axis")
-    words = {"X_UP": "x", "Y_UP": "y", "Z_UP": "z"}
-    word = "Y_UP" if named is None else (named.text or "").strip()
-    if word not in words:
-        raise ValueError(f"damaged: its up_axis is {word[:20]!r}, one of {', '.join(words)} expected")
-    return words[word]
-
-
 def _meaning(element: Element) -> float | str:
     """What a unit or an up_axis says, however it is written."""
     if element.tag == "up_axis":

@@ -49,15 +49,6 @@ def points(data: bytes) -> np.ndarray:
     raise ValueError("no element vertex")
 
 
-def num_faces(head: bytes) -> int | None:
-    """How many faces and triangle strips the header of a PLY file announces; None if `head` is no whole header."""
-    try:
-        _, elements, _ = _header(head)
-    except ValueError:
-        return None
-    return sum(element.rows for element in elements if element.name in ("face", "tristrips"))
-
-
 def _tables(data: bytes, last: str = "") -> Iterator[Table]:
     """The elements of a file one by one, up to the one called `last`, or all: then nothing may follow them."""
     order, elements, at = _header(data)

@@ -9,6 +9,7 @@ or steps take 1.25 times as long, or a training did not stop or go on as asked.
 """
 
 import argparse
+import atexit
 import os
 import random
 import shutil
@@ -38,9 +39,9 @@ LONG = {  # both trainings go on until they are asked to stop
     },
 }
 EVERY_S = 30
+STOP_S = 1200  # beside other work, of a low priority, a step may take long
 GROWTH = {"memory_mb": 1.05, "open_files": 1.0, "threads": 1.0, "checkpoints": 1.0, "checkpoints_kb": 1.01}
 NDF = "ndf"  # a copy of the short training's, for the flow: that of the experiment is trained on
-SPEED = "steps_per_cpu_s"
 SLOWER = 1.25  # processor time of a step, in the last third of the time by that in the second: caches are shared
 
 
@@ -50,7 +51,6 @@ class Watched:
     process: subprocess.Popen
     checkpoints: Path
     rows: list[dict[str, float]] = field(default_factory=list)
-    latest: tuple[int, float] = (0, 0.0)  # step, and seconds of processor time until then
 
     def step_now(self) -> int:
         """The step of the latest checkpoint, which may be replaced by another one meanwhile."""
@@ -58,12 +58,9 @@ class Watched:
             with suppress(UserError, OSError):
                 return load_checkpoint(latest_checkpoint(self.checkpoints))["step"]
 
-    def steps_per_cpu_s(self) -> float:
-        """Since it was asked last."""
-        before, step = self.latest, self.step_now()
+    def cpu_s(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        self.latest = step, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return (step - before[0]) / max(self.latest[1] - before[1], 1e-9)
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def note(self) -> dict[str, float]:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -75,7 +72,8 @@ class Watched:
             "threads": int(numbers["Threads"]),
             "checkpoints": len(files),
             "checkpoints_kb": sum(files) / 1024,
-            SPEED: self.steps_per_cpu_s(),
+            "step": self.step_now(),
+            "cpu_s": self.cpu_s(),
         }
         self.rows.append(row)
         return row
@@ -96,15 +94,20 @@ class Watched:
             )
             if last > factor * middle:
                 found.append(f"{self.step}: {name} grew from {middle:.1f} to {last:.1f}")
-        middle, last = (median(row[SPEED] for row in part) for part in (self.rows[third:-third], self.rows[-third:]))
+        middle, last = steps_per_cpu_s(self.rows[third:-third]), steps_per_cpu_s(self.rows[-third:])
+        print(f"{self.step}: {middle:.1f} steps in a second of processor time, then {last:.1f}")
         if last * SLOWER < middle:
-            found.append(f"{self.step}: {SPEED} fell from {middle:.1f} to {last:.1f}")
+            found.append(f"{self.step}: became slower")
         return found
 
     def stop(self) -> list[str]:
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(LIMIT_S)
+        status = self.process.wait(STOP_S)
         return [] if status == EXIT_STOPPED else [f"{self.step} ended with status {status}, {EXIT_STOPPED} expected"]
+
+
+def steps_per_cpu_s(rows: list[dict[str, float]]) -> float:
+    return (rows[-1]["step"] - rows[0]["step"]) / max(rows[-1]["cpu_s"] - rows[0]["cpu_s"], 1e-9)
 
 
 def start(chaos: Chaos, step: str) -> Watched:
@@ -120,11 +123,16 @@ def goes_on(chaos: Chaos, stopped: Watched) -> list[str]:
     """Start a stopped training again until its next checkpoint."""
     step = stopped.step_now()
     print(f"{stopped.step}: {step} steps, {step // VAL_EVERY} validations")
-    again, until = start(chaos, stopped.step), time.monotonic() + LIMIT_S
+    again, until = start(chaos, stopped.step), time.monotonic() + STOP_S
     while again.step_now() <= step and again.process.poll() is None and time.monotonic() < until:
         time.sleep(1)
     wrong = [] if again.step_now() > step else [f"{stopped.step} did not go on from step {step}"]
     return wrong + again.stop()
+
+
+def killed(trainings: list[Watched]) -> None:
+    for training in trainings:
+        training.process.kill()
 
 
 def prepare(chaos: Chaos) -> None:
@@ -145,10 +153,11 @@ def main() -> int:
         chaos = Chaos(Path(folder), random.Random(0), fresh=True, interrupt=False, num_cpus=1)
         prepare(chaos)
         trainings = [start(chaos, step) for step in LONG]
+        atexit.register(killed, trainings)
         while not all(list(training.checkpoints.glob("*.tar")) for training in trainings):
             time.sleep(1)
         wrong, until = [], time.monotonic() + 60 * options.minutes
-        print(f"{'minute':>6}  {'step':12}" + "".join(f"{name:>16}" for name in (*GROWTH, SPEED)), flush=True)
+        print(f"{'minute':>6}  {'step':12}" + "".join(f"{name:>16}" for name in (*GROWTH, "step", "cpu_s")), flush=True)
         while time.monotonic() < until:
             time.sleep(EVERY_S)
             for training in trainings:
