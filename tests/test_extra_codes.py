@@ -327,4 +327,4 @@ def test_more_codes_than_the_disk_can_hold_are_refused_before_any_goes(own: Path
         encode(more)
     assert (cfg.experiment.codes / "extra.npy").read_bytes() == before
     free.free = 2 * taken
-    assert encode(more).num_rows == 6
+    assert len({row["name"] for row in encode(more).rows}) == 6

@@ -1,11 +1,14 @@
 """Shapes beyond the split's: which are found, under which names, and which are refused or left out."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from facts import naming, says
 
+from dataprocessing import extra_shapes
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.extra_shapes import ExtraShape, describe, extra_cloud, find_extras, mesh_source
 from dataprocessing.mesh_io import load_mesh
@@ -91,3 +94,14 @@ def test_a_broken_mesh_is_a_line_that_says_why(tmp_path: Path):
     cfg = read_config(tmp_path)
     assert extra_cloud(ExtraShape("empty", str(tmp_path / "empty.obj")), cfg).startswith("empty")
     assert says(extra_cloud(ExtraShape("odd", str(tmp_path / "odd.ply")), cfg), "mesh")
+
+
+def test_a_mesh_whose_disk_is_away_is_not_left_out_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What `extra_cloud` says of a broken mesh is kept with the codes, and not tried again."""
+
+    def away(path: str) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+
+    monkeypatch.setattr(extra_shapes, "load_mesh", away)
+    with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+        extra_cloud(ExtraShape("a", str(tmp_path / "a.obj")), read_config(tmp_path))

@@ -83,10 +83,6 @@ def _base(
     return np.ndarray((count, width), stored, data, start, (step, stored.itemsize))
 
 
-def _none(stored: np.dtype, width: int) -> np.ndarray:
-    return np.zeros((0, width), stored)
-
-
 def _with_sparse(
     document: Document, sparse: dict[str, Any], values: np.ndarray, stored: np.dtype, name: str
 ) -> np.ndarray:
