@@ -86,7 +86,7 @@ SMALL = {  # than configs/miniature.txt
 }
 CHANGES = {"open", "os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.utime"}  # audit events
 MOST_KILLS_A_ROUND = 4
-LIMIT_S = 300  # for one run of one step
+LIMIT_S = 1200  # for one run of one step, beside other work
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Chaos:
             tally.at_changes += at_change
         else:
             child = self.start(step)
-            if status := child.wait(LIMIT_S):
+            if status := child.end():
                 tally.wrong.append(f"after a kill: status {status}: {child.last_line()}")
         tally.wrong += differences(digests(after), digests(self.work))
 
@@ -213,6 +213,14 @@ class Child:
             if time.monotonic() > until:
                 return None
             time.sleep(0.002)
+
+    def end(self) -> int:
+        """Its exit status; after `LIMIT_S` it is killed, since what it still writes would be taken for another's."""
+        status = self.wait(LIMIT_S)
+        if status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            status = self.wait(LIMIT_S)
+        return -signal.SIGKILL if status is None else status
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
@@ -287,7 +295,7 @@ def undisturbed(chaos: Chaos, step: str) -> Tally:
     shutil.copytree(chaos.work, chaos.folder / f"before_{step}", symlinks=True)
     started = time.monotonic()
     child = chaos.start(step)
-    if status := child.wait(LIMIT_S):
+    if status := child.end():
         sys.exit(f"error: {step} alone ended with status {status}:\n{child.text()[-3000:]}")
     tally = Tally(step, seconds=time.monotonic() - started)
     shutil.copytree(chaos.work, chaos.folder / f"after_{step}", symlinks=True)

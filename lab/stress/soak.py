@@ -39,7 +39,6 @@ LONG = {  # both trainings go on until they are asked to stop
     },
 }
 EVERY_S = 30
-STOP_S = 1200  # beside other work, of a low priority, a step may take long
 GROWTH = {"memory_mb": 1.05, "open_files": 1.0, "threads": 1.0, "checkpoints": 1.0, "checkpoints_kb": 1.01}
 NDF = "ndf"  # a copy of the short training's, for the flow: that of the experiment is trained on
 SLOWER = 1.25  # processor time of a step, in the last third of the time by that in the second: caches are shared
@@ -102,7 +101,7 @@ class Watched:
 
     def stop(self) -> list[str]:
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(STOP_S)
+        status = self.process.wait(LIMIT_S)
         return [] if status == EXIT_STOPPED else [f"{self.step} ended with status {status}, {EXIT_STOPPED} expected"]
 
 
@@ -123,7 +122,7 @@ def goes_on(chaos: Chaos, stopped: Watched) -> list[str]:
     """Start a stopped training again until its next checkpoint."""
     step = stopped.step_now()
     print(f"{stopped.step}: {step} steps, {step // VAL_EVERY} validations")
-    again, until = start(chaos, stopped.step), time.monotonic() + STOP_S
+    again, until = start(chaos, stopped.step), time.monotonic() + LIMIT_S
     while again.step_now() <= step and again.process.poll() is None and time.monotonic() < until:
         time.sleep(1)
     wrong = [] if again.step_now() > step else [f"{stopped.step} did not go on from step {step}"]
@@ -140,7 +139,7 @@ def prepare(chaos: Chaos) -> None:
     chaos.work.mkdir()
     for step in list(STEPS)[:4]:
         child = chaos.start(step)
-        if status := child.wait(LIMIT_S):
+        if status := child.end():
             sys.exit(f"error: {step} ended with status {status}: {child.last_line()}")
     shutil.copytree(chaos.work / "experiments" / "miniature" / "checkpoints_ndf", chaos.work / NDF)
 
