@@ -19,7 +19,7 @@ def options(shapes: Path, **values: object) -> NDFTraining:
 
 
 def test_distances_move_with_the_shape():
-    """The distance to a moved cloud is the moved distance to the cloud: rotations and scales, with a mirror image too."""
+    """The distance to a moved cloud is the moved distance to the cloud, for turns and scales."""
     rng = np.random.default_rng(0)
     cloud, points = rng.uniform(-0.4, 0.4, (2, 31, 3)), rng.uniform(-0.5, 0.5, (2, 17, 3))
     distances = np.linalg.norm(points[:, :, None] - cloud[:, None], axis=3).min(axis=2)

@@ -17,7 +17,7 @@ def changes_shapes(options: NDFTraining) -> bool:
 
 
 def changed(batch: dict[str, np.ndarray], options: NDFTraining, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """The batch of `shape_samples.stack` as the options want it: each shape in a pose of its own, fewer points, noise."""
+    """The batch of `shape_samples.stack` as the options want it: posed, with fewer points, with noise."""
     if options.turns or options.tilt_deg > 0 or options.least_scale < 1:
         poses = np.stack([random_pose(options, rng) for _ in batch["cloud"]])
         batch = posed(batch, poses)
