@@ -17,7 +17,7 @@ NDF_OPTIONS = (
     "code_kind", "latent_dim", "code_encoder", "input_res", "input_features", "encoder_channels", "hidden_dim",
     "decoder_hidden", "decoder_resolution", "decoder_channels", "plane_resolution", "plane_channels", "num_places",
     "code_noise", "optimizer", "lr", "num_epochs", "batch_size", "num_sample_points_training",
-    "num_hard_points", "min_input_points", "distance_head", "pca_view_weight",
+    "num_hard_points", "min_input_points", "distance_head", "pca_view_weight", "turns", "tilt_deg", "input_noise_sd",
 )  # fmt: skip
 FLOW_OPTIONS = (
     "flow_steps", "flow_batch_size", "flow_lr", "flow_couplings", "flow_hidden", "flow_blocks", "flow_dims",

@@ -20,6 +20,7 @@ from runtime.cores import num_workers
 from runtime.errors import note
 from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from runtime.seeds import step_seed
+from training.augmentation import changed, changes_shapes
 from training.distributed import own_part
 from training.gpu_samples import GpuSamples, Samples, numbers_of_sets
 
@@ -122,7 +123,7 @@ class ShapeSteps(Dataset):
         if (
             device.type == "cuda"
             and needed_gb <= self.cfg.ndf_training.gpu_cache_gb
-            and not self.cfg.ndf_training.min_input_points
+            and not changes_shapes(self.cfg.ndf_training)
         ):
             tasks = [(folder, self.cfg) for folder in self.folders]
             with closing(run_in_order(read_samples, tasks, num_workers(self.cfg.run.num_cpus))) as samples:
@@ -171,20 +172,16 @@ class ShapeSteps(Dataset):
             draw(self.samples(index), self.shares, count, rng, flip, self.candidate_shares, self.num_candidates)
             for index, flip in zip(chosen, mirrored, strict=True)
         ]
-        batch = stack(shapes)
-        if self.cfg.ndf_training.min_input_points:
-            batch["cloud"] = batch["cloud"][:, : self.num_input_points(rng, batch["cloud"].shape[1])]
-        return batch
-
-    def num_input_points(self, rng: np.random.Generator, most: int) -> int:
-        """All points in half of the steps, else log-uniform between `min_input_points` and `most`."""
-        least = min(self.cfg.ndf_training.min_input_points, most)
-        return most if rng.random() < 0.5 else int(least * (most / least) ** rng.random())
+        return as_tensors(changed(stack(shapes), self.cfg.ndf_training, rng))
 
 
-def stack(shapes: list[Samples]) -> dict[str, Tensor]:
+def stack(shapes: list[Samples]) -> dict[str, np.ndarray]:
     """Stack examples to a batch: cloud (B, n, 3), points (B, N, 3), distances (B, N), and likewise candidates."""
-    return {name: torch.from_numpy(np.stack([shape[name] for shape in shapes])) for name in shapes[0]}
+    return {name: np.stack([shape[name] for shape in shapes]) for name in shapes[0]}
+
+
+def as_tensors(batch: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
 def step_batches(steps: ShapeSteps, first_step: int) -> Iterator[dict[str, Tensor]]:
@@ -201,7 +198,7 @@ def step_batches(steps: ShapeSteps, first_step: int) -> Iterator[dict[str, Tenso
     batches: Any = iter(loader)
     try:
         for batch in batches:
-            yield {name: torch.from_numpy(values) for name, values in batch.items()}
+            yield as_tensors(batch)
     finally:
         batches._shutdown_workers()  # left to the collector of cycles, an error would wait 5 s for each worker
 
@@ -225,4 +222,5 @@ def validation_batches(folders: list[Path], cfg: Config, points_per_shape: int =
     shares = [share for _, share in sample_files(cfg.sampling, cfg.ndf_training)]
     rng = np.random.default_rng(step_seed(cfg.run.seed, 0))
     shapes = [draw(read_samples(folder, cfg), shares, points_per_shape, rng) for folder in folders]
-    return [stack(shapes[i : i + cfg.training.batch_size]) for i in range(0, len(shapes), cfg.training.batch_size)]
+    size = cfg.training.batch_size
+    return [as_tensors(stack(shapes[i : i + size])) for i in range(0, len(shapes), size)]

@@ -112,9 +112,12 @@ class NDFTraining(Group, title="NDF training", about="losses and batches of trai
     num_sample_points_training: int = option(50_000, "points per shape and step", positive)
     min_input_points: int = option(
         0,
-        "sparse inputs in training: half of the steps see only the first n points of their clouds, n log-uniform from"
-        " here to num_points; 0: always all",
+        "sparse inputs in training: half of the steps see only n points of their clouds, n log-uniform from here to"
+        " num_points; 0: always all",
         not_negative,
+    )
+    usual_input_points: int = option(
+        0, "points that the other half of these steps sees, where num_points are more; 0: all", not_negative
     )
     uniform_ratio: float = option(
         0.15,
@@ -147,6 +150,15 @@ class NDFTraining(Group, title="NDF training", about="losses and batches of trai
         1e-4, "peak learning rate (NDF's 1e-6 is too slow; its users found 1e-4 as good as the published net)", positive
     )
     mirror: bool = option(True, "show each shape mirrored in x half of the time")
+    turns: bool = option(False, "turn each shape by one of the 24 turns of a cube: for shapes whose axes are unknown")
+    tilt_deg: float = option(0.0, "and tilt it by up to so many degrees about any axis", not_negative)
+    least_scale: float = option(1.0, "and make it smaller, down to this share of its size", positive.at_most(1.0))
+    input_noise_sd: float = option(
+        0.0,
+        "Gaussian noise on the input points in half of the steps, its sd log-uniform from a hundredth of this to this,"
+        " mesh units; distances stay those of the clean shape",
+        not_negative,
+    )
     val_every: int = option(500, "steps between validations and checkpoints", positive)
     ram_cache_gb: float = option(
         4.0,

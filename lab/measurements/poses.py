@@ -15,7 +15,7 @@ import numpy as np
 
 from configs.options.data import AXES
 from dataprocessing.frames import turn_of
-from dataprocessing.mesh_folder import meshes_below
+from dataprocessing.mesh_folder import shapes_below
 from dataprocessing.mesh_io import Mesh, load_mesh
 from dataprocessing.pose import LOOKED_AT, find_pose
 from dataprocessing.scale_notes import lines_of, scale_notes
@@ -35,7 +35,9 @@ def main() -> int:
     args = parser.parse_args()
     sets = {f"demo cars of seed {args.seed}": dict(demo_cars(args.seed, args.cars))}
     if args.real:
-        sets = {"real": {str(path.relative_to(args.real)): load_mesh(path) for path in meshes_below(args.real)}} | sets
+        sets = {
+            "real": {str(path.relative_to(args.real)): load_mesh(path) for path in shapes_below(args.real).shapes}
+        } | sets
     print(
         "| cars | points | noise | turns | up % | up and front % | doubted % | unsaid | ms each |\n|---"
         + "|---:" * 8
