@@ -104,8 +104,8 @@ def _scale_shift(kept: Tensor, coupling: Coupling, dropout: Dropout, saved: list
 
 
 def _mlp(x: Tensor, layers: Sequence[Tensor], dropout: Dropout, saved: list[Tensor]) -> Tensor:
-    """`ResidualMLP` of x (B, I). `saved` gets the first layer's output, input and output of each other but the head, and
-    the head's input."""
+    """`ResidualMLP` of x (B, I). `saved` gets the first layer's output, input and output of each other but the head,
+    and the head's input."""
     h = linear(x, layers[0], layers[1]).relu_()
     saved.append(h)
     for n in range(2, len(layers) - 2, 2):
@@ -194,7 +194,7 @@ class _Couplings(torch.autograd.Function):
         saved = ctx.saved_tensors  # which says so if a weight has been changed meanwhile
         end, of_layers = len(saved), any(ctx.needs_input_grad[3:])
         found: list[Tensor | None] = []
-        for coupling, dropout, size in zip(*(reversed(part) for part in (ctx.couplings, ctx.dropouts, ctx.sizes))):
+        for coupling, dropout, size in reversed(list(zip(ctx.couplings, ctx.dropouts, ctx.sizes, strict=True))):
             own, end = saved[end - size : end], end - size
             of_x, *of_own = _gradients(coupling, dropout, own, gradient, to_log_det[:, None], of_layers)
             assert of_x is not None
