@@ -46,8 +46,8 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
     name = "the way of NDF's loader"
     grids = max(0.0, seconds["ours"] - seconds["cloud"])
     note = (
-        "files in the page cache, one process; same arrays: points, distances, occupancy. Ours reads the input as points,"
-        f" and makes the grids where the network is, here on the CPU: {1e3 * grids:.0f} ms of ours"
+        "files in the page cache, one process; same arrays: points, distances, occupancy. Ours reads the input as"
+        f" points, and makes the grids where the network is, here on the CPU: {1e3 * grids:.0f} ms of ours"
     )
     return [
         Row(f"{work}, and its input grids of {res}^3", name, seconds["ours"], seconds["ndf"], 5.0,
