@@ -127,9 +127,9 @@ def _scaled(weight: Tensor, dropout: Dropout) -> Tensor:
 
 def _gradients(
     coupling: Coupling, dropout: Dropout, saved: Sequence[Tensor], to_z: Tensor, to_log_det: Tensor, of_layers: bool
-) -> list[Tensor | None]:
-    """The gradient of x (B, D), then of each layer's weight and bias (None unless `of_layers`), from those of z and of
-    log_det (B, 1)."""
+) -> tuple[Tensor, list[Tensor | None]]:
+    """The gradient of x (B, D), and that of each layer's weight and bias (None unless `of_layers`), from those of z and
+    of log_det (B, 1)."""
     x, *of_mlp, s, factor = saved
     (kept, changed), (to_kept, to_changed) = coupling.split(x), coupling.split(to_z)
     to_x = torch.empty_like(x, memory_format=torch.contiguous_format)
@@ -139,15 +139,15 @@ def _gradients(
     scaled = s if coupling.s_max == 1 else s / coupling.s_max
     to_raw = torch.addcmul(to_s, to_s * scaled, scaled, value=-1)  # tanh' = 1 - tanh^2
     out = torch.cat((to_raw, to_changed), dim=1)
-    of_kept, *found = _mlp_gradients(kept, coupling.layers, dropout, of_mlp, out, of_layers)
+    of_kept, found = _mlp_gradients(kept, coupling.layers, dropout, of_mlp, out, of_layers)
     torch.add(to_kept, of_kept, out=into_kept)
-    return [to_x if coupling.order is None else _put_back(to_x, coupling.order), *found]
+    return to_x if coupling.order is None else _put_back(to_x, coupling.order), found
 
 
 def _mlp_gradients(
     x: Tensor, layers: Sequence[Tensor], dropout: Dropout, saved: Sequence[Tensor], out: Tensor, of_layers: bool
-) -> list[Tensor | None]:
-    """The gradient of x (B, I), then of each of `layers`, from that of the output (B, O)."""
+) -> tuple[Tensor, list[Tensor | None]]:
+    """The gradient of x (B, I), and that of each of `layers`, from that of the output (B, O)."""
     first, *inner, last = saved
     found: list[Tensor | None] = []  # from the last layer on
 
@@ -165,7 +165,7 @@ def _mlp_gradients(
         g = g.add_(_dropped(linear(inside, layers[n].t()), dropout.numbers[n // 2 - 1]), alpha=dropout.scale)
     g = threshold_backward(g, first, 0)
     add(g, x)
-    return [linear(g, layers[0].t()), *found[::-1]]
+    return linear(g, layers[0].t()), found[::-1]
 
 
 def _dropped(gradient: Tensor, numbers: Tensor | None) -> Tensor:
@@ -196,7 +196,6 @@ class _Couplings(torch.autograd.Function):
         found: list[Tensor | None] = []
         for coupling, dropout, size in reversed(list(zip(ctx.couplings, ctx.dropouts, ctx.sizes, strict=True))):
             own, end = saved[end - size : end], end - size
-            of_x, *of_own = _gradients(coupling, dropout, own, gradient, to_log_det[:, None], of_layers)
-            assert of_x is not None
-            gradient, found = of_x, of_own + found
+            gradient, of_own = _gradients(coupling, dropout, own, gradient, to_log_det[:, None], of_layers)
+            found = of_own + found
         return gradient, None, None, *found

@@ -34,7 +34,7 @@ class ResidualMLP(nn.Module):
     def layers(self) -> list[Tensor]:
         """Weight and bias of each layer, the head's last: what `Coupling` of models/kernels takes."""
         linears = [self.first, *cast(Iterable[nn.Linear], self.residuals), self.head]
-        return [tensor for layer in linears for tensor in (layer.weight, layer.bias)]
+        return [tensor for layer in linears for tensor in (layer.weight, layer.get_parameter("bias"))]
 
 
 class ResidualConv3d(nn.Module):
