@@ -4,13 +4,17 @@ Each process draws for the whole batch, from the same state of the same generato
 a training then does not depend on the number of processes. Parts are of equal size, in the order of the ranks.
 """
 
+import math
+from collections.abc import Sequence
+from itertools import accumulate
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from runtime.ranks import alone, ranks
 
-LEVELS = 2**16  # of a number that decides what is dropped
+SPARE_SD = 8  # standard deviations of the number of dropped entries beyond its mean, that are drawn at once
 
 
 def normal_like(part: Tensor) -> Tensor:
@@ -19,21 +23,47 @@ def normal_like(part: Tensor) -> Tensor:
 
 
 def dropout(part: Tensor, p: float, training: bool) -> Tensor:
-    """`F.dropout` of this process's part (b, ...) of a batch; on a CPU with p rounded to a multiple of 2^-16."""
-    on_cpu = part.device.type == "cpu" and 0 < round(p * LEVELS) < LEVELS
-    if not training or p == 0 or (alone() and not on_cpu):
-        return F.dropout(part, p, training)
-    whole = part if alone() else _whole(part)
-    kept = _kept(whole, p) if on_cpu else F.dropout(torch.ones_like(whole), p)
-    return part * (kept if alone() else _own(kept))
+    """`F.dropout` of this process's part (b, ...) of a batch."""
+    if not training or p == 0:
+        return part
+    if part.device.type == "cpu" and p < 1:
+        kept = torch.full(part.shape, 1 / (1 - p), dtype=part.dtype)
+        return part * drop(kept, dropped([part.numel()], p)[0])
+    if alone():
+        return F.dropout(part, p)
+    return part * _own(F.dropout(torch.ones_like(_whole(part)), p))
 
 
-def _kept(like: Tensor, p: float) -> Tensor:
-    """0 with probability p, else 1 / (1 - p). From 16 bits for each entry: a quarter of the time of one draw each."""
-    bits = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-    dropped = round(p * LEVELS)
-    level = bits[: like.numel()].float().add_(LEVELS / 2 + 1 - dropped)  # whole numbers: of those dropped 0 or less
-    return level.clamp_(0, 1).mul_(LEVELS / (LEVELS - dropped)).view(like.shape).to(like.dtype)
+def drop(part: Tensor, numbers: Tensor) -> Tensor:
+    """A part (b, ...), contiguous, with its entries of these flat numbers set to 0, in place."""
+    part.view(-1).index_fill_(0, numbers, 0.0)
+    return part
+
+
+def dropped(sizes: Sequence[int], p: float) -> list[Tensor]:
+    """Which entries of this process's parts, of so many entries each, are dropped, each with probability p < 1: flat
+    numbers (n,) on the CPU, ascending, of each part.
+
+    Gaps between dropped entries are geometric, so a number is drawn for each dropped entry alone.
+    """
+    count, rank = ranks().count, ranks().rank
+    ends = list(accumulate(size * count for size in sizes))
+    places = _places(torch.zeros(0, dtype=torch.float64), ends[-1], p)
+    while places[-1] < ends[-1]:  # once in 10^14
+        places = _places(places, ends[-1], p)
+    starts = [end - size * (count - rank) for end, size in zip(ends, sizes, strict=True)]
+    bounds = [[float(start), float(start + size)] for start, size in zip(starts, sizes, strict=True)]
+    cuts = torch.searchsorted(places, torch.tensor(bounds, dtype=torch.float64)).tolist()
+    return [places[a:b].sub(start).long() for (a, b), start in zip(cuts, starts, strict=True)]
+
+
+def _places(places: Tensor, end: int, p: float) -> Tensor:
+    """The places (n,), float64, of dropped entries, and of as many more as there usually are before `end`."""
+    last = float(places[-1]) if len(places) else -1.0
+    mean = (end - 1 - last) * p
+    # log of numbers in (0, 1] that are multiples of 2^-24: to that p is exact
+    gaps = torch.rand(int(mean + SPARE_SD * math.sqrt(mean)) + SPARE_SD).neg_().log1p_().mul_(1 / math.log1p(-p))
+    return torch.cat([places, gaps.floor_().add_(1).cumsum(0, dtype=torch.float64).add_(last)])
 
 
 def _whole(part: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 All have as many affine couplings on halves, ReLU nets of two hidden layers, and Adam. `full` is D = 256, 8 couplings,
 hidden 512 x 2, batch 256: 3.68 million parameters each. The demo's flow is ours as configs/demo_cars.txt says, with
 couplings on the leading directions and a tail; the others, which have no such thing, get couplings on all 64, so many
-that they have about as many parameters.
+that they have about as many parameters. It is measured as it is trained, with dropout and a mixture of Gaussians as its
+base, which the others are without; with that mixture for the others too, as each library has it; and without both.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,11 +16,20 @@ from torch import Tensor, nn
 
 from configs.config_loader import get_config
 from lab.benchmarks.harness import Machine, Row, alternate, installed, repeated
+from models.real_nvp import build_flow, flow_options
 from models.real_nvp.vector_flow import VectorFlow
 
 ROUNDS = {"full": (9, 10), "quick": (3, 3), "tiny": (1, 1)}  # rounds, repeats in each
 WORKS = {"step": "a training step", "log_prob": "log_prob of a batch", "sample": "a batch of samples"}
 LIBRARIES = ("zuko", "nflows", "normflows", "FrEIA")
+
+
+# Of the demo's flow: whether without dropout and mixture, and the Gaussians of the other libraries' bases (0: one).
+DEMO_ROWS = (
+    ("the demo's own flow, with its dropout and mixture of 512, the others without both", False, 0),
+    ("the same, the others with mixtures of 512", False, 512),
+    ("the demo's couplings alone, without dropout and mixture", True, 0),
+)
 
 
 class Sizes(NamedTuple):
@@ -44,15 +54,18 @@ def rows(size: str, machine: Machine, meshes: str | None) -> list[Row]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         found = compared(large, our_flow(large), rounds, repeats, machine)
-        if size == "full":
-            small, flow = demo_flow()
-            found += compared(small, flow, rounds, repeats, machine, "the demo's own flow")
+        if size != "tiny":
+            for name, plain, components in DEMO_ROWS:
+                small, flow = demo_flow(plain)
+                found += compared(small, flow, rounds, repeats, machine, name, components)
     return found
 
 
-def compared(sizes: Sizes, ours: Flow, rounds: int, repeats: int, machine: Machine, name: str = "RealNVP") -> list[Row]:
-    """A row for each of WORKS, against the fastest library."""
-    flows = {"ours": ours} | {key: MAKERS[key](sizes) for key in LIBRARIES if installed(key)}
+def compared(
+    sizes: Sizes, ours: Flow, rounds: int, repeats: int, machine: Machine, name: str = "RealNVP", components: int = 0
+) -> list[Row]:
+    """A row for each of WORKS, against the fastest library, with a mixture of so many Gaussians or one (0)."""
+    flows = {"ours": ours} | {key: MAKERS[key](sizes, components) for key in LIBRARIES if installed(key)}
     x = torch.randn(sizes.batch, sizes.dim)
     found = []
     size = parameters(ours)
@@ -102,27 +115,52 @@ def our_flow(sizes: Sizes) -> Flow:
     return Flow(flow, flow.log_prob, flow.sample)
 
 
-def demo_flow() -> tuple[Sizes, Flow]:
-    """Ours, of configs/demo_cars.txt, without its whitening; and the sizes that others get."""
+def demo_flow(plain: bool) -> tuple[Sizes, Flow]:
+    """Ours, of configs/demo_cars.txt, without its whitening; and the sizes that others get. plain: without dropout, and
+    with one Gaussian as its base."""
     cfg = get_config(["--config", "configs/demo_cars.txt"])
     sizes = Sizes(cfg.network.latent_dim, cfg.flow.flow_couplings, cfg.flow.flow_hidden, cfg.flow.flow_batch_size)
-    nets = (cfg.flow.flow_blocks, cfg.flow.flow_s_max, cfg.flow.flow_dropout)
-    flow = VectorFlow(sizes.dim, sizes.couplings, sizes.hidden, *nets, cfg.flow.flow_dims, cfg.flow.flow_tail_couplings)
-    ours, h = Flow(flow, flow.log_prob, flow.sample), sizes.hidden
+    options = flow_options(cfg.values()) | ({"flow_base": "normal", "flow_dropout": 0.0} if plain else {})
+    flow = build_flow("vector", (sizes.dim,), **options)
+    codes = torch.randn(64 * sizes.batch, sizes.dim)
+    flow.fit_whitening(codes)
+    flow.fit_base(codes, cfg.flow.flow_noise, seed=0)
+
+    def sample(num: int) -> Tensor:
+        return flow.rescale.inverse(flow.body.inverse(flow.base.place(torch.randn(num, flow.base.noise_dim))))
+
+    ours, h = Flow(flow, flow.log_prob_whitened, sample), sizes.hidden
     of_a_coupling = (sizes.dim // 2 + 1) * h + (h + 1) * h + (h + 1) * sizes.dim
     return sizes._replace(couplings=round(parameters(ours) / of_a_coupling)), ours
 
 
-def zuko_flow(sizes: Sizes) -> Flow:
+def mixture(components: int, dim: int) -> tuple[nn.ParameterList, Callable[[], torch.distributions.Distribution]]:
+    """Parameters of a mixture of diagonal Gaussians, and torch's distribution of them."""
+    weights, means, log_sds = torch.zeros(components), torch.randn(components, dim), torch.zeros(components, dim)
+    parameters = nn.ParameterList([weights, means, log_sds])
+
+    def distribution() -> torch.distributions.Distribution:
+        normals = torch.distributions.Normal(parameters[1], parameters[2].exp())
+        return torch.distributions.MixtureSameFamily(
+            torch.distributions.Categorical(logits=parameters[0]), torch.distributions.Independent(normals, 1)
+        )
+
+    return parameters, distribution
+
+
+def zuko_flow(sizes: Sizes, components: int = 0) -> Flow:
     import zuko
 
     hidden = (sizes.hidden, sizes.hidden)
     flow = zuko.flows.RealNVP(sizes.dim, transforms=sizes.couplings, hidden_features=hidden)
+    if components:
+        base = zuko.mixtures.GMM(sizes.dim, components=components, covariance_type="diagonal")
+        flow = zuko.flows.Flow(flow.transform, base)
     return Flow(flow, lambda x: flow().log_prob(x), lambda num: flow().sample((num,)))
 
 
-def nflows_flow(sizes: Sizes) -> Flow:
-    from nflows.distributions import StandardNormal
+def nflows_flow(sizes: Sizes, components: int = 0) -> Flow:
+    from nflows.distributions import Distribution, StandardNormal
     from nflows.flows import Flow as Whole
     from nflows.nn.nets import MLP
     from nflows.transforms import AffineCouplingTransform, CompositeTransform
@@ -134,7 +172,19 @@ def nflows_flow(sizes: Sizes) -> Flow:
 
     masks = [(half if n % 2 else ~half).float() for n in range(sizes.couplings)]
     layers = [AffineCouplingTransform(mask, net) for mask in masks]
-    flow = Whole(CompositeTransform(layers), StandardNormal([sizes.dim]))
+
+    class Mixture(Distribution):  # nflows has one of its own for conditional densities alone
+        def __init__(self) -> None:
+            super().__init__()
+            self.numbers, self.distribution = mixture(components, sizes.dim)
+
+        def _log_prob(self, inputs: Tensor, context: Any) -> Tensor:
+            return self.distribution().log_prob(inputs)
+
+        def _sample(self, num_samples: int, context: Any) -> Tensor:
+            return self.distribution().sample((num_samples,))
+
+    flow = Whole(CompositeTransform(layers), Mixture() if components else StandardNormal([sizes.dim]))
     return Flow(flow, flow.log_prob, flow.sample)
 
 
@@ -149,20 +199,23 @@ class TakesContext(nn.Module):
         return self.net(x)
 
 
-def normflows_flow(sizes: Sizes) -> Flow:
+def normflows_flow(sizes: Sizes, components: int = 0) -> Flow:
     import normflows
 
     layers: list[Any] = []
     for _ in range(sizes.couplings):
         net = normflows.nets.MLP([sizes.dim // 2, sizes.hidden, sizes.hidden, sizes.dim], init_zeros=True)
         layers += [normflows.flows.AffineCouplingBlock(net), normflows.flows.Permute(sizes.dim, mode="swap")]
-    normal = normflows.distributions.DiagGaussian(sizes.dim, trainable=False)
-    flow = normflows.NormalizingFlow(normal, layers)
+    if components:
+        base = normflows.distributions.GaussianMixture(components, sizes.dim).float()
+    else:
+        base = normflows.distributions.DiagGaussian(sizes.dim, trainable=False)
+    flow = normflows.NormalizingFlow(base, layers)
     return Flow(flow, flow.log_prob, lambda num: flow.sample(num)[0])
 
 
-def freia_flow(sizes: Sizes) -> Flow:
-    """One-sided affine couplings, which scale and shift one half, in turns."""
+def freia_flow(sizes: Sizes, components: int = 0) -> Flow:
+    """FrEIA has no densities: torch's. One-sided affine couplings, which scale and shift one half, in turns."""
     from FrEIA.framework import SequenceINN
     from FrEIA.modules import AffineCouplingOneSided, PermuteRandom
 
@@ -179,13 +232,16 @@ def freia_flow(sizes: Sizes) -> Flow:
         torch.distributions.Normal(torch.zeros(sizes.dim), torch.ones(sizes.dim)), 1
     )
 
+    numbers, of_numbers = mixture(components, sizes.dim) if components else (None, lambda: normal)
+    whole = nn.ModuleList([flow] if numbers is None else [flow, numbers])
+
     def log_prob(x: Tensor) -> Tensor:
         z, log_det = flow(x)
-        return normal.log_prob(z) + log_det
+        return of_numbers().log_prob(z) + log_det
 
-    return Flow(flow, log_prob, lambda num: flow(normal.sample((num,)), rev=True)[0])
+    return Flow(whole, log_prob, lambda num: flow(of_numbers().sample((num,)), rev=True)[0])
 
 
-MAKERS: Mapping[str, Callable[[Sizes], Flow]] = {
+MAKERS: Mapping[str, Callable[[Sizes, int], Flow]] = {
     "zuko": zuko_flow, "nflows": nflows_flow, "normflows": normflows_flow, "FrEIA": freia_flow,
 }  # fmt: skip

@@ -3,6 +3,7 @@
 | here                                | what it computes                          | how, on a CPU                  |
 |-------------------------------------|-------------------------------------------|--------------------------------|
 | `linear(x, weight, bias)`           | x W^T + b                                 | oneDNN where it is faster      |
+| `couple(x, couplings, dropouts)`    | affine couplings by residual MLPs         | one step of autograd           |
 | `trilinear(grids, p, offsets)`      | feature grids, interpolated around points | weighted sums of rows of nodes |
 | `bilinear(planes, p, views)`        | feature planes, summed over the views     | weighted sums of rows of nodes |
 | `SparsePyramid(layers, input_fold)` | a frozen pyramid's last level             | where the shape is; Winograd   |
@@ -11,8 +12,20 @@ On other devices these are torch's own functions. Each has a test against the pl
 rounding alone.
 """
 
+from models.kernels.couplings import Coupling, Dropout, can_couple, couple, uncouple
 from models.kernels.interpolation import bilinear, trilinear
 from models.kernels.products import linear
 from models.kernels.sparse_pyramid import Layer, SparsePyramid
 
-__all__ = ["Layer", "SparsePyramid", "bilinear", "linear", "trilinear"]
+__all__ = [
+    "Coupling",
+    "Dropout",
+    "Layer",
+    "SparsePyramid",
+    "bilinear",
+    "can_couple",
+    "couple",
+    "linear",
+    "trilinear",
+    "uncouple",
+]

@@ -4,10 +4,15 @@ Dinh et al. 2017, "Density estimation using Real NVP", sections 3.2 to 3.4: part
 the scale and the shift of the rest. So the inverse needs no inverse of the net.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from models.real_nvp.bijections import Bijection
+from models.batch_part import dropped
+from models.kernels import Coupling, Dropout, can_couple, couple, uncouple
+from models.real_nvp.bijections import Bijection, Chain, Permutation
+from models.real_nvp.nets import ResidualMLP
 
 
 def bound(raw: Tensor, s_max: float) -> Tensor:
@@ -63,6 +68,53 @@ class AffineCoupling(Bijection):
         kept, changed = self.split(z)
         s, t = self.scale_shift(kept)
         return self.join(kept, (changed - t) * (-s).exp())
+
+
+class CouplingChain(Chain):
+    """A `Chain` of permutations, each before a coupling, and couplings of vectors by a `ResidualMLP`: on a CPU as one
+    step (models/kernels/couplings.py), to be differentiated once.
+
+    >>> layers = [Permutation(5, seed=0), AffineCoupling(ResidualMLP(2, 6, hidden=8, blocks=2), num_kept=2, s_max=1.0)]
+    >>> chain, x = CouplingChain(layers), torch.randn(4, 5)
+    >>> z, log_det = chain(x)
+    >>> torch.allclose(z, Chain(layers)(x)[0], atol=1e-5), torch.allclose(chain.inverse(z), x, atol=1e-5)
+    (True, True)
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        layers = list(self.layers)
+        return run(layers, x) if layers and can_couple(x) else super().forward(x)
+
+    def inverse(self, z: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or not can_couple(z):
+            return super().inverse(z)
+        return uncouple(z, [coupling for coupling, _ in in_one_step(list(self.layers))])
+
+
+def run(layers: Sequence[nn.Module], x: Tensor) -> tuple[Tensor, Tensor]:
+    """x (B, D) through the layers of a `CouplingChain`: z (B, D), log_det (B,) nats."""
+    pairs = in_one_step(layers)
+    widths = [[net.first.out_features] * (len(net.residuals) + 1) for _, net in pairs]
+    net = pairs[0][1]  # all have its dropout
+    if net.training and net.dropout > 0:
+        numbers = iter(dropped([len(x) * width for own in widths for width in own], net.dropout))
+        dropouts = [Dropout([next(numbers) for _ in own], 1 / (1 - net.dropout)) for own in widths]
+    else:
+        dropouts = [Dropout([None] * len(own)) for own in widths]
+    return couple(x, [coupling for coupling, _ in pairs], dropouts)
+
+
+def in_one_step(layers: Sequence[nn.Module]) -> list[tuple[Coupling, ResidualMLP]]:
+    """Couplings as models/kernels takes them, with the permutations before them, and their nets."""
+    pairs, order = [], None
+    for layer in layers:
+        if isinstance(layer, Permutation):
+            order = layer.order
+            continue
+        assert isinstance(layer, AffineCoupling) and isinstance(layer.net, ResidualMLP)
+        pairs.append((Coupling(order, layer.num_kept, layer.keep_last, layer.s_max, layer.net.layers()), layer.net))
+        order = None
+    return pairs
 
 
 class CheckerboardCoupling(Bijection):

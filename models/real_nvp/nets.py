@@ -31,6 +31,11 @@ class ResidualMLP(nn.Module):
             h = h + F.relu(added, inplace=True)
         return linear(dropout(h, self.dropout, self.training), self.head.weight, self.head.bias)
 
+    def layers(self) -> list[Tensor]:
+        """Weight and bias of each layer, the head's last: what `Coupling` of models/kernels takes."""
+        linears = [self.first, *cast(Iterable[nn.Linear], self.residuals), self.head]
+        return [tensor for layer in linears for tensor in (layer.weight, layer.get_parameter("bias"))]
+
 
 class ResidualConv3d(nn.Module):
     """(B, num_in, r, r, r) -> (B, num_out, r, r, r) at a fixed width, whatever the number of channels.

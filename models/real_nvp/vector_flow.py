@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from models.real_nvp.base import NormalFlow
-from models.real_nvp.bijections import Bijection, Chain, Permutation
-from models.real_nvp.couplings import AffineCoupling
+from models.real_nvp.bijections import Bijection, Permutation
+from models.real_nvp.couplings import AffineCoupling, CouplingChain
 from models.real_nvp.nets import ResidualMLP
 
 
@@ -53,7 +53,7 @@ class VectorFlow(NormalFlow):
         if leading < dim and (tail_couplings == 1 or leading == dim - 1):
             self.tail = AffineCoupling(ResidualMLP(leading, 2 * (dim - leading), hidden, 1, dropout), leading, s_max)
         elif leading < dim:
-            self.tail = Chain(self._tail_layers(tail_couplings, hidden, blocks, s_max, dropout))
+            self.tail = CouplingChain(self._tail_layers(tail_couplings, hidden, blocks, s_max, dropout))
         layers: list[Bijection] = []
         for i in range(couplings):
             keep_last = i % 2 == 1
@@ -62,7 +62,7 @@ class VectorFlow(NormalFlow):
                 layers.append(Permutation(leading, seed=i))
             net = ResidualMLP(num_kept, 2 * (leading - num_kept), hidden, blocks, dropout)
             layers.append(AffineCoupling(net, num_kept, s_max, keep_last))
-        self.chain = Chain(layers)
+        self.chain = CouplingChain(layers)
 
     def _tail_layers(self, couplings: int, hidden: int, blocks: int, s_max: float, dropout: float) -> list[Bijection]:
         """Couplings that change a random half of the last D - K entries, given all others."""
