@@ -1,6 +1,7 @@
 """Completing scans: the posterior's density, its curvature, the search and the whole script."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -53,6 +54,9 @@ class Balls:
 
     def features(self, code: Tensor) -> list[Tensor]:
         return [code]
+
+    def distances_at(self, p: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda code: self.query(p.expand(len(code), -1, -1), self.features(code))
 
     def query(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         radius, filled = grids[0].split(1, dim=1)
@@ -129,7 +133,7 @@ def test_the_curvature_is_that_of_autograd():
     found = jacobian(posterior, z)
     assert found.shape == (12, 2)
     assert_close(found, exact, rtol=0.05, atol=1e-3)
-    square = mean_square(posterior, torch.stack([z, z]))
+    square = mean_square([posterior], torch.stack([z, z]))
     assert_close(square.float(), exact.T @ exact, rtol=0.1, atol=1e-2)
     precision = torch.tensor([1.0, 4.0])
     factor = factor_of(square, precision)
