@@ -137,11 +137,11 @@ class NDF(nn.Module):
         """p: (B, N, 3) grid coordinates (z, y, x in [-1, 1]). Returns (B, N) unsigned distances in mesh units."""
         return self.to_distances(self.raw(p, grids))
 
-    def distances_at(self, p: Tensor) -> Callable[[Code], Tensor]:
+    def distances_at(self, p: Tensor) -> Callable[[Any], Tensor]:
         """p: (N, 3) as in `query`. Returns what gives `query`'s distances (B, N) there of a code (B, *code_shape): for
         places that stay the same from code to code."""
 
-        def distances(code: Code) -> Tensor:
+        def distances(code: Any) -> Tensor:
             grids = self.features(code)
             return self.query(p.expand(len(grids[0]), -1, -1), grids)
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.feature_planes import VIEWS, QuadtreePlanes
+from models.feature_planes import VIEWS, QuadtreePlanes, Split
 from models.kernels.interpolation import nodes_around, sum_of_rows
 
 CHILDREN = 4  # of a node: row digit, then column digit
@@ -58,6 +58,7 @@ class PlanesAtPlaces:
         table = self.planes.coarse(numbers).permute(0, 2, 3, 1, 4).flatten(0, 2).flatten(1)  # (3 R R, B C)
         found = [_looked_up(table, self.levels[0], batch)]
         for split, level in zip(self.planes.splits, self.levels[1:], strict=True):
+            assert isinstance(split, Split)
             of_parents = F.silu(table).index_select(0, level.parents)  # (12 n, B C)
             of_parents = of_parents.view(len(VIEWS) * CHILDREN, -1, split.weight.shape[1])  # (12, n B, C)
             table = split.of_each_child(of_parents).view(len(level.parents), -1)  # (12 n, B C')

@@ -96,7 +96,7 @@ class VectorNDF(BottleneckNDF):
         """[(B, C_i, R_i, R_i, R_i)]"""
         return self.upsampled(self.to_grid(numbers).unflatten(1, self.grid_shape))
 
-    def distances_at(self, p: Tensor) -> Callable[[Tensor], Tensor]:
+    def distances_at(self, p: Tensor) -> Callable[[Any], Tensor]:
         if self.to_planes is None or p.device.type != "cpu":
             return super().distances_at(p)
         planes = PlanesAtPlaces(self.to_planes, p)
