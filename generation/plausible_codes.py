@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import chi
+from scipy.special import gammaincinv
 from torch import Tensor
 
 from frozen.checkpoint_files import load_checkpoint
@@ -43,7 +43,7 @@ def largest_norm(networks: Networks) -> float:
     At least that of the flow's own samples, which few training codes may fall short of, and which stands alone for
     checkpoints of an earlier version.
     """
-    of_samples = float(chi.ppf(QUANTILE, networks.flow.dim))
+    of_samples = math.sqrt(2 * gammaincinv(networks.flow.dim / 2, QUANTILE))  # of chi: scipy.stats loads slowly
     with reading(networks.rnvp_path, "its quantiles are no numbers: is it complete?"):
         stored = load_checkpoint(networks.rnvp_path).get("quantiles", {}).get("z_norm", {})
         return max(of_samples, float(stored.get(str(QUANTILE), of_samples)))

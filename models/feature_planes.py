@@ -25,8 +25,16 @@ class Split(nn.Module):
 
     def __init__(self, c_in: int, c_out: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(3, c_in, 4 * c_out).uniform_(-1, 1) / math.sqrt(c_in))
-        self.bias = nn.Parameter(torch.empty(3, 1, 4 * c_out).uniform_(-1, 1) / math.sqrt(c_in))
+        # In place: without storage (`build_checked`), torch divides by Python code that takes seconds to import.
+        self.weight = nn.Parameter(torch.empty(3, c_in, 4 * c_out).uniform_(-1, 1).div_(math.sqrt(c_in)))
+        self.bias = nn.Parameter(torch.empty(3, 1, 4 * c_out).uniform_(-1, 1).div_(math.sqrt(c_in)))
+
+    def of_each_child(self, parents: Tensor) -> Tensor:
+        """The finer nodes one by one, (3 * 4, M, C'), from the nodes (3 * 4, M, C) that they are split from: by view,
+        and within it by child, row digit first."""
+        weight = self.weight.unflatten(2, (4, -1)).transpose(1, 2)  # (3, 4, C, C')
+        bias = self.bias.unflatten(2, (4, -1)).transpose(1, 2)
+        return torch.baddbmm(bias.flatten(0, 1), parents, weight.flatten(0, 1))
 
     def forward(self, nodes: Tensor) -> Tensor:
         batch = nodes.shape[1]
@@ -65,9 +73,13 @@ class QuadtreePlanes(nn.Module):
 
         In memory the views come first, since each has its own weights, and the channels last.
         """
-        coarsest = self.from_numbers(numbers).unflatten(1, self.coarsest)  # (B, 3 C, R / 2, R / 2)
-        images = self.first(F.silu(coarsest)).unflatten(1, (3, -1))  # (B, 3, C, R, R)
-        levels = [images.permute(1, 0, 3, 4, 2).contiguous()]  # (3, B, R, R, C)
+        levels = [self.coarse(numbers).contiguous()]
         for split in self.splits:
             levels.append(split(F.silu(levels[-1])))  # (3, B, R, R, 2, 2, C'), ...
         return [level.transpose(0, 1) for level in levels]
+
+    def coarse(self, numbers: Tensor) -> Tensor:
+        """The first planes, (3, B, R_1, R_1, C_1)."""
+        coarsest = self.from_numbers(numbers).unflatten(1, self.coarsest)  # (B, 3 C, R / 2, R / 2)
+        images = self.first(F.silu(coarsest)).unflatten(1, (3, -1))  # (B, 3, C, R, R)
+        return images.permute(1, 0, 3, 4, 2)

@@ -4,6 +4,7 @@
 Letters: B batch, N points, C channels, R nodes per axis, K places at which features are sampled for each point.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -134,10 +135,23 @@ class NDF(nn.Module):
 
     def query(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         """p: (B, N, 3) grid coordinates (z, y, x in [-1, 1]). Returns (B, N) unsigned distances in mesh units."""
-        raw = self.raw(p, grids)  # (B, N, 1), or (B, N, 2) of a sheet
+        return self.to_distances(self.raw(p, grids))
+
+    def distances_at(self, p: Tensor) -> Callable[[Any], Tensor]:
+        """p: (N, 3) as in `query`. Returns what gives `query`'s distances (B, N) there of a code (B, *code_shape): for
+        places that stay the same from code to code."""
+
+        def distances(code: Any) -> Tensor:
+            grids = self.features(code)
+            return self.query(p.expand(len(grids[0]), -1, -1), grids)
+
+        return distances
+
+    def to_distances(self, raw: Tensor) -> Tensor:
+        """(..., 1), or (..., 2) of a sheet, to unsigned distances (...) in mesh units."""
         if self.distance_head == "sheet":
             return distance_to_sheet(*sides(raw))
-        return self.activate(raw.squeeze(2))
+        return self.activate(raw.squeeze(-1))
 
     def sheets(self, p: Tensor, grids: list[Tensor]) -> tuple[Tensor, Tensor]:
         """p as in `query`. Returns (B, N) each, mesh units: the side of the sheet, s, and the distance beyond its

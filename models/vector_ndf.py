@@ -1,7 +1,7 @@
 """NDF with a vector code: the network of the demo and of the weights that come with the project."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from models.bottleneck_ndf import BottleneckNDF
 from models.feature_planes import VIEWS, QuadtreePlanes
 from models.kernels import bilinear
+from models.planes_at_places import GridsAtPlaces, PlanesAtPlaces
 from models.principal_components import PrincipalComponents
 from runtime.errors import UserError
 
@@ -80,13 +81,33 @@ class VectorNDF(BottleneckNDF):
 
     def features(self, code: Tensor) -> list[Tensor]:
         """(B, D) -> the grids [(B, C_i, R_i, R_i, R_i)], then the planes (`QuadtreePlanes`)."""
+        numbers = self.widened(code)
+        return self.grids(numbers) + (self.to_planes(numbers) if self.to_planes else [])
+
+    def widened(self, code: Tensor) -> Tensor:
+        """The numbers (B, decoder_hidden) that grids and planes are made of."""
         if self.components is not None:  # its numbers to the spread of the learned ones
             num_components = len(self.components.sd)
             code = torch.cat([code[:, :num_components] / self.components.sd, code[:, num_components:]], dim=1)
-        numbers = self.widen(code)  # (B, decoder_hidden)
-        coarsest = self.to_grid(numbers).unflatten(1, self.grid_shape)  # (B, C_1, R_1, R_1, R_1)
-        planes = self.to_planes(numbers) if self.to_planes else []
-        return self.upsampled(coarsest) + planes
+        numbers: Tensor = self.widen(code)
+        return numbers
+
+    def grids(self, numbers: Tensor) -> list[Tensor]:
+        """[(B, C_i, R_i, R_i, R_i)]"""
+        return self.upsampled(self.to_grid(numbers).unflatten(1, self.grid_shape))
+
+    def distances_at(self, p: Tensor) -> Callable[[Any], Tensor]:
+        if self.to_planes is None or p.device.type != "cpu":
+            return super().distances_at(p)
+        planes = PlanesAtPlaces(self.to_planes, p)
+        grids = GridsAtPlaces(p + self.offsets[0])
+
+        def distances(code: Tensor) -> Tensor:
+            numbers = self.widened(code)
+            parts = [grids(self.grids(numbers)), planes(numbers), p[:, None].expand(-1, len(code), -1)]
+            return self.to_distances(self.point_network(torch.cat(parts, dim=2))).T  # of (N, B, 1 or 2)
+
+        return distances
 
     def look_up(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         grids, planes = grids[: self.num_grids], grids[self.num_grids :]

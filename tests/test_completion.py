@@ -1,6 +1,7 @@
 """Completing scans: the posterior's density, its curvature, the search and the whole script."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from evaluation.completion import MISSED, RESULTS, completion_lines, distances_o
 from generation import decoded_shape
 from generation.cloud_files import read_cloud, write_ply
 from generation.code_fitting import CLAMP
-from generation.completion.chains import check_networks, complete, search, starts
+from generation.completion.chains import Adam, check_networks, complete, search, starts
 from generation.completion.curvature import factor_of, jacobian, mean_square, standardising_factor
 from generation.completion.evidence import Evidence, evidence_of
 from generation.completion.posterior import Posterior
@@ -53,6 +54,9 @@ class Balls:
 
     def features(self, code: Tensor) -> list[Tensor]:
         return [code]
+
+    def distances_at(self, p: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda code: self.query(p.expand(len(code), -1, -1), self.features(code))
 
     def query(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         radius, filled = grids[0].split(1, dim=1)
@@ -129,7 +133,7 @@ def test_the_curvature_is_that_of_autograd():
     found = jacobian(posterior, z)
     assert found.shape == (12, 2)
     assert_close(found, exact, rtol=0.05, atol=1e-3)
-    square = mean_square(posterior, torch.stack([z, z]))
+    square = mean_square([posterior], torch.stack([z, z]))
     assert_close(square.float(), exact.T @ exact, rtol=0.1, atol=1e-2)
     precision = torch.tensor([1.0, 4.0])
     factor = factor_of(square, precision)
@@ -155,6 +159,37 @@ def test_the_search_finds_the_mode_and_starts_from_what_fits_best():
     assert_close(found, torch.tensor([[2.0, 0.0]]).expand(4, 2), rtol=0.03, atol=0.3)  # the second is hardly known
     assert (posterior.energy(found) <= posterior.energy(first)).all()
     assert search(posterior, first, 1.0, 20).norm(dim=1).max() < 1.0 + 1e-5
+
+
+def test_the_steps_of_the_search_are_those_of_torchs_adam():
+    one = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    other, adam = one.clone(), Adam(one)
+    theirs = torch.optim.Adam([other], lr=0.1)
+    for step in range(20):
+        gradient = (one - step) * torch.tensor([1.0, 30.0])
+        other.grad = gradient.clone()
+        theirs.step()
+        one = one - 0.1 * adam.direction(gradient)
+        assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_parts_of_a_posterior_hold_all_of_its_evidence_and_each_weighs_as_much():
+    places, bounds = torch.rand(32, 4, generator=torch.Generator().manual_seed(0)).split([3, 1], dim=1)
+    whole = Evidence(torch.from_numpy(sphere_points(300, RADIUS)), 0.5, places, bounds[:, 0], 0.25)
+    posterior = Posterior(exact_networks(), whole, SD)
+    parts = [part.evidence for part in posterior.parts(4)]
+    assert sorted(map(tuple, torch.cat([part.surface for part in parts]).tolist())) == sorted(
+        map(tuple, whole.surface.tolist())
+    )
+    for part in parts:
+        assert part.weight * len(part.surface) == pytest.approx(150)
+        assert part.empty_weight * len(part.empty) == pytest.approx(8)
+        assert len(part.empty) == len(part.bounds)
+    z = torch.tensor([[2.0, 0.0], [2.4, 1.0]])
+    misfits = torch.stack([part.misfit(z) for part in posterior.parts(4)])
+    assert_close(misfits.mean(dim=0), posterior.misfit(z))
+    few = surface_alone(sphere_points(12, RADIUS))
+    assert Posterior(exact_networks(), few, SD).parts(4)[3].evidence.surface.equal(few.surface)
 
 
 @pytest.fixture(scope="module")

@@ -221,3 +221,11 @@ def test_checkpoints_of_variants_that_are_gone_are_refused_in_one_line(
     torch.save({"model_state_dict": weights, "config": options}, path)
     with pytest.raises(UserError, match=f"former.tar was trained with {reason}; train it again" if reason else "lacks"):
         load_frozen_ndf(path, cfg, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in SHAPES), ("vector", {"plane_resolution": []})])
+def test_distances_at_places_that_stay_are_those_of_a_query(kind: str, changes: dict):
+    model, (p, x) = network(kind, **changes), example()
+    code = model.encode(x)
+    expected = model.query(p[:1].expand(len(code), -1, -1), model.features(code))
+    assert_close(model.distances_at(p[0])(code), expected, rtol=1e-4, atol=1e-6)

@@ -54,5 +54,5 @@ class Completion(Group, title="completion", about="whole shapes from a partial s
     num_starts: int = option(200, "samples of the flow that a chain may start from", positive)
     map_steps: int = option(80, "steps of the search for each chain's start", not_negative)
     warmup: int = option(15, "first moves of a chain, which set its step size", positive)
-    draws: int = option(30, "moves of a chain after these", positive)
-    leapfrog: int = option(8, "mean number of leapfrog steps of a move", positive)
+    draws: int = option(36, "moves of a chain after these", positive)
+    leapfrog: int = option(5, "mean number of leapfrog steps of a move", positive)

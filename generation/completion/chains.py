@@ -21,6 +21,7 @@ from runtime.seeds import COMPLETION_STREAMS, random_stream
 
 MOVES = COMPLETION_STREAMS + 1_000_000  # stream of the chains' moves; those before are of the starts
 AT_A_TIME = 16  # codes
+BETAS = 0.9, 0.999  # of Adam
 
 
 class Completion(NamedTuple):
@@ -54,9 +55,8 @@ def complete(networks: Networks, evidence: Evidence, progress: bool = True) -> C
         moves = random_stream(cfg.run.seed, MOVES)
         factor = standardising_factor(posterior, modes, moves)
         bar.set_description("sampling")
-        density = posterior.energy_and_gradient
         chains = sample(
-            density,
+            posterior.energy_and_gradient,
             modes,
             factor,
             cfg.completion.warmup,
@@ -65,7 +65,7 @@ def complete(networks: Networks, evidence: Evidence, progress: bool = True) -> C
             moves,
             bar.update,
         )
-    return Completion(modes, density(modes)[0], chains, posterior)
+    return Completion(modes, posterior.energy_without_gradient(modes), chains, posterior)
 
 
 @torch.no_grad()
@@ -87,19 +87,32 @@ def search(
     """The z (B, D) of least energy that Adam finds from each z, within the ball of the training codes."""
     base = posterior.networks.flow.base
     z = base.into_ball(z, radius).detach().clone()
-    optimizer = torch.optim.Adam([z], lr=RATE)
+    adam = Adam(z)
     least, best = torch.full_like(z[:, 0], torch.inf), z.clone()
     for step in range(num_steps + 1):
-        energy, z.grad = posterior.energy_and_gradient(z)
+        energy, gradient = posterior.energy_and_gradient(z)
         better = energy < least
         least, best = torch.where(better, energy, least), torch.where(better[:, None], z, best)
         if step == num_steps:
             break
-        optimizer.param_groups[0]["lr"] = RATE * (1 - step / num_steps)
-        optimizer.step()
-        z.copy_(base.into_ball(z, radius))
+        z = base.into_ball(z - RATE * (1 - step / num_steps) * adam.direction(gradient), radius)
         tick()
     return best
+
+
+class Adam:
+    """Kingma, Ba 2015, algorithm 1, for one tensor: torch's own first imports a compiler, which takes two seconds."""
+
+    def __init__(self, like: Tensor):
+        self.mean, self.square, self.count = torch.zeros_like(like), torch.zeros_like(like), 0
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        """What, times the rate, is to be subtracted."""
+        self.count += 1
+        self.mean.lerp_(gradient, 1 - BETAS[0])
+        self.square.lerp_(gradient.square(), 1 - BETAS[1])
+        unbiased = (self.square / (1 - BETAS[1] ** self.count)).sqrt() + 1e-8
+        return self.mean / (1 - BETAS[0] ** self.count) / unbiased
 
 
 def check_networks(networks: Networks) -> None:

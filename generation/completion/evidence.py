@@ -19,6 +19,7 @@ from generation.surface_cells import HALF_EXTENT
 MOST_POINTS = 20_000  # of a scan that are looked at; more are drawn from at random
 NUM_EMPTY = 384  # places along the rays of a depth view, and as many in a covered box
 LEAST_BOUND = 0.02  # mesh units: places nearer than this to what may be a surface say nothing
+FEWEST = 64  # places of the surface that a part of the evidence holds
 BEHIND, BEHIND_STEP = 1.5, 0.02  # mesh units: how far the unseen is followed behind the scan's points, and how finely
 
 
@@ -35,6 +36,14 @@ class Evidence(NamedTuple):
     def to(self, device: torch.device) -> "Evidence":
         surface, empty, bounds = (part.to(device) for part in (self.surface, self.empty, self.bounds))
         return Evidence(surface, self.weight, empty, bounds, self.empty_weight)
+
+    def part(self, first: int, step: int) -> "Evidence":
+        """Every step-th place from number `first` on, which count for the others too; all, where there are few."""
+        if len(self.surface) < step * FEWEST:
+            return self
+        surface, empty, bounds = (part[first::step] for part in (self.surface, self.empty, self.bounds))
+        weight = self.weight * len(self.surface) / len(surface)
+        return Evidence(surface, weight, empty, bounds, self.empty_weight * len(self.empty) / max(1, len(empty)))
 
 
 def evidence_of(

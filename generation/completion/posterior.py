@@ -20,7 +20,9 @@ class Posterior:
     def __init__(self, networks: Networks, evidence: Evidence, sd: float, prior: float = 1.0):
         """sd: of a distance, mesh units. prior: what the prior counts; 0 leaves the scan alone to decide."""
         self.networks, self.evidence, self.prior = networks, evidence.to(networks.device), prior
-        self.places = to_grid_coords(torch.cat([self.evidence.surface, self.evidence.empty]))[None]
+        self.sd = sd
+        places = to_grid_coords(torch.cat([self.evidence.surface, self.evidence.empty]))
+        self.distances_at_places = networks.ndf.distances_at(places)
         self.scale_surface = self.evidence.weight**0.5 / sd
         self.scale_empty = self.evidence.empty_weight**0.5 / sd
 
@@ -28,11 +30,14 @@ class Posterior:
     def dim(self) -> int:
         return self.networks.flow.dim
 
+    def parts(self, count: int) -> list["Posterior"]:
+        """As many cheaper posteriors near to this one, each of every count-th place, together of all."""
+        evidence = [self.evidence.part(first, count) for first in range(count)]
+        return [Posterior(self.networks, one, self.sd, self.prior) for one in evidence]
+
     def distances(self, z: Tensor) -> Tensor:
         """The decoded distances (B, N + M) at the evidence's places, mesh units, of z (B, D); at most `CLAMP`."""
-        ndf = self.networks.ndf
-        grids = ndf.features(self.networks.flow.inverse(z))
-        return ndf.query(self.places.expand(len(z), -1, -1), grids).clamp(max=CLAMP)
+        return self.distances_at_places(self.networks.flow.inverse(z)).clamp(max=CLAMP)
 
     def residuals(self, z: Tensor) -> Tensor:
         """(B, N + M), whose squares sum to twice the misfit."""
@@ -46,6 +51,7 @@ class Posterior:
         return self.residuals(z).square().sum(dim=1) / 2
 
     def energy(self, z: Tensor) -> Tensor:
+        """(B,), nats."""
         return self.misfit(z) + self.prior * self.networks.flow.base.energy(z)
 
     def energy_and_gradient(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,6 +61,11 @@ class Posterior:
             energy = self.energy(z)
             (gradient,) = torch.autograd.grad(energy.sum(), z)
         return energy.detach(), gradient
+
+    @torch.no_grad()
+    def energy_without_gradient(self, z: Tensor) -> Tensor:
+        """(B,), nats."""
+        return self.energy(z)
 
     @torch.no_grad()
     def root_mean_square(self, z: Tensor) -> Tensor:

@@ -50,7 +50,7 @@ class PCAWhitening(Whitening):
         super().__init__()
         self.floor = floor
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("rotation", torch.eye(dim))  # columns: directions, largest variance first
+        self.register_buffer("rotation", torch.zeros(dim, dim).fill_diagonal_(1))  # columns: directions
         self.register_buffer("sd", torch.ones(dim))
 
     @torch.no_grad()
