@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
+from models.point_query import PointQuery
 from runtime.memory import PartSize
 
 # Points that a CPU is asked for at a time, for each thread: what a network makes of them stays in its caches. Of 2,048
@@ -61,22 +62,18 @@ class NetworkField(DistanceField):
 
     def __init__(self, model: NDF, grids: list[Tensor]):
         """grids: the feature grids and planes of one shape, [(1, ...)]."""
-        self.model = model
+        self.model, self.grids = model, grids
         self.device = grids[0].device
-        # 5-D grid_sample uses one thread per batch entry: spread the points over as many entries as threads.
-        self.slices = torch.get_num_threads() if self.device.type == "cpu" else 1
-        if self.device.type == "cpu":  # as a look-up wants them, once for all calls
-            grids = model.channels_last(grids)
-            self.at_a_time = IN_CACHE * self.slices
-        self.grids = grids
+        self.on_cpu: PointQuery | None = None
+        if self.device.type == "cpu":
+            self.on_cpu = PointQuery(model, grids)
+            self.at_a_time = IN_CACHE * torch.get_num_threads()
 
     def distance(self, points: Tensor) -> Tensor:
-        per_slice = -(-len(points) // self.slices)
-        if self.device.type == "cpu":
-            per_slice = round_size(per_slice)
-        padded = torch.nn.functional.pad(points, (0, 0, 0, per_slice * self.slices - len(points)))
-        grids = [grid.expand(self.slices, *grid.shape[1:]) for grid in self.grids]
-        return self.model.query(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids).flatten()[: len(points)]
+        if self.on_cpu is None:
+            return self.model.query(to_grid_coords(points)[None], self.grids)[0]
+        padded = torch.nn.functional.pad(points, (0, 0, 0, round_size(len(points)) - len(points)))
+        return self.on_cpu(to_grid_coords(padded))[: len(points)]
 
 
 def round_size(num: int) -> int:

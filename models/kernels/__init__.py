@@ -5,14 +5,26 @@
 | `linear(x, weight, bias)`           | x W^T + b                                 | oneDNN where it is faster      |
 | `trilinear(grids, p, offsets)`      | feature grids, interpolated around points | weighted sums of rows of nodes |
 | `bilinear(planes, p, views)`        | feature planes, summed over the views     | weighted sums of rows of nodes |
+| `values_around(p, nodes, offsets)`  | one shape's grids or planes, fixed        | the same, place by place       |
 | `SparsePyramid(layers, input_fold)` | a frozen pyramid's last level             | where the shape is; Winograd   |
 
 On other devices these are torch's own functions. Each has a test against the plain formula; results differ from it by
 rounding alone.
 """
 
+from models.kernels.fixed_nodes import Nodes, grid_nodes, plane_nodes, values_around
 from models.kernels.interpolation import bilinear, trilinear
 from models.kernels.products import linear
 from models.kernels.sparse_pyramid import Layer, SparsePyramid
 
-__all__ = ["Layer", "SparsePyramid", "bilinear", "linear", "trilinear"]
+__all__ = [
+    "Layer",
+    "Nodes",
+    "SparsePyramid",
+    "bilinear",
+    "grid_nodes",
+    "linear",
+    "plane_nodes",
+    "trilinear",
+    "values_around",
+]
