@@ -1,11 +1,13 @@
 """Distance fields that give directions too, asked in parts as memory and caches want them."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from generation.surface_cells import Cells, cells_near_surface
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
 from models.point_query import PointQuery
@@ -15,6 +17,8 @@ from runtime.memory import PartSize
 # to 50,000, a point costs least here: the products of matrices a third less than of 50,000.
 IN_CACHE = 8192
 part_size = PartSize("points of num_sample_points_generation", least=64)  # of this run, which has one network and GPU
+
+CELLS_AT_A_TIME = 50_000
 
 Answer = TypeVar("Answer")
 
@@ -28,6 +32,11 @@ class DistanceField:
     def distance(self, points: Tensor) -> Tensor:
         """points: (N, 3) mesh units. Returns (N,) mesh units; differentiable in the points."""
         raise NotImplementedError
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The first cells near the surface: what draws a code's seeds and what makes its cloud begin with the same."""
+        return cells_near_surface(self.plain_distance, CELLS_AT_A_TIME, self.device)
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
         if not len(points):
