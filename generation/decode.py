@@ -33,9 +33,13 @@ def decode_parts(networks: Networks, field: NetworkField, num_points: int, numbe
 
 
 def field_of(networks: Networks, code: Code) -> NetworkField:
-    """The distance field that one code (batch of 1) decodes to."""
+    """The distance field that one code (batch of 1) decodes to; of the code asked for last the same one again."""
+    if isinstance(code, Tensor) and networks.last_field is not None and torch.equal(networks.last_field[0], code):
+        return networks.last_field[1]
     with autocast(networks.device, networks.cfg.run.precision), torch.no_grad():
-        return NetworkField(networks.ndf, networks.ndf.features(code))
+        field = NetworkField(networks.ndf, networks.ndf.features(code))
+    networks.last_field = (code, field) if isinstance(code, Tensor) else None
+    return field
 
 
 def decode_each(

@@ -1,19 +1,24 @@
 """Distance fields that give directions too, asked in parts as memory and caches want them."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from generation.surface_cells import Cells, cells_near_surface
 from models.ndf import NDF
 from models.occupancy import to_grid_coords
+from models.point_query import PointQuery
 from runtime.memory import PartSize
 
 # Points that a CPU is asked for at a time, for each thread: what a network makes of them stays in its caches. Of 2,048
 # to 50,000, a point costs least here: the products of matrices a third less than of 50,000.
 IN_CACHE = 8192
 part_size = PartSize("points of num_sample_points_generation", least=64)  # of this run, which has one network and GPU
+
+CELLS_AT_A_TIME = 50_000
 
 Answer = TypeVar("Answer")
 
@@ -27,6 +32,11 @@ class DistanceField:
     def distance(self, points: Tensor) -> Tensor:
         """points: (N, 3) mesh units. Returns (N,) mesh units; differentiable in the points."""
         raise NotImplementedError
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The first cells near the surface: what draws a code's seeds and what makes its cloud begin with the same."""
+        return cells_near_surface(self.plain_distance, CELLS_AT_A_TIME, self.device)
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
         if not len(points):
@@ -61,22 +71,18 @@ class NetworkField(DistanceField):
 
     def __init__(self, model: NDF, grids: list[Tensor]):
         """grids: the feature grids and planes of one shape, [(1, ...)]."""
-        self.model = model
+        self.model, self.grids = model, grids
         self.device = grids[0].device
-        # 5-D grid_sample uses one thread per batch entry: spread the points over as many entries as threads.
-        self.slices = torch.get_num_threads() if self.device.type == "cpu" else 1
-        if self.device.type == "cpu":  # as a look-up wants them, once for all calls
-            grids = model.channels_last(grids)
-            self.at_a_time = IN_CACHE * self.slices
-        self.grids = grids
+        self.on_cpu: PointQuery | None = None
+        if self.device.type == "cpu":
+            self.on_cpu = PointQuery(model, grids)
+            self.at_a_time = IN_CACHE * torch.get_num_threads()
 
     def distance(self, points: Tensor) -> Tensor:
-        per_slice = -(-len(points) // self.slices)
-        if self.device.type == "cpu":
-            per_slice = round_size(per_slice)
-        padded = torch.nn.functional.pad(points, (0, 0, 0, per_slice * self.slices - len(points)))
-        grids = [grid.expand(self.slices, *grid.shape[1:]) for grid in self.grids]
-        return self.model.query(to_grid_coords(padded.view(self.slices, per_slice, 3)), grids).flatten()[: len(points)]
+        if self.on_cpu is None:
+            return self.model.query(to_grid_coords(points)[None], self.grids)[0]
+        padded = torch.nn.functional.pad(points, (0, 0, 0, round_size(len(points)) - len(points)))
+        return self.on_cpu(to_grid_coords(padded))[: len(points)]
 
 
 def round_size(num: int) -> int:

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+from torch import Tensor
+
 from configs.options import Config
 from frozen.checkpoint_files import fingerprint, ndf_checkpoint_path, rnvp_checkpoint_path
 from frozen.codes import read_index
 from frozen.loading import check_same_ndf, load_flow, load_frozen_ndf
+from generation.distance_fields import NetworkField
 from models.ndf import NDF
 from models.real_nvp import CodeFlow
 from runtime.devices import pick_device
@@ -29,6 +32,7 @@ class Networks:
         self.sources = {"ndf_checkpoint": str(self.ndf_path), "ndf_sha256": fingerprint(self.ndf_path)}
         self.ndf: NDF = load_frozen_ndf(self.ndf_path, cfg, self.device)
         path = None if self.ndf.code_kind == "none" else rnvp_checkpoint_path(cfg)
+        self.last_field: tuple[Tensor, NetworkField] | None = None  # of the code that was decoded last (`field_of`)
         self._flow = None if path is None else self._load_flow(path, alone)
 
     def _load_flow(self, path: Path, alone: bool) -> tuple[Path, CodeFlow] | None:

@@ -21,14 +21,16 @@ from torch import Tensor
 
 from generation.distance_fields import DistanceField
 from generation.level_points import Sharing, levelled, neighbours, sharing
-from generation.surface_cells import HALF_EXTENT, Cells, cells_near_surface
+from generation.surface_cells import HALF_EXTENT, Cells
 from runtime.errors import UserError
 
 SLAB = 0.01  # mesh units; seeds farther than this from the surface are not projected
 USUAL_SHARE = 0.25  # expected share of seeds that lie in the slab and end on the surface
 LEAST_SHARE = 0.01  # the least share that is planned for
 WORTH = 8  # seeds in the slab, for each cell, from which on smaller cells save more tests than they cost
-FOUND_BY = {"points_found_by": "shared directions"}  # a fact of every cloud: clouds of another way are made again
+FOUND_BY = {
+    "points_found_by": "shared directions within 45 degrees"
+}  # a fact of every cloud: clouds of another way are made again
 
 
 def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: float) -> tuple[Tensor, Tensor]:
@@ -82,7 +84,7 @@ def cloud_parts(
 ) -> Iterator[Tensor]:
     """`dense_point_cloud` in parts (N, 3) of at most `chunk` points, as they are made: for clouds of any size."""
     slab = max(SLAB, filter_val)
-    cells = cells_near_surface(field.plain_distance, chunk, field.device)
+    cells = field.cells
     while True:
         share = sharing(num_points, cells.area()) if num_steps > 1 else Sharing(1, 0.0)
         if num_points <= WORTH * share.number * len(cells.centres) or cells.side <= slab or not len(cells.centres):

@@ -68,11 +68,6 @@ def reach(side: float) -> float:
     return STEEPEST * side * 3**0.5 / 2
 
 
-def near_surface(distance: Distance, centres: Tensor, side: float, chunk: int) -> Tensor:
-    """The centres, out of (M, 3), whose cells can contain surface."""
-    return near_cells(distance, centres, side, chunk).centres
-
-
 def subdivided(centres: Tensor, side: float) -> Tensor:
     """The centres (8 M, 3) of the eighths of cells (M, 3)."""
     corner = torch.tensor([-side / 4, side / 4], device=centres.device)

@@ -5,6 +5,7 @@ Letters: B batch, N points, C channels, R nodes per axis, K places at which feat
 """
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.distance_heads import distance_to_sheet, first_bias, num_outputs, sides
-from models.kernels import Layer, SparsePyramid, linear, trilinear
+from models.kernels import Layer, Nodes, SparsePyramid, grid_nodes, linear, trilinear
 from models.occupancy import INPUT_CHANNELS, folded
 from runtime.errors import UserError
 
@@ -172,9 +173,13 @@ class NDF(nn.Module):
     def point_network(self, sampled: Tensor) -> Tensor:
         """(B, N, K C + 3) -> (B, N, 1 or 2); H = hidden_dim."""
         h = F.relu_(pointwise(self.fc_0, sampled.flatten(0, 1)))  # (B N, 2 H)
-        h = F.relu_(pointwise(self.fc_1, h))  # (B N, H)
-        h = F.relu_(pointwise(self.fc_2, h))  # (B N, H)
-        return pointwise(self.fc_out, h).unflatten(0, sampled.shape[:2])  # (B, N, 1 or 2)
+        return self.after_first(h).unflatten(0, sampled.shape[:2])  # (B, N, 1 or 2)
+
+    def after_first(self, h: Tensor) -> Tensor:
+        """The first layer's output (N, 2 H) -> (N, 1 or 2)."""
+        h = F.relu_(pointwise(self.fc_1, h))  # (N, H)
+        h = F.relu_(pointwise(self.fc_2, h))  # (N, H)
+        return pointwise(self.fc_out, h)
 
     def activate(self, raw: Tensor) -> Tensor:
         """Map the last layer's number, of head value, to a distance."""
@@ -213,6 +218,22 @@ class NDF(nn.Module):
             layers.append(Layer(modules[f"conv_{i}_1"], modules[f"conv{i}_1_bn"], pooled=i < last))
         return layers
 
-    def channels_last(self, grids: list[Tensor]) -> list[Tensor]:
-        """The same grids (and planes), the grids in the layout in which a CPU looks them up fastest."""
-        return [grid.contiguous(memory_format=torch.channels_last_3d) for grid in grids]
+    def nodes(self, grids: list[Tensor]) -> list[Nodes]:
+        """One shape's grids as `PointQuery` reads them."""
+        return [grid_nodes([[grids[i] for i in same] for same in of_one_size(grids)], self.offsets)]
+
+    def reading_order(self, grids: list[Tensor]) -> Tensor:
+        """Of each number that a point looks up from `nodes`, and of its coordinates, the place in `look_up`'s."""
+        places = torch.arange(self.fc_0.in_channels)
+        starts = [0, *accumulate(grid.shape[1] * len(self.offsets) for grid in grids)]
+        order = []
+        for same in of_one_size(grids):
+            channels = [places[starts[i] : starts[i + 1]].view(-1, len(self.offsets)) for i in same]  # (C_i, K)
+            order.append(torch.cat(channels).t().flatten())
+        return torch.cat([*order, places[starts[-1] :]])
+
+
+def of_one_size(grids: list[Tensor]) -> list[list[int]]:
+    """The numbers of the grids, those of one size together."""
+    sizes = [grid.shape[-1] for grid in grids]
+    return [[i for i, other in enumerate(sizes) if other == size] for size in dict.fromkeys(sizes)]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.bottleneck_ndf import BottleneckNDF
 from models.feature_planes import VIEWS, QuadtreePlanes
-from models.kernels import bilinear
+from models.kernels import Nodes, bilinear, plane_nodes
 from models.planes_at_places import GridsAtPlaces, PlanesAtPlaces
 from models.principal_components import PrincipalComponents
 from runtime.errors import UserError
@@ -114,8 +114,12 @@ class VectorNDF(BottleneckNDF):
         sampled = super().look_up(p, grids)  # (B, N, K sum C_i) of the grids
         return torch.cat([sampled, bilinear(planes, p, VIEWS)], dim=2) if planes else sampled  # + sum C_i of the planes
 
-    def channels_last(self, grids: list[Tensor]) -> list[Tensor]:
-        return super().channels_last(grids[: self.num_grids]) + grids[self.num_grids :]
+    def nodes(self, grids: list[Tensor]) -> list[Nodes]:
+        grids, planes = grids[: self.num_grids], grids[self.num_grids :]
+        return super().nodes(grids) + ([plane_nodes(planes, VIEWS, self.offsets)] if planes else [])
+
+    def reading_order(self, grids: list[Tensor]) -> Tensor:
+        return super().reading_order(grids[: self.num_grids])  # planes stay last
 
 
 def coarsest_resolution(input_res: int, sizes: dict[str, Any]) -> int:

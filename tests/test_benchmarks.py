@@ -13,11 +13,14 @@ from dataprocessing.distances import unsigned_distance
 from dataprocessing.stored_points import read_arrays
 from dataprocessing.voxelized_pointcloud_sampling import read_occupancy, voxelize
 from evaluation.metrics import CloudSet, emd, pairwise
-from lab.benchmarks import batches, growth, metrics, ndf_loop, ndf_recipe
+from generation.distance_fields import NetworkField
+from lab.benchmarks import batches, growth, metrics, ndf_look_up, ndf_loop, ndf_recipe
 from lab.benchmarks.cars import demo_cloud, demo_mesh, mesh_files
 from lab.benchmarks.harness import Growth, Machine, Row, alternate, exponent, repeated, row_against
 from lab.benchmarks.run import GROUPS, arguments, main
 from lab.benchmarks.table import BEGIN, END, amount, growth_markdown, markdown, write_into
+from lab.small.network_weights import random_weights
+from models.ndf import NDF
 from runtime.errors import UserError
 from runtime.layout import boundary_samples, voxelized_point_cloud
 
@@ -136,6 +139,17 @@ def test_a_misspelt_group_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--only", "flow"])
     assert says(capsys.readouterr().err, "--only 'flow'")
+
+
+def test_the_plain_field_is_the_network_s():
+    model = random_weights(NDF((5, 7), hidden_dim=16).double(), seed=2).requires_grad_(False).eval()
+    x = (torch.rand(1, 8, 8, 8, generator=torch.Generator().manual_seed(3)) > 0.5).double()
+    grids = model.features(model.encode(x))
+    points = torch.rand(50, 3, generator=torch.Generator().manual_seed(4)).double() - 0.5
+    answers = [field(points) for field in (ndf_look_up.PlainField(model, grids), NetworkField(model, grids))]
+    for plain, ours in zip(*answers, strict=True):
+        assert plain.std() > 1e-3
+        torch.testing.assert_close(plain, ours)
 
 
 @pytest.mark.parametrize("group", [group for group in GROUPS if group != "growth"])

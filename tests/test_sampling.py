@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from generation import sampling
+from generation.decode import field_of
 from generation.latents import codes_of, draw_latents, likelihoods
 from generation.networks import Networks
 from generation.sampling import drawn_codes, sampled, sampled_codes, sampling_facts
@@ -89,3 +90,15 @@ def test_draws_of_a_shape_are_of_one_component(root: Path, tmp_path: Path):
     assert (components == components[0]).all()
     assert len(components[0].unique()) == 3
     assert not torch.equal(latents[0], latents[1])
+
+
+def test_the_code_that_was_judged_is_not_decoded_again(root: Path, monkeypatch: pytest.MonkeyPatch):
+    """The same code has the same field, with the cells that are known; another one its own."""
+    networks = tiny_networks(root)
+    codes = drawn_codes(networks, 2, 0).split(1)
+    field = field_of(networks, codes[0])
+    assert field_of(networks, codes[0].clone()) is field
+    other = field_of(networks, codes[1])
+    points = torch.rand(50, 3, generator=torch.Generator().manual_seed(0)) - 0.5
+    assert not torch.equal(other.plain_distance(points), field.plain_distance(points))
+    assert torch.equal(field_of(networks, codes[0]).plain_distance(points), field.plain_distance(points))

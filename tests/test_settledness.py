@@ -82,6 +82,7 @@ def test_a_seed_gives_the_share_whatever_else_is_drawn_and_however_many_points_g
 def test_seeds_that_have_settled_are_not_moved_again():
     asked: list[int] = []
     field = FunctionField(lambda p: asked.append(len(p)) or SPHERE(p))
+    assert field.cells.side > 0
+    asked.clear()
     assert unsettled_share(field, torch.Generator().manual_seed(0), 500) == 0
-    drawn = max(i for i, count in enumerate(asked) if count == 4 * 500)
-    assert sum(asked[drawn + 1 :]) < 2 * 500  # the first step brings all to 0
+    assert sum(asked) < (4 + 2) * 500, asked  # places that are tried, then seeds: the first step brings all to 0

@@ -13,11 +13,12 @@ from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
 from frozen.loading import encode_clouds
 from generation.decode import decode, decode_each, field_of
-from generation.distance_fields import NetworkField
+from generation.distance_fields import DistanceField
 from generation.networks import Networks
 from generation.sampling import sampled
 from lab.benchmarks.cars import demo_mesh
 from lab.benchmarks.harness import Machine, Row, alternate
+from lab.benchmarks.ndf_look_up import AT_A_TIME, PlainField
 from lab.benchmarks.ndf_loop import Loop, dense_cloud
 from models.ndf import Code
 
@@ -46,24 +47,31 @@ def dense_row(size: str, machine: Machine) -> list[Row]:
     mesh = demo_mesh(0)
     points = sample_surface(mesh, networks.cfg.grid.num_points, np.random.default_rng(0)).astype(np.float32)
     code = encode_clouds(networks.ndf, points[None], networks.cfg, networks.device)
+    assert isinstance(code, list)  # a plain NDF's code is its grids
     found: list[Loop] = []
+    all_own: list[Loop] = []
     works = {
         "ours": lambda: decode(networks, code, count, 0),
         "loop": lambda: found.append(plain(field_of(networks, code), part, seeds)),
+        "own": lambda: all_own.append(plain(PlainField(networks.ndf, code), part, seeds)),
     }
     seconds = alternate(works, rounds, size != "full", machine.clock)
-    whole = found[0].rounds_for(count)
+    whole, whole_own = found[0].rounds_for(count), all_own[0].rounds_for(count)
     truth = sample_surface(mesh, TRUE_POINTS[size], np.random.default_rng(1)).astype(np.float32)
     of_part = {"ours": decode(networks, code, part, 0), "the loop's": found[0].points.numpy()}
     errors = {name: scores(cloud, truth, mesh, machine.threads) for name, cloud in of_part.items()}
     note = ", ".join(f"{name} {accuracy:.3f} and {complete:.3f}" for name, (accuracy, complete) in errors.items())
     flops = 3 * flops_of(networks, code) * count  # each point's distance and direction, once
+    work = f"{count:,} points from one plain NDF at {networks.cfg.grid.input_res}^3"
     return [
-        Row(f"{count:,} points from one plain NDF at {networks.cfg.grid.input_res}^3", "the loop of NDF's paper",
-            seconds["ours"], seconds["loop"] * whole / found[0].rounds, 20.0, "s", machine.least(flops),
-            POINT_NETWORK,
+        Row(work, "the loop of NDF's paper", seconds["ours"], seconds["loop"] * whole / found[0].rounds, 20.0, "s",
+            machine.least(flops), POINT_NETWORK,
             f"{found[0].rounds} of the loop's {whole} rounds of {seeds:,} seeds measured, scaled; accuracy and"
-            f" completeness (squared distances x 1e4) of {part:,} points: {note}")
+            f" completeness (squared distances x 1e4) of {part:,} points: {note}"),
+        Row(work, "the same with the look-up and layers of NDF's paper, by torch", seconds["ours"],
+            seconds["own"] * whole_own / all_own[0].rounds, 20.0, "s", machine.least(flops), POINT_NETWORK,
+            f"the same weights, grid_sample at seven places, convolutions of kernel 1, autograd; {AT_A_TIME:,} points"
+            " at a time"),
     ]  # fmt: skip
 
 
@@ -122,7 +130,7 @@ def scores_of_sampled(networks: Networks, codes: Sequence[Code], clouds: list[np
     return f"{accuracy:.0f} and {completeness:.2f}"
 
 
-def plain(field: NetworkField, num_points: int, seeds: int) -> Loop:
+def plain(field: DistanceField, num_points: int, seeds: int) -> Loop:
     return dense_cloud(field, num_points, seeds, torch.Generator().manual_seed(SEED))
 
 

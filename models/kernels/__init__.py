@@ -6,6 +6,7 @@
 | `couple(x, couplings, dropouts)`    | affine couplings by residual MLPs         | one step of autograd           |
 | `trilinear(grids, p, offsets)`      | feature grids, interpolated around points | weighted sums of rows of nodes |
 | `bilinear(planes, p, views)`        | feature planes, summed over the views     | weighted sums of rows of nodes |
+| `values_around(p, nodes, offsets)`  | one shape's grids or planes, fixed        | the same, place by place       |
 | `SparsePyramid(layers, input_fold)` | a frozen pyramid's last level             | where the shape is; Winograd   |
 
 On other devices these are torch's own functions. Each has a test against the plain formula; results differ from it by
@@ -13,6 +14,7 @@ rounding alone.
 """
 
 from models.kernels.couplings import Coupling, Dropout, can_couple, couple, uncouple
+from models.kernels.fixed_nodes import Nodes, grid_nodes, plane_nodes, values_around
 from models.kernels.interpolation import bilinear, trilinear
 from models.kernels.products import linear
 from models.kernels.sparse_pyramid import Layer, SparsePyramid
@@ -21,11 +23,15 @@ __all__ = [
     "Coupling",
     "Dropout",
     "Layer",
+    "Nodes",
     "SparsePyramid",
     "bilinear",
     "can_couple",
     "couple",
+    "grid_nodes",
     "linear",
+    "plane_nodes",
     "trilinear",
     "uncouple",
+    "values_around",
 ]

@@ -2,7 +2,8 @@
 
 On a GPU that is `grid_sample`. On a CPU it gathers channel by channel, and its gradient scatters number by number.
 There, with the channels last in memory, the same sum is one `embedding_bag` over the nodes around a point, a table row
-for each node, and its gradient for the table one product with a sparse matrix: together half of the time.
+for each node, and its gradient for the table one product with a sparse matrix: together half of the time. Many points
+of one shape, whose nodes are fixed, are looked up faster yet by `fixed_nodes`.
 """
 
 import functools
@@ -18,8 +19,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 Views = Sequence[tuple[int, int]]  # the two of a point's coordinates that index each plane
-
-PLACES_AT_A_TIME = 2**15  # looked up on a CPU: what this takes stays in its cache
 
 
 def trilinear(grids: Sequence[Tensor], p: Tensor, offsets: Tensor) -> Tensor:
@@ -85,9 +84,6 @@ def _grid_rows(grid: Tensor, p: Tensor) -> Tensor:
     # Of one shape, reshape would give a view with the channels far apart: ten times as slow to read.
     table = grid.permute(0, 2, 3, 4, 1).reshape(-1, grid.shape[1]).contiguous()
     starts = [axis, resolution * axis, resolution**2 * axis]
-    if len(grid) == 1 and not grid.requires_grad:
-        parts = [at_places(table, part.unbind(1), starts) for part in p.reshape(-1, 3).split(PLACES_AT_A_TIME)]
-        return torch.cat(parts).view(*p.shape[:2], -1)
     rows, weights = nodes_around(p.permute(2, 0, 1).unbind(), starts)
     rows = rows + resolution**3 * torch.arange(len(grid), dtype=torch.int32)[:, None]  # (8, B, N)
     return sum_of_rows(table, rows.view(8, -1), weights.view(8, -1)).view(*p.shape[:2], -1)
@@ -144,44 +140,6 @@ def _products(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     for pair in pairs[1:]:
         weights = [u * v for v in pair for u in weights]
     return torch.stack(weights)
-
-
-def at_places(table: Tensor, coordinates: Sequence[Tensor], starts: Sequence[Tensor]) -> Tensor:
-    """Interpolation in a fixed table (V, C) at coordinates, (P,) for each axis as in `nodes_around`: (P, C), on a CPU.
-
-    Differentiable in the coordinates, once: the gradient is a sum of rows itself, with the slopes of the weights.
-    """
-    values: Tensor = _AtPlaces.apply(table, starts, *coordinates)
-    return values
-
-
-class _AtPlaces(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, table: Tensor, starts: Sequence[Tensor], *coordinates: Tensor) -> Tensor:
-        rows, weights = nodes_around(coordinates, starts)
-        rows = rows.t().contiguous()
-        if any(ctx.needs_input_grad[2:]):
-            ctx.save_for_backward(table, rows, *coordinates)
-            ctx.ends = [len(start) - 1 for start in starts]
-        return F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights.t().contiguous())
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        table, rows, *coordinates = ctx.saved_tensors
-        shares, slopes = [], []
-        for coordinate, end in zip(coordinates, ctx.ends, strict=True):
-            place = (coordinate.clamp(-1, 1) + 1) * (end / 2)
-            share = place - place.int().clamp_(0, end)
-            shares.append((1 - share, share))
-            slope = (coordinate.abs() <= 1) * (end / 2)  # beyond the border nothing changes
-            slopes.append((-slope, slope))
-        to_coordinates = []
-        for axis in range(len(shares)):
-            weights = _products([*shares[:axis], slopes[axis], *shares[axis + 1 :]]).t().contiguous()
-            change = F.embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
-            to_coordinates.append(change.mul_(gradient).sum(dim=1))
-        return None, None, *to_coordinates
 
 
 def sum_of_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
