@@ -1,12 +1,15 @@
 """Shapes turned, tilted, made smaller, seen by fewer points and with noise: for networks that meet any of these."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from configs.options import NDFTraining
 
 PLACED = ("cloud", "points", "candidates")  # the arrays of an example that are positions
 LENGTHS = ("distances", "candidate_distances")
+Array = NDArray[np.float32]
+
 LEAST_NOISE = 0.01  # of input_noise_sd
 
 
@@ -16,7 +19,7 @@ def changes_shapes(options: NDFTraining) -> bool:
     return moved or options.input_noise_sd > 0 or options.min_input_points > 0
 
 
-def changed(batch: dict[str, np.ndarray], options: NDFTraining, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def changed(batch: dict[str, Array], options: NDFTraining, rng: np.random.Generator) -> dict[str, Array]:
     """The batch of `shape_samples.stack` as the options want it: posed, with fewer points, with noise."""
     if options.turns or options.tilt_deg > 0 or options.least_scale < 1:
         poses = np.stack([random_pose(options, rng) for _ in batch["cloud"]])
@@ -28,7 +31,7 @@ def changed(batch: dict[str, np.ndarray], options: NDFTraining, rng: np.random.G
     return batch
 
 
-def random_pose(options: NDFTraining, rng: np.random.Generator) -> np.ndarray:
+def random_pose(options: NDFTraining, rng: np.random.Generator) -> NDArray[np.float64]:
     """A rotation times a scale, (3, 3): one of a cube's 24 turns if `turns`, then a tilt, then made smaller.
 
     The tilt is about an axis uniform on the sphere, by an angle uniform to tilt_deg.
@@ -39,20 +42,21 @@ def random_pose(options: NDFTraining, rng: np.random.Generator) -> np.ndarray:
     angle = np.radians(options.tilt_deg) * rng.random()
     pose = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).as_matrix() @ pose
     scale: float = options.least_scale ** rng.random()  # log-uniform
-    return pose * scale
+    posed: NDArray[np.float64] = pose * scale
+    return posed
 
 
-def posed(batch: dict[str, np.ndarray], poses: np.ndarray) -> dict[str, np.ndarray]:
+def posed(batch: dict[str, Array], poses: NDArray[np.float64]) -> dict[str, Array]:
     """The batch with the points of each shape moved by its pose (B, 3, 3), and its distances scaled with them."""
-    scales = np.float32(np.cbrt(np.linalg.det(poses)))[:, None]  # (B, 1)
-    turns = np.float32(poses.transpose(0, 2, 1))
+    scales = np.cbrt(np.linalg.det(poses)).astype(np.float32)[:, None]  # (B, 1)
+    turns = poses.transpose(0, 2, 1).astype(np.float32)
     return {
         name: values @ turns if name in PLACED else values * scales if name in LENGTHS else values
         for name, values in batch.items()
     }
 
 
-def seen_points(cloud: np.ndarray, options: NDFTraining, rng: np.random.Generator) -> np.ndarray:
+def seen_points(cloud: Array, options: NDFTraining, rng: np.random.Generator) -> Array:
     """Of the clouds (B, n, 3) of a batch the points that the network sees, (B, m, 3).
 
     In half of the steps m is `usual_input_points` (0: all), else log-uniform from `min_input_points` to n. With
@@ -64,12 +68,14 @@ def seen_points(cloud: np.ndarray, options: NDFTraining, rng: np.random.Generato
     count = usual if rng.random() < 0.5 else int(least * (most / least) ** rng.random())
     if not options.usual_input_points:
         return cloud[:, :count]
-    return np.take(cloud, (rng.integers(most) + np.arange(count)) % most, axis=1)
+    seen: Array = np.take(cloud, (rng.integers(most) + np.arange(count)) % most, axis=1)
+    return seen
 
 
-def noisy(cloud: np.ndarray, sd_most: float, rng: np.random.Generator) -> np.ndarray:
+def noisy(cloud: Array, sd_most: float, rng: np.random.Generator) -> Array:
     """The clouds (B, n, 3) of a batch, in half of the steps with noise of one sd for all."""
     if rng.random() < 0.5:
         return cloud
     sd = sd_most * LEAST_NOISE ** rng.random()
-    return cloud + np.float32(sd) * rng.standard_normal(cloud.shape, dtype=np.float32)
+    found: Array = cloud + np.float32(sd) * rng.standard_normal(cloud.shape, dtype=np.float32)
+    return found
