@@ -25,7 +25,7 @@ class Split(nn.Module):
 
     def __init__(self, c_in: int, c_out: int):
         super().__init__()
-        # In place: without storage (`build_checked`), torch divides by Python code that takes seconds to import.
+        # In place: without storage (`build_checked`), torch divides by Python code that takes long to import.
         self.weight = nn.Parameter(torch.empty(3, c_in, 4 * c_out).uniform_(-1, 1).div_(math.sqrt(c_in)))
         self.bias = nn.Parameter(torch.empty(3, 1, 4 * c_out).uniform_(-1, 1).div_(math.sqrt(c_in)))
 

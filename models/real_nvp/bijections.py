@@ -69,7 +69,7 @@ class Permutation(Bijection):
     def __init__(self, size: int, seed: int, num_fixed: int = 0):
         super().__init__()
         moved = torch.randperm(size - num_fixed, generator=torch.Generator().manual_seed(seed), device="cpu").tolist()
-        # From a list: without storage (`build_checked`), torch adds by Python code that takes seconds to import.
+        # From a list: without storage (`build_checked`), torch adds by Python code that takes long to import.
         self.register_buffer("order", torch.tensor([*range(num_fixed), *(num_fixed + number for number in moved)]))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
