@@ -21,7 +21,7 @@ class PointQuery:
     def __init__(self, model: "NDF", grids: list[Tensor]):
         """grids: those of one shape, [(1, ...)], without gradients."""
         self.model = model
-        self.nodes: list[Nodes] = model.nodes(grids)
+        self.nodes: list[Nodes] = model.nodes([grid.float() for grid in grids])  # under bf16 they are not
         first = model.fc_0.weight.detach().squeeze(-1)
         self.first = first[:, model.reading_order(grids)].contiguous()
 

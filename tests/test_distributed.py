@@ -191,7 +191,7 @@ def test_batch_norms_become_synchronised_under_the_same_names(monkeypatch: pytes
 
 
 def test_a_batch_norm_of_two_processes_is_that_of_the_whole_batch(done: tuple):
-    """Its second batch too, with other weights: mean 3, spread 0.1 to 10: float32 leaves errors of some 1e-6 of the spread."""
+    """Its second batch too, with other weights: mean 3, spread 0.1 to 10."""
     whole, parts = normed(), [found["normed"] for found in done[2]]
     assert len(whole) == 12 and max(whole[0]) > 2
     for n, wanted in enumerate(whole):
