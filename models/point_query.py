@@ -21,8 +21,8 @@ class PointQuery:
     def __init__(self, model: "NDF", grids: list[Tensor]):
         """grids: those of one shape, [(1, ...)], without gradients."""
         self.model = model
-        self.nodes: list[Nodes] = model.nodes([grid.float() for grid in grids])  # under bf16 they are not
         first = model.fc_0.weight.detach().squeeze(-1)
+        self.nodes: list[Nodes] = model.nodes([grid.to(first.dtype) for grid in grids])  # bf16 from a mixed encoder
         self.first = first[:, model.reading_order(grids)].contiguous()
 
     def __call__(self, p: Tensor) -> Tensor:
