@@ -29,11 +29,12 @@ from generation.decode import field_of
 from generation.distance_fields import DistanceField
 from generation.meshing import mesh_of, mesher
 from generation.meshing.crossings import Crossings, crossings_of_unsigned, ends
-from generation.meshing.lattice import Array, Lattice
+from generation.meshing.lattice import Array, Field, Lattice, asked_of
 from generation.meshing.topology import Ints, border_sides, pieces_of
 from generation.networks import Networks
 from generation.projection import dense_point_cloud
 from generation.reconstructions import reconstructed
+from lab.small.known_shapes import ByDifferences
 from runtime.errors import run
 from runtime.layout import SCALED_MESH
 
@@ -42,19 +43,14 @@ CLOUD = 100_000  # points of the reconstructions from points
 Made = tuple[Array, Ints]
 
 
-class TrueField(DistanceField):
-    """Exact distances to a mesh; directions by differences."""
+class TrueField(ByDifferences):
+    """Exact distances to a mesh."""
 
     def __init__(self, mesh: Mesh):
         self.mesh = mesh
 
     def distance(self, points: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(unsigned_distance(*self.mesh, points.detach().numpy(), torch.get_num_threads()))
-
-    def __call__(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        steps = 1e-3 * torch.eye(3)
-        slopes = [self.distance(points + step) - self.distance(points - step) for step in steps]
-        return self.distance(points), torch.nn.functional.normalize(torch.stack(slopes, dim=1), dim=1)
 
 
 def ours(field: DistanceField, resolution: int) -> Made:
@@ -81,19 +77,19 @@ def node_gradients(field: DistanceField, lattice: Lattice) -> tuple[np.ndarray, 
     return near, directions
 
 
-def by_single_gradients(field: DistanceField) -> Callable[[Lattice], Crossings]:
+def by_single_gradients(field: DistanceField) -> Callable[[Lattice, Field], Crossings]:
     """An edge is crossed if the field's own gradients at its ends are opposite (DualMesh-UDF)."""
 
-    def find(lattice: Lattice) -> Crossings:
+    def find(lattice: Lattice, asked: Field) -> Crossings:
         near, directions = node_gradients(field, lattice)
-        floor = crossings_of_unsigned(lattice).floor
-        crosses = []
+        ours = crossings_of_unsigned(lattice, asked)
+        crosses, floor = [], ours.floor
         for axis in range(3):
             (near_a, near_b), (g_a, g_b) = ends(near, axis), ends(directions, axis)
             close = np.mean(ends(lattice.values, axis), axis=0) < floor + 0.75 * lattice.side
             opposite = np.einsum("...i,...i->...", g_a, g_b) < 0
             crosses.append(near_a & near_b & close & opposite & (g_b[..., axis] > g_a[..., axis]))
-        return Crossings(crosses, lattice.values, floor)
+        return ours._replace(crosses=crosses)
 
     return find
 
@@ -108,7 +104,7 @@ def pseudo_signs(field: DistanceField, resolution: int) -> Made:
     The corner nearest to the surface is positive; another is negative if its gradient is opposite to that one's. Cells
     whose mean distance is above what a sheet through them has are left out.
     """
-    lattice = mesher.lattice_of(field.distance, resolution)
+    lattice = mesher.lattice_of(asked_of(field, 50_000).distance, resolution)
     near, directions = node_gradients(field, lattice)
     corner = np.array(list(itertools.product((0, 1), repeat=3)))
     inside = np.lib.stride_tricks.sliding_window_view(near, (2, 2, 2)).all(axis=(3, 4, 5))
