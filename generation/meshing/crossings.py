@@ -20,6 +20,9 @@ Ints = NDArray[np.int64]
 NEAR = 2.0  # cells: nodes farther from the surface are ends of no crossed edge
 MAY_CROSS = 0.6  # cells: the mean distance of the ends of an edge that may become crossed; 0.5 if a sheet crosses it
 BEYOND = 0.2  # cells: how far from a sheet, or beyond its border, an edge may still be crossed
+MAY_BEYOND = 0.35
+RAISED = 0.6  # cells: the same where the field only falls less deep, as where a decoder is unsure of a sheet
+OPPOSITE = -0.9  # cosine there; beyond a border directions lean outwards on both sides
 ALIKE = 0.1  # cosine: directions at right angles, but for so much, are as likely of one side as of two
 LOOK_AGAIN = 0.1  # cells above the usual distance at a crossing
 
@@ -62,23 +65,25 @@ def crossings_of_unsigned(lattice: Lattice, field: Field) -> Crossings:
     what it is at a surface.
 
     What it is there, the floor, is an upper bound of the usual values at crossings, by their quartiles. An edge whose
-    least value is `BEYOND` above it passes beyond a border, or between two sheets.
+    least value is `BEYOND` above it passes beyond a border, or between two sheets; or there is a valley still, but
+    shallow (`RAISED`).
     """
     near = lattice.known & (lattice.values < NEAR * lattice.side)
     looks = Looks(lattice, field, near, directions_of(lattice, near, field))
-    edges, least = zip(*(looks.crossed(axis) for axis in range(3)), strict=True)
+    edges, least, cosine = zip(*(looks.crossed(axis) for axis in range(3)), strict=True)
     found = np.concatenate(least)
     middle, high = np.quantile(found, [0.5, 0.75]) if len(found) else (0.0, 0.0)
     floor = float(middle + 1.5 * (high - middle))
     crosses = [np.zeros(ends(near, axis)[0].shape, np.bool_) for axis in range(3)]
-    for mask, edge, value in zip(crosses, edges, least, strict=True):
-        mask[tuple(edge[value < floor + BEYOND * lattice.side].T)] = True
+    for mask, edge, value, across in zip(crosses, edges, least, cosine, strict=True):
+        most = floor + lattice.side * np.where(across < OPPOSITE, RAISED, BEYOND)
+        mask[tuple(edge[value < most].T)] = True
     allowed = [np.mean(ends(lattice.values, axis), axis=0) < floor + MAY_CROSS * lattice.side for axis in range(3)]
     for may, (here, there) in zip(allowed, (ends(near, axis) for axis in range(3)), strict=True):
         may &= here & there
 
     def may_cross(axis: int, edges: Ints) -> Mask:
-        few: Mask = looks.least(axis, edges, floor) < floor + BEYOND * lattice.side
+        few: Mask = looks.least(axis, edges, floor) < floor + MAY_BEYOND * lattice.side
         return few
 
     return Crossings(crosses, allowed, lattice.values, floor, may_cross)
@@ -92,8 +97,9 @@ class Looks:
         self.number = np.full(near.shape, -1, np.int32)
         self.number[near] = np.arange(len(direction))
 
-    def crossed(self, axis: int) -> tuple[Ints, Array]:
-        """The edges (E, 3), by their first nodes, with ends on two sides of a sheet or its plane; `least` of them."""
+    def crossed(self, axis: int) -> tuple[Ints, Array, Array]:
+        """The edges (E, 3), by their first nodes, with ends on two sides of a sheet or its plane; `least` of them, and
+        the cosines of the directions at their ends, (E,) each."""
         first, second = ends(self.number, axis)
         edge = np.argwhere((first >= 0) & (second >= 0))
         a, b = (self.direction[number[tuple(edge.T)]] for number in (first, second))
@@ -105,7 +111,7 @@ class Looks:
         least = self.least(axis, edge)
         usual = float(np.median(least)) if len(least) else 0.0
         sure = clear | (np.maximum(least - usual, 0) < np.maximum(smaller - usual, 0) / 2)
-        return edge[sure], least[sure]
+        return edge[sure], least[sure], cosine[some][sure]
 
     def least(self, axis: int, edges: Ints, usual: float | None = None) -> Array:
         """About the least distances (E,) on edges (E, 3) between nodes near the surface, mesh units.

@@ -37,7 +37,8 @@ def asked_of(field: DistanceField, chunk: int) -> Field:
         return [part.to(field.device) for part in whole.split(chunk)]
 
     def distance(points: Array) -> Array:
-        return np.concatenate([field.plain_distance(part).float().cpu().numpy() for part in parts(points)])
+        found = [field.plain_distance(part).float().cpu().numpy() for part in parts(points)]
+        return np.concatenate(found)
 
     def directions(points: Array) -> Array:
         return np.concatenate([field(part)[1].float().cpu().numpy() for part in parts(points)])

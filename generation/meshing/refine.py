@@ -40,16 +40,16 @@ def centred(distance: Distance, vertices: Array, faces: Ints, side: float) -> Ar
 
     The field rises alike on both sides of a sheet, so that half the difference of two values is the way to its middle.
     A step along the gradient goes wrong there: a decoder's field is never 0, and its gradient at the bottom is noise.
-    Where the two values together are too small, one is another sheet's: there it is looked at from closer.
+    Where the two values together are too small, one may be another sheet's: there it is looked at from closer.
     """
     normals = vertex_normals(vertices, faces)
-    some = np.arange(len(vertices))
+    some: Ints = np.arange(len(vertices))
     vertices = vertices.copy()
     for probe in (PROBE * side, CLOSE_PROBE * side):
         place, reach = vertices[some], probe * normals[some]
         both = distance(np.concatenate([place + reach, place - reach]))
         ahead, behind = both[: len(some)], both[len(some) :]
-        alone = ahead + behind > ALONE * 2 * probe
+        alone = (ahead + behind > ALONE * 2 * probe) | (probe == CLOSE_PROBE * side)
         move = ((ahead - behind) / 2)[alone].clip(-LARGEST_MOVE * side, LARGEST_MOVE * side)
         vertices[some[alone]] -= move[:, None] * normals[some[alone]]
         some = some[~alone]
@@ -83,7 +83,8 @@ def triangles_of(vertices: Array, quads: Ints) -> Ints:
     first, second = (np.linalg.norm(corners[:, i] - corners[:, i + 2], axis=1) for i in (0, 1))
     quads = np.where((first <= second)[:, None], quads, np.roll(quads, -1, axis=1))
     faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
-    return faces[np.linalg.norm(face_vectors(vertices, faces), axis=1) > NO_AREA]
+    whole: Ints = faces[np.linalg.norm(face_vectors(vertices, faces), axis=1) > NO_AREA]
+    return whole
 
 
 def compact(vertices: Array, faces: Ints) -> tuple[Array, Ints]:

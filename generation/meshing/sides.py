@@ -17,6 +17,9 @@ TIES_GO = 0.05 * np.array([1.0, 0.7, 0.4])  # cells, from them to where they are
 ASKED = 1.3  # cells: from nodes farther away hardly an edge is crossed
 NOT_FLAT = 0.05  # of the squares of the gradients around, the share that is not along the normal
 WEAK = 0.35  # mean square of the gradients around: near one flat sheet about half
+GAP = 1.3  # cells
+PAST = 0.15  # cells, past the middle
+OTHER = -0.5  # cosine of the directions on both sides of a gap; in a corner they are at right angles
 SQUARINGS = 4  # of a matrix, whose largest eigenvalue's power then leads by 16
 
 
@@ -44,8 +47,29 @@ def directions_of(lattice: Lattice, near: NDArray[np.bool_], field: Field) -> Ar
     doubtful = ((rest > NOT_FLAT * strength) | (strength < WEAK)) & (value < ASKED)
     nodes = np.argwhere(near)[doubtful] + np.where(value[doubtful, None] < TIE, TIES_GO, 0.0)
     own = field.directions(lattice.places(nodes))
-    direction[doubtful] = np.where(own.any(axis=1, keepdims=True), own, direction[doubtful])
+    own = np.where(own.any(axis=1, keepdims=True), own, direction[doubtful])
+    between = in_narrow_gaps(field, lattice.places(nodes), own, value[doubtful], lattice.side)
+    away = lattice.places(nodes[between]) - lattice.places(np.argwhere(near)).mean(axis=0)
+    outwards = (own[between] * away).sum(axis=1, keepdims=True) > 0
+    own[between] = np.where(outwards, -own[between], own[between])
+    direction[doubtful] = own
     return direction
+
+
+def in_narrow_gaps(field: Field, points: Array, direction: Array, value: Array, side: float) -> NDArray[np.bool_]:
+    """Whether points (N, 3) lie between two sheets less than `GAP` apart, which a lattice shows in some places only.
+
+    direction (N, 3), value (N,): of the field there, the latter in cells. The field is looked at beyond the middle of
+    such a gap: there it is less than in a wider one, and another sheet's, with the opposite direction.
+    """
+    found = value < GAP / 2
+    some = np.flatnonzero(found)
+    ahead = points[some] + side * (GAP / 2 + PAST - value[some])[:, None] * direction[some]
+    less = field.distance(ahead) < side * GAP / 2
+    found[some[~less]] = False
+    turned = np.einsum("ni,ni->n", field.directions(ahead[less]), direction[some[less]]) < OTHER
+    found[some[less][~turned]] = False
+    return found
 
 
 def leading(tensor: Array) -> tuple[Array, Array]:
