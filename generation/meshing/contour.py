@@ -39,10 +39,13 @@ def mended(crosses: list[NDArray[np.bool_]], allowed: list[NDArray[np.bool_]]) -
     for face, crossed in zip(faces, state, strict=True):
         np.add.at(count, face[:, crossed], np.int8(1))
     gain = np.array([np.append(np.diff(FACE_COSTS), 9), np.append(9, -np.diff(FACE_COSTS))])  # of one more, one less
+    colour = [(edge.sum(axis=1) - edge[:, axis]) % 2 for axis, edge in enumerate(edges)]
     for _ in range(MAX_PASSES):
         changed = 0
-        for axis, colour in np.ndindex(3, 2):
-            some = np.flatnonzero(np.delete(edges[axis], axis, axis=1).sum(axis=1) % 2 == colour)
+        for axis, one in np.ndindex(3, 2):
+            # Where all faces have an even number, sheets go through: a change costs.
+            odd = (count[faces[axis]] & 1).any(axis=0)
+            some = np.flatnonzero(odd & (colour[axis] == one))
             now = state[axis][some]
             turn = gain[now.astype(int), count[faces[axis][:, some]]].sum(axis=0) < 0
             some, now = some[turn], now[turn]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from generation.distance_fields import DistanceField
@@ -63,6 +64,12 @@ class Lattice:
     def places(self, nodes: NDArray[np.integer] | Array) -> Array:
         """Lattice coordinates (N, 3), fractions too, in mesh units."""
         return ((nodes + self.first) * self.side - HALF_EXTENT).astype(np.float32)
+
+    def interpolated(self, points: Array) -> Array:
+        """The field (N,) at points (N, 3), mesh units, from the nodes around: right but at the bottom of its valleys."""
+        nodes = (points + HALF_EXTENT) / self.side - self.first
+        found: Array = map_coordinates(self.values, nodes.T, order=1, mode="nearest")
+        return found
 
 
 def lattice_of(distance: Callable[[Array], Array], resolution: int) -> Lattice:

@@ -10,6 +10,7 @@ from generation.meshing.contour import mended, quads_of
 from generation.meshing.crossings import Crossings, Mask, crossings_of_unsigned
 from generation.meshing.lattice import Array, Field, Lattice, asked_of, lattice_of
 from generation.meshing.refine import (
+    PROBE,
     SMALLEST_FLAP,
     SMALLEST_PIECE,
     centred,
@@ -21,7 +22,6 @@ from generation.meshing.refine import (
 )
 from generation.meshing.topology import Ints, oriented, vertex_normals
 
-CENTRINGS = 2
 CHECKS = 4  # of edges that became crossed
 
 
@@ -63,8 +63,8 @@ def mesh_of(
     if not len(quads):
         return OpenMesh(vertices, np.zeros((0, 3), np.int64), np.zeros_like(vertices))
     quads = oriented(vertices, quads)
-    for _ in range(CENTRINGS):
-        vertices = centred(asked.distance, vertices, quads, side)
+    vertices = centred(lattice.interpolated, vertices, quads, side, [PROBE])  # roughly, without asking the field
+    vertices = centred(asked.distance, vertices, quads, side)
     vertices = with_borders_at_the_end(asked.distance, vertices, quads, side, floor)
     vertices, faces = compact(vertices, triangles_of(vertices, quads))
     return OpenMesh(vertices, faces, vertex_normals(vertices, faces))

@@ -1,6 +1,6 @@
 """Vertices moved to where the field is least, borders to where it ends, and quads cut into triangles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -35,21 +35,26 @@ def without_flaps(vertices: Array, faces: Ints, smallest: float) -> Ints:
     return faces[~(hangs & (area < smallest))[sheet]]
 
 
-def centred(distance: Distance, vertices: Array, faces: Ints, side: float) -> Array:
+def centred(
+    distance: Distance, vertices: Array, faces: Ints, side: float, probes: Sequence[float] = (PROBE, CLOSE_PROBE)
+) -> Array:
     """Vertices moved along their normals to the middle of the field's valley.
 
     The field rises alike on both sides of a sheet, so that half the difference of two values is the way to its middle.
     A step along the gradient goes wrong there: a decoder's field is never 0, and its gradient at the bottom is noise.
-    Where the two values together are too small, one may be another sheet's: there it is looked at from closer.
+    Where the two values together are too small, one may be another sheet's: there it is looked at from closer. probes:
+    how far it is looked at, cells, from the first on; vertices that are not alone at the last one stay where they are,
+    unless it is `CLOSE_PROBE`.
     """
     normals = vertex_normals(vertices, faces)
     some: Ints = np.arange(len(vertices))
     vertices = vertices.copy()
-    for probe in (PROBE * side, CLOSE_PROBE * side):
+    for cells in probes:
+        probe = cells * side
         place, reach = vertices[some], probe * normals[some]
         both = distance(np.concatenate([place + reach, place - reach]))
         ahead, behind = both[: len(some)], both[len(some) :]
-        alone = (ahead + behind > ALONE * 2 * probe) | (probe == CLOSE_PROBE * side)
+        alone = (ahead + behind > ALONE * 2 * probe) | (cells == CLOSE_PROBE)
         move = ((ahead - behind) / 2)[alone].clip(-LARGEST_MOVE * side, LARGEST_MOVE * side)
         vertices[some[alone]] -= move[:, None] * normals[some[alone]]
         some = some[~alone]
