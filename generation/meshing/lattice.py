@@ -53,27 +53,32 @@ class Lattice:
 
     values: (X, Y, Z) distances at the nodes, axes x y z, mesh units; outside the band, where `known` is False,
     interpolated from a coarser lattice. side: of a cell, mesh units. first: the numbers (3,) of the first node in the
-    whole box.
+    whole box. level: the value of the field at the surface that is meant.
     """
 
     values: Array
     known: NDArray[np.bool_]
     side: float
     first: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, np.int64))
+    level: float = 0.0
+
+    def from_surface(self) -> Array:
+        """How far the nodes are from the surface, (X, Y, Z), mesh units."""
+        return np.abs(self.values - np.float32(self.level)) if self.level else self.values
 
     def places(self, nodes: NDArray[np.integer] | Array) -> Array:
         """Lattice coordinates (N, 3), fractions too, in mesh units."""
         return ((nodes + self.first) * self.side - HALF_EXTENT).astype(np.float32)
 
     def interpolated(self, points: Array) -> Array:
-        """The field (N,) at points (N, 3), mesh units, from the nodes around: right but at the bottom of its valleys."""
+        """The field (N,) at points (N, 3), mesh units, from the nodes around: wrong at the bottom of valleys only."""
         nodes = (points + HALF_EXTENT) / self.side - self.first
         found: Array = map_coordinates(self.values, nodes.T, order=1, mode="nearest")
         return found
 
 
-def lattice_of(distance: Callable[[Array], Array], resolution: int) -> Lattice:
-    """Work out the distances around the surface on a lattice of `resolution` cells per axis.
+def lattice_of(distance: Callable[[Array], Array], resolution: int, level: float = 0.0) -> Lattice:
+    """Work out the distances around the surface, where they are `level`, on a lattice of `resolution` cells per axis.
 
     From one lattice to the next, of half the side, only cells are cut in which the surface can be: any place in a cell
     is at most half a diagonal away from its nearest corner, so that the least distance at the corners of a cell with
@@ -84,7 +89,7 @@ def lattice_of(distance: Callable[[Array], Array], resolution: int) -> Lattice:
     while sizes[0] % 2 == 0 and sizes[0] // 2 >= COARSEST:
         sizes.insert(0, sizes[0] // 2)
     values: Array = np.zeros((sizes[0] + 1,) * 3, np.float32)
-    lattice = Lattice(values, np.ones(values.shape, np.bool_), 2 * HALF_EXTENT / sizes[0])
+    lattice = Lattice(values, np.ones(values.shape, np.bool_), 2 * HALF_EXTENT / sizes[0], level=level)
     new = lattice.known
     for size in sizes:
         nodes = np.argwhere(new)
@@ -101,11 +106,12 @@ def _finer(lattice: Lattice) -> tuple[Lattice, NDArray[np.bool_]]:
     cells, first = cells[part], lattice.first + [one.start for one in part]
     nodes = tuple(slice(one.start, one.stop + 1) for one in part)
     values, known, side = lattice.values[nodes], lattice.known[nodes], lattice.side / 2
-    finer = _halved(values)
+    finer = Lattice(_halved(values), _placed_at_even(known), side, 2 * first, lattice.level)
     # What is interpolated is too much only where a sheet passes between the corners, and there it is small.
-    wanted = _nodes_of_halves(cells) & (np.maximum(_least(values, side), finer) < BAND * side)
-    known = _placed_at_even(known)
-    return Lattice(finer, wanted | known, side, 2 * first), wanted & ~known
+    least = _least(lattice.from_surface()[nodes], side)
+    new = _nodes_of_halves(cells) & (np.maximum(least, finer.from_surface()) < BAND * side) & ~finer.known
+    finer.known |= new
+    return finer, new
 
 
 def _part_with(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
@@ -120,7 +126,7 @@ def _part_with(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
 
 def _can_hold_surface(lattice: Lattice) -> NDArray[np.bool_]:
     """Mask (X - 1, Y - 1, Z - 1) of the cells that can; cells with a corner outside the band cannot."""
-    least, inside = lattice.values, lattice.known
+    least, inside = lattice.from_surface(), lattice.known
     for axis in range(3):
         low, high = (slice(None),) * axis + (slice(None, -1),), (slice(None),) * axis + (slice(1, None),)
         least, inside = np.minimum(least[low], least[high]), inside[low] & inside[high]

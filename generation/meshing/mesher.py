@@ -22,6 +22,7 @@ from generation.meshing.refine import (
 )
 from generation.meshing.topology import Ints, oriented, vertex_normals
 
+MESHED_BY = {"meshed_by": "directions and values at edges"}  # a fact of meshes: those of another way are made again
 CHECKS = 4  # of edges that became crossed
 
 

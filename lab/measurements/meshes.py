@@ -30,6 +30,7 @@ from generation.distance_fields import DistanceField
 from generation.meshing import mesh_of, mesher
 from generation.meshing.crossings import Crossings, crossings_of_unsigned, ends
 from generation.meshing.lattice import Array, Field, Lattice, asked_of
+from generation.meshing.tetrahedra import marched
 from generation.meshing.topology import Ints, border_sides, pieces_of
 from generation.networks import Networks
 from generation.projection import dense_point_cloud
@@ -116,37 +117,6 @@ def pseudo_signs(field: DistanceField, resolution: int) -> Made:
     anchor = g[np.arange(len(g)), values.argmin(axis=1)]
     signed = np.where(np.einsum("mci,mi->mc", g, anchor) < 0, -values, values)
     return marched(lattice, nodes, signed)
-
-
-def marched(lattice: Lattice, nodes: Ints, signed: Array) -> Made:
-    """Triangles of the zero level in the six tetrahedra of each cell (Kuhn's), vertices on edges merged."""
-    paths = [
-        np.cumsum([(0, 0, 0), *np.eye(3, dtype=int)[list(order)]], axis=0) for order in itertools.permutations(range(3))
-    ]
-    tetrahedra = [[int(place @ (4, 2, 1)) for place in path] for path in paths]
-    number = (nodes @ (np.array([(lattice.values.shape[0]) ** 2, lattice.values.shape[0], 1]))).astype(np.int64)
-    triangles: list[np.ndarray] = []  # of edges, each two nodes and their values
-    for tetrahedron in tetrahedra:
-        value, node = signed[:, tetrahedron], number[:, tetrahedron]
-        negative = value < 0
-        for case in range(1, 15):
-            some = (negative @ (1, 2, 4, 8)) == case
-            low = [i for i in range(4) if case >> i & 1]
-            high = [i for i in range(4) if not case >> i & 1]
-            edges = [(a, b) for a in low for b in high]
-            fans = [edges] if len(edges) == 3 else [[edges[0], edges[1], edges[3]], [edges[0], edges[3], edges[2]]]
-            for fan in fans:
-                triangles.append(
-                    np.stack([np.stack([node[some][:, list(edge)], value[some][:, list(edge)]], 2) for edge in fan], 1)
-                )
-    found = np.concatenate(triangles).reshape(-1, 2, 2)  # (3 T, ends, node and value)
-    ordered = np.sort(found[..., 0], axis=1)
-    _, first, same = np.unique(ordered, axis=0, return_index=True, return_inverse=True)
-    ends_, values = found[first][..., 0].astype(np.int64), np.abs(found[first][..., 1])
-    places = np.stack(np.unravel_index(ends_, lattice.values.shape), axis=-1).astype(np.float32)
-    share = (values[:, 0] / np.maximum(values.sum(axis=1), 1e-12))[:, None]
-    vertices = lattice.places((1 - share) * places[:, 0] + share * places[:, 1])
-    return vertices.astype(np.float32), same.reshape(-1, 3).astype(np.int64)
 
 
 def cloud_with_normals(field: DistanceField) -> object:
