@@ -13,7 +13,7 @@ from configs.decided import options_of
 from evaluation.sample_sets import SetRecipe
 from generation.decode import field_of
 from generation.distance_fields import DistanceField
-from generation.meshing import OpenMesh, mesh_of
+from generation.meshing import MESHED_BY, OpenMesh, mesh_of
 from generation.meshing.topology import border_sides, face_vectors, pieces_of
 from generation.networks import Networks
 from generation.settledness import NEAR, NUM_SEEDS, NUM_STEPS, SETTLED, unsettled_share
@@ -90,7 +90,7 @@ def kept_values(
     networks: Networks, recipe: SetRecipe, make: Callable[[], dict[str, np.ndarray]] | None = None
 ) -> dict[str, np.ndarray] | None:
     """The values of a set as its file in the cache has them, else those of `make`, which are written; or None."""
-    facts = {**recipe.facts, **networks.digests, "options": options_of("wholeness", networks.cfg)}
+    facts = {**recipe.facts, **networks.digests, **MESHED_BY, "options": options_of("wholeness", networks.cfg)}
     facts["sizes"] = [RESOLUTION, SMALLEST_PIECE, NEAR, SETTLED, NUM_SEEDS, NUM_STEPS]
     return kept_arrays(kept_at(networks, recipe), facts, make, shapes={"values": (recipe.num, len(Wholeness._fields))})
 

@@ -13,7 +13,7 @@ from generation.cloud_files import IN_OWN_FRAME, OWN_FROM_UNIT, Cloud, write_clo
 from generation.decode import arrays_of, decode_parts, field_of
 from generation.distance_fields import NetworkField
 from generation.mesh_files import numbers_of, write_mesh
-from generation.meshing import OpenMesh, mesh_of
+from generation.meshing import OpenMesh, mesh_of, wall_of, with_fewer_faces
 from generation.networks import Networks
 from generation.plausible_codes import as_plain
 from generation.settledness import unsettled_share
@@ -64,9 +64,15 @@ class DecodedShape:
     def write_mesh(self) -> dict[str, Any] | None:
         """Write the mesh where the shape lies. Returns its numbers; None for a field without a surface: no file."""
         start = time.perf_counter()
-        mesh = mesh_of(self.field, self.cfg.meshes.mesh_resolution, self.cfg.decoding.num_sample_points_generation)
+        options, chunk = self.cfg.meshes, self.cfg.decoding.num_sample_points_generation
+        if options.thicken:
+            mesh = wall_of(self.field, options.mesh_resolution, options.thicken, chunk)
+        else:
+            mesh = mesh_of(self.field, options.mesh_resolution, chunk)
         if not len(mesh.faces):
             return None
+        if options.mesh_faces:
+            mesh = with_fewer_faces(mesh, options.mesh_faces)
         write_mesh(self.folder, self._placed_mesh(mesh), self.cfg.meshes.mesh_formats)
         return numbers_of(mesh) | {"seconds": round(time.perf_counter() - start, 2)}
 

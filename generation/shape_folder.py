@@ -17,6 +17,7 @@ from tqdm import tqdm
 from configs.decided import options_of
 from generation.decoded_shape import DecodedShape
 from generation.former_folders import FORMER, adopt
+from generation.meshing import MESHED_BY
 from generation.networks import Networks
 from generation.plausible_codes import BROUGHT_BACK, FACTS
 from generation.projection import FOUND_BY
@@ -108,7 +109,7 @@ class ShapeFolder:
 
     def mesh_facts(self, n: int) -> Facts:
         formats = {"mesh_formats": sorted(self.cfg.meshes.mesh_formats)}
-        return {"code": digest(self.code_facts(n)), **options_of("mesh", self.cfg), **formats}
+        return {"code": digest(self.code_facts(n)), **options_of("mesh", self.cfg), **formats, **MESHED_BY}
 
     def mesh_made(self, n: int) -> Facts | None:
         """What the mesh of shape n is made of, with whatever options, if it is of the shape's code."""
@@ -204,8 +205,9 @@ class ShapeFolder:
         meshes = {n: made for n in self.numbers if (made := self.mesh_made(n))}
         if meshes:
             options = {"resolution": "mesh_resolution", "formats": "mesh_formats"}
+            options |= {"faces": "mesh_faces", "thickness": "thicken"}  # meshes of former versions lack these
             index[MESHES] = {
-                "options": {key: next(iter(meshes.values()))[name] for key, name in options.items()},
+                "options": {key: next(iter(meshes.values())).get(name) for key, name in options.items()},
                 "shapes": {shapes.names[n]: self.records_of(n).found("mesh") for n in meshes},
             }
         return index

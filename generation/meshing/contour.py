@@ -28,19 +28,24 @@ def mended(crosses: list[NDArray[np.bool_]], allowed: list[NDArray[np.bool_]]) -
     through the four faces around it. An edge changes if that lowers the sum of `FACE_COSTS`; edges that share a face do
     not change at the same time. `allowed`: masks of the edges that may become crossed.
     """
-    size = max(mask.shape[0] for mask in crosses) + 2  # a margin, so that each edge has four faces
-    steps = [size * size, size, 1]  # from a node to the next along x, y, z
+    nodes = np.max([mask.shape for mask in crosses], axis=0)
+    size = nodes + 2  # a margin, so that each edge has four faces
+    steps = [int(size[1] * size[2]), int(size[2]), 1]  # from a node to the next along x, y, z
+    volume = int(size.prod())
     edges = [np.argwhere(may | now) for may, now in zip(allowed, crosses, strict=True)]
     state = [now[tuple(edge.T)] for now, edge in zip(crosses, edges, strict=True)]
-    faces = [_faces_around(edge, axis, steps) for axis, edge in enumerate(edges)]  # (4, E)
-    count = np.zeros(3 * size**3, np.int8)  # crossed edges of the faces across x, y, z
+    faces = [_faces_around(edge, axis, steps, volume) for axis, edge in enumerate(edges)]  # (4, E)
+    count = np.zeros(3 * volume, np.int8)  # crossed edges of the faces across x, y, z
     for face, crossed in zip(faces, state, strict=True):
         np.add.at(count, face[:, crossed], np.int8(1))
     gain = np.array([np.append(np.diff(FACE_COSTS), 9), np.append(9, -np.diff(FACE_COSTS))])  # of one more, one less
+    colour = [(edge.sum(axis=1) - edge[:, axis]) % 2 for axis, edge in enumerate(edges)]
     for _ in range(MAX_PASSES):
         changed = 0
-        for axis, colour in np.ndindex(3, 2):
-            some = np.flatnonzero(np.delete(edges[axis], axis, axis=1).sum(axis=1) % 2 == colour)
+        for axis, one in np.ndindex(3, 2):
+            # Where all faces have an even number, sheets go through: a change costs.
+            odd = (count[faces[axis]] & 1).any(axis=0)
+            some = np.flatnonzero(odd & (colour[axis] == one))
             now = state[axis][some]
             turn = gain[now.astype(int), count[faces[axis][:, some]]].sum(axis=0) < 0
             some, now = some[turn], now[turn]
@@ -55,14 +60,14 @@ def mended(crosses: list[NDArray[np.bool_]], allowed: list[NDArray[np.bool_]]) -
     return result
 
 
-def _faces_around(edges: Ints, axis: int, steps: list[int]) -> Ints:
+def _faces_around(edges: Ints, axis: int, steps: list[int], volume: int) -> Ints:
     """Flat numbers (4, E) of the lattice faces around edges along an axis, given by their first nodes (E, 3).
 
     A face is named by the axis that it lies across and its first node: it is spanned from there by the other axes.
+    volume: how many nodes there are.
     """
     node = (edges + 1) @ np.array(steps)
     one, other = (i for i in range(3) if i != axis)
-    volume = steps[1] ** 3
     across_one, across_other = one * volume + node, other * volume + node
     return np.stack([across_one, across_one - steps[other], across_other, across_other - steps[one]])
 
@@ -74,18 +79,18 @@ def quads_of(crossings: Crossings) -> tuple[Array, Ints]:
     edges.
     """
     corners, places = [], []
-    resolution = crossings.crosses[0].shape[0]
+    nodes = np.array(crossings.values.shape)
     for axis in range(3):
         one, other = (axis + 1) % 3, (axis + 2) % 3
         edge = np.argwhere(crossings.crosses[axis])
-        edge = edge[((edge[:, [one, other]] > 0) & (edge[:, [one, other]] < resolution)).all(axis=1)]
+        edge = edge[((edge[:, [one, other]] > 0) & (edge[:, [one, other]] < nodes[[one, other]] - 1)).all(axis=1)]
         place = edge.astype(np.float32)
         first, second = (np.abs(end[tuple(edge.T)]) for end in ends(crossings.values, axis))
         place[:, axis] += first / np.maximum(first + second, 1e-12)
         cells = np.repeat(edge[:, None], 4, axis=1)
         cells[:, [0, 3], one] -= 1
         cells[:, [0, 1], other] -= 1
-        corners.append((cells[..., 0] * resolution + cells[..., 1]) * resolution + cells[..., 2])
+        corners.append((cells[..., 0] * nodes[1] + cells[..., 1]) * nodes[2] + cells[..., 2])
         places.append(place)
     cell, place = np.concatenate(corners), np.concatenate(places)
     vertex = _fans(cell)

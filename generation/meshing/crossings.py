@@ -5,31 +5,43 @@ ends of an edge get signs relative to each other (MeshUDF, Guillard et al. 2022,
 surface these signs do not fit together to any sign of nodes; edges need not care.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, uniform_filter
 
-from generation.meshing.lattice import Array, Lattice
+from generation.meshing.lattice import Array, Field, Lattice
+from generation.meshing.sides import directions_of
 
-SMOOTHING = 0.55  # cells: more loses thin parts, less joins sheets at angles to the lattice with flaws
+Mask = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
 NEAR = 2.0  # cells: nodes farther from the surface are ends of no crossed edge
-TIE = 1e-4  # of a cell's side
-LIMIT = 0.5  # cells: how far beyond its border a sheet may still cross an edge
+MAY_CROSS = 0.6  # cells: the mean distance of the ends of an edge that may become crossed; 0.5 if a sheet crosses it
+BEYOND = 0.2  # cells: how far from a sheet, or beyond its border, an edge may still be crossed
+MAY_BEYOND = 0.35
+RAISED = 0.6  # cells: the same where the field only falls less deep, as where a decoder is unsure of a sheet
+OPPOSITE = -0.9  # cosine there; beyond a border directions lean outwards on both sides
+ALIKE = 0.1  # cosine: directions at right angles, but for so much, are as likely of one side as of two
+LOOK_AGAIN = 0.1  # cells above the usual distance at a crossing
 
 
 class Crossings(NamedTuple):
-    """For the edges along x, y, z: whether the surface crosses them.
+    """For the edges along x, y, z: whether the surface crosses them, and whether it may.
 
-    crosses[a]: mask, one shorter than the lattice along axis a; edge i there goes from node i to node i + 1.
-    values: (R + 1,) * 3, whose absolute values fall to 0 at the crossing from both ends of an edge.
+    crosses[a], allowed[a]: masks, one shorter than the lattice along axis a; edge i there goes from node i to i + 1.
+    values: as the lattice's, whose absolute values fall to 0 at the crossing from both ends of an edge.
     floor: the distance that the field has at the surface, mesh units; a decoder's never is 0.
+    may_cross: of edges (E, 3) along an axis, by their first nodes, which were `allowed`: whether it stays so, after a
+    closer look.
     """
 
-    crosses: list[NDArray[np.bool_]]
+    crosses: list[Mask]
+    allowed: list[Mask]
     values: Array
     floor: float = 0.0
+    may_cross: Callable[[int, Ints], Mask] = lambda axis, edges: np.ones(len(edges), np.bool_)
 
 
 def ends(array: NDArray, axis: int) -> tuple[NDArray, NDArray]:
@@ -38,59 +50,90 @@ def ends(array: NDArray, axis: int) -> tuple[NDArray, NDArray]:
     return array[lead + (slice(None, -1),)], array[lead + (slice(1, None),)]
 
 
-def crossings_of_signed(values: Array, covered: NDArray[np.bool_]) -> Crossings:
-    """Crossings of a field with signs, (R + 1,) * 3, on the edges whose ends both are `covered`: of the same shape."""
-    crosses = []
+def crossings_of_signed(values: Array, covered: Mask, side: float) -> Crossings:
+    """Crossings of a field with signs, of the lattice's shape, on the edges whose ends both are `covered`."""
+    crosses, allowed = [], []
     for axis in range(3):
         (a, b), (here, there) = ends(values < 0, axis), ends(covered, axis)
         crosses.append((a != b) & here & there)
-    return Crossings(crosses, values)
+        allowed.append(np.mean(ends(np.abs(values), axis), axis=0) < MAY_CROSS * side)
+    return Crossings(crosses, allowed, values)
 
 
-def crossings_of_unsigned(lattice: Lattice) -> Crossings:
-    """Crossings of an unsigned field, by the sides on which the ends of an edge lie.
+def crossings_of_unsigned(lattice: Lattice, field: Field) -> Crossings:
+    """Crossings of an unsigned field: its directions at the ends of an edge are opposite, and between them it falls to
+    what it is at a surface.
 
-    Of a node: g, the gradient of the slightly smoothed field, and N, the direction along which g varies around it (the
-    first eigenvector of the mean of g g^T over 27 nodes), which is the sheet's normal but for its sign. g . N tells the
-    node's side, and N . N' whether the ends of an edge call the same side positive. Single gradients, as in MeshUDF,
-    are mere noise at nodes that lie on the bottom of the valley.
-    The mean distance of an edge's ends, less what the slope explains, is that at the surface. Its median and upper
-    quartile give the floor. Where it is more than `LIMIT` above, the sheet has ended.
+    What it is there, the floor, is an upper bound of the usual values at crossings, by their quartiles. An edge whose
+    least value is `BEYOND` above it passes beyond a border, or between two sheets; or there is a valley still, but
+    shallow (`RAISED`).
     """
     near = lattice.known & (lattice.values < NEAR * lattice.side)
-    gradients = np.gradient(gaussian_filter(lattice.values, SMOOTHING))  # of float32, per cell
-    g, normals = np.stack([one[near] for one in gradients], axis=1), _normals(gradients, near)
-    # Where a sheet lies on nodes exactly the gradient is 0: call all of these nodes positive.
-    node_side = np.einsum("ni,ni->n", g, normals) + TIE * lattice.side
-    number = np.full(near.shape, -1, np.int32)
-    number[near] = np.arange(len(g))
-    edges, crossed, at_surface = [], [], []
-    for axis in range(3):
-        first, second = ends(number, axis)
-        edge = np.nonzero((first >= 0) & (second >= 0))
-        a, b = first[edge], second[edge]
-        opposite = node_side[a] * node_side[b] * np.einsum("ni,ni->n", normals[a], normals[b]) < 0
-        slope = (np.abs(normals[a, axis]) + np.abs(normals[b, axis])) / 2
-        value_a, value_b = (end[edge] for end in ends(lattice.values, axis))
-        edges.append(edge)
-        crossed.append(opposite & (g[b, axis] > g[a, axis]))  # less: where the fields of two sheets meet
-        at_surface.append((value_a + value_b) / 2 - slope * lattice.side / 2)
-    found = np.concatenate([distance[mask] for distance, mask in zip(at_surface, crossed, strict=True)])
+    looks = Looks(lattice, field, near, directions_of(lattice, near, field))
+    edges, least, cosine = zip(*(looks.crossed(axis) for axis in range(3)), strict=True)
+    found = np.concatenate(least)
     middle, high = np.quantile(found, [0.5, 0.75]) if len(found) else (0.0, 0.0)
-    floor = max(0.0, float(middle + 1.5 * (high - middle)))
+    floor = float(middle + 1.5 * (high - middle))
     crosses = [np.zeros(ends(near, axis)[0].shape, np.bool_) for axis in range(3)]
-    for mask, edge, cross, distance in zip(crosses, edges, crossed, at_surface, strict=True):
-        mask[edge] = cross & (distance < floor + LIMIT * lattice.side)
-    return Crossings(crosses, lattice.values, floor)
+    for mask, edge, value, across in zip(crosses, edges, least, cosine, strict=True):
+        most = floor + lattice.side * np.where(across < OPPOSITE, RAISED, BEYOND)
+        mask[tuple(edge[value < most].T)] = True
+    allowed = [np.mean(ends(lattice.values, axis), axis=0) < floor + MAY_CROSS * lattice.side for axis in range(3)]
+    for may, (here, there) in zip(allowed, (ends(near, axis) for axis in range(3)), strict=True):
+        may &= here & there
+
+    def may_cross(axis: int, edges: Ints) -> Mask:
+        few: Mask = looks.least(axis, edges, floor) < floor + MAY_BEYOND * lattice.side
+        return few
+
+    return Crossings(crosses, allowed, lattice.values, floor, may_cross)
 
 
-def _normals(gradients: list[Array], near: NDArray[np.bool_]) -> Array:
-    """The normals (M, 3) of the sheets at the nodes `near`, most of them with the same sign on a sheet."""
-    tensor = np.empty((int(near.sum()), 3, 3), np.float32)
-    for i in range(3):
-        for j in range(i, 3):
-            tensor[:, i, j] = tensor[:, j, i] = uniform_filter(gradients[i] * gradients[j], 3)[near]
-    normals = np.linalg.eigh(tensor)[1][:, :, 2]
-    sign = np.where(normals @ np.array([1.0, 0.7, 0.4], np.float32) < 0, -1, 1).astype(np.float32)
-    signed: Array = sign[:, None] * normals
-    return signed
+class Looks:
+    """The field, looked at on edges of a lattice, whose ends have directions (M, 3) where they are near the surface."""
+
+    def __init__(self, lattice: Lattice, field: Field, near: Mask, direction: Array):
+        self.lattice, self.field, self.direction = lattice, field, direction
+        self.number = np.full(near.shape, -1, np.int32)
+        self.number[near] = np.arange(len(direction))
+
+    def crossed(self, axis: int) -> tuple[Ints, Array, Array]:
+        """The edges (E, 3), by their first nodes, with ends on two sides of a sheet or its plane; `least` of them, and
+        the cosines of the directions at their ends, (E,) each."""
+        first, second = ends(self.number, axis)
+        edge = np.argwhere((first >= 0) & (second >= 0))
+        a, b = (self.direction[number[tuple(edge.T)]] for number in (first, second))
+        values = np.stack([end[tuple(edge.T)] for end in ends(self.lattice.values, axis)])
+        cosine, falls = np.einsum("ni,ni->n", a, b), a[:, axis] < b[:, axis]
+        close = values.mean(axis=0) < MAY_CROSS * self.lattice.side  # else two sheets' fields meet where it rises
+        some = ((cosine < ALIKE) & falls) | ((cosine < -ALIKE) & close)
+        edge, clear, smaller = edge[some], ((cosine < -ALIKE) & falls)[some], values.min(axis=0)[some]
+        least = self.least(axis, edge)
+        usual = float(np.median(least)) if len(least) else 0.0
+        sure = clear | (np.maximum(least - usual, 0) < np.maximum(smaller - usual, 0) / 2)
+        return edge[sure], least[sure], cosine[some][sure]
+
+    def least(self, axis: int, edges: Ints, usual: float | None = None) -> Array:
+        """About the least distances (E,) on edges (E, 3) between nodes near the surface, mesh units.
+
+        The field is looked at where it would be 0 if it fell alike from both ends. Where that is `LOOK_AGAIN` more than
+        usual (default: their median), the surface is not alike on both sides, as at creases: it is looked at where the
+        planes are to which either end is nearest.
+        """
+        lattice, at = self.lattice, tuple(edges.T)
+        a, b = (end[at] / lattice.side for end in ends(lattice.values, axis))
+        least = self._distance(axis, edges, a / np.maximum(a + b, 1e-12))
+        if not len(edges):
+            return least
+        usual = float(np.median(least)) if usual is None else usual
+        some = np.flatnonzero(least > usual + LOOK_AGAIN * lattice.side)
+        slope_a, slope_b = (self.direction[end[at], axis][some] for end in ends(self.number, axis))
+        for share in (-a[some] / np.minimum(slope_a, -1e-3), 1 - b[some] / np.maximum(slope_b, 1e-3)):
+            least[some] = np.minimum(least[some], self._distance(axis, edges[some], share))
+        return least
+
+    def _distance(self, axis: int, edges: Ints, share: Array) -> Array:
+        """At so much of the way along edges."""
+        place = edges.astype(np.float32)
+        place[:, axis] += share.clip(0, 1)
+        return self.field.distance(self.lattice.places(place))

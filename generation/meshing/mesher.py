@@ -7,20 +7,23 @@ import numpy as np
 
 from generation.distance_fields import DistanceField
 from generation.meshing.contour import mended, quads_of
-from generation.meshing.crossings import Crossings, crossings_of_unsigned, ends
-from generation.meshing.lattice import Array, Lattice, distances_at, lattice_of
+from generation.meshing.crossings import Crossings, Mask, crossings_of_unsigned
+from generation.meshing.lattice import Array, Field, Lattice, asked_of, lattice_of
 from generation.meshing.refine import (
+    PROBE,
+    SMALLEST_FLAP,
     SMALLEST_PIECE,
     centred,
     compact,
     triangles_of,
     with_borders_at_the_end,
+    without_flaps,
     without_specks,
 )
 from generation.meshing.topology import Ints, oriented, vertex_normals
 
-CENTRINGS = 2
-MAY_CROSS = 0.6  # cells: the mean distance of the ends of an edge that may become crossed; 0.5 if a sheet crosses it
+MESHED_BY = {"meshed_by": "directions and values at edges"}  # a fact of meshes: those of another way are made again
+CHECKS = 4  # of edges that became crossed
 
 
 class OpenMesh(NamedTuple):
@@ -39,7 +42,7 @@ def mesh_of(
     field: DistanceField,
     resolution: int,
     chunk: int = 50_000,
-    find_crossings: Callable[[Lattice], Crossings] = crossings_of_unsigned,
+    find_crossings: Callable[[Lattice, Field], Crossings] = crossings_of_unsigned,
     smallest_piece: float | None = None,
 ) -> OpenMesh:
     """The mesh of the field's surface in the box, on a lattice of `resolution` cells per axis.
@@ -49,23 +52,36 @@ def mesh_of(
     one serves fields that know signs. smallest_piece: pieces of less area, square mesh units, are left out; default:
     `SMALLEST_PIECE` faces of a cell.
     """
-
-    def distance(points: Array) -> Array:
-        return distances_at(field.plain_distance, points, chunk, field.device)
-
-    lattice = lattice_of(field.plain_distance, resolution, chunk, field.device)
-    crossings = find_crossings(lattice)
+    asked = asked_of(field, chunk)
+    lattice = lattice_of(asked.distance, resolution)
+    crossings = find_crossings(lattice, asked)
     floor, side = crossings.floor, lattice.side
-    allowed = [np.mean(ends(lattice.values, axis), axis=0) < floor + MAY_CROSS * side for axis in range(3)]
-    vertices, quads = quads_of(crossings._replace(crosses=mended(crossings.crosses, allowed)))
+    vertices, quads = quads_of(crossings._replace(crosses=mended_and_checked(crossings)))
     vertices = lattice.places(vertices)
     smallest = SMALLEST_PIECE * side**2 if smallest_piece is None else smallest_piece
+    quads = without_flaps(vertices, quads, SMALLEST_FLAP * side**2)
     vertices, quads = compact(vertices, without_specks(vertices, quads, smallest))
     if not len(quads):
         return OpenMesh(vertices, np.zeros((0, 3), np.int64), np.zeros_like(vertices))
     quads = oriented(vertices, quads)
-    for _ in range(CENTRINGS):
-        vertices = centred(distance, vertices, quads, side)
-    vertices = with_borders_at_the_end(distance, vertices, quads, side, floor)
-    faces = triangles_of(vertices, quads)
+    vertices = centred(lattice.interpolated, vertices, quads, side, [PROBE])  # roughly, without asking the field
+    vertices = centred(asked.distance, vertices, quads, side)
+    vertices = with_borders_at_the_end(asked.distance, vertices, quads, side, floor)
+    vertices, faces = compact(vertices, triangles_of(vertices, quads))
     return OpenMesh(vertices, faces, vertex_normals(vertices, faces))
+
+
+def mended_and_checked(crossings: Crossings) -> list[Mask]:
+    """`mended` crossings, of which none is new where the field says that there is no surface."""
+    allowed, checked = [mask.copy() for mask in crossings.allowed], [mask.copy() for mask in crossings.crosses]
+    for _ in range(CHECKS):
+        crosses, wrong = mended(crossings.crosses, allowed), 0
+        for axis in range(3):
+            new = np.argwhere(crosses[axis] & ~checked[axis])
+            checked[axis][tuple(new.T)] = True
+            no = new[~crossings.may_cross(axis, new)]
+            allowed[axis][tuple(no.T)] = False
+            wrong += len(no)
+        if not wrong:
+            return crosses
+    return [cross & (may | was) for cross, may, was in zip(crosses, allowed, crossings.crosses, strict=True)]

@@ -1,16 +1,20 @@
 """Vertices moved to where the field is least, borders to where it ends, and quads cut into triangles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from generation.meshing.topology import Array, Ints, border_sides, face_vectors, pieces_of, vertex_normals
+from generation.meshing.topology import Array, Ints, border_sides, edges_of, face_vectors, pieces_of, vertex_normals
 
 Distance = Callable[[Array], Array]  # (N, 3) -> (N,), mesh units
 
 PROBE = 1.25  # cells: how far from the sheet the field is looked at
+CLOSE_PROBE = 0.5  # the same where another sheet is closer than that
+ALONE = 0.85  # the sum of the distances on both sides of a sheet that is alone, at least, by what it would be
 LARGEST_MOVE = 0.75  # cells, of a vertex in one step
 BORDER_ROUNDS = 2
+NO_AREA = 1e-9  # square mesh units, of a triangle, twice
+SMALLEST_FLAP = 6  # faces of a cell: sheets of less area that hang on others are flaws of the edges
 SMALLEST_PIECE = 24  # faces of a cell: pieces of less area are specks
 
 
@@ -21,18 +25,40 @@ def without_specks(vertices: Array, faces: Ints, smallest: float) -> Ints:
     return faces[(area >= smallest)[piece]]
 
 
-def centred(distance: Distance, vertices: Array, faces: Ints, side: float) -> Array:
+def without_flaps(vertices: Array, faces: Ints, smallest: float) -> Ints:
+    """The faces without sheets of less area than `smallest`, square mesh units, that hang on a line where others
+    meet."""
+    edges = edges_of(faces)
+    sheet = pieces_of(faces, most=2)
+    area = np.bincount(sheet, np.linalg.norm(face_vectors(vertices, faces), axis=1) / 2)
+    hangs = np.bincount(sheet, (edges.num_faces[edges.of_side] > 2).any(axis=1)) > 0
+    return faces[~(hangs & (area < smallest))[sheet]]
+
+
+def centred(
+    distance: Distance, vertices: Array, faces: Ints, side: float, probes: Sequence[float] = (PROBE, CLOSE_PROBE)
+) -> Array:
     """Vertices moved along their normals to the middle of the field's valley.
 
     The field rises alike on both sides of a sheet, so that half the difference of two values is the way to its middle.
     A step along the gradient goes wrong there: a decoder's field is never 0, and its gradient at the bottom is noise.
+    Where the two values together are too small, one may be another sheet's: there it is looked at from closer. probes:
+    how far it is looked at, cells, from the first on; vertices that are not alone at the last one stay where they are,
+    unless it is `CLOSE_PROBE`.
     """
     normals = vertex_normals(vertices, faces)
-    reach = PROBE * side * normals
-    both = distance(np.concatenate([vertices + reach, vertices - reach]))
-    ahead, behind = both[: len(vertices)], both[len(vertices) :]
-    move = ((ahead - behind) / 2).clip(-LARGEST_MOVE * side, LARGEST_MOVE * side)
-    return vertices - move[:, None] * normals
+    some: Ints = np.arange(len(vertices))
+    vertices = vertices.copy()
+    for cells in probes:
+        probe = cells * side
+        place, reach = vertices[some], probe * normals[some]
+        both = distance(np.concatenate([place + reach, place - reach]))
+        ahead, behind = both[: len(some)], both[len(some) :]
+        alone = (ahead + behind > ALONE * 2 * probe) | (cells == CLOSE_PROBE)
+        move = ((ahead - behind) / 2)[alone].clip(-LARGEST_MOVE * side, LARGEST_MOVE * side)
+        vertices[some[alone]] -= move[:, None] * normals[some[alone]]
+        some = some[~alone]
+    return vertices
 
 
 def with_borders_at_the_end(distance: Distance, vertices: Array, faces: Ints, side: float, floor: float) -> Array:
@@ -57,11 +83,13 @@ def with_borders_at_the_end(distance: Distance, vertices: Array, faces: Ints, si
 
 
 def triangles_of(vertices: Array, quads: Ints) -> Ints:
-    """(Q, 4) -> (2 Q, 3), along the shorter diagonal."""
+    """(Q, 4) -> (2 Q, 3), along the shorter diagonal; without those that have no area, where vertices fell together."""
     corners = vertices[quads]
     first, second = (np.linalg.norm(corners[:, i] - corners[:, i + 2], axis=1) for i in (0, 1))
     quads = np.where((first <= second)[:, None], quads, np.roll(quads, -1, axis=1))
-    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    whole: Ints = faces[np.linalg.norm(face_vectors(vertices, faces), axis=1) > NO_AREA]
+    return whole
 
 
 def compact(vertices: Array, faces: Ints) -> tuple[Array, Ints]:

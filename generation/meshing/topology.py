@@ -41,9 +41,12 @@ def border_sides(faces: Ints) -> Ints:
     return sides
 
 
-def pieces_of(faces: Ints) -> Ints:
-    """The number of the piece that each face is in, (F,): faces that share edges are in the same."""
-    rows, columns, _ = _adjacent(faces, edges_of(faces))
+def pieces_of(faces: Ints, most: int | None = None) -> Ints:
+    """The number of the piece that each face is in, (F,): faces that share edges are in the same.
+
+    most: only edges that have at most so many faces; 2 cuts the mesh along the lines in which sheets meet.
+    """
+    rows, columns, _ = _adjacent(faces, edges_of(faces), most)
     graph = coo_matrix((np.ones(len(rows), np.bool_), (rows, columns)), (len(faces),) * 2)
     piece: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
     return piece

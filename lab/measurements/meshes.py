@@ -29,11 +29,13 @@ from generation.decode import field_of
 from generation.distance_fields import DistanceField
 from generation.meshing import mesh_of, mesher
 from generation.meshing.crossings import Crossings, crossings_of_unsigned, ends
-from generation.meshing.lattice import Array, Lattice
+from generation.meshing.lattice import Array, Field, Lattice, asked_of
+from generation.meshing.tetrahedra import marched
 from generation.meshing.topology import Ints, border_sides, pieces_of
 from generation.networks import Networks
 from generation.projection import dense_point_cloud
 from generation.reconstructions import reconstructed
+from lab.small.known_shapes import ByDifferences
 from runtime.errors import run
 from runtime.layout import SCALED_MESH
 
@@ -42,19 +44,14 @@ CLOUD = 100_000  # points of the reconstructions from points
 Made = tuple[Array, Ints]
 
 
-class TrueField(DistanceField):
-    """Exact distances to a mesh; directions by differences."""
+class TrueField(ByDifferences):
+    """Exact distances to a mesh."""
 
     def __init__(self, mesh: Mesh):
         self.mesh = mesh
 
     def distance(self, points: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(unsigned_distance(*self.mesh, points.detach().numpy(), torch.get_num_threads()))
-
-    def __call__(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        steps = 1e-3 * torch.eye(3)
-        slopes = [self.distance(points + step) - self.distance(points - step) for step in steps]
-        return self.distance(points), torch.nn.functional.normalize(torch.stack(slopes, dim=1), dim=1)
 
 
 def ours(field: DistanceField, resolution: int) -> Made:
@@ -81,19 +78,19 @@ def node_gradients(field: DistanceField, lattice: Lattice) -> tuple[np.ndarray, 
     return near, directions
 
 
-def by_single_gradients(field: DistanceField) -> Callable[[Lattice], Crossings]:
+def by_single_gradients(field: DistanceField) -> Callable[[Lattice, Field], Crossings]:
     """An edge is crossed if the field's own gradients at its ends are opposite (DualMesh-UDF)."""
 
-    def find(lattice: Lattice) -> Crossings:
+    def find(lattice: Lattice, asked: Field) -> Crossings:
         near, directions = node_gradients(field, lattice)
-        floor = crossings_of_unsigned(lattice).floor
-        crosses = []
+        ours = crossings_of_unsigned(lattice, asked)
+        crosses, floor = [], ours.floor
         for axis in range(3):
             (near_a, near_b), (g_a, g_b) = ends(near, axis), ends(directions, axis)
             close = np.mean(ends(lattice.values, axis), axis=0) < floor + 0.75 * lattice.side
             opposite = np.einsum("...i,...i->...", g_a, g_b) < 0
             crosses.append(near_a & near_b & close & opposite & (g_b[..., axis] > g_a[..., axis]))
-        return Crossings(crosses, lattice.values, floor)
+        return ours._replace(crosses=crosses)
 
     return find
 
@@ -108,7 +105,7 @@ def pseudo_signs(field: DistanceField, resolution: int) -> Made:
     The corner nearest to the surface is positive; another is negative if its gradient is opposite to that one's. Cells
     whose mean distance is above what a sheet through them has are left out.
     """
-    lattice = mesher.lattice_of(field.distance, resolution)
+    lattice = mesher.lattice_of(asked_of(field, 50_000).distance, resolution)
     near, directions = node_gradients(field, lattice)
     corner = np.array(list(itertools.product((0, 1), repeat=3)))
     inside = np.lib.stride_tricks.sliding_window_view(near, (2, 2, 2)).all(axis=(3, 4, 5))
@@ -120,37 +117,6 @@ def pseudo_signs(field: DistanceField, resolution: int) -> Made:
     anchor = g[np.arange(len(g)), values.argmin(axis=1)]
     signed = np.where(np.einsum("mci,mi->mc", g, anchor) < 0, -values, values)
     return marched(lattice, nodes, signed)
-
-
-def marched(lattice: Lattice, nodes: Ints, signed: Array) -> Made:
-    """Triangles of the zero level in the six tetrahedra of each cell (Kuhn's), vertices on edges merged."""
-    paths = [
-        np.cumsum([(0, 0, 0), *np.eye(3, dtype=int)[list(order)]], axis=0) for order in itertools.permutations(range(3))
-    ]
-    tetrahedra = [[int(place @ (4, 2, 1)) for place in path] for path in paths]
-    number = (nodes @ (np.array([(lattice.values.shape[0]) ** 2, lattice.values.shape[0], 1]))).astype(np.int64)
-    triangles: list[np.ndarray] = []  # of edges, each two nodes and their values
-    for tetrahedron in tetrahedra:
-        value, node = signed[:, tetrahedron], number[:, tetrahedron]
-        negative = value < 0
-        for case in range(1, 15):
-            some = (negative @ (1, 2, 4, 8)) == case
-            low = [i for i in range(4) if case >> i & 1]
-            high = [i for i in range(4) if not case >> i & 1]
-            edges = [(a, b) for a in low for b in high]
-            fans = [edges] if len(edges) == 3 else [[edges[0], edges[1], edges[3]], [edges[0], edges[3], edges[2]]]
-            for fan in fans:
-                triangles.append(
-                    np.stack([np.stack([node[some][:, list(edge)], value[some][:, list(edge)]], 2) for edge in fan], 1)
-                )
-    found = np.concatenate(triangles).reshape(-1, 2, 2)  # (3 T, ends, node and value)
-    ordered = np.sort(found[..., 0], axis=1)
-    _, first, same = np.unique(ordered, axis=0, return_index=True, return_inverse=True)
-    ends_, values = found[first][..., 0].astype(np.int64), np.abs(found[first][..., 1])
-    places = np.stack(np.unravel_index(ends_, lattice.values.shape), axis=-1).astype(np.float32)
-    share = (values[:, 0] / np.maximum(values.sum(axis=1), 1e-12))[:, None]
-    vertices = lattice.places((1 - share) * places[:, 0] + share * places[:, 1])
-    return vertices.astype(np.float32), same.reshape(-1, 3).astype(np.int64)
 
 
 def cloud_with_normals(field: DistanceField) -> object:

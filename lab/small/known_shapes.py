@@ -29,6 +29,17 @@ def bent_strip() -> OpenMesh:
     return OpenMesh(vertices, faces, vertex_normals(vertices, faces))
 
 
+class ByDifferences(DistanceField):
+    """A field without gradients: its directions are those of differences over `STEP`."""
+
+    STEP = 2e-4  # mesh units
+
+    def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        steps = self.STEP * torch.eye(3)
+        slopes = [self.distance(points + step) - self.distance(points - step) for step in steps]
+        return self.distance(points), torch.nn.functional.normalize(torch.stack(slopes, dim=1), dim=1)
+
+
 class FunctionField(DistanceField):
     """The field of a function, clamped as a trained one is; `most` points of it were asked for at once."""
 
