@@ -110,7 +110,7 @@ def test_every_mode_writes_the_meshes_of_its_clouds_codes(root: Path, mode: str,
     folders = {"sample": "generation", "reconstruct": "reconstruction", "interpolate": "interpolation"}
     folder = getattr(experiment, folders[mode])
     said = meshes_of(folder)
-    assert said["options"] == {"resolution": 48, "formats": ["glb", "ply"]}
+    assert said["options"] == {"resolution": 48, "formats": ["glb", "ply"], "faces": 0, "thickness": 0.0}
     assert len(said["shapes"]) == 2
     for name, numbers in said["shapes"].items():
         with np.load(folder / name / "dense_point_cloud.npz") as arrays:
