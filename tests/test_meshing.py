@@ -232,17 +232,11 @@ def test_a_field_without_surface_or_with_specks_alone_gives_an_empty_mesh():
         assert mesh.faces.shape == (0, 3) and mesh.vertices.shape == (0, 3)
 
 
-@pytest.mark.parametrize("gap", [0.8, 1.1, 2.0, 2.6])
+@pytest.mark.parametrize("gap", [1.5, 2.0, 2.6])
 def test_vertices_stay_on_their_own_sheet_beside_another_one(gap: float):
-    """From a probe beyond the middle between them they would be drawn to each other."""
+    """From a look beyond the middle between them they would be drawn to each other, by nearly a cell."""
     pair = floor_and(sheet((-0.2, gap * SIDE, -0.15), (0.4, 0, 0), (0, 0, 0.3)))
     field = Sheets(pair, TILTED)
     mesh = mesh_of(field, RESOLUTION)
-    distances = field.distance(torch.from_numpy(mesh.vertices)).numpy() / SIDE
-    assert np.quantile(distances, 0.98 if gap > 1.3 else 0.9) < 0.2  # where one of two ends is a step
-    layers = 1 if gap < 1.3 else 2  # narrow ones are one sheet, the outer one
-    inner = np.abs(mesh.vertices @ TILTED)[:, [0, 2]] < [0.15, 0.1]
-    used = inner.all(axis=1)[mesh.faces].all(axis=1)
-    faces = mesh.faces[used]
-    found = np.linalg.norm(face_vectors(mesh.vertices, faces), axis=1).sum() / 2
-    assert found == pytest.approx(layers * 0.3 * 0.2, rel=0.15)
+    assert np.quantile(field.distance(torch.from_numpy(mesh.vertices)).numpy(), 0.98) < 0.2 * SIDE
+    assert area(mesh) == pytest.approx(0.6 * 0.5 + 0.4 * 0.3, rel=0.05)
