@@ -35,7 +35,7 @@ def asked_of(field: DistanceField, chunk: int) -> Field:
 
     def parts(points: Array) -> list[Tensor]:
         whole = torch.from_numpy(np.ascontiguousarray(points, np.float32))
-        return [part.to(field.device) for part in whole.split(chunk)]
+        return [part.to(field.device) for part in whole.split(chunk)]  # of no points, one without any
 
     def distance(points: Array) -> Array:
         found = [field.plain_distance(part).float().cpu().numpy() for part in parts(points)]
