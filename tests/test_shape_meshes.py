@@ -190,3 +190,15 @@ def test_a_plain_ndf_has_meshes_too(root: Path):
     save_random_ndf(cfg)
     run_generate(root, "--mode", "reconstruct", "--num_shapes", "1", exp_name="plain", code_kind="none")
     assert len(times(cfg.experiment.reconstruction, "mesh.*")) == 2
+
+
+def test_walls_and_fewer_triangles_by_options(root: Path, capsys: pytest.CaptureFixture):
+    run_generate(root, "--num_shapes", "1", "--mesh_faces", "2000", "--thicken", "0.05")
+    folder = tiny_config(root).experiment.evaluation / "generation"
+    said = meshes_of(folder)
+    assert (said["options"]["faces"], said["options"]["thickness"]) == (2000, 0.05)
+    (found,) = said["shapes"].values()
+    assert found["border_edges"] == found["junction_edges"] == 0 and 0 < found["triangles"] <= 2000
+    run_generate(root, "--num_shapes", "1")
+    (found,) = meshes_of(folder)["shapes"].values()
+    assert found["border_edges"] > 0 or found["triangles"] > 2000

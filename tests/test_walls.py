@@ -54,6 +54,12 @@ def test_a_closed_surface_gets_a_wall_with_a_hollow_and_a_speck_none():
     assert wall_of(FunctionField(lambda p: 1 + p.norm(dim=1)), RESOLUTION, THICKNESS).faces.shape == (0, 3)
 
 
+def test_what_leaves_the_box_is_closed_there():
+    wall = wall_of(FunctionField(lambda p: p[:, 1].abs()), 48, THICKNESS)
+    assert solid(wall).is_volume
+    assert solid(wall).volume == pytest.approx(1.1**2 * THICKNESS, rel=0.06)
+
+
 @pytest.mark.parametrize("ending", MESH_FORMATS)
 def test_files_of_a_wall_are_solids_too(ending: str, tmp_path):
     (path,) = write_mesh(tmp_path, with_fewer_faces(wall_of(half(), RESOLUTION, THICKNESS), 3000), [ending])

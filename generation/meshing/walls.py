@@ -20,6 +20,9 @@ def wall_of(field: DistanceField, resolution: int, thickness: float, chunk: int 
     """
     lattice = lattice_of(asked_of(field, chunk).distance, resolution, thickness / 2)
     signed = lattice.values - np.float32(lattice.level)
+    for axis, end in itertools.product(range(3), (0, -1)):  # what leaves the box is closed there
+        slab = np.moveaxis(signed, axis, 0)[end]
+        np.maximum(slab, np.float32(lattice.side), out=slab)
     # All cells, also those that the field was not asked for: what has no gap is closed.
     corners = np.lib.stride_tricks.sliding_window_view(signed < 0, (2, 2, 2))
     some = np.argwhere(corners.any(axis=(3, 4, 5)) & ~corners.all(axis=(3, 4, 5)))
