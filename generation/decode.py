@@ -38,7 +38,7 @@ def field_of(networks: Networks, code: Code) -> NetworkField:
         return networks.last_field[1]
     with autocast(networks.device, networks.cfg.run.precision), torch.no_grad():
         field = NetworkField(networks.ndf, networks.ndf.features(code))
-    networks.last_field = (code, field) if isinstance(code, Tensor) else None
+    networks.last_field = (code.clone(), field) if isinstance(code, Tensor) else None
     return field
 
 

@@ -28,9 +28,8 @@ SLAB = 0.01  # mesh units; seeds farther than this from the surface are not proj
 USUAL_SHARE = 0.25  # expected share of seeds that lie in the slab and end on the surface
 LEAST_SHARE = 0.01  # the least share that is planned for
 WORTH = 8  # seeds in the slab, for each cell, from which on smaller cells save more tests than they cost
-FOUND_BY = {
-    "points_found_by": "shared directions within 45 degrees"
-}  # a fact of every cloud: clouds of another way are made again
+# A fact of every cloud: clouds of another way are made again.
+FOUND_BY = {"points_found_by": "shared directions within 45 degrees"}
 
 
 def project(field: DistanceField, points: Tensor, num_steps: int, tolerance: float) -> tuple[Tensor, Tensor]:

@@ -15,13 +15,16 @@ LEAST_NOISE = 0.01  # of input_noise_sd
 
 def changes_shapes(options: NDFTraining) -> bool:
     """Whether an example is more than stored points and their mirror image: such batches are drawn on the host."""
-    moved = options.turns or options.tilt_deg > 0 or options.least_scale < 1
-    return moved or options.input_noise_sd > 0 or options.min_input_points > 0
+    return moves(options) or options.input_noise_sd > 0 or options.min_input_points > 0
+
+
+def moves(options: NDFTraining) -> bool:
+    return options.turns or options.tilt_deg > 0 or options.least_scale < 1
 
 
 def changed(batch: dict[str, Array], options: NDFTraining, rng: np.random.Generator) -> dict[str, Array]:
     """The batch of `shape_samples.stack` as the options want it: posed, with fewer points, with noise."""
-    if options.turns or options.tilt_deg > 0 or options.least_scale < 1:
+    if moves(options):
         poses = np.stack([random_pose(options, rng) for _ in batch["cloud"]])
         batch = posed(batch, poses)
     if options.min_input_points:

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from configs.config_loader import get_config
+from dataprocessing.frames import to_unit_box
 from dataprocessing.mesh_folder import shapes_below
 from dataprocessing.mesh_io import Mesh, load_mesh
 from dataprocessing.surface import sample_surface
@@ -58,25 +59,20 @@ def main() -> int:
     parser.add_argument("--config", default="configs/any_car_pretrained.txt")
     parser.add_argument("--checkpoint", default=None, help="weights, instead of the config's")
     parser.add_argument("--points", type=int, default=30_000, help="of each cloud (default 30000)")
-    parser.add_argument("--every", type=int, default=1, help="every so manieth mesh (default 1)")
+    parser.add_argument("--every", type=int, default=1, help="every nth mesh alone (default 1)")
     parser.add_argument(
         "--inputs", type=int, default=len(INPUTS), help="the first so many rows of inputs (default all)"
     )
     args = parser.parse_args()
     words = ["--config", args.config, *(["--ndf_checkpoint", args.checkpoint] if args.checkpoint else [])]
     networks = Networks(get_config(words), alone=True)
-    meshes = [scaled(load_mesh(path)) for path in shapes_below(args.real).shapes[:: args.every]]
+    meshes = [to_unit_box(load_mesh(path))[0] for path in shapes_below(args.real).shapes[:: args.every]]
     print(f"{len(meshes)} meshes, {args.points:,} points each\n| input | chamfer_udf x1e4 | median | normals |")
     print("|---|---:|---:|---:|")
     print_row("true surface, drawn twice", meshes, args.points, lambda n, points: points)
     for given in INPUTS[: args.inputs]:
         print_row(given.title, meshes, args.points, lambda n, points, given=given: rebuilt(networks, given, n, points))
     return 0
-
-
-def scaled(mesh: Mesh) -> Mesh:
-    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
-    return Mesh((mesh.vertices - (low + high) / 2) / (high - low).max(), mesh.faces)
 
 
 def rebuilt(networks: Networks, given: Input, n: int, points: np.ndarray) -> np.ndarray:

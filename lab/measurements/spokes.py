@@ -28,12 +28,13 @@ from evaluation.latent_space.ridge import linear_reading, principal_coordinates
 from frozen.loading import encode_clouds
 from generation.decode import decode
 from generation.networks import Networks
+from generation.surface_cells import HALF_EXTENT
 from models.occupancy import occupancy_and_offsets, occupancy_from_points
 from runtime.errors import run
 
 FREQUENCIES = np.arange(4, 21)  # of the angle; two bars a spoke have twice the number of spokes
 INNER, OUTER, DEPTH = 0.28, 0.90, 0.25  # of the rim's radius: where spokes are, and how far from the face they may be
-BOX = 0.55
+DECODED_POINTS = 100_000
 Wheel = tuple[np.ndarray, float]  # the middle of a wheel's face (3,), and the radius of its rim, mesh units
 Stage = Callable[[int, Car], np.ndarray]
 
@@ -56,10 +57,8 @@ def main() -> int:
     print(f"points on spokes, of 10,000: {np.mean([on_spokes(car) for _, car in cars[:50]]):.0f}")
     if args.config:
         networks = Networks(get_config(["--config", args.config]), alone=True)
-        for count in (100_000,):
-            print_row(
-                f"cloud of {count:,} decoded by {args.config}", cars[: args.decoded], partial(rebuilt, networks, count)
-            )
+        title = f"cloud of {DECODED_POINTS:,} decoded by {args.config}"
+        print_row(title, cars[: args.decoded], partial(rebuilt, networks, DECODED_POINTS))
     return 0
 
 
@@ -84,17 +83,17 @@ def surface(count: int, number: int, car: Car) -> np.ndarray:
 def nodes(count: int, resolution: int, number: int, car: Car) -> np.ndarray:
     """The nodes that the points mark, as points."""
     cloud = torch.from_numpy(surface(count, number, car).astype(np.float32))[None]
-    marked = occupancy_from_points(cloud, resolution, -BOX, BOX)[0].nonzero().double().numpy()
-    return marked * (2 * BOX / (resolution - 1)) - BOX
+    marked = occupancy_from_points(cloud, resolution, -HALF_EXTENT, HALF_EXTENT)[0].nonzero().double().numpy()
+    return marked * (2 * HALF_EXTENT / (resolution - 1)) - HALF_EXTENT
 
 
 def with_offsets(count: int, resolution: int, number: int, car: Car) -> np.ndarray:
     """The mean of the points at each node."""
     cloud = torch.from_numpy(surface(count, number, car).astype(np.float32))[None]
-    grid = occupancy_and_offsets(cloud, resolution, -BOX, BOX)[0]
+    grid = occupancy_and_offsets(cloud, resolution, -HALF_EXTENT, HALF_EXTENT)[0]
     marked = grid[0].nonzero()
     offsets = grid[1:, marked[:, 0], marked[:, 1], marked[:, 2]].T
-    return (marked + offsets).double().numpy() * (2 * BOX / (resolution - 1)) - BOX
+    return (marked + offsets).double().numpy() * (2 * HALF_EXTENT / (resolution - 1)) - HALF_EXTENT
 
 
 def rebuilt(networks: Networks, count: int, number: int, car: Car) -> np.ndarray:
