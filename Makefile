@@ -28,6 +28,7 @@ test: .venv/.installed-dev  ## run the tests; one of them: make test ARGS="-k co
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal $(ARGS)
 
 bench: .venv/.installed-bench  ## our speed beside other libraries', into lab/notes/speed.md (30 minutes); ARGS="--quick": a look
+	@$(PYTHON) runtime/check_system.py
 	$(PYTHON) -m lab.benchmarks $(or $(ARGS),--document lab/notes/speed.md)
 
 chaos: .venv/.installed-dev  ## kill every step at random moments, 100 times, and compare; other numbers: make chaos ARGS="--kills 20"

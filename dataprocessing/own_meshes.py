@@ -21,7 +21,7 @@ from dataprocessing.point_io import load_shape
 from dataprocessing.pool import run_in_order
 from dataprocessing.scale_notes import Note, lines_of, scale_notes
 from dataprocessing.scatter import scatter_of
-from dataprocessing.surface import sample_surface
+from dataprocessing.surface import at_most, sample_surface
 from dataprocessing.voxelized_pointcloud_sampling import input_points
 from runtime.cores import num_workers
 from runtime.errors import UserError, one_line, raise_if_interrupted
@@ -181,7 +181,7 @@ def read_own_mesh(path: Path, below: PurePosixPath, cfg: Config) -> OwnMesh | st
             mesh, frame = to_unit_box(shape, axes.up, axes.front)
             return OwnMesh(mesh_name(below), path, input_points(mesh, stream, cfg), frame, stream, axes, notes)
         points, frame = points_in_unit_box(shape, axes.up, axes.front)
-        chosen = some_of(points, cfg.grid.num_points, generator(cfg.run.seed, stream, "input")).astype(np.float32)
+        chosen = at_most(points, cfg.grid.num_points, generator(cfg.run.seed, stream, "input")).astype(np.float32)
         given = GivenCloud(len(points), scatter_of(points, generator(cfg.run.seed, stream, "scatter")))
         return OwnMesh(mesh_name(below), path, chosen, frame, stream, axes, notes, given)
     except (MeshError, ValueError) as error:
@@ -200,14 +200,7 @@ def true_surface(own: OwnMesh, num_points: int, cfg: Config) -> np.ndarray:
     if isinstance(shape, Mesh):
         mesh, _ = to_unit_box(shape, own.axes.up, own.axes.front)
         return sample_surface(mesh, num_points, rng).astype(np.float32)
-    return some_of(own.frame.to_unit(shape), num_points, rng).astype(np.float32)
-
-
-def some_of(points: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most `most` of the points (N, 3), drawn at random, in their order."""
-    if len(points) <= most:
-        return points
-    return points[np.sort(rng.choice(len(points), most, replace=False))]
+    return at_most(own.frame.to_unit(shape), num_points, rng).astype(np.float32)
 
 
 def digest(cloud: np.ndarray) -> str:

@@ -40,6 +40,11 @@ def scaled_mesh(folder: Path, data: Data) -> Mesh:
     return Mesh(turned(mesh.vertices, turn_at_loading(folder, data)), mesh.faces)
 
 
+def at_most(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` of the points (N, 3), drawn without replacement; all of them if there are no more."""
+    return points if len(points) <= count else points[rng.choice(len(points), count, replace=False)]
+
+
 def sample_surface(mesh: Mesh, num_points: int, rng: np.random.Generator) -> np.ndarray:
     """Draw points uniformly by area. Returns (num_points, 3) float64, in the units of the mesh.
 

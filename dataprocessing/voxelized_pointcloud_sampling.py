@@ -1,14 +1,11 @@
 """The network's input: surface points of a shape, as the nodes of a grid nearest to them."""
 
-from pathlib import Path
-
 import numpy as np
 
 from configs.options import Config
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.surface import sample_surface
 from runtime.layout import voxelized_point_cloud
-from runtime.reading import open_npz
 from runtime.seeds import generator
 
 
@@ -27,7 +24,8 @@ def voxelize(points: np.ndarray, res: int, bb_min: float, bb_max: float) -> np.n
     Node i of an axis is at bb_min + i (bb_max - bb_min) / (res - 1), so the nearest one is a rounding; points outside
     the box mark nodes on its sides.
     """
-    return _unpacked(packed_nodes(points, res, bb_min, bb_max), res)
+    packed = packed_nodes(points, res, bb_min, bb_max)
+    return np.unpackbits(packed, count=res**3).view(bool).reshape(res, res, res)
 
 
 def packed_nodes(points: np.ndarray, res: int, bb_min: float, bb_max: float) -> np.ndarray:
@@ -43,10 +41,6 @@ def packed_nodes(points: np.ndarray, res: int, bb_min: float, bb_max: float) -> 
     return packed
 
 
-def _unpacked(packed: np.ndarray, res: int) -> np.ndarray:
-    return np.unpackbits(packed, count=res**3).view(bool).reshape(res, res, res)
-
-
 def voxelized_arrays(points: np.ndarray, res: int, bb_min: float, bb_max: float) -> dict[str, np.ndarray]:
     """The contents of a voxelized point cloud file, from points (n, 3) float32, mesh units."""
     return {
@@ -56,12 +50,3 @@ def voxelized_arrays(points: np.ndarray, res: int, bb_min: float, bb_max: float)
         "bb_max": np.float64(bb_max),
         "res": np.int64(res),
     }
-
-
-def read_occupancy(path: Path | str) -> np.ndarray:
-    """The grid of a voxelized point cloud file, this project's or NDF's. Returns (res, res, res) bool, [x, y, z]."""
-    with open_npz(path) as file:
-        res, packed = int(file["res"]), file["compressed_occupancies"]
-        if packed.shape != (-(-(res**3) // 8),):
-            raise ValueError(f"{packed.shape} packed bytes for {res}^3 nodes")
-        return _unpacked(packed, res)

@@ -8,9 +8,9 @@ import numpy as np
 
 from configs.decided import options_of
 from configs.options import Completion
+from dataprocessing.surface import at_most
 from evaluation.metrics import chamfer_udf, nearest_distances
 from generation.cloud_files import Cloud, read_unit_cloud
-from generation.completion.evidence import at_most
 from generation.completion.scan_files import Scan
 from generation.completion.source import MODE, Completed
 from generation.shape_folder import ShapeFolder

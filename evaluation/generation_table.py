@@ -15,7 +15,17 @@ import torch
 from tqdm import tqdm
 
 from configs.options import Config
-from evaluation.metrics import CloudSet, Matrix, approximation_error, jsd, mmd_cov, nearest_in_set, one_nna, pairwise
+from evaluation.metrics import (
+    CloudSet,
+    Matrix,
+    approximation_error,
+    jsd,
+    mmd_cov,
+    nearest_in_set,
+    one_nna,
+    pairwise,
+    pairwise_nearest,
+)
 from evaluation.protocols import Clouds
 from evaluation.tables import Column, Table, spread
 from runtime.cores import num_workers
@@ -184,15 +194,12 @@ class Comparison:
 
     def _matrix(self, metric: str, a: tuple[str, CloudSet], b: tuple[str, CloudSet] | None = None) -> Matrix:
         other = "each other" if b is None else b[0]
-        return pairwise(
-            metric,
-            a[1],
-            None if b is None else b[1],
-            workers=self.workers,
-            cache=self.cache_folder / f"{metric}-{a[0]}-{a[0] if b is None else b[0]}.npz",
-            description=f"{metric}: {a[0]} with {other}" if self._pairs(1) > LONG else None,
-            device=self.device,
-        )
+        second = None if b is None else b[1]
+        cache = self.cache_folder / f"{metric}-{a[0]}-{a[0] if b is None else b[0]}.npz"
+        told = f"{metric}: {a[0]} with {other}" if self._pairs(1) > LONG else None
+        if metric == "cd":  # the measures read the smallest alone
+            return pairwise_nearest(a[1], second, self.workers, cache, told, self.device)
+        return pairwise(metric, a[1], second, self.workers, cache, told, self.device)
 
 
 def set_measures(rr: Matrix, rs: Matrix, ss: Matrix) -> dict[str, float]:

@@ -18,6 +18,7 @@ from frozen.codes import load_codes
 from generation.latents import MOST_CODES_AT_A_TIME, likelihoods, whitened
 from generation.networks import Networks
 from generation.sheet_rows import caption
+from runtime.cores import num_workers
 from training.encoding import encode_batches
 from visualization.contact_sheet import ShapeRow, draw_shapes
 
@@ -182,4 +183,5 @@ def draw_extremes(folders: Sequence[Path], log_likelihood: NDArray[np.float64], 
         clouds = [surface_points(folders[n], POINTS_DRAWN, cfg.run.seed, cfg.data) for n in part]
         captions = [caption(shape_name(folders[n])) for n in part]
         rows.append(ShapeRow(f"{label}: log-likelihood {values} nats", clouds, tint, captions=captions))
-    draw_shapes(rows, path, "Test shapes by the likelihood of their codes")
+    workers = num_workers(cfg.run.num_cpus)
+    draw_shapes(rows, path, "Test shapes by the likelihood of their codes", workers=workers)

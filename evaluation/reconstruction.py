@@ -13,7 +13,7 @@ from tqdm import tqdm
 from configs.options import Config, Data
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud
-from dataprocessing.surface import scaled_mesh, surface_points
+from dataprocessing.surface import at_most, scaled_mesh, surface_points
 from evaluation.interior import RULE, interior_mask
 from evaluation.metrics import LocalPlanes, agreement, local_planes, nearest_points, scores_from_distances
 from evaluation.metrics.normals import NEIGHBOURS, root_mean_square
@@ -94,7 +94,7 @@ def shape_rows(folder: Path, files: Mapping[str, Path], cfg: Config) -> list[dic
     count, seed, workers = cfg.evaluation.num_eval_points_dense, cfg.run.seed, num_workers(cfg.run.num_cpus)
     true = true_surface(folder, count, seed, cfg.data, workers)
     clouds = {INPUT: read_input_cloud(folder, cfg)}
-    clouds |= {label: at_most(read_cloud(file), count, seed) for label, file in files.items()}
+    clouds |= {label: at_most(read_cloud(file), count, np.random.default_rng(seed)) for label, file in files.items()}
     clouds[FLOOR] = surface_points(folder, count, seed + SECOND_DRAW, cfg.data)
     return [
         {"set": label, "part": part, "shape": shape_name(folder), **scores}
@@ -287,10 +287,3 @@ def label_of(experiment: Experiment) -> str:
     if index.get("code_kind", "none") == "none":
         return f"NDF without a bottleneck ({name})"
     return f"{index['code_kind']} code, {math.prod(index['code_shape'])} numbers ({name})"
-
-
-def at_most(points: Cloud, count: int, seed: int) -> Cloud:
-    """`count` of the points, drawn without replacement; all of them if there are fewer."""
-    if len(points) <= count:
-        return points
-    return points[np.random.default_rng(seed).choice(len(points), count, replace=False)]

@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -51,7 +51,7 @@ def write_cloud_parts(
         spare_ply = files.enter_context(atomic_path(path.with_suffix(".ply"), durable=True))
         ply = files.enter_context(open(spare_ply, "wb"))
         archive = files.enter_context(zipfile.ZipFile(spare, "w"))
-        ply.write(_ply_header("xyz", count, "double" if far else "float"))
+        ply.write(_ply_header(count, "double" if far else "float"))
         with _npy_member(archive, "point_cloud") as member:
             np.lib.format.write_array_header_1_0(
                 member, {"descr": kind.str, "fortran_order": False, "shape": (count, 3)}
@@ -75,28 +75,10 @@ def _npy_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     return archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
 
 
-def _ply_header(names: Iterable[str], count: int, kind: str = "float") -> bytes:
+def _ply_header(count: int, kind: str) -> bytes:
     lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
-    lines += [f"property {kind} {name}" for name in names] + ["end_header\n"]
+    lines += [f"property {kind} {name}" for name in "xyz"] + ["end_header\n"]
     return "\n".join(lines).encode("ascii")
-
-
-def write_ply(path: Path | str, points: ArrayLike, properties: Mapping[str, ArrayLike] | None = None) -> None:
-    """Write points (N, 3), with named per-point numbers (N,), as binary little-endian float32 PLY.
-
-    Raises ValueError for another shape, points that are not finite, or a property of another length.
-    """
-    columns = dict(zip("xyz", _as_points(points).T, strict=True))
-    columns.update({name: np.asarray(values, np.float32) for name, values in (properties or {}).items()})
-    count = len(columns["x"])
-    for name, values in columns.items():
-        if values.shape != (count,):
-            raise ValueError(f"property {name} must have shape ({count},), got {values.shape}")
-    vertices = np.empty(count, dtype=[(name, "<f4") for name in columns])
-    for name, values in columns.items():
-        vertices[name] = values
-    with atomic_path(path, durable=True) as spare:
-        spare.write_bytes(_ply_header(columns, count) + vertices.tobytes())
 
 
 def read_index(path: Path) -> dict[str, Any]:

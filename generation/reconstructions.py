@@ -55,7 +55,7 @@ class InputCodes(CodesOnAccess):
         self._start = -1
         self._batch: list[Code] = []
 
-    def code_of(self, n: int) -> Code:
+    def made(self, n: int) -> Code:
         start = n - n % self.batch_size
         if start != self._start:
             self._start, self._batch = start, self._encode(range(start, min(start + self.batch_size, self.total)))

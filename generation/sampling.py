@@ -43,7 +43,7 @@ class SampledCodes(CodesOnAccess):
     def __init__(self, networks: Networks, num: int, seed: int):
         self.networks, self.num, self.seed = networks, num, seed
 
-    def code_of(self, n: int) -> Tensor:
+    def made(self, n: int) -> Tensor:
         return sampled_codes(self.networks, 1, self.seed, n)
 
 

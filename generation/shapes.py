@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from visualization.contact_sheet import ShapeRow
 
 
-class CodesOnAccess(Sequence[Any], ABC):
-    """Codes, each a batch of one, made when they are asked for by number: `code_of`."""
+class OnAccess(Sequence[Any], ABC):
+    """`num` things, each made when it is asked for by its number, since a chunk asks for its own: `made`."""
 
     num: int
 
     @abstractmethod
-    def code_of(self, n: int) -> Code: ...
+    def made(self, n: int) -> Any: ...
 
     def __len__(self) -> int:
         return self.num
@@ -28,21 +28,23 @@ class CodesOnAccess(Sequence[Any], ABC):
     def __getitem__(self, n: Any) -> Any:
         if not 0 <= n < self.num:
             raise IndexError(n)
-        return self.code_of(n)
+        return self.made(n)
 
 
-class FactsOnAccess(Sequence[Any]):
-    """What decides each of `num` codes: `facts_of(number)`, when it is asked for, since a chunk asks for its own."""
+class CodesOnAccess(OnAccess):
+    """Codes, each a batch of one."""
+
+    @abstractmethod
+    def made(self, n: int) -> Code: ...
+
+
+class FactsOnAccess(OnAccess):
+    """What decides each code: `facts_of(number)`, made once."""
 
     def __init__(self, num: int, facts_of: Callable[[int], dict[str, Any]]):
         self.num, self.facts_of = num, cache(facts_of)
 
-    def __len__(self) -> int:
-        return self.num
-
-    def __getitem__(self, n: Any) -> Any:
-        if not 0 <= n < self.num:
-            raise IndexError(n)
+    def made(self, n: int) -> dict[str, Any]:
         return self.facts_of(n)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from generation.shape_folder import ShapeFolder
 from generation.sheet_rows import notes, shape_rows
 from generation.torn_surfaces import CloudNumbers, numbers_of_cloud
+from runtime.cores import num_workers
 from runtime.layout import CONTACT_SHEET
 from visualization.contact_sheet import ShapeRow, draw_shapes
 
@@ -32,7 +33,8 @@ def write_contact_sheet(folder: ShapeFolder) -> Path:
 def draw(folder: ShapeFolder, title: str) -> None:
     of_clouds = {name: numbers_of_cloud(folder.cloud(n)) for n, name in enumerate(folder.shapes.names)}
     most = len(of_clouds) if len(folder.shapes.in_groups()) > 1 else MOST_SHAPES
-    draw_shapes(rows_of(folder, of_clouds, most), folder.path / CONTACT_SHEET, title, notes(of_clouds, most))
+    rows, workers = rows_of(folder, of_clouds, most), num_workers(folder.cfg.run.num_cpus)
+    draw_shapes(rows, folder.path / CONTACT_SHEET, title, notes(of_clouds, most), workers)
 
 
 def rows_of(folder: ShapeFolder, of_clouds: dict[str, CloudNumbers], most: int) -> list[ShapeRow]:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-HEADS = ("value", "sheet")  # distance_head: what the last layer gives for each point, 1 or 2 numbers
+OUTPUTS = {"value": 1, "sheet": 2}  # distance_head: how many numbers the last layer gives for each point
 SOFTPLUS_SHARPNESS = 200.0  # per mesh unit: the softplus is 0.0035 at 0 and linear from 0.01 on
 # Mesh units: r goes no lower, though its gradient passes. Early in training r is too large nearly everywhere; where it
 # sinks below this for good, no opening can be told from a sheet any more, and s never changes its sign.
@@ -26,13 +26,9 @@ ROUNDING = 1e-5  # mesh units: of the root at 0, so that its gradient is finite
 FIRST_DISTANCE = 0.05  # mesh units: networks start near a mean distance, outside every sheet
 
 
-def num_outputs(head: str) -> int:
-    return {"value": 1, "sheet": 2}[head]
-
-
 def first_bias(head: str) -> Tensor:
     """Start near a mean distance: where a final ReLU is 0 everywhere, a network never learns."""
-    return torch.tensor([FIRST_DISTANCE, 0.0][: num_outputs(head)])
+    return torch.tensor([FIRST_DISTANCE, 0.0][: OUTPUTS[head]])
 
 
 def soft_positive(raw: Tensor) -> Tensor:

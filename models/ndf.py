@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.distance_heads import distance_to_sheet, first_bias, num_outputs, sides
-from models.kernels import Layer, Nodes, SparsePyramid, grid_nodes, linear, trilinear
+from models.distance_heads import OUTPUTS, distance_to_sheet, first_bias, sides
+from models.kernels import Layer, Nodes, SparsePyramid, first_convolution, grid_nodes, linear, trilinear
 from models.occupancy import INPUT_CHANNELS, folded
 from runtime.errors import UserError
 
@@ -86,7 +86,7 @@ class NDF(nn.Module):
         self.fc_0 = nn.Conv1d(point_numbers, 2 * hidden_dim, 1)
         self.fc_1 = nn.Conv1d(2 * hidden_dim, hidden_dim, 1)
         self.fc_2 = nn.Conv1d(hidden_dim, hidden_dim, 1)
-        self.fc_out = nn.Conv1d(hidden_dim, num_outputs(distance_head), 1)
+        self.fc_out = nn.Conv1d(hidden_dim, OUTPUTS[distance_head], 1)
         with torch.no_grad():
             self.fc_out.get_parameter("bias").copy_(first_bias(distance_head))
 
@@ -106,9 +106,9 @@ class NDF(nn.Module):
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """x: (B, R, R, R) or (B, 4, R, R, R), axes x y z. Returns f0 = x, f1, ...: [(B, C_i, R_i, R_i, R_i)]."""
         x = x.unsqueeze(1) if x.dim() == 4 else x  # (B, 1 or 4, R, R, R)
-        x = folded(x, self.input_fold)  # (B, C_0, R, R, R), R of the blocks
-        levels = [x]
-        x = self.conv_in_bn(F.relu(self.conv_in(x)))  # (B, C_1, R, R, R)
+        levels = [folded(x, self.input_fold)]  # (B, C_0, R, R, R), R of the blocks
+        x = first_convolution(self.conv_in, x, levels[0], self.input_fold)
+        x = self.conv_in_bn(F.relu(x))  # (B, C_1, R, R, R)
         levels.append(x)
         for i in range(self.num_levels - 1):
             x = F.max_pool3d(x, 2)  # (B, C_i, R / 2, R / 2, R / 2)

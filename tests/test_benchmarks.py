@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from dataprocessing.distances import unsigned_distance
 from dataprocessing.stored_points import read_arrays
-from dataprocessing.voxelized_pointcloud_sampling import read_occupancy, voxelize
+from dataprocessing.voxelized_pointcloud_sampling import voxelize
 from evaluation.metrics import CloudSet, emd, pairwise
 from generation.distance_fields import NetworkField
 from lab.benchmarks import batches, growth, metrics, ndf_look_up, ndf_loop, ndf_recipe
@@ -19,6 +19,7 @@ from lab.benchmarks.cars import demo_cloud, demo_mesh, mesh_files
 from lab.benchmarks.harness import Growth, Machine, Row, alternate, exponent, repeated, row_against
 from lab.benchmarks.run import GROUPS, arguments, main
 from lab.benchmarks.table import BEGIN, END, amount, growth_markdown, markdown, write_into
+from lab.small.helpers import read_occupancy
 from lab.small.network_weights import random_weights
 from models.ndf import NDF
 from runtime.errors import UserError

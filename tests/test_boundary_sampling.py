@@ -4,7 +4,7 @@ from facts import naming
 
 from dataprocessing.boundary_sampling import boundary_points, sample_arrays, to_grid_coords, uniform_points
 from dataprocessing.mesh_io import Mesh, triangle_areas
-from dataprocessing.surface import sample_surface
+from dataprocessing.surface import at_most, sample_surface
 
 
 def chi_square(counts: np.ndarray, expected: np.ndarray) -> float:
@@ -46,6 +46,12 @@ def test_displacements_are_normal_with_sd_sigma_on_each_axis(sigma):
     np.testing.assert_allclose(moved.mean(axis=0), 0, atol=0.02)  # standard error 0.005
     np.testing.assert_allclose(np.cov(moved.T), np.eye(3), atol=0.03)  # standard error 0.007
     np.testing.assert_allclose((np.abs(moved) < 1).mean(axis=0), 0.6827, atol=0.01)
+
+
+def test_at_most_draws_points_once():
+    points = np.random.default_rng(0).random((50, 3))
+    assert len(np.unique(at_most(points, 20, np.random.default_rng(0)), axis=0)) == 20
+    assert at_most(points, 50, np.random.default_rng(0)) is points
 
 
 def test_uniform_points_fill_their_box():

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from facts import naming
 
-from generation.cloud_files import read_cloud, write_cloud, write_ply
+from generation.cloud_files import read_cloud, write_cloud
+from lab.small.helpers import write_ply
 from runtime.errors import UserError
 from runtime.reading import Arrays, open_npz
 
@@ -18,21 +20,18 @@ def cloud(seed: int = 0) -> np.ndarray:
 
 
 def test_ply_comes_back_bit_for_bit(tmp_path: Path) -> None:
-    points = cloud()
-    write_ply(tmp_path / "a.ply", points)
-    write_ply(tmp_path / "b.ply", points, {"udf": np.arange(COUNT)})
-    for name in ("a.ply", "b.ply"):
-        np.testing.assert_array_equal(read_cloud(tmp_path / name), points)
-    header, data = (tmp_path / "b.ply").read_bytes().split(b"end_header\n")
+    ours = write_cloud(tmp_path / "shape", cloud()).with_suffix(".ply")
+    np.testing.assert_array_equal(read_cloud(ours), cloud())
+    header, data = ours.read_bytes().split(b"end_header\n")
     assert b"format binary_little_endian 1.0\nelement vertex 37\n" in header
-    rows = np.frombuffer(data, "<f4").reshape(COUNT, 4)
-    np.testing.assert_array_equal(rows, np.column_stack([points, np.arange(COUNT)]))
+    np.testing.assert_array_equal(np.frombuffer(data, "<f4").reshape(COUNT, 3), cloud())
+    write_ply(tmp_path / "others.ply", cloud(), udf=np.arange(COUNT))
+    np.testing.assert_array_equal(read_cloud(tmp_path / "others.ply"), cloud())
 
 
 def test_other_readers_read_our_ply(tmp_path: Path) -> None:
-    trimesh = pytest.importorskip("trimesh")
-    write_ply(tmp_path / "a.ply", cloud(), {"udf": np.arange(COUNT)})
-    np.testing.assert_array_equal(np.asarray(trimesh.load(tmp_path / "a.ply").vertices, np.float32), cloud())
+    ours = write_cloud(tmp_path / "shape", cloud()).with_suffix(".ply")
+    np.testing.assert_array_equal(np.asarray(trimesh.load(ours).vertices, np.float32), cloud())
 
 
 def test_cloud_folder_holds_npz_and_ply(tmp_path: Path) -> None:
@@ -159,9 +158,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_writers_refuse_bad_points_and_leave_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=naming("(37, 2)")):
-        write_ply(tmp_path / "a.ply", cloud()[:, :2])
-    with pytest.raises(ValueError, match=naming("udf shape")):
-        write_ply(tmp_path / "a.ply", cloud(), {"udf": np.zeros(3)})
+        write_cloud(tmp_path, cloud()[:, :2])
     with pytest.raises(ValueError, match="NaN"):
         write_cloud(tmp_path, np.full((2, 3), np.nan))
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,8 @@ from facts import naming
 from numpy.testing import assert_allclose, assert_array_equal
 
 from evaluation.cloud_folder import CloudFolder, cloud_files
-from generation.cloud_files import listed_clouds, write_cloud, write_ply
+from generation.cloud_files import listed_clouds, write_cloud
+from lab.small.helpers import write_ply
 from runtime.errors import UserError
 from runtime.files import write_json
 from runtime.layout import given_path

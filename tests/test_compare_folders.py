@@ -14,7 +14,7 @@ import evaluate
 from configs.config_loader import get_config
 from evaluation.compare_folders import FolderSets
 from evaluation.metrics import chamfer_l2_sq, mmd_cov
-from generation.cloud_files import write_ply
+from lab.small.helpers import write_ply
 from runtime.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("no_plots")

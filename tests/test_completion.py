@@ -17,7 +17,7 @@ from configs.options import Config
 from dataprocessing.frames import turn_of
 from evaluation.completion import MISSED, RESULTS, completion_lines, distances_of, diversity, scores_of
 from generation import decoded_shape
-from generation.cloud_files import read_cloud, write_ply
+from generation.cloud_files import read_cloud
 from generation.code_fitting import CLAMP
 from generation.completion.chains import Adam, check_networks, complete, search, starts
 from generation.completion.curvature import factor_of, jacobian, mean_square, standardising_factor
@@ -28,7 +28,7 @@ from generation.completion.source import MODE
 from generation.distance_fields import NetworkField
 from generation.latents import codes_of
 from generation.networks import Networks
-from lab.small.helpers import write_config
+from lab.small.helpers import write_config, write_ply
 from lab.small.known_shapes import bent_strip, sphere_points
 from lab.small.tiny_experiment import TINY
 from models.real_nvp.base import NormalBase

@@ -10,7 +10,6 @@ from generation.code_fitting import CLAMP
 from generation.completion.evidence import (
     LEAST_BOUND,
     MOST_POINTS,
-    at_most,
     empty_places,
     evidence_of,
     observations,
@@ -55,13 +54,6 @@ def test_spread_points_cover_dense_and_thin_parts_alike():
     apart = np.linalg.norm(chosen[:, None] - chosen[None], axis=2) + np.eye(60)
     assert apart.min() > 0.08
     assert np.array_equal(spread(thin, 500, default_rng(0)), thin)
-
-
-def test_at_most_draws_points_once():
-    points = sphere_points(50, RADIUS)
-    drawn = at_most(points, 20, default_rng(0))
-    assert len(np.unique(drawn, axis=0)) == 20
-    assert at_most(points, 50, default_rng(0)) is points
 
 
 @pytest.mark.parametrize("camera", [[0.0, 0.5, 2.0], [1.5, 0.9, -1.0]])

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from lab.small.network_weights import random_weights
-from models.distance_heads import HEADS, RESTING, beyond_border, distance_to_sheet, first_bias, num_outputs
+from models.distance_heads import OUTPUTS, RESTING, beyond_border, distance_to_sheet, first_bias
 from models.ndf import NDF
 from runtime.errors import UserError
 
@@ -46,10 +46,10 @@ def test_r_rests_where_it_can_grow_again():
     assert_close(raw.grad[0], raw.grad[1])
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", OUTPUTS)
 def test_networks_start_near_a_mean_distance(head: str):
     bias = first_bias(head)
-    assert len(bias) == num_outputs(head)
+    assert len(bias) == OUTPUTS[head]
     assert torch.equal(NDF(CHANNELS, hidden_dim=7, distance_head=head).fc_out.bias, bias)
     assert bias[0] == 0.05
 

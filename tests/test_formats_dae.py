@@ -265,11 +265,11 @@ def test_what_is_damaged_or_not_applied_is_told(what, tmp_path):
     old, new, facts = CHANGES[what]
     assert old.encode() in WHOLE
     (tmp_path / "a.dae").write_bytes(WHOLE.replace(old.encode(), new.encode()))
-    start = time.perf_counter()
+    start = time.process_time()  # whatever else the machine does
     with pytest.raises(MeshError, match=naming(facts)) as caught:
         load_mesh(tmp_path / "a.dae")
     assert "\n" not in str(caught.value)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

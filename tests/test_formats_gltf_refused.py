@@ -180,11 +180,11 @@ REFUSED = {
 
 def refused(data: bytes, folder: Path, facts: str, name: str = "a.glb") -> str:
     (folder / name).write_bytes(data)
-    start = time.perf_counter()
+    start = time.process_time()  # whatever else the machine does
     with pytest.raises(MeshError, match=naming(facts)) as caught:
         load_mesh(folder / name)
     assert "\n" not in str(caught.value)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     return str(caught.value)
 
 

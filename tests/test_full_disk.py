@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from dataprocessing.convert_to_scaled_off import write_off
 from dataprocessing.mesh_io import Mesh
 from evaluation.metrics.matrix_cache import MatrixCache
-from generation.cloud_files import write_cloud, write_cloud_parts, write_ply
+from generation.cloud_files import write_cloud, write_cloud_parts
 from runtime.errors import run
 from runtime.files import atomic_path, write_json, write_npz, write_text
 from training.checkpoints import save_checkpoint, write_state
@@ -58,7 +58,6 @@ WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "text": ("a.txt", lambda path: write_text(path, "a line\n" * 1000)),
     "json": ("a.json", lambda path: write_json(path, list(range(2000)))),
     "off": ("a.off", lambda path: write_off(path, _mesh())),
-    "ply": ("a.ply", lambda path: write_ply(path, POINTS)),
     "cloud": ("dense_point_cloud.npz", lambda path: write_cloud(path.parent, POINTS, code=POINTS)),
     "cloud in parts": (
         "dense_point_cloud.ply",

@@ -148,7 +148,7 @@ def test_rows_hold_the_areas_of_all_three_scores_with_their_errors() -> None:
 
 def test_the_sheet_shows_the_least_likely_first(cfg: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
-    monkeypatch.setattr("evaluation.likelihood.draw_shapes", lambda rows, path, title: shown.extend(rows))
+    monkeypatch.setattr("evaluation.likelihood.draw_shapes", lambda rows, *_, **__: shown.extend(rows))
     folders = split_folders(cfg)["train"] + split_folders(cfg)["test"]
     values = np.random.default_rng(1).permutation(len(folders)).astype(float)
     draw_extremes(folders, values, cfg, tmp_path / "x.png")

@@ -8,7 +8,7 @@ from torch import Tensor
 from dataprocessing.distances import unsigned_distance
 from generation.meshing import OpenMesh, mesh_of
 from generation.meshing.contour import mended, quads_of
-from generation.meshing.crossings import Crossings, crossings_of_signed, crossings_of_unsigned
+from generation.meshing.crossings import MAY_CROSS, Crossings, crossings_of_unsigned, ends
 from generation.meshing.lattice import Field, Lattice, asked_of, lattice_of
 from generation.meshing.topology import border_sides, edges_of, face_vectors, oriented, pieces_of
 from generation.surface_cells import HALF_EXTENT
@@ -154,6 +154,16 @@ def test_no_skin_is_doubled():
         near = np.abs(directions - 0.15 * cell).max(axis=1) < 0.075
         radii = np.linalg.norm(centres[near], axis=1)
         assert np.ptp(radii) < SIDE
+
+
+def crossings_of_signed(values: np.ndarray, covered: np.ndarray, side: float) -> Crossings:
+    """Crossings of a field with signs, of the lattice's shape, on the edges whose ends both are `covered`."""
+    crosses, allowed = [], []
+    for axis in range(3):
+        (a, b), (here, there) = ends(values < 0, axis), ends(covered, axis)
+        crosses.append((a != b) & here & there)
+        allowed.append(np.mean(ends(np.abs(values), axis), axis=0) < MAY_CROSS * side)
+    return Crossings(crosses, allowed, values)
 
 
 @pytest.mark.parametrize(("low", "holes"), [(-1.0, 0), (0.0, 1)])

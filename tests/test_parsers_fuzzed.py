@@ -17,7 +17,8 @@ from dataprocessing.mesh_io import Mesh, MeshError, load_mesh
 from dataprocessing.split import load_split
 from dataprocessing.surface import sample_surface_and_faces
 from evaluation.tables import Column, Table, long_csv
-from generation.cloud_files import read_cloud, write_cloud_parts, write_ply
+from generation.cloud_files import read_cloud, write_cloud_parts
+from lab.small.helpers import write_ply
 from runtime.errors import UserError, one_line
 from runtime.reading import DamagedFile, open_npz, read_json, read_npy
 from training.shape_samples import draw_points

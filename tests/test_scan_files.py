@@ -8,10 +8,9 @@ import trimesh
 from facts import naming, says
 
 from dataprocessing.frames import turn_of
-from generation.cloud_files import write_ply
 from generation.completion.evidence import MOST_POINTS
 from generation.completion.scan_files import placed_scan, read_points, read_truth, scan_name
-from lab.small.helpers import open_box, write_obj
+from lab.small.helpers import open_box, write_obj, write_ply
 from runtime.errors import UserError
 from runtime.files import write_npz
 

@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from dataprocessing.voxelized_pointcloud_sampling import packed_nodes, read_occupancy, voxelize, voxelized_arrays
+from dataprocessing.voxelized_pointcloud_sampling import packed_nodes, voxelize, voxelized_arrays
+from lab.small.helpers import read_occupancy
 from runtime.files import write_npz
 
 

@@ -1,6 +1,8 @@
 """A sheet of pictures in labelled rows, each picture with lines of text above it if there is something to say."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,17 +103,16 @@ def draw_rows(rows: Sequence[Row], path: Path, title: str) -> None:
     draw_shapes([ShapeRow(label, clouds, tint, looks[cut]) for label, clouds, tint, cut in rows], path, title)
 
 
-def draw_shapes(rows: Sequence[ShapeRow], path: Path, title: str, notes: Sequence[str] = ()) -> None:
-    """Render rows of clouds and meshes, and write them as one sheet. notes: sentences below the title."""
-    pictures = []
-    with tqdm(total=sum(len(row.shapes) for row in rows), desc="drawing", unit="picture", disable=None) as bar:
-        for row in rows:
-            drawn = []
-            for shape in row.shapes:
-                drawn.append(_drawn(shape, row.tint, *LOOKS[row.look]))
-                bar.update()
-            pictures.append((row.label, drawn, row.captions))
-    contact_sheet(pictures, path, title, notes)
+def draw_shapes(rows: Sequence[ShapeRow], path: Path, title: str, notes: Sequence[str] = (), workers: int = 1) -> None:
+    """Render rows of clouds and meshes, and write them as one sheet.
+
+    notes: sentences below the title. workers: threads, on which the sheet does not depend.
+    """
+    wanted = [(shape, row.tint, *LOOKS[row.look]) for row in rows for shape in row.shapes]
+    with ThreadPoolExecutor(workers) as pool:
+        waiting = pool.map(lambda one: _drawn(*one), wanted)
+        drawn = iter(list(tqdm(waiting, total=len(wanted), desc="drawing", unit="picture", disable=None)))
+    contact_sheet([(row.label, list(islice(drawn, len(row.shapes))), row.captions) for row in rows], path, title, notes)
 
 
 def _drawn(shape: Cloud | Triangles | None, tint: str, view: str, cut: str) -> Picture:

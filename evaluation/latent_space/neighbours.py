@@ -9,10 +9,9 @@ from tqdm import tqdm
 from configs.options import Config
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud
-from dataprocessing.surface import surface_points
+from dataprocessing.surface import at_most, surface_points
 from evaluation.latent_space.decoded import decoded_clouds
 from evaluation.metrics import CloudSet, pairwise
-from evaluation.reconstruction import at_most
 from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.networks import Networks
@@ -64,7 +63,8 @@ def neighbour_rows(networks: Networks, sheet: Path) -> list[dict]:
 def training_clouds(folders: list[Path], cfg: Config) -> list[NDArray[np.float32]]:
     """Points of the stored input clouds, (num_analysis_points, 3) each, or all points if there are fewer."""
     bar = tqdm(folders, desc="reading training clouds", unit="cloud", disable=None)
-    return [at_most(read_input_cloud(folder, cfg), cfg.analysis.num_analysis_points, cfg.run.seed) for folder in bar]
+    most, seed = cfg.analysis.num_analysis_points, cfg.run.seed
+    return [at_most(read_input_cloud(folder, cfg), most, np.random.default_rng(seed)) for folder in bar]
 
 
 def nearest_shapes(

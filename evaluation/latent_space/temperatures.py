@@ -9,7 +9,7 @@ import torch
 from configs.options import Config
 from evaluation.generation_table import set_measures
 from evaluation.latent_space.decoded import decoded_clouds
-from evaluation.metrics import CloudSet, Matrix, pairwise
+from evaluation.metrics import CloudSet, Matrix, pairwise_nearest
 from evaluation.tables import Column
 from frozen.codes import load_codes
 from generation.latents import codes_of, draw_latents
@@ -87,4 +87,5 @@ def _measures(networks: Networks, references: CloudSet, rr: Matrix, clouds: np.n
 
 
 def _matrix(networks: Networks, a: CloudSet, b: CloudSet | None = None) -> Matrix:
-    return pairwise("cd", a, b, num_workers(networks.cfg.run.num_cpus), device=networks.device, description="comparing")
+    workers = num_workers(networks.cfg.run.num_cpus)
+    return pairwise_nearest(a, b, workers, description="comparing", device=networks.device)

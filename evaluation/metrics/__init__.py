@@ -16,6 +16,7 @@ from evaluation.metrics.chamfer import (
 from evaluation.metrics.clouds import Cloud, CloudSet, Matrix, nearest_points
 from evaluation.metrics.exact_emd import emd, emd_sq, matched_costs
 from evaluation.metrics.nearest import nearest_in_set
+from evaluation.metrics.nearest_pairs import pairwise_nearest
 from evaluation.metrics.normals import LocalPlanes, agreement, local_planes, normal_consistency, thickness
 from evaluation.metrics.occupancy_jsd import jsd
 from evaluation.metrics.pairs import METRICS, pairwise, pairwise_chamfer
@@ -50,6 +51,7 @@ __all__ = [
     "one_nna",
     "pairwise",
     "pairwise_chamfer",
+    "pairwise_nearest",
     "reconstruction_scores",
     "scores_from_distances",
     "thickness",

@@ -38,6 +38,10 @@ class MatrixCache:
     def put(self, row: int, columns: slice, values: Matrix) -> None:
         """Store finished values; written to disk from time to time, see `save`."""
         self.matrix[row, columns] = values
+        self.changed()
+
+    def changed(self) -> None:
+        """The matrix has further values, stored by somebody else."""
         self.unsaved = True
         if time.monotonic() - self.saved_at >= SECONDS_BETWEEN_SAVES:
             self.save()

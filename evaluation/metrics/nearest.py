@@ -47,8 +47,8 @@ def _find_nearest(a: CloudSet, b: CloudSet, workers: int, description: str | Non
         ThreadPoolExecutor(max(1, workers)) as pool,
         tqdm(total=2 * len(a) + len(b), desc=description, unit="cloud", disable=hidden) as bar,
     ):
-        back = _bounds_back(a, b, pool, bar)
-        forth = _bounds_forth(a, b, pool, bar)
+        back = bounds_back(a, b, pool, bar)
+        forth = bounds_forth(a, b, pool, bar)
         found = []
         for pair in pool.map(lambda i: _nearest(a, b, i, forth[i], back[i]), range(len(a))):
             found.append(pair)
@@ -68,9 +68,11 @@ def _nearest(a: CloudSet, b: CloudSet, i: int, forth: Matrix, back: Matrix) -> t
     return least
 
 
-def _bounds_back(a: CloudSet, b: CloudSet, pool: ThreadPoolExecutor, bar: tqdm) -> Matrix:
+def bounds_back(
+    a: CloudSet, b: CloudSet, pool: ThreadPoolExecutor, bar: tqdm, points_a_node: int = POINTS_A_NODE
+) -> Matrix:
     """(A, B): of the mean squared distance from the points of cloud j of `b` to cloud i of `a`."""
-    grid = grid_over(a.points, min(len(b.points) // POINTS_A_NODE, MOST_NUMBERS // len(a)))
+    grid = grid_over(a.points, min(len(b.points) // points_a_node, MOST_NUMBERS // len(a)))
     nodes = grid.nodes()
     squared = np.empty((grid.size, len(a)))
 
@@ -88,9 +90,11 @@ def _bounds_back(a: CloudSet, b: CloudSet, pool: ThreadPoolExecutor, bar: tqdm) 
     return _safe(np.concatenate(list(pool.map(bounds, range(0, len(b), AT_A_TIME)))).T)
 
 
-def _bounds_forth(a: CloudSet, b: CloudSet, pool: ThreadPoolExecutor, bar: tqdm) -> Matrix:
+def bounds_forth(
+    a: CloudSet, b: CloudSet, pool: ThreadPoolExecutor, bar: tqdm, points_a_node: int = POINTS_A_NODE
+) -> Matrix:
     """(A, B): of the mean squared distance from the points of cloud i of `a` to cloud j of `b`."""
-    grid = grid_over(a.points, len(a.points) // POINTS_A_NODE)
+    grid = grid_over(a.points, len(a.points) // points_a_node)
     weights = weights_on(grid, a.points, a.counts)
     used = np.unique(weights.nodes.indices)
     nodes, weights = grid.nodes()[used], weights._replace(nodes=weights.nodes[:, used])

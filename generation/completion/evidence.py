@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from configs.options import Completion
+from dataprocessing.surface import at_most
 from generation.code_fitting import CLAMP, SPACINGS
 from generation.surface_cells import HALF_EXTENT
 
@@ -71,11 +72,6 @@ def evidence_of(
     tensors = (torch.from_numpy(array.astype(np.float32)) for array in (surface, empty, bounds))
     surface_tensor, empty_tensor, bounds_tensor = tensors
     return Evidence(surface_tensor, weight, empty_tensor, bounds_tensor, empty_weight)
-
-
-def at_most(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` of the points (n, 3), drawn without replacement; all of them if there are fewer."""
-    return points if len(points) <= count else points[rng.choice(len(points), count, replace=False)]
 
 
 def spread(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

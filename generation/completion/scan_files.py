@@ -11,9 +11,9 @@ from dataprocessing.frames import UNIT_AXES, Frame, turn_of
 from dataprocessing.mesh_io import Mesh, MeshError
 from dataprocessing.point_io import POINTS_ALONE, is_far, load_shape
 from dataprocessing.scale_notes import scale_notes
-from dataprocessing.surface import sample_surface
+from dataprocessing.surface import at_most, sample_surface
 from generation.cloud_files import Cloud
-from generation.completion.evidence import MOST_POINTS, at_most
+from generation.completion.evidence import MOST_POINTS
 from runtime.errors import UserError
 
 SUFFIXES = (*POINTS_ALONE, *MESHES)  # a .ply or an .off without faces is a cloud

@@ -44,7 +44,7 @@ class Completed(CodesOnAccess):
         front = front_of(self.cfg.data.up, self.cfg.data.front)
         self.facts: Facts = {"scan": points_sha256, **options_of("chains", self.cfg), "front": front}
 
-    def code_of(self, n: int) -> Tensor:
+    def made(self, n: int) -> Tensor:
         return codes_of(self.networks, torch.from_numpy(self.found["z"][n : n + 1]).to(self.networks.device))
 
     def known(self, n: int) -> dict[str, Any]:

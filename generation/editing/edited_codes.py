@@ -44,7 +44,7 @@ class EditedCodes(CodesOnAccess):
         self.starts, self.aims = starts, aims
         self.num, self.radius = len(starts) * len(aims), largest_norm(networks)
 
-    def code_of(self, n: int) -> Tensor:
+    def made(self, n: int) -> Tensor:
         code, aim = self.starts[n // len(self.aims)], self.aims[n % len(self.aims)]
         return code if (reading := self.aim_of(code, aim)) is None else self._edited(code, reading)
 

@@ -50,16 +50,6 @@ def ends(array: NDArray, axis: int) -> tuple[NDArray, NDArray]:
     return array[lead + (slice(None, -1),)], array[lead + (slice(1, None),)]
 
 
-def crossings_of_signed(values: Array, covered: Mask, side: float) -> Crossings:
-    """Crossings of a field with signs, of the lattice's shape, on the edges whose ends both are `covered`."""
-    crosses, allowed = [], []
-    for axis in range(3):
-        (a, b), (here, there) = ends(values < 0, axis), ends(covered, axis)
-        crosses.append((a != b) & here & there)
-        allowed.append(np.mean(ends(np.abs(values), axis), axis=0) < MAY_CROSS * side)
-    return Crossings(crosses, allowed, values)
-
-
 def crossings_of_unsigned(lattice: Lattice, field: Field) -> Crossings:
     """Crossings of an unsigned field: its directions at the ends of an edge are opposite, and between them it falls to
     what it is at a surface.

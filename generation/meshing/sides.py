@@ -35,6 +35,8 @@ def directions_of(lattice: Lattice, near: NDArray[np.bool_], field: Field) -> Ar
     Where g g^T has more than one direction, or hardly any, there is more than one flat sheet, and the field's own
     directions are better.
     """
+    if not near.any():
+        return np.empty((0, 3), np.float32)
     gradients = np.gradient(gaussian_filter(lattice.values, SMOOTHING) / lattice.side)  # of float32
     tensor = np.empty((int(near.sum()), 3, 3), np.float32)
     for i in range(3):

@@ -26,14 +26,14 @@ from configs.options import Config
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import Mesh, load_mesh
 from dataprocessing.partial_scans import SIZES, partial_scan
-from dataprocessing.surface import sample_surface
+from dataprocessing.surface import at_most, sample_surface
 from demo_cars.car import make_car
 from evaluation.completion import POINTS, diversity, scores_of
 from evaluation.metrics import nearest_distances
 from frozen.loading import encode_clouds
 from generation.cloud_files import Cloud
 from generation.completion.chains import complete, search, starts
-from generation.completion.evidence import at_most, empty_places, evidence_of
+from generation.completion.evidence import empty_places, evidence_of
 from generation.completion.posterior import Posterior
 from generation.completion.results import facts_of
 from generation.decode import decode

@@ -21,6 +21,22 @@ REAL_CARS = Path(os.environ.get("REAL_CARS_DIR", ROOT.parent / "shared" / "real_
 REAL_FILES = Path(os.environ.get("REAL_FILES_DIR", ROOT.parent / "shared" / "real_files"))  # of other formats
 
 
+def write_ply(path: Path | str, points: np.ndarray, **properties: np.ndarray) -> None:
+    """Write points (N, 3), with named numbers (N,) for each, as binary little-endian float32 PLY."""
+    columns = {**dict(zip("xyz", points.T, strict=True)), **properties}
+    vertices = np.rec.fromarrays([column.astype("<f4") for column in columns.values()], names=",".join(columns))
+    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
+    lines += [*(f"property float {name}" for name in columns), "end_header\n"]
+    Path(path).write_bytes("\n".join(lines).encode() + vertices.tobytes())
+
+
+def read_occupancy(path: Path | str) -> np.ndarray:
+    """The grid of a voxelized point cloud file, this project's or NDF's. Returns (res, res, res) bool, [x, y, z]."""
+    with np.load(path) as file:
+        res = int(file["res"])
+        return np.unpackbits(file["compressed_occupancies"], count=res**3).view(bool).reshape(res, res, res)
+
+
 def write_obj(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
     """Write a text OBJ, making its folder; vertices with all digits."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,8 @@ from types import ModuleType
 
 from runtime.errors import run
 
-MOST_SECONDS = 30
+MOST_SECONDS = 30  # of processor time; beside other work a case may wait as often as that
+WAITS = 10
 MOST_MEMORY = 2 << 30  # bytes that a case may take beyond what Python and torch take without it
 NOBODY = 65534  # user whom a case stands for that needs files it may not read: root may read all
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -82,7 +83,7 @@ def run_case(case: Case, template: Path | None, folder: Path, logs: Path | None 
 def problems_of(case: Case, status: int, stdout: str, stderr: str) -> list[str]:
     """What is wrong with the ending of a case: all that the documents promise not to happen."""
     found = []
-    if status == -signal.SIGALRM:
+    if status in (-signal.SIGXCPU, -signal.SIGALRM):
         found.append(f"did not end within {MOST_SECONDS} s")
     elif status not in case.statuses:
         found.append(f"status {status}, {' or '.join(map(str, case.statuses))} expected")
@@ -120,7 +121,8 @@ def _child(case: Case, folder: Path, out: Path, err: Path) -> None:
             os.seteuid(NOBODY)
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + MOST_MEMORY, size + MOST_MEMORY))
-        signal.alarm(MOST_SECONDS)
+        resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS + 5))
+        signal.alarm(WAITS * MOST_SECONDS)
         _watch([folder / place for place in (*case.allowed, "scratch")])
         words = [word.replace("FOLDER", str(folder)) for word in case.words]
         run(lambda: case.script.main(words))
