@@ -51,12 +51,13 @@ def pairwise_nearest(
     for clouds in (a, other):
         clouds.prepare("points")
     hidden = True if description is None else None
-    lines = len(a) + (0 if b is None else len(other))
+    steps = 2 * len(a) if b is None else 2 * (len(a) + len(b))
     with (
         ThreadPoolExecutor(max(1, workers)) as pool,
-        tqdm(total=len(a) + len(other) + lines, desc=description, unit="cloud", disable=hidden) as bar,
+        tqdm(total=steps, desc=description, unit="cloud", disable=hidden) as bar,
     ):
-        back, forth = (bounds(a, other, pool, bar, POINTS_A_NODE) for bounds in (bounds_back, bounds_forth))
+        back = bounds_back(a, other, pool, bar, POINTS_A_NODE)
+        forth = back.T if b is None else bounds_forth(a, other, pool, bar, POINTS_A_NODE)
         pairs = Pairs(a, b, back, forth, kept.matrix)
         try:
             for _ in pool.map(pairs.settle, pairs.lines()):
