@@ -47,7 +47,7 @@ def make_all(cfg: Config, indices: list[int]) -> None:
     """Make the cars `indices` on cfg.run.num_cpus processes, with a progress bar."""
     from tqdm import tqdm
 
-    from dataprocessing.pool import run_tasks
+    from runtime.pool import run_tasks
 
     tasks = [(cfg, index) for index in indices]
     with closing(run_tasks(write_car, tasks, num_workers(cfg.run.num_cpus))) as results:  # closed: Ctrl-C ends it

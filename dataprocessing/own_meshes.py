@@ -18,7 +18,6 @@ from dataprocessing.frames import Frame, points_in_unit_box, to_unit_box
 from dataprocessing.mesh_folder import Listing, mesh_name, path_below, shapes_below, stream_name, tell_others
 from dataprocessing.mesh_io import Mesh, MeshError
 from dataprocessing.point_io import load_shape
-from dataprocessing.pool import run_in_order
 from dataprocessing.scale_notes import Note, lines_of, scale_notes
 from dataprocessing.scatter import scatter_of
 from dataprocessing.surface import at_most, sample_surface
@@ -26,6 +25,7 @@ from dataprocessing.voxelized_pointcloud_sampling import input_points
 from runtime.cores import num_workers
 from runtime.errors import UserError, one_line, raise_if_interrupted
 from runtime.layout import given_path
+from runtime.pool import run_in_order
 from runtime.seeds import generator
 
 OWN_MESHES = "own_meshes"  # key of index.json: the folder of the meshes

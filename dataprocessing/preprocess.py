@@ -51,9 +51,9 @@ def preprocess(folders: dict[Path, Path], cfg: Config) -> list:
     """
     from tqdm import tqdm
 
-    from dataprocessing.pool import run_tasks
     from dataprocessing.shape_files import process_shape
     from runtime.cores import num_workers
+    from runtime.pool import run_tasks
 
     tasks = [(mesh, folder, cfg) for mesh, folder in folders.items()]
     with closing(run_tasks(process_shape, tasks, num_workers(cfg.run.num_cpus))) as results:  # closed: Ctrl-C ends it

@@ -11,8 +11,8 @@ import time
 import pytest
 from facts import naming, says
 
-from dataprocessing.pool import run_in_order, run_tasks
 from runtime.errors import UserError, message_for_user
+from runtime.pool import run_in_order, run_tasks
 
 
 def slow_first(number: int) -> int:

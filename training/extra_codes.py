@@ -26,7 +26,6 @@ from dataprocessing.axes import given_axes
 from dataprocessing.extra_shapes import ExtraShape, ExtraSource, below_extras, describe, extra_cloud
 from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import marks_of, mesh_sha256
-from dataprocessing.pool import run_in_order
 from dataprocessing.preprocess import print_failures
 from frozen.codes import EXTRA
 from models.ndf import NDF
@@ -35,6 +34,7 @@ from runtime.cores import num_workers
 from runtime.devices import keep_freed_memory
 from runtime.errors import UserError
 from runtime.files import write_json
+from runtime.pool import run_in_order
 from runtime.reading import DamagedFile, open_npz, read_json, reading
 from runtime.room import check_room
 from training.distributed import first_only, from_first, share, wait_for_all

@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from configs.options import Config, NDFTraining, Sampling
-from dataprocessing.pool import no_locks, run_in_order
 from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud, read_turned
 from runtime.cores import num_workers
 from runtime.errors import note
 from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
+from runtime.pool import no_locks, run_in_order
 from runtime.seeds import step_seed
 from training.augmentation import changed, changes_shapes
 from training.distributed import own_part

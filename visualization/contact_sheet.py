@@ -1,7 +1,6 @@
 """A sheet of pictures in labelled rows, each picture with lines of text above it if there is something to say."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from runtime.files import atomic_path
+from runtime.pool import run_in_order
 from visualization.mesh_rendering import render_mesh
 from visualization.rendering import TINTS, render_cloud
 from visualization.sheet_text import Caption, caption_lines, drawable, lines_of, width_of, write, write_line
@@ -26,6 +26,7 @@ BORDER, GAP, ROW_GAP = 28, 10, 24  # pixels around the sheet, between pictures, 
 TITLE_SIZE, LABEL_SIZE, CAPTION_SIZE = 40, 26, 26  # pixels
 CAPTION_ROOM = 2 * CAPTION_SIZE - 12  # of a caption of one line, above its picture
 NARROWEST = 1100  # pixels of the lines below the title, which are broken where the sheet is narrower
+MANY = 12  # pictures of a second each, from which on processes are worth their start
 LINE = 32  # pixels from a line of a caption to the next
 TITLE_COLOR, LABEL_COLOR, RULE_COLOR = (35, 40, 48), (80, 88, 100), (225, 228, 232)
 NAME_COLOR, PLAIN_COLOR, MARK_COLOR = (35, 40, 48), (110, 118, 130), (200, 30, 30)  # of the words of captions
@@ -106,12 +107,12 @@ def draw_rows(rows: Sequence[Row], path: Path, title: str) -> None:
 def draw_shapes(rows: Sequence[ShapeRow], path: Path, title: str, notes: Sequence[str] = (), workers: int = 1) -> None:
     """Render rows of clouds and meshes, and write them as one sheet.
 
-    notes: sentences below the title. workers: threads, on which the sheet does not depend.
+    notes: sentences below the title. workers: processes that draw, where there is much to draw; the sheet does not
+    depend on them.
     """
     wanted = [(shape, row.tint, *LOOKS[row.look]) for row in rows for shape in row.shapes]
-    with ThreadPoolExecutor(workers) as pool:
-        waiting = pool.map(lambda one: _drawn(*one), wanted)
-        drawn = iter(list(tqdm(waiting, total=len(wanted), desc="drawing", unit="picture", disable=None)))
+    waiting = run_in_order(_drawn, wanted, workers if len(wanted) >= MANY else 1)
+    drawn = iter(list(tqdm(waiting, total=len(wanted), desc="drawing", unit="picture", disable=None)))
     contact_sheet([(row.label, list(islice(drawn, len(row.shapes))), row.captions) for row in rows], path, title, notes)
 
 

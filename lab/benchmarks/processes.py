@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from dataprocessing.pool import start_worker
+from runtime.pool import start_worker
 
 STATUS = Path("/proc/self/status")
 

@@ -17,13 +17,13 @@ from tqdm import tqdm
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.distances import load_open3d
 from dataprocessing.mesh_io import Mesh, load_mesh
-from dataprocessing.pool import run_tasks
 from dataprocessing.surface import sample_surface
 from demo_cars.car import make_car
 from evaluation.interior import interior_mask
 from evaluation.metrics import CloudSet, f_score, pairwise
 from runtime.cores import num_workers
 from runtime.errors import UserError, run
+from runtime.pool import run_tasks
 from visualization.contact_sheet import draw_rows
 
 DENSE, F_THRESHOLD = 20_000, 0.01
