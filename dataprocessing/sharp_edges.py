@@ -56,8 +56,8 @@ def edges_of(mesh: Mesh) -> Edges:
     twice, and vertices that are, count once; faces without area count not at all. Where a long edge meets two short
     ones at a vertex in its middle all three are borders.
     """
-    least = WELDED * float(np.ptp(mesh.vertices, axis=0).max())
-    places, same = _welded(mesh.vertices, max(least, np.finfo(np.float64).tiny))
+    least = max(WELDED * float(np.ptp(mesh.vertices, axis=0).max()), float(np.finfo(np.float64).tiny))
+    places, same = _welded(mesh.vertices, least)
     parts = [_sides(places, same[mesh.faces], corner, least) for corner in range(3)]
     sides, inwards = (np.concatenate(part) for part in zip(*parts, strict=True))
     key = sides[:, 0] * len(places) + sides[:, 1]
