@@ -13,7 +13,7 @@ from dataprocessing.formats import BESIDE_SHAPES, SUFFIXES, why_not_read
 from dataprocessing.formats.points import looks_like_points
 from dataprocessing.point_io import POINTS_ALONE
 from runtime.errors import UserError, one_line
-from runtime.layout import DENSE_POINT_CLOUD, GAP_SAMPLES, SCALED_MESH, UNIFORM_SAMPLES
+from runtime.layout import DENSE_POINT_CLOUD, GAP_SAMPLES, SCALED_MESH, SHARP_SAMPLES, UNIFORM_SAMPLES
 
 MADE_HERE = (  # of a shape, beside its mesh or instead of it
     SCALED_MESH,
@@ -22,6 +22,7 @@ MADE_HERE = (  # of a shape, beside its mesh or instead of it
     "boundary_*_samples.npz",
     UNIFORM_SAMPLES,
     GAP_SAMPLES,
+    SHARP_SAMPLES,
 )
 SCALED = "_scaled"  # of `model_scaled.off`, which NDF's scripts make of `model.obj`
 LONGEST_NAME = 200  # bytes; file systems take 255

@@ -16,7 +16,7 @@ from configs.options.data import AUTO
 from dataprocessing.frames import UNIT_AXES, front_of, turn_of
 from runtime.artefacts import Records
 from runtime.errors import UserError
-from runtime.layout import GAP_SAMPLES, SCALED_MESH, UNIFORM_SAMPLES, voxelized_point_cloud
+from runtime.layout import GAP_SAMPLES, SCALED_MESH, SHARP_SAMPLES, UNIFORM_SAMPLES, voxelized_point_cloud
 from runtime.reading import DamagedFile, open_npz
 
 OUR_AXES = dict(zip(("up", "front"), UNIT_AXES, strict=True))
@@ -51,8 +51,8 @@ def is_ndfs(path: Path) -> bool:
 
 
 def lacks_our_samples(folder: Path) -> bool:
-    """Whether a folder has neither uniform samples nor those of gaps, of which NDF makes none."""
-    return not any((folder / name).exists() for name in (UNIFORM_SAMPLES, GAP_SAMPLES))
+    """Whether a folder has neither uniform samples nor those of gaps or edges, of which NDF makes none."""
+    return not any((folder / name).exists() for name in (UNIFORM_SAMPLES, GAP_SAMPLES, SHARP_SAMPLES))
 
 
 def named_axes(data: Data) -> dict[str, str]:

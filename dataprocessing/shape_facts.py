@@ -18,10 +18,10 @@ from runtime.artefacts import NOT_THERE, OPTIONS, Facts, Records, entry_of, why
 from runtime.reading import DamagedFile, open_npz
 
 SAID_BY_NAME = ("num_points", "input_res", "sample_std_dev")
-NUMBERS = ("num_boundary_samples", "num_uniform_samples", "num_gap_samples")
+NUMBERS = ("num_boundary_samples", "num_uniform_samples", "num_gap_samples", "num_sharp_samples")
 SAID_BY_FILE = (*NUMBERS, "grid_coords", "bb_min", "bb_max")
-OURS = ("boundary_*_samples.npz", layout.UNIFORM_SAMPLES, layout.GAP_SAMPLES, "voxelized_point_cloud_*.npz",
-        layout.SCALED_MESH)  # fmt: skip
+OURS = ("boundary_*_samples.npz", layout.UNIFORM_SAMPLES, layout.GAP_SAMPLES, layout.SHARP_SAMPLES,
+        "voxelized_point_cloud_*.npz", layout.SCALED_MESH)  # fmt: skip
 
 
 def facts_of(name: str, mesh: Facts, cfg: Config, axes: tuple[str, str] | None = None) -> Facts:
@@ -68,7 +68,8 @@ def why_not_as_said(path: Path, cfg: Config) -> str:
                     {"bb_min": float(file["bb_min"]), "bb_max": float(file["bb_max"])},
                     {"bb_min": cfg.grid.bb_min, "bb_max": cfg.grid.bb_max},
                 )
-            named = {layout.UNIFORM_SAMPLES: NUMBERS[1], layout.GAP_SAMPLES: NUMBERS[2]}
+            own = (layout.UNIFORM_SAMPLES, layout.GAP_SAMPLES, layout.SHARP_SAMPLES)
+            named = dict(zip(own, NUMBERS[1:], strict=True))
             said = {named.get(path.name, NUMBERS[0]): file.shape("df")[0], "grid_coords": "grid_coords" in file}
             grid_coords = said["grid_coords"] or cfg.preprocessing.grid_coords  # those that hold more will do
             return why(said, {name: cfg.value(name) for name in said} | {"grid_coords": bool(grid_coords)})

@@ -20,6 +20,7 @@ from dataprocessing.mesh_record import MESH, axes_found, mesh_entry, with_axes
 from dataprocessing.scale_notes import Note, scale_notes
 from dataprocessing.shape_facts import begun, facts_of, finished, why_made
 from dataprocessing.shapes import expected_files, samples_per_file, shape_name
+from dataprocessing.sharp_edges import sharp_points
 from dataprocessing.voxelized_pointcloud_sampling import input_points, voxelized_arrays
 from runtime import layout
 from runtime.artefacts import NOT_THERE, Facts, Records
@@ -155,6 +156,8 @@ def write_files(mesh: Mesh, folder: Path, names: list[str], stream: str, cfg: Co
             write_off(folder / name, mesh)
         elif name == layout.UNIFORM_SAMPLES:
             clouds[name] = uniform_points(wanted[name], rng)
+        elif name == layout.SHARP_SAMPLES:
+            clouds[name] = sharp_points(mesh, wanted[name], rng)
         elif name == layout.GAP_SAMPLES:
             clouds[name] = gap_candidates(mesh, wanted[name], rng)
         elif name in sigma_of:

@@ -143,6 +143,7 @@ def samples_per_file(sampling: Sampling) -> dict[str, int]:
     numbers |= {
         layout.UNIFORM_SAMPLES: sampling.num_uniform_samples,
         layout.GAP_SAMPLES: sampling.num_gap_samples,
+        layout.SHARP_SAMPLES: sampling.num_sharp_samples,
     }
     return {name: number for name, number in numbers.items() if number}
 

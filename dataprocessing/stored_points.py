@@ -10,11 +10,12 @@ from dataprocessing.ndf_files import POINTS, input_cloud_file, turn_at_loading, 
 from dataprocessing.shapes import shape_name
 from runtime.artefacts import array_sha256
 from runtime.errors import UserError
-from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES
+from runtime.layout import GAP_SAMPLES, SHARP_SAMPLES, UNIFORM_SAMPLES
 from runtime.reading import damaged, open_npz
 
 REMADE = "delete it and run preprocess.py again"
-NOT_OF_NDF = {UNIFORM_SAMPLES: "uniform_ratio", GAP_SAMPLES: "gap_ratio"}  # the option that says that none are wanted
+# The option that says that none are wanted.
+NOT_OF_NDF = {UNIFORM_SAMPLES: "uniform_ratio", GAP_SAMPLES: "gap_ratio", SHARP_SAMPLES: "sharp_ratio"}
 
 
 def read_arrays(path: Path, *names: str) -> list[np.ndarray]:

@@ -7,6 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent  # repository root: relative paths
 SCALED_MESH = "model_normalized_scaled.off"
 UNIFORM_SAMPLES = "uniform_samples.npz"
 GAP_SAMPLES = "gap_samples.npz"  # in openings
+SHARP_SAMPLES = "sharp_samples.npz"  # at edges and borders
 DEMO_PARAMETERS = "parameters.json"
 INDEX = "index.json"  # in a folder of shapes: which they are
 CONTACT_SHEET = "contact_sheet.png"  # in a folder of clouds: pictures of them

@@ -130,6 +130,8 @@ def test_a_number_that_is_not_finite_is_told(word: str):
         ("decoder_channels = [3, 4]", "decoder_resolution 1 decoder_channels 2"),
         ("n_val = 3\nr_val = 0.5", "n_val r_val"),
         ("uniform_ratio = 0.8", "uniform_ratio 0.8 gap_ratio 0.2"),
+        ("sharp_ratio = 0.65\nnum_sharp_samples = 9", "uniform_ratio 0.15 gap_ratio 0.2 sharp_ratio 0.65"),
+        ("sharp_ratio = 0.1", "sharp_ratio 0.1 num_sharp_samples 0 preprocess.py"),
         ("extra_demo_cars = 9\nextra_demo_seed = 3\ndemo_seed = 3", "extra_demo_seed 3 demo_seed"),
         ("mesh_resolution = 20", "mesh_resolution 20 48 512"),
         ("mesh_faces = 20", "mesh_faces 20 500"),

@@ -117,9 +117,10 @@ def test_a_split_lists_what_can_be_trained_on(tmp_path: Path):
 
 
 def test_samples_that_ndf_does_not_make_are_told_of_with_their_option(tmp_path: Path, folder: Path):
-    for option, name in (("uniform_ratio", "uniform_samples.npz"), ("gap_ratio", "gap_samples.npz")):
+    named = {"uniform_ratio": "uniform_samples.npz", "gap_ratio": "gap_samples.npz", "sharp_ratio": "sharp_samples.npz"}
+    for option, name in named.items():
         with pytest.raises(UserError, match=naming(folder / name, option, 0, "preprocess.py")):
-            read_samples(folder, config(tmp_path, **(OF_NDF | {option: 0.1})))
+            read_samples(folder, config(tmp_path, **(OF_NDF | {option: 0.1, "num_sharp_samples": 9})))
 
 
 def test_the_scaled_mesh_has_any_of_ndfs_names_and_ours_first(tmp_path: Path, folder: Path):

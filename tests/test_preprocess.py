@@ -92,6 +92,25 @@ def test_no_uniform_and_no_gap_samples_on_request(meshes, tmp_path):
     assert not [*tmp_path.rglob("uniform*"), *tmp_path.rglob("gap*")]
 
 
+def test_sharp_samples_on_request_change_no_other_file(meshes, tmp_path):
+    assert preprocess(tmp_path, processed_dir=tmp_path / "a") == 0
+    assert preprocess(tmp_path, processed_dir=tmp_path / "b", num_sharp_samples=61) == 0
+    a, b = contents(tmp_path / "a"), contents(tmp_path / "b")
+    more = sorted(b.keys() - a.keys())
+    assert len(more) == len(meshes) and {Path(name).name for name in more} == {"sharp_samples.npz"}
+    assert [name for name in a if a[name] != b[name] and not name.endswith("made_of.json")] == []
+    for name in more:
+        samples = np.load(tmp_path / "b" / name)
+        mesh = load_mesh((tmp_path / "b" / name).with_name("model_normalized_scaled.off"))
+        assert samples["points"].shape == (61, 3) and samples["points"].dtype == samples["df"].dtype == np.float32
+        np.testing.assert_allclose(samples["df"], brute_force_distance(samples["points"], *mesh), atol=1e-6)
+    times_before = times(tmp_path / "b")
+    assert preprocess(tmp_path, processed_dir=tmp_path / "b", num_sharp_samples=61) == 0
+    assert times(tmp_path / "b") == times_before
+    assert preprocess(tmp_path, processed_dir=tmp_path / "b", num_sharp_samples=62) == 0
+    assert {len(np.load(tmp_path / "b" / name)["df"]) for name in more} == {62}
+
+
 def test_a_run_after_a_kill_finishes_and_cleans_up(meshes, tmp_path):
     """Killed without notice while a file is half-written; one older file was cut off by a lost disk."""
     config = write_config(tmp_path)

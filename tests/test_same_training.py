@@ -29,7 +29,7 @@ OTHERS = {
     "flow_scales": 3, "flow_s_max": 2.0, "flow_base": "normal", "flow_components": 3, "flow_dropout": 0.1,
     "flow_noise": 0.2, "flow_steps": 9, "flow_batch_size": 3, "flow_lr": 0.1, "flow_ema": 0.9,
     "flow_val_every": 3, "flow_patience": 3, "num_boundary_samples": 302, "num_uniform_samples": 102,
-    "num_gap_samples": 72,
+    "num_gap_samples": 72, "num_sharp_samples": 31, "sharp_ratio": 0.1,
 }  # fmt: skip
 FULL = SMALL | {"code_encoder": "both", "pca_dims": 1, "flow_base": "mixture"}
 IDLE = {"out_resolution", "flow_scales"}  # with `FULL`

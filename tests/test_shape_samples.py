@@ -11,7 +11,7 @@ from dataprocessing.split import split_folders
 from lab.small.helpers import read_config
 from lab.small.tiny_experiment import SMALL
 from lab.small.tiny_experiment import ndf_task as task_of
-from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
+from runtime.layout import GAP_SAMPLES, SHARP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from training.gpu_samples import numbers_of_sets
 from training.ndf_loss import training_loss
 from training.shape_samples import ShapeSteps, draw, far_files, validation_batches
@@ -56,6 +56,22 @@ def test_candidates_are_drawn_far_from_the_surface_and_mirrored_with_the_shape(s
             for third, points in zip(np.split(candidates, 3), stored, strict=True):
                 assert np.abs(third[:, None] - points).max(axis=2).min(axis=1).max() < 1e-6
     assert set(signs) == {-1, 1}
+
+
+def test_a_share_is_drawn_at_edges_and_never_as_a_candidate(shapes: Path):
+    options = SMALL | {"num_sharp_samples": 90, "uniform_ratio": 0.25, "gap_ratio": 0, "mirror": False}
+    cfg = read_config(shapes, **options, sharp_ratio=0.25)
+    folders = split_folders(cfg)["train"]
+    steps = ShapeSteps(folders, cfg)
+    assert steps.shares == pytest.approx([0.5 * 0.4, 0.5 * 0.6, 0.25, 0.25])
+    assert far_files(cfg) == [True, False, True, False]
+    stored = np.concatenate([np.load(folder / SHARP_SAMPLES)["points"] for folder in folders])
+    batch = steps[1]["points"][0].numpy()
+    found = np.abs(batch[:, None] - stored).max(axis=2).min(axis=1) < 1e-6
+    assert np.flatnonzero(found).tolist() == list(range(round(0.75 * 67), 67))
+    without = ShapeSteps(folders, read_config(shapes, **options, sharp_ratio=0))
+    unasked = ShapeSteps(folders, read_config(shapes, **options | {"num_sharp_samples": 0}))
+    assert all(torch.equal(without[3][name], unasked[3][name]) for name in without[3])
 
 
 def test_hard_points_come_from_all_samples_where_none_is_far(shapes: Path):

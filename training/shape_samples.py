@@ -17,7 +17,7 @@ from dataprocessing.shapes import shape_name
 from dataprocessing.stored_points import read_input_cloud, read_turned
 from runtime.cores import num_workers
 from runtime.errors import note
-from runtime.layout import GAP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
+from runtime.layout import GAP_SAMPLES, SHARP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from runtime.pool import no_locks, run_in_order
 from runtime.seeds import step_seed
 from training.augmentation import changed, changes_shapes
@@ -29,12 +29,13 @@ LONGEST_READ_S = 900.0  # for a batch; a worker that takes longer is taken for l
 
 def sample_files(sampling: Sampling, ndf_training: NDFTraining) -> list[tuple[str, float]]:
     """The sample files of a shape, each with its share of a training batch."""
-    boundary_share = 1 - ndf_training.uniform_ratio - ndf_training.gap_ratio
+    boundary_share = 1 - ndf_training.uniform_ratio - ndf_training.gap_ratio - ndf_training.sharp_ratio
     files = [
         (boundary_samples(sigma), boundary_share * ratio)
         for sigma, ratio in zip(sampling.sample_std_dev, sampling.sample_ratio, strict=True)
     ]
     files += [(UNIFORM_SAMPLES, ndf_training.uniform_ratio), (GAP_SAMPLES, ndf_training.gap_ratio)]
+    files.append((SHARP_SAMPLES, ndf_training.sharp_ratio))
     return [(name, share) for name, share in files if share]
 
 
@@ -43,6 +44,7 @@ def far_files(cfg: Config) -> list[bool]:
     near = {
         boundary_samples(sigma) for sigma in cfg.sampling.sample_std_dev if sigma < max(cfg.sampling.sample_std_dev)
     }
+    near.add(SHARP_SAMPLES)
     far = [name not in near for name, _ in sample_files(cfg.sampling, cfg.ndf_training)]
     return far if any(far) else [True] * len(far)
 

@@ -128,6 +128,11 @@ class Sampling(
     num_gap_samples: int = option(
         5000, "samples stored per shape in its openings, such as windows; 0: none, as NDF", not_negative
     )
+    num_sharp_samples: int = option(
+        0,
+        "samples stored per shape where its surface bends or ends, such as spokes, for sharp_ratio; 0: none, as NDF",
+        not_negative,
+    )
 
     def check(self, cfg: "Config", given: Collection[str]) -> None:
         ratios, sigmas = len(self.sample_ratio), len(self.sample_std_dev)

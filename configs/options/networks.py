@@ -131,6 +131,13 @@ class NDFTraining(Group, title="NDF training", about="losses and batches of trai
         not_negative,
         decides="ndf_best",
     )
+    sharp_ratio: float = option(
+        0.0,
+        "share of them where the surface bends or ends, whose fine parts points drawn by area hardly reach; needs"
+        " num_sharp_samples",
+        not_negative,
+        decides="ndf_best",
+    )
     num_hard_points: int = option(
         64,
         "points per shape and step beside them: the worst predicted of hard_point_candidates times as many far from"
@@ -175,8 +182,13 @@ class NDFTraining(Group, title="NDF training", about="losses and batches of trai
     )
 
     def check(self, cfg: "Config", given: Collection[str]) -> None:
-        if self.uniform_ratio + self.gap_ratio >= 1:
+        if self.uniform_ratio + self.gap_ratio + self.sharp_ratio >= 1:
             raise UserError(
-                f"uniform_ratio {self.uniform_ratio} and gap_ratio {self.gap_ratio} leave no share of a batch to points"
-                " near the surface; make their sum less than 1"
+                f"uniform_ratio {self.uniform_ratio}, gap_ratio {self.gap_ratio} and sharp_ratio {self.sharp_ratio}"
+                " leave no share of a batch to points near the surface; make their sum less than 1"
+            )
+        if self.sharp_ratio and not cfg.sampling.num_sharp_samples:
+            raise UserError(
+                f"sharp_ratio {self.sharp_ratio} asks for points at edges, of which num_sharp_samples 0 makes none; set"
+                " it to 4000, say, and run preprocess.py"
             )

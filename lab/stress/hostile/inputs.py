@@ -49,7 +49,7 @@ def of_meshes() -> Iterator[Case]:
     own = {"obj": OBJ, "off": OFF, "ply": PLY, "stl": STL, "glb": GLB, "gltf": GLTF, "dae": DAE}
     for kind in MESHES:
         words = (*CONFIG, "--data_dir", f"FOLDER/meshes/{kind}", "--input_data_glob", f"/*/model.{kind}")
-        words += ("--distance_backend", "torch", "--device", "cpu")
+        words += ("--distance_backend", "torch", "--device", "cpu", "--num_sharp_samples", "40")
         file, allowed = f"meshes/{kind}/bad/model.{kind}", f"meshes/{kind}"
         gone = NO_FILES  # no mesh files at all, then
         files = {name: damage for name, damage in BROKEN.items() if name not in gone}
