@@ -129,6 +129,7 @@ def test_a_number_that_is_not_finite_is_told(word: str):
         ("bb_min = 0.5", "bb_max bb_min 0.5"),
         ("decoder_channels = [3, 4]", "decoder_resolution 1 decoder_channels 2"),
         ("n_val = 3\nr_val = 0.5", "n_val r_val"),
+        ("published_split = a.npz\nn_test = 3", "published_split n_test a.npz"),
         ("uniform_ratio = 0.8", "uniform_ratio 0.8 gap_ratio 0.2"),
         ("extra_demo_cars = 9\nextra_demo_seed = 3\ndemo_seed = 3", "extra_demo_seed 3 demo_seed"),
         ("mesh_resolution = 20", "mesh_resolution 20 48 512"),
