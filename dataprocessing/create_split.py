@@ -127,7 +127,9 @@ def keep_former(path: Path) -> None:
         )
     with atomic_path(kept, durable=True) as spare:
         shutil.copyfile(path, spare)
-    note(f"{path} was made by others, or by an earlier version: kept as {kept}")
+    note(
+        f"{path} was made by others, or by an earlier version: kept as {kept}; --published_split {kept} keeps its parts"
+    )
 
 
 def hold_out(shapes: list[Path], split: Split) -> tuple[list[Path], list[Path]]:
