@@ -11,8 +11,8 @@ from configs.decided import options_of
 from configs.options import Config, Data, Split
 from dataprocessing.ndf_files import turning_sentence
 from dataprocessing.shapes import find_shapes, processed_root, shape_name
-from dataprocessing.split import load_split, paths_in
-from runtime.artefacts import OPTIONS, Facts, plain, why
+from dataprocessing.split import load_split, parts_of_published, paths_in
+from runtime.artefacts import OPTIONS, Facts, file_sha256, plain, why
 from runtime.errors import UserError, note, one_line, run
 from runtime.files import atomic_path, write_npz
 from runtime.layout import absolute
@@ -24,12 +24,11 @@ MADE_OF = "made_of"  # array of a split: its facts, a json text
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "create_split")
     shapes, lacking, gone = find_shapes(cfg)
-    held_out, others = hold_out(shapes, cfg.split)
-    split = {"train": [], "val": [], "test": held_out}
-    classes = group_by_class(others, cfg.data, cfg.split) if others else {}  # no others: test shapes alone
-    for name, folders in classes.items():
-        for part, chosen in divide(folders, name, cfg.run.seed, cfg.split).items():
-            split[part] += chosen
+    if cfg.split.published_split:
+        split = parts_of_published(absolute(cfg.split.published_split), shapes, processed_root(cfg.data))
+        tell_published(split, shapes, cfg)
+    else:
+        split = drawn(shapes, cfg)
     if len(split["train"]) == 1:
         note("one shape is left for training: enough for an NDF, but a flow (step 4) needs 2 or more; add meshes")
     path = absolute(cfg.data.split_file)
@@ -45,11 +44,32 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def drawn(shapes: list[Path], cfg: Config) -> dict[str, list[Path]]:
+    """A split of our own: shapes that are held out by name, the others at random, class by class."""
+    held_out, others = hold_out(shapes, cfg.split)
+    split = {"train": [], "val": [], "test": held_out}
+    classes = group_by_class(others, cfg.data, cfg.split) if others else {}  # no others: test shapes alone
+    for name, folders in classes.items():
+        for part, chosen in divide(folders, name, cfg.run.seed, cfg.split).items():
+            split[part] += chosen
+    return split
+
+
+def tell_published(split: dict[str, list[Path]], shapes: list[Path], cfg: Config) -> None:
+    """Say what the published split names and is not here, and what is here and not named."""
+    published = paths_in(absolute(cfg.split.published_split))
+    lacking = ", ".join(f"{part} {len(published[part]) - len(folders)}" for part, folders in split.items())
+    others = len(shapes) - sum(map(len, split.values()))
+    print(f"{cfg.split.published_split}: not preprocessed here: {lacking}; {others} shapes here that it does not name")
+
+
 def facts_of(shapes: list[Path], cfg: Config) -> Facts:
-    """What a split is made of: its options, and the shapes by their folders below `processed_root`."""
+    """What a split is made of: its options, the shapes by their folders below `processed_root`, a published split."""
     root = processed_root(cfg.data)
     below = [shape.relative_to(root).as_posix() for shape in shapes]
-    return plain({OPTIONS: options_of("split", cfg), "shapes": below})
+    published = cfg.split.published_split
+    digest = {"published": file_sha256(absolute(published))} if published else {}
+    return plain({OPTIONS: options_of("split", cfg), "shapes": below, **digest})
 
 
 def write_split(path: Path, split: dict[str, list[Path]], facts: Facts, cfg: Config) -> bool:
@@ -107,7 +127,9 @@ def keep_former(path: Path) -> None:
         )
     with atomic_path(kept, durable=True) as spare:
         shutil.copyfile(path, spare)
-    note(f"{path} was made by others, or by an earlier version: kept as {kept}")
+    note(
+        f"{path} was made by others, or by an earlier version: kept as {kept}; --published_split {kept} keeps its parts"
+    )
 
 
 def hold_out(shapes: list[Path], split: Split) -> tuple[list[Path], list[Path]]:

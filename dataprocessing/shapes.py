@@ -16,6 +16,7 @@ from runtime.artefacts import Records
 from runtime.errors import UserError, note
 
 MODEL_FOLDER = "models"  # ShapeNetCore.v2 keeps the mesh of shape ID in ID/models, v1 in ID
+FIT_PATTERN = "set input_data_glob to fit: /*/models/model_normalized.obj for ShapeNetCore.v2, /*/model.obj for v1"
 LAYOUTS = ("*/models", "*", "*/*/models", "*/*", ".")  # of preprocessed files without their meshes: v2, v1, one shape
 
 
@@ -59,9 +60,10 @@ def list_meshes(data: Data) -> Listing:
     if not meshes:
         if not any(root.iterdir()):
             raise UserError(f"data_dir {root} is empty; put the meshes there, or make demo cars (README, step 0)")
+        below = next((path for path in sorted(root.iterdir()) if next(path.glob(mesh_pattern(data)), None)), None)
         raise UserError(
-            f"no file matches {data.input_data_glob!r} in data_dir {root}; it holds {_some_names(root)};"
-            " set input_data_glob to fit, such as /*/models/model_normalized.obj"
+            f"no file matches {data.input_data_glob!r} in data_dir {root}; it holds {_some_names(root)}; "
+            + (f"set data_dir to {below}, where files match" if below else FIT_PATTERN)
         )
     for one, other in zip(meshes, meshes[1:], strict=False):
         if one.parent == other.parent:

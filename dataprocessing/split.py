@@ -49,9 +49,26 @@ def load_split(split_file: Path | str, root: Path | str) -> dict[str, list[Path]
         raise UserError(
             f"{len(missing)} of the {total} shapes in {split_file} have no preprocessed files below {root}, the first:"
             f" {missing[0]}; set data_dir or processed_dir to where they are, make them (dataprocessing/preprocess.py)"
-            " or make a new split (dataprocessing/create_split.py)"
+            " or leave them out: dataprocessing/create_split.py --published_split, with another split_file"
         )
     return folders
+
+
+def parts_of_published(split_file: Path, shapes: Sequence[Path], root: Path) -> dict[str, list[Path]]:
+    """The shapes, folders below `root`, that each part of a split of others names, in its order; paths as `load_split`.
+
+    Raises UserError if the file is missing or no split, or names none of them.
+    """
+    paths, find, ready = _read(split_file), _Finder(root), set(shapes)
+    found = {part: [find(path) for path in paths[part]] for part in PARTS}
+    parts = {part: [folder for folder in found[part] if folder in ready] for part in PARTS}
+    if not any(parts.values()):
+        first = next((path for part in PARTS for path in paths[part]), "nothing")
+        raise UserError(
+            f"{split_file} names none of the {len(ready)} preprocessed shapes below {root}: it begins with {first},"
+            f" they with {shapes[0]}; give the split of these shapes, or none"
+        )
+    return parts
 
 
 def _read(split_file: Path) -> dict[str, list[str]]:

@@ -131,6 +131,10 @@ def too_few(study: Study) -> str | None:
     return too_few_to_compare(study.cfg, study.folders)
 
 
+def no_reconstructions(study: Study) -> str | None:
+    return reconstruction.why_none(study.cfg.experiment, reconstruction.command_for(study.cfg))
+
+
 OF_ALL = ("precision", "seed", "num_points", "allow_trained_on")
 OF_SETS = (
     *("temperature", "best_of", "best_by", "num_steps", "filter_val", "num_sample_points_generation"),
@@ -139,7 +143,14 @@ OF_SETS = (
 OF_RECONSTRUCTION = ("num_eval_shapes", "num_eval_points_dense", "compare_experiments")
 TASKS = (
     Part("networks", network_tables, (*OF_ALL, "temperature"), ("test",), ("train",)),
-    Part("reconstruction", reconstruction_tables, (*OF_ALL, *OF_RECONSTRUCTION), ("test",), codes=False),
+    Part(
+        "reconstruction",
+        reconstruction_tables,
+        (*OF_ALL, *OF_RECONSTRUCTION),
+        ("test",),
+        codes=False,
+        lacks=no_reconstructions,
+    ),
     Part("generation", generation_tables_of, (*OF_ALL, *OF_SETS), ("test",), ("train",), lacks=too_few),
     Part("likelihood", likelihood_tables, (*OF_ALL, "num_eval_shapes"), ("test",), ("train",)),
 )

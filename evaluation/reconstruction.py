@@ -198,8 +198,7 @@ def reconstructions(cfg: Config, test_folders: Sequence[Path]) -> dict[str, dict
     experiment lacks one of the shapes of this one.
     """
     names = [shape_name(folder) for folder in test_folders]
-    command = f"python generate.py --mode reconstruct --config {cfg.run.config}"
-    own = cfg.experiment
+    own, command = cfg.experiment, command_for(cfg)
     files = reconstructed_files(own, command)
     if strange := sorted(set(files) - set(names)):
         raise UserError(
@@ -223,14 +222,26 @@ def reconstructions(cfg: Config, test_folders: Sequence[Path]) -> dict[str, dict
     return compared
 
 
+def command_for(cfg: Config) -> str:
+    """What makes the reconstructions of an experiment."""
+    return f"python generate.py --mode reconstruct --config {cfg.run.config}"
+
+
+def why_none(experiment: Experiment, command: str) -> str | None:
+    """What to do where an experiment has no reconstructions; None if it has."""
+    if (experiment.reconstruction / INDEX).is_file():
+        return None
+    return f"no reconstructions in {experiment.reconstruction} (no index.json); make them with: {command}"
+
+
 def reconstructed_files(experiment: Experiment, command: str) -> dict[str, Path]:
     """Shape -> cloud file, as listed by the index of an experiment's reconstructions; `command` makes them.
 
     Raises UserError if the index is missing or of an older version, or if one of its files is missing.
     """
     path = experiment.reconstruction / INDEX
-    if not path.is_file():
-        raise UserError(f"no reconstructions in {path.parent} (no index.json); make them with: {command}")
+    if reason := why_none(experiment, command):
+        raise UserError(reason)
     index = read_index(path)
     if "code_kind" not in index:
         raise UserError(f"{path} is of an earlier version (it has no code_kind); make them again with: {command}")

@@ -37,7 +37,7 @@ class Result:
 class Part:
     """run: returns tables, and facts for the json; options: those that decide it, of the artefact `tables`; tested:
     parts of the split that no network may have been trained on; shapes: further ones of which it tells; codes: whether
-    it takes their stored codes; lacks: why the shapes do not suffice for it, None if they do."""
+    it takes their stored codes; lacks: why it cannot be done, None if it can."""
 
     name: str
     run: Callable[["Study"], tuple[list[Table], Facts]]
@@ -110,7 +110,7 @@ class Study:
         return results
 
     def possible(self, parts: Iterable[Part]) -> list[Part]:
-        """The parts for which the shapes suffice; a note tells of the others. Raises UserError if that is none."""
+        """The parts for which there is what they need; a note tells of the others. Raises UserError if that is none."""
         lacking = {part: part.lacks(self) for part in parts}
         if lacking and all(lacking.values()):
             raise UserError(next(reason for reason in lacking.values() if reason))

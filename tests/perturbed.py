@@ -21,7 +21,7 @@ NAMES = {
     "config", "exp_name", "exp_root", "data_dir", "input_data_glob", "processed_dir", "split_file", "ndf_checkpoint",
     "rnvp_checkpoint", "extra_data_dir", "extra_data_glob", "export_dir", "mode", "interpolate_from", "interpolate_to",
     "own_meshes", "out", "attributes_file", "attribute", "samples", "training", "references", "output",
-    "compare_experiments", "scanned_mesh", "scan", "truth", "kind", "class_folders", "test_pattern",
+    "compare_experiments", "scanned_mesh", "scan", "truth", "kind", "class_folders", "test_pattern", "published_split",
     "axes_file", "help",
 }  # fmt: skip
 

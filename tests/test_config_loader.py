@@ -129,6 +129,7 @@ def test_a_number_that_is_not_finite_is_told(word: str):
         ("bb_min = 0.5", "bb_max bb_min 0.5"),
         ("decoder_channels = [3, 4]", "decoder_resolution 1 decoder_channels 2"),
         ("n_val = 3\nr_val = 0.5", "n_val r_val"),
+        ("published_split = a.npz\nn_test = 3", "published_split n_test a.npz"),
         ("uniform_ratio = 0.8", "uniform_ratio 0.8 gap_ratio 0.2"),
         ("sharp_ratio = 0.65\nnum_sharp_samples = 9", "uniform_ratio 0.15 gap_ratio 0.2 sharp_ratio 0.65"),
         ("sharp_ratio = 0.1", "sharp_ratio 0.1 num_sharp_samples 0 preprocess.py"),

@@ -159,6 +159,29 @@ def test_all_shapes_may_be_test_shapes_but_nothing_is_trained_on_such_a_split(sh
         split_folders(cfg, needed=("train", "val"))
 
 
+def test_the_parts_of_a_published_split_are_kept_without_what_is_not_here(shapes, tmp_path, capsys):
+    theirs = tmp_path / "theirs.npz"
+    names = [f"/theirs/car{i:02}" for i in range(40)]  # of which 30 are here
+    np.savez(theirs, train=names[35:5:-1], val=names[:3], test=names[36:] + names[3:6])
+    (shapes / "car08" / "models" / "uniform_samples.npz").unlink()
+    parts = split(tmp_path, published_split=theirs)
+    numbers = {"train": [i for i in range(29, 5, -1) if i != 8], "val": [0, 1, 2], "test": [3, 4, 5]}
+    assert parts == {part: [str(shapes / f"car{i:02}" / "models") for i in numbers[part]] for part in parts}
+    assert split_folders(read_config(tmp_path))["val"] == [Path(path) for path in parts["val"]]
+    assert says(capsys.readouterr().out, theirs, "train 7", "val 0", "test 4", "train 23, val 3, test 3 of 29", 0)
+    split(tmp_path, published_split=theirs)
+    assert "already" in capsys.readouterr().out
+    np.savez(theirs, train=names[:20], val=names[20:22], test=[])
+    assert len(split(tmp_path, published_split=theirs)["train"]) == 19
+    told = capsys.readouterr()
+    assert "published" in told.err and says(told.out, "8 shapes")
+    np.savez(theirs, train=["/theirs/van"], val=[], test=[])
+    with pytest.raises(UserError, match=naming(theirs, 29, "/theirs/van", shapes / "car00" / "models")):
+        split(tmp_path, published_split=theirs)
+    with pytest.raises(UserError, match=naming(tmp_path / "gone.npz")):
+        split(tmp_path, published_split=tmp_path / "gone.npz")
+
+
 def test_own_split_is_read_back(shapes, tmp_path):
     parts = split(tmp_path)
     assert load_split(tmp_path / "split.npz", shapes) == {part: list(map(Path, parts[part])) for part in parts}

@@ -195,6 +195,15 @@ def test_results_of_other_shapes_are_left_out_with_a_line(copied: Path, capsys: 
     assert says(line, "likelihood train_clouds") and "reconstruction" not in line.partition("results.json")[0]
 
 
+def test_without_reconstructions_all_else_is_done_and_a_line_tells_how_to_make_them(
+    copied: Path, capsys: pytest.CaptureFixture
+):
+    shutil.rmtree(tiny_config(copied).experiment.reconstruction)
+    assert list(run(copied, "--tasks", "networks", "reconstruction")["tables"]) == ["networks"]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "note" in line]
+    assert says(line, "reconstruction left out", "generate.py --mode reconstruct")
+
+
 def test_codes_and_reconstructions_of_former_shapes_are_refused(copied: Path):
     cfg = tiny_config(copied, **SMALL)
     path = cfg.experiment.reconstruction / "index.json"

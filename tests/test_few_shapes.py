@@ -11,12 +11,17 @@ from evaluation.latent_space.analyse import ANALYSES
 from evaluation.study import Study
 from lab.small.helpers import read_config
 from runtime.errors import UserError
+from runtime.files import write_text
+from runtime.layout import INDEX
 from training.flow_codes import make_codes
 
 
 @pytest.fixture
-def cfg(shapes: Path) -> Config:
-    return read_config(shapes)
+def cfg(shapes: Path, tmp_path: Path) -> Config:
+    """With reconstructions, of which only the index is looked for."""
+    cfg = read_config(shapes, exp_root=tmp_path)
+    write_text(cfg.experiment.reconstruction / INDEX, "")
+    return cfg
 
 
 def study_of(cfg: Config, test: int, train: int) -> Study:

@@ -201,3 +201,14 @@ def test_what_was_made_of_a_mesh_counts_only_where_the_mesh_is_gone(tmp_path: Pa
         "a/model.obj", "b/model_scaled.off", "c/voxelized_point_cloud_9res_5points.npz"
     ]  # fmt: skip
     assert sum(found.no_shapes.values()) == 3
+
+
+def test_what_shapenet_has_beside_its_meshes_is_known(tmp_path: Path):
+    for name in ("models/model_normalized.obj", "models/model_normalized.json", "models/model_normalized.mtl",
+                 "models/model_normalized.solid.binvox", "models/model_normalized.surface.binvox",
+                 "images/texture0.jpg"):  # fmt: skip
+        (tmp_path / "1a" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "1a" / name).write_text("x")
+    found = shapes_below(tmp_path)
+    assert len(found.shapes) == 1 and not found.unknown and not found.left_out
+    assert sum(found.no_shapes.values()) == 5

@@ -212,6 +212,8 @@ def test_mistakes_are_told_with_what_to_do(meshes, tmp_path):
         preprocess(tmp_path, data_dir=tmp_path / "hollow")
     with pytest.raises(UserError, match=naming("'/*/model.obj' car0, car1, car2 2")):
         preprocess(tmp_path, input_data_glob="/*/model.obj")
+    with pytest.raises(UserError, match=f"set data_dir to {tmp_path / 'data'},"):
+        preprocess(tmp_path, data_dir=tmp_path)
     with pytest.raises(UserError, match="input_data_glob"):
         preprocess(tmp_path, input_data_glob="/")
     write_obj(meshes[0].with_name("other.obj"), *open_box(np.random.default_rng(0)))

@@ -218,8 +218,20 @@ class Split(Group, title="split", about="give n_ or r_, not both", decides="spli
     test_pattern: str | None = option(
         None, "the test split: shapes whose name matches this, such as demo_s1_* for cars of another demo_seed"
     )
+    published_split: str | None = option(
+        None,
+        "split of others, such as NDF's, whose parts shapes keep; what it names and is not preprocessed here is left"
+        " out, and what it does not name",
+        decides="",  # its content does
+    )
 
     def check(self, cfg: "Config", given: Collection[str]) -> None:
         for n, r in (("n_val", "r_val"), ("n_test", "r_test")):
             if cfg.value(n) is not None and cfg.value(r) is not None:
                 raise UserError(f"both {n} and {r} are given; give one of them")
+        of_own = [name for name, *_ in self.options() if name != "published_split" and cfg.value(name) is not None]
+        if self.published_split is not None and of_own:
+            raise UserError(
+                f"both published_split and {of_own[0]} are given; give one of them: the parts are those of"
+                f" {self.published_split}"
+            )

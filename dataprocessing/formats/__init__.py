@@ -51,7 +51,7 @@ NOT_READ = {
 BESIDE_SHAPES = (
     ".mtl", ".material", ".bin", ".png", ".jpg", ".jpeg", ".tga", ".bmp", ".gif", ".webp", ".dds", ".tif", ".tiff",
     ".psd", ".hdr", ".exr", ".ktx2", ".svg", ".txt", ".md", ".json", ".csv", ".html", ".pdf", ".rtf", ".yaml", ".yml",
-    ".xml", ".urdf", ".sdf", ".config", ".log", ".lock", ".py", ".sh", ".js", ".css", ".ini", ".toml",
+    ".xml", ".urdf", ".sdf", ".config", ".log", ".lock", ".py", ".sh", ".js", ".css", ".ini", ".toml", ".binvox",
 )  # fmt: skip
 
 
