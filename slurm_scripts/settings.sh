@@ -7,6 +7,7 @@ account=
 gpu=gpu:1 # --gres of steps 3, 4 and 6; none: they run on CPUs
 times=()  # --time of single steps, in place of that in their scripts: times=([3]=48:00:00 [7]=02:00:00)
 others=() # any other options of sbatch, for all steps: others=(--qos=long --mail-type=FAIL)
+single=() # of single steps, over all of these: single=([3]="--gres=gpu:4 --cpus-per-task=32 --mem=128G")
 
 # The environment of every job. After this, a job takes .venv if there is one, else the environment that was active when
 # it was submitted, else this one of conda's.

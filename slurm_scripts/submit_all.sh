@@ -56,7 +56,7 @@ cd "$repo"
 previous='' jobs=() tasks=${TASKS:-}
 
 submit() { # submit SCRIPT [sbatch options]: after the job before, with the cluster's settings
-  local script=$1 step own=("${@:2}") job where=$partition
+  local script=$1 step own=("${@:2}") words job where=$partition
   step=$(basename "$script" .sh)
   if [[ $step =~ ^[346]_ ]]; then
     where=${gpu_partition:-$partition}
@@ -65,8 +65,10 @@ submit() { # submit SCRIPT [sbatch options]: after the job before, with the clus
   [ -z "$where" ] || own+=(--partition="$where")
   [ -z "$account" ] || own+=(--account="$account")
   [ -z "${times[${step%%_*}]:-}" ] || own+=(--time="${times[${step%%_*}]}")
+  read -ra words <<< "${single[${step%%_*}]:-}"
+  own+=("${others[@]}" "${words[@]}")
   [ -z "$previous" ] || own+=(--dependency="afterok:$previous" --kill-on-invalid-dep=yes)
-  job=$(sbatch --parsable --chdir="$repo" "${own[@]}" "${others[@]}" "${sbatch_options[@]}" "$script" "${arguments[@]}")
+  job=$(sbatch --parsable --chdir="$repo" "${own[@]}" "${sbatch_options[@]}" "$script" "${arguments[@]}")
   previous=${job%%;*} # "id;cluster" where there are several clusters
   jobs+=("$previous")
   printf '%-16s job %s\n' "$step" "$previous"

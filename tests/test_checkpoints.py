@@ -24,6 +24,9 @@ from frozen.checkpoint_files import (
     timed_name,
 )
 from frozen.loading import load_frozen_ndf, network_input
+from lab.small.network_weights import random_weights
+from models.fused_ndf import resample
+from models.ndf import NDF
 from models.occupancy import to_grid_coords
 from runtime.errors import UserError, message_for_user
 from runtime.layout import ROOT
@@ -138,6 +141,34 @@ def test_file_of_torch_1_2_is_read(tmp_path: Path):
     }
     torch.save(old, path, _use_new_zipfile_serialization=False)
     assert torch.equal(load_checkpoint(path)["model_state_dict"]["weight"], model.weight)
+
+
+@pytest.mark.parametrize("config", ["shapenet_cars_pretrained.txt", "shapenet_cars_fused.txt"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize(
+    "name", ["checkpoint_292h_15m_45s_1052145.55.tar", "checkpoint_108h:5m:50s_389150.3971107006.tar"]
+)
+def test_checkpoints_of_ndf_and_the_thesis_work_by_their_configs(tmp_path: Path, name: str, prefix: str, config: str):
+    """As the plain network, and with the thesis's code."""
+    words = ["--config", str(ROOT / "configs" / config), "--exp_root", str(tmp_path), "--input_res", "32"]
+    cfg = get_config(words)
+    ndf = random_weights(NDF(), 0)
+    weights = OrderedDict((prefix + key, value) for key, value in ndf.state_dict().items())
+    folder = cfg.experiment.ndf_checkpoints
+    folder.mkdir(parents=True)
+    old = {"model_state_dict": weights, "optimizer_state_dict": {}, "epoch": 7, "training_time": 1.0}
+    torch.save(old, folder / name, _use_new_zipfile_serialization=False)
+    assert ndf_checkpoint_path(cfg) == folder / name
+    x = torch.zeros(1, 32, 32, 32)
+    x[:, 8:20, 9:21, 13] = 1
+    fused = load_frozen_ndf(folder / name, cfg, torch.device("cpu"))
+    plain = load_frozen_ndf(folder / name, cfg.changed(code_kind="none"), torch.device("cpu"))
+    with torch.no_grad():
+        assert fused.encode(x).shape == (1, 497, 8, 8, 8) == (1, *fused.code_shape)
+        p = torch.rand(1, 11, 3) - 0.5
+        torch.testing.assert_close(plain(p, x), ndf(p, x))
+        levels = torch.cat([resample(level, 8) for level in ndf.pyramid(x)], dim=1)
+        torch.testing.assert_close(fused.encode(x), levels.tanh().relu())
 
 
 class Evil:

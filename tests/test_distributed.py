@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from two_processes import NORMS, collectives, config, flow, ndf, normed, on_gpus, with_a_bad_shape
+from two_processes import (
+    NORMS,
+    collectives,
+    config,
+    flow,
+    ndf,
+    normed,
+    on_gpus,
+    samples_in_memory,
+    with_a_bad_shape,
+)
 
 from frozen.checkpoint_files import latest_checkpoint, load_checkpoint
 from lab.small.tiny_experiment import ndf_task, write_shapes
@@ -111,6 +121,13 @@ def test_two_processes_encode_what_one_does_bit_for_bit(done: tuple, split: str)
     assert one == two
 
 
+def test_they_share_one_copy_of_the_samples(done: tuple):
+    folder, _, (first, second) = done
+    kind, memory, content = first["samples"]
+    assert first["samples"] == second["samples"] and kind == "SharedSamples" and len(memory) == 1
+    assert samples_in_memory(folder) == ["list", [], content]
+
+
 def test_what_cannot_be_split_is_refused(done: tuple):
     for found in done[2]:
         assert all(fact in found["not divisible"] for fact in ("5 shapes", "2 processes", "--batch_size"))
@@ -121,7 +138,8 @@ def assert_close(*folders: Path) -> list[dict[str, Any]]:
     one, two = (load_checkpoint(latest_checkpoint(folder)) for folder in folders)
     for kind in {"model_state_dict", "ema_state_dict"} & one.keys():
         for name, value in one[kind].items():
-            torch.testing.assert_close(value, two[kind][name], rtol=1e-4, atol=1e-5)
+            # 8 steps of Adam move a weight by up to 0.08, also one whose gradient is mostly rounding.
+            torch.testing.assert_close(value, two[kind][name], rtol=1e-4, atol=5e-5)
     assert one["best"] == pytest.approx(two["best"], **CLOSE)
     assert one["best_step"] == two["best_step"] and one["step"] == two["step"]
     return [one, two]

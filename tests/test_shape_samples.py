@@ -14,7 +14,7 @@ from lab.small.tiny_experiment import ndf_task as task_of
 from runtime.layout import GAP_SAMPLES, SHARP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from training.gpu_samples import numbers_of_sets
 from training.ndf_loss import training_loss
-from training.shape_samples import ShapeSteps, draw, far_files, validation_batches
+from training.shape_samples import ShapeSteps, draw, far_files, read_samples, read_sizes, validation_batches
 
 
 def plainly(sets, shares, count, rng):
@@ -137,3 +137,33 @@ def test_sparse_inputs_are_the_first_points_and_change_nothing_else(shapes: Path
         assert torch.equal(other["cloud"], one["cloud"][:, :count])
         assert torch.equal(other["points"], one["points"]) and torch.equal(other["distances"], one["distances"])
     assert min(counts) >= 5 and max(counts) <= 53 and len(counts) > 4
+
+
+@pytest.mark.parametrize("options", [{}, {"num_hard_points": 0}, {"min_input_points": 5}], ids=str)
+@pytest.mark.parametrize("cached", [False, True])
+def test_parts_of_a_batch_are_those_of_the_whole_and_others_are_not_read(
+    shapes: Path, options: dict, cached: bool, monkeypatch: pytest.MonkeyPatch
+):
+    cfg = read_config(shapes, **(SMALL | {"batch_size": 3, "mirror": True} | options))
+    folders = split_folders(cfg)["train"]
+    whole, part = ShapeSteps(folders, cfg), ShapeSteps(folders, cfg)
+    batch = whole[0]
+    if cached:
+        part.read_all(torch.device("cpu"))
+    read: list[int] = []
+    samples = part.samples
+    monkeypatch.setattr(part, "samples", lambda index: read.append(index) or samples(index))
+    for rank in range(3):
+        part.part = slice(rank, rank + 1)
+        read.clear()
+        found = part[0]
+        assert found.keys() == batch.keys()
+        for name, values in found.items():
+            assert torch.equal(values, batch[name][rank : rank + 1]), name
+        assert len(read) == (3 if "min_input_points" in options else 1)
+
+
+def test_sizes_come_from_the_heads_of_the_files(shapes: Path):
+    cfg = read_config(shapes, **SMALL)
+    folder = split_folders(cfg)["train"][0]
+    assert read_sizes(folder, cfg) == [len(points) for points, _ in read_samples(folder, cfg)["sets"]]

@@ -183,6 +183,16 @@ def test_submit_all_chains_all_jobs(repository, tmp_path_factory):
         assert re.search(rf"^{job.stem} +job {101 + index}$", out, flags=re.MULTILINE)
 
 
+def test_a_single_step_has_options_of_its_own_over_those_of_all(repository):
+    path = repository / "slurm_scripts" / "settings.sh"
+    text = path.read_text().replace("others=()", "others=(--mem=9G)")
+    path.write_text(text.replace("single=()", 'single=([3]="--gres=gpu:4 --mem=128G")'))
+    assert call(repository, "slurm_scripts/submit_all.sh", "configs/cars.txt")[0] == 0
+    lines = {line.split("slurm_scripts/")[-1][0]: line for line in (repository / "submitted").read_text().splitlines()}
+    assert lines["3"].index("--gres=gpu:1") < lines["3"].index("--mem=9G") < lines["3"].index("--gres=gpu:4 --mem=128G")
+    assert "gpu:4" not in lines["4"] and "--mem=9G" in lines["4"] and "--mem=128G" not in lines["4"]
+
+
 def test_submit_all_starts_at_a_later_step_with_a_config_of_the_callers_folder(repository, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "own.txt").touch()

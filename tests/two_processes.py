@@ -18,6 +18,7 @@ from configs.options import Config
 from dataprocessing.split import split_folders
 from lab.small.helpers import read_config
 from lab.small.tiny_experiment import TINY, encode
+from runtime.artefacts import array_sha256
 from runtime.errors import UserError
 from runtime.ranks import ranks
 from training import shape_samples
@@ -133,10 +134,21 @@ def mean_of_all(values: torch.Tensor) -> torch.Tensor:
     return values if ranks().count == 1 else summed(values.clone()) / ranks().count
 
 
+def samples_in_memory(folder: Path) -> list[object]:
+    """Of what kind they are, which memory they lie in (its inode), and their bytes."""
+    steps = shape_samples.ShapeSteps(split_folders(cfg := config(folder))["train"], cfg)
+    steps.read_all(torch.device("cpu"))
+    maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if "memfd:samples" in line]
+    arrays = [array for shape in steps.cache for pair in ((shape["cloud"],), *shape["sets"]) for array in pair]
+    content = np.concatenate([array.ravel() for array in arrays])
+    return [type(steps.cache).__name__, [line[4] for line in maps], array_sha256(content)]
+
+
 def everything(folder: Path) -> dict[str, object]:
     """By name: losses of a training and its exit status, or other values that JSON has."""
     return {
         "collectives": collectives(),
+        "samples": samples_in_memory(folder),
         "ndf": ndf(folder, exp_name="two"),
         "ndf of one": ndf(folder, exp_name="from_one"),
         "ndf stopped": ndf(folder, exp_name="from_two", stop_at=3),

@@ -14,6 +14,7 @@ from frozen.loading import network_input
 from models.ndf import NDF
 from models.shape_codes import build_ndf
 from runtime.devices import pick_device, place
+from runtime.ranks import is_first
 from training.bad_steps import suspects
 from training.common_statistics import with_common_statistics
 from training.distributed import from_first, over_all
@@ -87,7 +88,7 @@ class NDFTask(Task):
         self.steps.read_all(self.device)
         if self.run.step == 0:
             self.fit_encoder()
-        self.val_batches = validation_batches(self.val_folders, self.cfg)
+        self.val_batches = validation_batches(self.val_folders, self.cfg) if is_first() else []
 
     def fit_encoder(self) -> None:
         """Fit an encoder that is not trained to all training shapes, and to their mirror images if `mirror`."""

@@ -14,15 +14,17 @@ from tqdm import tqdm
 
 from configs.options import Config, NDFTraining, Sampling
 from dataprocessing.shapes import shape_name
-from dataprocessing.stored_points import read_input_cloud, read_turned
+from dataprocessing.stored_points import REMADE, read_input_cloud, read_turned
 from runtime.cores import num_workers
 from runtime.errors import note
 from runtime.layout import GAP_SAMPLES, SHARP_SAMPLES, UNIFORM_SAMPLES, boundary_samples
 from runtime.pool import no_locks, run_in_order
+from runtime.reading import open_npz
 from runtime.seeds import step_seed
 from training.augmentation import changed, changes_shapes
 from training.distributed import own_part
 from training.gpu_samples import GpuSamples, Samples, numbers_of_sets
+from training.shared_samples import in_memory
 
 LONGEST_READ_S = 900.0  # for a batch; a worker that takes longer is taken for lost
 
@@ -53,6 +55,15 @@ def read_samples(folder: Path, cfg: Config) -> Samples:
     names = [name for name, _ in sample_files(cfg.sampling, cfg.ndf_training)]
     sets = [read_turned(folder / name, cfg.data, "points", "df") for name in names]
     return {"cloud": read_input_cloud(folder, cfg), "sets": sets}
+
+
+def read_sizes(folder: Path, cfg: Config) -> list[int]:
+    """How many points each set of `read_samples` has, from the heads of the files alone."""
+    sizes = []
+    for name, _ in sample_files(cfg.sampling, cfg.ndf_training):
+        with open_npz(folder / name, REMADE) as file:
+            sizes.append(int(file.shape("df")[0]))
+    return sizes
 
 
 def num_bytes(samples: Samples) -> int:
@@ -89,8 +100,7 @@ def draw_points(
     sets: list[tuple[np.ndarray, np.ndarray]], shares: Sequence[float], num_points: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points (N, 3) and distances (N,) drawn with replacement from each set, according to its share."""
-    counts = numbers_of_sets(shares, num_points)
-    indices = [rng.integers(0, len(points), count) for (points, _), count in zip(sets, counts, strict=True)]
+    indices = drawn_indices([len(points) for points, _ in sets], shares, num_points, rng)
     drawn = [  # np.take: several times faster than points[index]
         (np.take(points, index, axis=0), np.take(distances, index))
         for (points, distances), index in zip(sets, indices, strict=True)
@@ -99,11 +109,20 @@ def draw_points(
     return np.concatenate(points), np.concatenate(distances)
 
 
+def drawn_indices(
+    sizes: Sequence[int], shares: Sequence[float], num_points: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Which points are drawn from sets of these sizes: numbers (count,) of each set."""
+    counts = numbers_of_sets(shares, num_points)
+    return [rng.integers(0, size, count) for size, count in zip(sizes, counts, strict=True)]
+
+
 class ShapeSteps(Dataset):
     """Item `step` is the batch of that training step, a function of (seed, step) alone.
 
     Every epoch visits each shape once, in a new random order; shapes that do not fill the last batch are left out.
-    Each of several processes draws the whole batch, so that no number depends on how many they are, and gives its part.
+    Each of several processes draws the random numbers of the whole batch, so that none depends on how many they are,
+    and looks up its own part.
     """
 
     def __init__(self, folders: list[Path], cfg: Config):
@@ -115,11 +134,15 @@ class ShapeSteps(Dataset):
         far = far_files(cfg)
         self.candidate_shares = [is_far / sum(far) for is_far in far]
         self.num_candidates = cfg.ndf_training.hard_point_candidates * cfg.ndf_training.num_hard_points
-        self.cache: list[Samples] | None = None
+        self.cache: Sequence[Samples] | None = None
+        self.sizes: dict[int, list[int]] = {}  # of the sets of shapes whose points were not wanted
         self.on_gpu: GpuSamples | None = None
 
     def read_all(self, device: torch.device) -> None:
-        """Keep all samples in the GPU's memory or in the computer's, if they need no more than the options allow."""
+        """Keep all samples in the GPU's memory or in the computer's, if they need no more than the options allow.
+
+        On a GPU each process keeps them; of the computer's memory those of a machine share one copy.
+        """
         first = read_samples(self.folders[0], self.cfg)
         needed_gb = num_bytes(first) * len(self.folders) / 2**30
         if (
@@ -131,7 +154,7 @@ class ShapeSteps(Dataset):
             with closing(run_in_order(read_samples, tasks, num_workers(self.cfg.run.num_cpus))) as samples:
                 self.on_gpu = GpuSamples(self.reading(samples), device)
         elif needed_gb <= self.cfg.ndf_training.ram_cache_gb:
-            self.cache = list(self.reading(read_samples(folder, self.cfg) for folder in self.folders))
+            self.cache = in_memory(lambda: self.reading(read_samples(folder, self.cfg) for folder in self.folders))
 
     def reading(self, samples: Iterable[Samples]) -> Iterator[Samples]:
         yield from tqdm(samples, total=len(self.folders), desc="reading samples", unit="shape", disable=None)
@@ -158,23 +181,44 @@ class ShapeSteps(Dataset):
         return [shape_name(self.folders[index]) for index in self.chosen(step)[self.part]]
 
     def __getitem__(self, step: int) -> dict[str, Tensor]:
-        return {name: values[self.part] for name, values in self.whole(step).items()}
-
-    def whole(self, step: int) -> dict[str, Tensor]:
         chosen = self.chosen(step)
         rng = np.random.default_rng([self.cfg.run.seed, 1, step])
         mirrored = rng.random(len(chosen)) < 0.5 if self.cfg.ndf_training.mirror else np.zeros(len(chosen), bool)
-        count = self.cfg.ndf_training.num_sample_points_training
         if self.on_gpu is not None:
-            seed = step_seed(self.cfg.run.seed + 1, step)
-            return self.on_gpu.batch(
+            count, seed = self.cfg.ndf_training.num_sample_points_training, step_seed(self.cfg.run.seed + 1, step)
+            whole = self.on_gpu.batch(
                 chosen, mirrored, self.shares, count, self.candidate_shares, self.num_candidates, seed
             )
-        shapes = [
-            draw(self.samples(index), self.shares, count, rng, flip, self.candidate_shares, self.num_candidates)
-            for index, flip in zip(chosen, mirrored, strict=True)
-        ]
-        return as_tensors(changed(stack(shapes), self.cfg.ndf_training, rng))
+            return {name: values[self.part] for name, values in whole.items()}
+        if not changes_shapes(self.cfg.ndf_training):
+            return as_tensors(stack(self.examples(chosen, mirrored, self.part, rng)))
+        batch = stack(self.examples(chosen, mirrored, slice(None), rng))  # which are changed together
+        batch = changed(batch, self.cfg.ndf_training, rng)
+        return {name: values[self.part] for name, values in as_tensors(batch).items()}
+
+    def examples(
+        self, chosen: np.ndarray, mirrored: np.ndarray, part: slice, rng: np.random.Generator
+    ) -> list[Samples]:
+        """Those of a part of a batch of the shapes `chosen` (B,). Random numbers are drawn for the others too."""
+        count, own, found = self.cfg.ndf_training.num_sample_points_training, range(len(chosen))[part], []
+        for place, (index, flip) in enumerate(zip(chosen.tolist(), mirrored, strict=True)):
+            if place in own:
+                samples = self.samples(index)
+                found.append(draw(samples, self.shares, count, rng, flip, self.candidate_shares, self.num_candidates))
+                continue
+            sizes = self.sizes_of(index)
+            drawn_indices(sizes, self.shares, count, rng)
+            if self.num_candidates:
+                drawn_indices(sizes, self.candidate_shares, self.num_candidates, rng)
+        return found
+
+    def sizes_of(self, index: int) -> list[int]:
+        """How many points each set of a shape has."""
+        if self.cache is not None:
+            return [len(points) for points, _ in self.cache[index]["sets"]]
+        if index not in self.sizes:
+            self.sizes[index] = read_sizes(self.folders[index], self.cfg)
+        return self.sizes[index]
 
 
 def stack(shapes: list[Samples]) -> dict[str, np.ndarray]:

@@ -169,7 +169,8 @@ class NDFTraining(Group, title="NDF training", about="losses and batches of trai
     val_every: int = option(500, "steps between validations and checkpoints", positive)
     ram_cache_gb: float = option(
         4.0,
-        "keep the training samples in memory if they need no more than this, else read them at every step",
+        "keep the training samples in memory, once for all processes of a machine, if they need no more than this, else"
+        " read them at every step",
         not_negative,
         decides="",
     )

@@ -107,7 +107,7 @@ def warmed(barrier: Any, path: Path, folder: Path, few: Config, res: int, peers:
 def options_of(samples: int, res: int, **more: object) -> Config:
     """NDF's counts: so many samples at each sigma and no others."""
     words = {"num_boundary_samples": samples, "num_uniform_samples": 0, "num_gap_samples": 0, "input_res": res} | more
-    argv = ["--config", "configs/shapenet_cars.txt", "--num_cpus", "1"]
+    argv = ["--config", "configs/shapenet_cars_pretrained.txt", "--num_cpus", "1"]
     return get_config(argv + [word for key, value in words.items() for word in (f"--{key}", str(value))])
 
 
@@ -136,7 +136,7 @@ def our_files(path: Path, folder: Path, cfg: Config) -> None:
 
 def own_default(path: Path, folder: Path, res: int) -> float:
     """Bytes of a car at the counts that are our default."""
-    our_files(path, folder, get_config(["--config", "configs/shapenet_cars.txt", "--input_res", str(res)]))
+    our_files(path, folder, get_config(["--config", "configs/shapenet_cars_pretrained.txt", "--input_res", str(res)]))
     return bytes_of(folder)
 
 

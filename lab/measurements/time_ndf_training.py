@@ -26,10 +26,11 @@ from tqdm import tqdm
 
 from configs.config_loader import get_config
 from configs.options import Config
+from frozen.loading import network_input
 from models import shape_codes, vector_ndf
 from models.feature_planes import VIEWS
 from models.ndf import NDF
-from models.occupancy import occupancy_from_points, to_grid_coords
+from models.occupancy import to_grid_coords
 from runtime.devices import autocast, pick_device, place
 from training.loop import GRAD_CLIP
 from training.ndf_loss import training_loss, with_hardest
@@ -112,7 +113,7 @@ def parts(model: NDF, cfg: Config, device: torch.device) -> dict[str, Work]:
     """The whole step and its parts, each on its own."""
     batch, optimizer = random_batch(cfg, device), make_optimizer(cfg.ndf_training.optimizer, model, cfg.ndf_training.lr)
     weights = list(model.parameters())
-    x = occupancy_from_points(batch["cloud"], cfg.grid.input_res, cfg.grid.bb_min, cfg.grid.bb_max)
+    x = network_input(batch["cloud"], cfg.grid, cfg.network)
     with torch.no_grad(), autocast(device, cfg.run.precision):
         code = model.encode(x)
         grids = model.features(code)

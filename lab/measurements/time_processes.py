@@ -2,6 +2,7 @@
 
     python -m lab.measurements.time_processes
     python -m lab.measurements.time_processes --config configs/demo_cars.txt --rounds 5
+    python -m lab.measurements.time_processes --weak        # the work grows with the processes; one thread each
 
 Whole steps on synthetic batches of the sizes that a config, and options of train_ndf.py, say, with all that processes
 tell each other. Rounds of both alternate, so that another job on the machine slows both alike. Printed are medians over
@@ -37,10 +38,11 @@ from training.training_run import TrainingRun
 
 WARM_UP, STEPS = 5, 30
 WAYS = {"1 process, 2 threads": 1, "2 processes, 1 thread": 2}
+WEAK_WAYS = {"1 process": 1, "2 processes": 2}
 
 
-def measure(cfg: Config) -> dict[str, float]:
-    """Of STEPS steps of all processes: seconds, and seconds of their processors."""
+def measure(cfg: Config, weak: bool) -> dict[str, float]:
+    """Of STEPS steps of all processes: seconds, and seconds of their processors. weak: each has a whole batch."""
     device = pick_device(cfg.run)
     torch.manual_seed(0)
     model = place(build_ndf(cfg.values()), device).train()
@@ -51,7 +53,7 @@ def measure(cfg: Config) -> dict[str, float]:
         make_optimizer(cfg.ndf_training.optimizer, model, cfg.ndf_training.lr),
     )
     loss = over_all(model, partial(training_loss, cfg=cfg))
-    part = cfg.changed(batch_size=cfg.training.batch_size // ranks().count)
+    part = cfg if weak else cfg.changed(batch_size=cfg.training.batch_size // ranks().count)
     batches = [random_batch(part, device) for _ in range(4)]
     for step in range(WARM_UP + STEPS):
         if step == WARM_UP:
@@ -74,6 +76,7 @@ def one_round(count: int, options: list[str]) -> dict[str, float]:
         numbers = {key: str(value) for key, value in {**shared, "RANK": rank, "LOCAL_RANK": rank}.items()}
         environment = {**os.environ, "PYTHONPATH": str(ROOT), **numbers}
         environment.pop("OMP_NUM_THREADS", None)
+        environment |= {"OMP_NUM_THREADS": "1"} if "--weak" in options else {}
         command = [sys.executable, __file__, "--measure", *options]
         started.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
     said = [process.communicate()[0] for process in started]
@@ -85,22 +88,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="configs/demo_cars.txt", help="where the sizes come from")
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds; medians are printed")
+    parser.add_argument("--weak", action="store_true", help="batch_size is of each process, not of all together")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     args, options = parser.parse_known_args()
     options += ["--config", args.config, "--device", "cpu", "--num_cpus", "2"]
     cfg = get_config(options, "train_ndf")
     if args.measure:
         with all_processes(cfg.run):
-            found = measure(cfg)
+            found = measure(cfg, args.weak)
         if is_first():
             print(json.dumps(found))
         return 0
-    rounds = [{way: one_round(count, options) for way, count in WAYS.items()} for _ in range(args.rounds)]
+    ways = WEAK_WAYS if args.weak else WAYS
+    options += ["--weak"] if args.weak else []
+    rounds = [{way: one_round(count, options) for way, count in ways.items()} for _ in range(args.rounds)]
     print(f"{'medians of ' + str(args.rounds) + ' rounds':24} {'shapes/s':>9} {'per s of processor':>19}")
-    for way in WAYS:
+    for way, count in ways.items():
+        shapes = cfg.training.batch_size * STEPS * (count if args.weak else 1)
         wall, worked = (
-            cfg.training.batch_size * STEPS / statistics.median(one[way][kind] for one in rounds)
-            for kind in ("seconds", "processor_seconds")
+            shapes / statistics.median(one[way][kind] for one in rounds) for kind in ("seconds", "processor_seconds")
         )
         print(f"{way:24} {wall:9.2f} {worked:19.2f}")
     return 0

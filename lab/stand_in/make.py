@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from dataprocessing.mesh_io import load_mesh
-from runtime.pool import run_tasks
 from demo_cars.car import build_car
 from demo_cars.parameters import draw_parameters
 from lab.stand_in import troubles, wavefront
@@ -26,6 +25,7 @@ from lab.stand_in.troubles import Polygons, Soup
 from runtime.cores import num_workers
 from runtime.errors import UserError, run
 from runtime.files import atomic_path, write_json, write_npz, write_text
+from runtime.pool import run_tasks
 from runtime.reading import read_json
 from runtime.room import check_room
 from runtime.seeds import generator
