@@ -65,9 +65,9 @@ submit() { # submit SCRIPT [sbatch options]: after the job before, with the clus
   [ -z "$where" ] || own+=(--partition="$where")
   [ -z "$account" ] || own+=(--account="$account")
   [ -z "${times[${step%%_*}]:-}" ] || own+=(--time="${times[${step%%_*}]}")
+  [ -z "$previous" ] || own+=(--dependency="afterok:$previous" --kill-on-invalid-dep=yes)
   read -ra words <<< "${single[${step%%_*}]:-}"
   own+=("${others[@]}" "${words[@]}")
-  [ -z "$previous" ] || own+=(--dependency="afterok:$previous" --kill-on-invalid-dep=yes)
   job=$(sbatch --parsable --chdir="$repo" "${own[@]}" "${sbatch_options[@]}" "$script" "${arguments[@]}")
   previous=${job%%;*} # "id;cluster" where there are several clusters
   jobs+=("$previous")

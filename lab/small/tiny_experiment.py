@@ -66,7 +66,10 @@ def write_shapes(folder: Path, count: int = 6, points: int = 90, seed: int = 0, 
         cloud *= radius / np.linalg.norm(cloud, axis=1, keepdims=True)
         write_npz(place / voxelized_point_cloud(9, 53), point_cloud=cloud.astype(np.float32))
         for name in (boundary_samples(0.08), boundary_samples(0.003), UNIFORM_SAMPLES, GAP_SAMPLES, SHARP_SAMPLES):
-            p = rng.uniform(-0.55, 0.55, (points, 3))
+            draw = (
+                np.random.default_rng(len(name)) if name == SHARP_SAMPLES else rng
+            )  # the other draws stay as they were
+            p = draw.uniform(-0.55, 0.55, (points, 3))
             df = np.abs(np.linalg.norm(p, axis=1) - radius)
             write_npz(place / name, points=p.astype(np.float32), df=df.astype(np.float32))  # float64 is NDF's
         trimesh.creation.icosphere(subdivisions=2, radius=radius).export(place / SCALED_MESH)
