@@ -1,6 +1,7 @@
 """A sheet of pictures in labelled rows, each picture with lines of text above it if there is something to say."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -111,8 +112,8 @@ def draw_shapes(rows: Sequence[ShapeRow], path: Path, title: str, notes: Sequenc
     depend on them.
     """
     wanted = [(shape, row.tint, *LOOKS[row.look]) for row in rows for shape in row.shapes]
-    waiting = run_in_order(_drawn, wanted, workers if len(wanted) >= MANY else 1)
-    drawn = iter(list(tqdm(waiting, total=len(wanted), desc="drawing", unit="picture", disable=None)))
+    with closing(run_in_order(_drawn, wanted, workers if len(wanted) >= MANY else 1)) as waiting:  # Ctrl-C ends it
+        drawn = iter(list(tqdm(waiting, total=len(wanted), desc="drawing", unit="picture", disable=None)))
     contact_sheet([(row.label, list(islice(drawn, len(row.shapes))), row.captions) for row in rows], path, title, notes)
 
 

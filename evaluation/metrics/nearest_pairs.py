@@ -80,7 +80,6 @@ class Pairs:
         self.back, self.matrix, self.bounds = back, matrix, back + forth
         self.forth = np.full(matrix.shape, np.nan)  # of that direction what is known
         if self.own:
-            self.bounds = np.maximum(self.bounds, self.bounds.T)
             np.fill_diagonal(matrix, np.inf)
 
     def lines(self) -> Iterator[Line]:
