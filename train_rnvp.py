@@ -7,9 +7,10 @@ from runtime.errors import UserError, run
 
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "train_rnvp")
-    if cfg.network.code_kind == "none":
+    if cfg.network.code_kind in ("none", "points"):
         raise UserError(
-            "code_kind = none is plain NDF, without a code to learn; set code_kind to vector, grid or fused"
+            f"code_kind = {cfg.network.code_kind} is an NDF without a code to learn; set code_kind to vector, grid or"
+            " fused"
         )
 
     from dataprocessing.extra_shapes import find_extras

@@ -19,6 +19,7 @@ from evaluation.metrics import LocalPlanes, agreement, local_planes, nearest_poi
 from evaluation.metrics.normals import NEIGHBOURS, root_mean_square
 from evaluation.tables import Column
 from generation.cloud_files import Cloud, read_cloud, read_index
+from models.distance_network import WITHOUT_CODE
 from runtime.artefacts import Facts, why
 from runtime.cores import num_workers
 from runtime.errors import UserError
@@ -295,6 +296,6 @@ def label_of(experiment: Experiment) -> str:
     """The label of an experiment's row, from its kind of code: "vector code, 128 numbers (demo_cars)"."""
     path, name = experiment.reconstruction / INDEX, experiment.root.name
     index = read_index(path) if path.is_file() else {}
-    if index.get("code_kind", "none") == "none":
-        return f"NDF without a bottleneck ({name})"
+    if (kind := index.get("code_kind", "none")) in WITHOUT_CODE:
+        return f"NDF {'at its points' if kind == 'points' else 'without a bottleneck'} ({name})"
     return f"{index['code_kind']} code, {math.prod(index['code_shape'])} numbers ({name})"

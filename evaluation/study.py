@@ -16,6 +16,7 @@ from evaluation.tables import Table
 from frozen.checkpoint_files import best_checkpoint, fingerprint, ndf_checkpoint_path, rnvp_checkpoint_path
 from frozen.trained_on import check_not_trained_on
 from generation.networks import Networks
+from models.distance_network import WITHOUT_CODE
 from runtime.artefacts import OPTIONS, Facts, digest, why
 from runtime.errors import UserError, note
 from runtime.layout import Experiment
@@ -74,7 +75,7 @@ class Study:
         found: dict[str, Path | None] = {}
         try:
             found["ndf"] = ndf_checkpoint_path(self.cfg)
-            found["rnvp"] = None if self.cfg.network.code_kind == "none" else rnvp_checkpoint_path(self.cfg)
+            found["rnvp"] = None if self.cfg.network.code_kind in WITHOUT_CODE else rnvp_checkpoint_path(self.cfg)
         except UserError:
             pass  # whoever needs it says so
         return {name: path for name, path in found.items() if path is not None}

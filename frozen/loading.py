@@ -8,7 +8,7 @@ from torch import Tensor
 
 from configs.options import Config, InputGrid, Network
 from frozen.checkpoint_files import build_checked, check_same_options, load_checkpoint
-from models.ndf import NDF, Code
+from models.distance_network import Code, DistanceNetwork
 from models.occupancy import input_grid
 from models.real_nvp import FLOW_OPTIONS, CodeFlow, build_flow, flow_options
 from models.shape_codes import ARCHITECTURE, build_ndf, former_variant
@@ -20,7 +20,7 @@ from runtime.reading import reading
 TRAIN_AGAIN = "delete the folder of the flow's checkpoints and run train_rnvp.py again"
 
 
-def load_frozen_ndf(path: Path, cfg: Config, device: torch.device) -> NDF:
+def load_frozen_ndf(path: Path, cfg: Config, device: torch.device) -> DistanceNetwork:
     """The network of a checkpoint, frozen, in eval mode.
 
     Sizes come from the checkpoint, or from the config if it stores none (NDF's and the thesis's own files).
@@ -76,7 +76,7 @@ def network_input(clouds: Tensor, grid: InputGrid, network: Network) -> Tensor:
 
 
 @torch.no_grad()
-def encode_clouds(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> Code:
+def encode_clouds(model: DistanceNetwork, clouds: np.ndarray, cfg: Config, device: torch.device) -> Code:
     """The codes (B, *code_shape) of input clouds (B, n, 3), mesh units; for a plain NDF its pyramid."""
     x = network_input(torch.from_numpy(clouds).to(device), cfg.grid, cfg.network)
     with autocast(device, cfg.run.precision):

@@ -11,7 +11,7 @@ from generation.distance_fields import NetworkField
 from generation.latents import likelihoods
 from generation.networks import Networks
 from generation.projection import cloud_parts
-from models.ndf import Code
+from models.distance_network import Code
 from runtime.devices import autocast
 from runtime.seeds import POINT_STREAMS, random_stream
 

@@ -19,7 +19,7 @@ from generation.plausible_codes import as_plain
 from generation.settledness import unsettled_share
 from generation.shapes import Shapes
 from generation.torn_surfaces import UNSETTLED
-from models.ndf import Code
+from models.distance_network import Code
 from runtime.layout import DENSE_POINT_CLOUD
 from runtime.reading import open_npz
 from runtime.seeds import UNSETTLED_STREAMS, random_stream

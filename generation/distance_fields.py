@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from generation.surface_cells import Cells, cells_near_surface
-from models.ndf import NDF
+from models.distance_network import DistanceNetwork
 from models.occupancy import to_grid_coords
-from models.point_query import PointQuery
 from runtime.memory import PartSize
 
 # Points that a CPU is asked for at a time, for each thread: what a network makes of them stays in its caches. Of 2,048
@@ -67,15 +66,15 @@ class DistanceField:
 
 
 class NetworkField(DistanceField):
-    """The distance field that a network decodes from one shape's feature grids."""
+    """The distance field that a network decodes from one shape's features."""
 
-    def __init__(self, model: NDF, grids: list[Tensor]):
-        """grids: the feature grids and planes of one shape, [(1, ...)]."""
+    def __init__(self, model: DistanceNetwork, grids: list[Tensor]):
+        """grids: the features of one shape, [(1, ...)]."""
         self.model, self.grids = model, grids
         self.device = grids[0].device
-        self.on_cpu: PointQuery | None = None
+        self.on_cpu: Callable[[Tensor], Tensor] | None = None
         if self.device.type == "cpu":
-            self.on_cpu = PointQuery(model, grids)
+            self.on_cpu = model.fixed(grids)
             self.at_a_time = IN_CACHE * torch.get_num_threads()
 
     def distance(self, points: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from generation.meshing import OpenMesh, mesh_of
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
 from generation.sampling import sampled_codes
+from models.distance_network import WITHOUT_CODE
 from runtime.errors import UserError
 
 Array = NDArray[np.float32]
@@ -34,8 +35,8 @@ class Generator:
     """Trained networks of one experiment: shapes have codes (*code_shape), of which all here depends."""
 
     def __init__(self, networks: Networks):
-        if networks.ndf.code_kind == "none":
-            raise UserError("code_kind none found: a plain NDF has no codes; vector, grid or fused expected")
+        if (kind := networks.ndf.code_kind) in WITHOUT_CODE:
+            raise UserError(f"code_kind {kind} found: such a network has no codes; vector, grid or fused expected")
         self.networks = networks
         self.code_shape: tuple[int, ...] = networks.ndf.code_shape
 

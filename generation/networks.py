@@ -9,7 +9,7 @@ from frozen.checkpoint_files import fingerprint, ndf_checkpoint_path, rnvp_check
 from frozen.codes import read_index
 from frozen.loading import check_same_ndf, load_flow, load_frozen_ndf
 from generation.distance_fields import NetworkField
-from models.ndf import NDF
+from models.distance_network import WITHOUT_CODE, DistanceNetwork
 from models.real_nvp import CodeFlow
 from runtime.devices import pick_device
 from runtime.errors import UserError, note
@@ -30,8 +30,8 @@ class Networks:
         self.cfg, self.experiment, self.device = cfg, cfg.experiment, pick_device(cfg.run)
         self.ndf_path = ndf_checkpoint_path(cfg)
         self.sources = {"ndf_checkpoint": str(self.ndf_path), "ndf_sha256": fingerprint(self.ndf_path)}
-        self.ndf: NDF = load_frozen_ndf(self.ndf_path, cfg, self.device)
-        path = None if self.ndf.code_kind == "none" else rnvp_checkpoint_path(cfg)
+        self.ndf: DistanceNetwork = load_frozen_ndf(self.ndf_path, cfg, self.device)
+        path = None if self.ndf.code_kind in WITHOUT_CODE else rnvp_checkpoint_path(cfg)
         self.last_field: tuple[Tensor, NetworkField] | None = None  # of the code that was decoded last (`field_of`)
         self._flow = None if path is None else self._load_flow(path, alone)
 
@@ -69,9 +69,9 @@ class Networks:
     def _path_and_flow(self) -> tuple[Path, CodeFlow]:
         if self._flow is not None:
             return self._flow
-        if self.ndf.code_kind == "none":
+        if (kind := self.ndf.code_kind) in WITHOUT_CODE:
             raise UserError(
-                "code_kind none found, a plain NDF without codes for a flow; vector, grid or fused expected. Its test"
+                f"code_kind {kind} found, a network without codes for a flow; vector, grid or fused expected. Its test"
                 " shapes: generate.py --mode reconstruct, then evaluate.py --tasks reconstruction"
             )
         raise UserError(

@@ -22,7 +22,7 @@ from frozen.checkpoint_files import load_checkpoint
 from generation.cloud_files import read_index
 from generation.code_fitting import CodeFit
 from generation.networks import Networks
-from models.ndf import Code
+from models.distance_network import Code
 from runtime.layout import INDEX
 from runtime.reading import reading
 from runtime.seeds import FIT_STREAMS, random_stream

@@ -29,7 +29,7 @@ from generation.latents import path_between
 from generation.networks import Networks
 from generation.plausible_codes import PlausibleCodes, applies
 from generation.shapes import CodesOnAccess, FactsOnAccess, Group, Shapes, continued
-from models.ndf import Code
+from models.distance_network import WITHOUT_CODE, Code
 from runtime.errors import UserError, note
 from runtime.layout import INDEX, absolute
 
@@ -51,7 +51,7 @@ class InputCodes(CodesOnAccess):
         for clouds of different numbers of points."""
         self.networks, self.cloud, self.total = networks, cloud, total
         self.num = total if num is None else min(num, total)
-        self.batch_size = 1 if alone or networks.ndf.code_kind == "none" else networks.cfg.training.batch_size
+        self.batch_size = 1 if alone or networks.ndf.code_kind in WITHOUT_CODE else networks.cfg.training.batch_size
         self._start = -1
         self._batch: list[Code] = []
 
@@ -273,4 +273,4 @@ def find_shape(names: list[str], name: str | None, default: int) -> int:
 
 
 def decoded_from(network: Network) -> str:
-    return "features" if network.code_kind == "none" else "their codes"
+    return "features" if network.code_kind in WITHOUT_CODE else "their codes"

@@ -23,6 +23,7 @@ from generation.plausible_codes import BROUGHT_BACK, FACTS
 from generation.projection import FOUND_BY
 from generation.room import check_room_for_clouds
 from generation.shapes import Shapes
+from models.distance_network import WITHOUT_CODE
 from runtime.artefacts import Facts, Records, digest, note_made_again, plain
 from runtime.errors import UserError
 from runtime.files import write_json
@@ -192,7 +193,7 @@ class ShapeFolder:
             "kind": shapes.kind,
             SOURCE: shapes.source,
             "code_kind": ndf.code_kind,
-            "code_shape": None if ndf.code_kind == "none" else list(ndf.code_shape),
+            "code_shape": None if ndf.code_kind in WITHOUT_CODE else list(ndf.code_shape),
             **self._cloud_options(),
             "shapes": shapes.names,
             "facts": list(shapes.facts),

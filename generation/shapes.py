@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from models.ndf import Code
+from models.distance_network import Code
 
 if TYPE_CHECKING:
     from dataprocessing.frames import Frame

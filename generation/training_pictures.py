@@ -21,7 +21,7 @@ from generation.cloud_files import Cloud
 from generation.distance_fields import NetworkField
 from generation.latents import draw_latents
 from generation.projection import dense_point_cloud
-from models.ndf import NDF, Code
+from models.distance_network import Code, DistanceNetwork
 from models.real_nvp import CodeFlow
 from runtime.devices import autocast
 from runtime.errors import UserError
@@ -46,7 +46,7 @@ class ValidationPictures:
         self.cfg, self.folders = cfg, folders[:NUM_SHAPES]
         self.true: list[Shown] = []
 
-    def __call__(self, log: ProgressLog, model: NDF) -> None:
+    def __call__(self, log: ProgressLog, model: DistanceNetwork) -> None:
         clouds = [read_input_cloud(folder, self.cfg) for folder in self.folders]
         if not self.true:
             self.true = [Shown(cloud[:NUM_POINTS], TINTS["grey"]) for cloud in clouds]
@@ -64,7 +64,7 @@ class SamplePictures:
     Unselected, whatever `best_of` says: they show the flow.
     """
 
-    def __init__(self, cfg: Config, ndf: NDF):
+    def __init__(self, cfg: Config, ndf: DistanceNetwork):
         self.cfg, self.ndf = cfg, ndf
 
     @torch.no_grad()
@@ -87,7 +87,7 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def small_cloud(model: NDF, code: Code, cfg: Config, number: int) -> Cloud | None:
+def small_cloud(model: DistanceNetwork, code: Code, cfg: Config, number: int) -> Cloud | None:
     """NUM_POINTS points (N, 3) float32, mesh units, of one code (batch of 1); None if the field has no surface yet."""
     device = next(model.parameters()).device
     with autocast(device, cfg.run.precision), torch.no_grad():

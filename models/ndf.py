@@ -4,7 +4,6 @@
 Letters: B batch, N points, C channels, R nodes per axis, K places at which features are sampled for each point.
 """
 
-from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
@@ -12,12 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.distance_heads import OUTPUTS, distance_to_sheet, first_bias, sides
+from models.distance_heads import OUTPUTS, first_bias
+from models.distance_network import Code, DistanceNetwork
 from models.kernels import Layer, Nodes, SparsePyramid, first_convolution, grid_nodes, linear, trilinear
 from models.occupancy import INPUT_CHANNELS, folded
-from runtime.errors import UserError
-
-Code = Tensor | list[Tensor]  # what `encode` gives: (B, *code_shape); of a plain NDF its pyramid
+from models.point_query import PointQuery
 
 NDF_CHANNELS = (16, 32, 64, 128, 128, 128)
 DISPLACEMENT = 0.0722  # offset of the neighbouring places from the point, in grid coordinates
@@ -37,7 +35,7 @@ def pointwise(layer: nn.Conv1d, h: Tensor) -> Tensor:
     return linear(h, layer.weight.squeeze(-1), layer.bias)
 
 
-class NDF(nn.Module):
+class NDF(DistanceNetwork):
     """Neural unsigned distance field.
 
     channels: channels of the pyramid's levels f1, f2, ...; level i has R / 2^(i-1) nodes per axis.
@@ -48,9 +46,8 @@ class NDF(nn.Module):
     distance_head: value as in NDF, or sheet (`distance_heads.py`).
     input_fold: blocks of so many nodes per axis are the channels that the first convolution sees; 1 as in NDF.
 
-    The network runs in three stages, so that a shape is encoded, and its grids are computed, only once:
-    `encode(x)` gives the code, `features(code)` the grids, `query(p, grids)` the distances. Here the code is the
-    list of grids itself; networks with a bottleneck (`shape_codes.py`) override the first two.
+    Here the code is the list of grids itself; networks with a bottleneck (`shape_codes.py`) override `encode` and
+    `features`.
 
     >>> ndf, x, p = NDF(channels=(4, 8), hidden_dim=16), torch.zeros(1, 8, 8, 8), torch.rand(1, 5, 3) - 0.5
     >>> x[:, 2:6, 2:6, 4] = 1  # a plate; x is the occupancy
@@ -59,7 +56,6 @@ class NDF(nn.Module):
     """
 
     code_kind = "none"
-    code_shape: tuple[int, ...]  # of one shape; a plain NDF has none
     offsets: Tensor  # (K, 3)
     sparse: SparsePyramid | None = None  # of a frozen network
 
@@ -122,44 +118,14 @@ class NDF(nn.Module):
         """x as in `pyramid`. Returns the code, (B, *code_shape); here the pyramid itself."""
         return self.pyramid(x)
 
-    def training_code(self, x: Tensor) -> Code:
-        """The code that the decoder is trained on."""
-        return self.encode(x)
-
     # Stage 2: a code to feature grids.
 
     def features(self, code: Any) -> list[Tensor]:
         """The feature grids [(B, C_i, R_i, R_i, R_i)] of a code (B, *code_shape), and planes, where there are any."""
-        return code
+        grids: list[Tensor] = code
+        return grids
 
     # Stage 3: points and feature grids to distances.
-
-    def query(self, p: Tensor, grids: list[Tensor]) -> Tensor:
-        """p: (B, N, 3) grid coordinates (z, y, x in [-1, 1]). Returns (B, N) unsigned distances in mesh units."""
-        return self.to_distances(self.raw(p, grids))
-
-    def distances_at(self, p: Tensor) -> Callable[[Any], Tensor]:
-        """p: (N, 3) as in `query`. Returns what gives `query`'s distances (B, N) there of a code (B, *code_shape): for
-        places that stay the same from code to code."""
-
-        def distances(code: Any) -> Tensor:
-            grids = self.features(code)
-            return self.query(p.expand(len(grids[0]), -1, -1), grids)
-
-        return distances
-
-    def to_distances(self, raw: Tensor) -> Tensor:
-        """(..., 1), or (..., 2) of a sheet, to unsigned distances (...) in mesh units."""
-        if self.distance_head == "sheet":
-            return distance_to_sheet(*sides(raw))
-        return self.activate(raw.squeeze(-1))
-
-    def sheets(self, p: Tensor, grids: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """p as in `query`. Returns (B, N) each, mesh units: the side of the sheet, s, and the distance beyond its
-        border, 0 on it. Raises UserError for a network that gives distances alone."""
-        if self.distance_head != "sheet":
-            raise UserError(f"distance_head {self.distance_head} found, sheet expected: this network gives no sides")
-        return sides(self.raw(p, grids))
 
     def raw(self, p: Tensor, grids: list[Tensor]) -> Tensor:
         """The last layer's numbers, (B, N, 1), or (B, N, 2) of a sheet."""
@@ -180,14 +146,6 @@ class NDF(nn.Module):
         h = F.relu_(pointwise(self.fc_1, h))  # (N, H)
         h = F.relu_(pointwise(self.fc_2, h))  # (N, H)
         return pointwise(self.fc_out, h)
-
-    def activate(self, raw: Tensor) -> Tensor:
-        """Map the last layer's number, of head value, to a distance."""
-        return F.relu(raw)
-
-    def forward(self, p: Tensor, x: Tensor) -> Tensor:
-        """p: (B, N, 3) grid coordinates; x: (B, R, R, R) occupancy. Returns (B, N) distances in mesh units."""
-        return self.query(p, self.features(self.encode(x)))
 
     # The same, faster: a network whose weights no longer change, and grids as a CPU likes them.
 
@@ -217,6 +175,9 @@ class NDF(nn.Module):
             layers.append(Layer(modules[f"conv_{i}"], None, pooled=False))
             layers.append(Layer(modules[f"conv_{i}_1"], modules[f"conv{i}_1_bn"], pooled=i < last))
         return layers
+
+    def fixed(self, grids: list[Tensor]) -> PointQuery:
+        return PointQuery(self, grids)
 
     def nodes(self, grids: list[Tensor]) -> list[Nodes]:
         """One shape's grids as `PointQuery` reads them."""

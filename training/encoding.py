@@ -20,7 +20,7 @@ from dataprocessing.stored_points import read_input_cloud, shape_digests
 from dataprocessing.surface import surface_points
 from frozen.codes import SPLITS, read_index
 from frozen.loading import encode_clouds
-from models.ndf import NDF
+from models.distance_network import DistanceNetwork
 from runtime.artefacts import NOT_THERE, Facts, digest, file_sha256, why
 from runtime.errors import UserError, note
 from runtime.files import atomic_path, write_json
@@ -80,7 +80,7 @@ def note_made_again(split: str, reason: str) -> None:
 
 
 def encode_splits(
-    model: NDF,
+    model: DistanceNetwork,
     checkpoint: Path,
     folders: dict[str, list[Path]],
     made_of: dict[str, Facts],
@@ -108,7 +108,7 @@ def encode_splits(
     wait_for_all()
 
 
-def index_of(model: NDF, checkpoint: Path, made_of: Facts) -> dict[str, Any]:
+def index_of(model: DistanceNetwork, checkpoint: Path, made_of: Facts) -> dict[str, Any]:
     """What `codes/*.json` says of all codes of a file."""
     network = {"ndf_checkpoint": str(checkpoint), "sha256": made_of["ndf_sha256"], "code_kind": model.code_kind}
     return {**network, "code_shape": list(model.code_shape), "made_of": made_of}
@@ -148,7 +148,7 @@ def turned(clouds: np.ndarray, mirrored: bool) -> np.ndarray:
 
 
 def encode_batches(
-    model: NDF, clouds: Iterable[np.ndarray], count: int, cfg: Config, device: torch.device, name: str
+    model: DistanceNetwork, clouds: Iterable[np.ndarray], count: int, cfg: Config, device: torch.device, name: str
 ) -> Iterator[np.ndarray]:
     """The codes of `count` clouds (n, 3), in batches (B, *code_shape) float32; clouds are consumed lazily."""
     remaining = iter(clouds)
@@ -157,7 +157,7 @@ def encode_batches(
 
 
 def encode_rows(
-    model: NDF, jobs: list[dict[str, Any]], cfg: Config, device: torch.device, name: str
+    model: DistanceNetwork, jobs: list[dict[str, Any]], cfg: Config, device: torch.device, name: str
 ) -> Iterator[np.ndarray]:
     """The codes of `jobs_of`, in batches (B, *code_shape) float32, on which several processes work together."""
 
@@ -176,7 +176,7 @@ def with_bar(batches: Iterable[np.ndarray], count: int, name: str) -> Iterator[n
             bar.update(len(codes))
 
 
-def encode_batch(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
+def encode_batch(model: DistanceNetwork, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
     """The codes (B, *code_shape) float32 of clouds (B, n, 3)."""
     codes = cast(torch.Tensor, encode_clouds(model, clouds, cfg, device))  # pyramids are never stored
     return codes.float().cpu().numpy()

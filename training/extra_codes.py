@@ -28,7 +28,7 @@ from dataprocessing.frames import front_of
 from dataprocessing.mesh_record import marks_of, mesh_sha256
 from dataprocessing.preprocess import print_failures
 from frozen.codes import EXTRA
-from models.ndf import NDF
+from models.distance_network import DistanceNetwork
 from runtime.artefacts import Facts, kept_arrays
 from runtime.cores import num_workers
 from runtime.devices import keep_freed_memory
@@ -108,7 +108,12 @@ def mesh_digests(meshes: dict[str, Path], kept: Path) -> dict[str, str]:
 
 
 def encode_extras(
-    model: NDF, checkpoint: Path, sources: list[ExtraSource], made_of: Facts, cfg: Config, device: torch.device
+    model: DistanceNetwork,
+    checkpoint: Path,
+    sources: list[ExtraSource],
+    made_of: Facts,
+    cfg: Config,
+    device: torch.device,
 ) -> None:
     """Write the codes of the shapes of all sources, which are made of these facts, except parts that are on disk
     already; without sources, none.
@@ -151,7 +156,7 @@ def encode_extras(
     wait_for_all()
 
 
-def check_room_for_codes(model: NDF, parts: list[Part], cfg: Config) -> None:
+def check_room_for_codes(model: DistanceNetwork, parts: list[Part], cfg: Config) -> None:
     """Raise UserError if the parts that are not there, and all codes in one file, do not fit onto the disk."""
     whole = sum(len(part.shapes) for part in parts)
     lacking = sum(len(part.shapes) for part in parts if not part.path.is_file())
@@ -171,7 +176,7 @@ def parts_of(source: ExtraSource, made_of: Facts, folder: Path) -> Iterator[Part
         yield Part(path, shapes, {"ndf_sha256": made_of["ndf_sha256"], "options": options, "shapes": digests})
 
 
-def make_parts(model: NDF, parts: list[Part], cfg: Config, device: torch.device, num_shapes: int) -> None:
+def make_parts(model: DistanceNetwork, parts: list[Part], cfg: Config, device: torch.device, num_shapes: int) -> None:
     """Encode parts and write each as soon as it is complete. num_shapes: with those of parts that are there."""
     batches = [in_batches(part.shapes, cfg.training, device) for part in parts]
     missing = sum(len(part.shapes) for part in parts)
@@ -189,7 +194,7 @@ def in_batches(shapes: list[ExtraShape], training: Training, device: torch.devic
 
 @contextmanager
 def encoding(
-    model: NDF, batches: list[list[ExtraShape]], cfg: Config, device: torch.device
+    model: DistanceNetwork, batches: list[list[ExtraShape]], cfg: Config, device: torch.device
 ) -> Iterator[Iterator[Encoded]]:
     """Batches of shapes, encoded one after the other; worker processes end with the context.
 
@@ -211,7 +216,7 @@ def encoding(
 
 
 def on_gpu(
-    model: NDF,
+    model: DistanceNetwork,
     batches: list[list[ExtraShape]],
     clouds: Generator[list[Cloud], None, None],
     cfg: Config,
@@ -222,7 +227,7 @@ def on_gpu(
             yield encode_usable(model, batch, next(clouds), cfg, device)
 
 
-def encode_in_worker(model: NDF, shapes: list[ExtraShape], cfg: Config) -> Encoded:
+def encode_in_worker(model: DistanceNetwork, shapes: list[ExtraShape], cfg: Config) -> Encoded:
     """The codes of a few shapes, all on a CPU."""
     keep_freed_memory()
     return encode_usable(model, shapes, extra_clouds(shapes, cfg), cfg, torch.device("cpu"))
@@ -233,7 +238,7 @@ def extra_clouds(shapes: list[ExtraShape], cfg: Config) -> list[Cloud]:
 
 
 def encode_usable(
-    model: NDF, shapes: list[ExtraShape], clouds: list[Cloud], cfg: Config, device: torch.device
+    model: DistanceNetwork, shapes: list[ExtraShape], clouds: list[Cloud], cfg: Config, device: torch.device
 ) -> Encoded:
     """The codes of the shapes that have clouds, and why the others have none."""
     failures = {shape.name: cloud for shape, cloud in zip(shapes, clouds, strict=True) if isinstance(cloud, str)}
@@ -243,7 +248,7 @@ def encode_usable(
     return Encoded(encode_mirrored(model, np.stack(usable), cfg, device), failures, len(shapes))
 
 
-def write_part(model: NDF, part: Part, batches: Iterable[Encoded], bar: tqdm) -> None:
+def write_part(model: DistanceNetwork, part: Part, batches: Iterable[Encoded], bar: tqdm) -> None:
     failures, codes = {}, [np.zeros((0, *model.code_shape), np.float32)]
     for batch in batches:
         codes.append(batch.codes)
@@ -254,7 +259,7 @@ def write_part(model: NDF, part: Part, batches: Iterable[Encoded], bar: tqdm) ->
     )
 
 
-def encode_mirrored(model: NDF, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
+def encode_mirrored(model: DistanceNetwork, clouds: np.ndarray, cfg: Config, device: torch.device) -> np.ndarray:
     """Codes of clouds (B, n, 3): (B, *code_shape), or (2 B, *code_shape) with that of its mirror image behind each."""
     codes = [encode_batch(model, turned(clouds, mirrored), cfg, device) for mirrored in mirrors(cfg.codes)]
     return np.stack(codes, axis=1).reshape(-1, *model.code_shape)

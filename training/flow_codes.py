@@ -8,7 +8,7 @@ from configs.options import Config
 from dataprocessing.extra_shapes import ExtraSource
 from frozen.checkpoint_files import fingerprint, load_checkpoint
 from frozen.codes import EXTRA, SPLITS
-from models.ndf import NDF
+from models.distance_network import DistanceNetwork
 from runtime.errors import UserError
 from training.checkpoints import latest_whole
 from training.distributed import from_first
@@ -18,7 +18,7 @@ from training.same_training import facts_of_codes, num_among
 
 
 def make_codes(
-    model: NDF,
+    model: DistanceNetwork,
     checkpoint: Path,
     folders: dict[str, list[Path]],
     sources: list[ExtraSource],

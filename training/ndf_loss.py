@@ -7,7 +7,7 @@ from torch import Tensor
 
 from configs.options import Config, NDFTraining, Run
 from frozen.loading import network_input
-from models.ndf import NDF
+from models.distance_network import DistanceNetwork
 from models.occupancy import to_grid_coords
 from runtime.devices import autocast, encoder_autocast
 from training.task import Batch
@@ -23,7 +23,7 @@ def clamped_l1(predicted: Tensor, distances: Tensor, max_dist: float) -> Tensor:
     return torch.where(far, (max_dist - predicted).clamp(min=0), (predicted - distances).abs())
 
 
-def predict(model: NDF, batch: Batch, cfg: Config) -> Tensor:
+def predict(model: DistanceNetwork, batch: Batch, cfg: Config) -> Tensor:
     """Distances at the points of a batch, (B, N) float32, mesh units."""
     x = network_input(batch["cloud"], cfg.grid, cfg.network)
     with autocast(x.device, cfg.run.precision):
@@ -31,7 +31,7 @@ def predict(model: NDF, batch: Batch, cfg: Config) -> Tensor:
         return predicted.float()
 
 
-def training_loss(model: NDF, batch: Batch, cfg: Config) -> Tensor:
+def training_loss(model: DistanceNetwork, batch: Batch, cfg: Config) -> Tensor:
     """The mean loss over the points of a batch and the hardest of its candidates, (), mesh units."""
     x = network_input(batch["cloud"], cfg.grid, cfg.network)
     with encoder_autocast(x.device, cfg.run.precision):
@@ -45,7 +45,9 @@ def training_loss(model: NDF, batch: Batch, cfg: Config) -> Tensor:
     return clamped_l1(predicted, batch["distances"], cfg.ndf_training.max_dist).mean()
 
 
-def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, run: Run, ndf_training: NDFTraining) -> Batch:
+def with_hardest(
+    model: DistanceNetwork, grids: list[Tensor], batch: Batch, run: Run, ndf_training: NDFTraining
+) -> Batch:
     """The batch plus the num_hard_points candidates of each shape with the largest loss.
 
     Online hard example mining (Shrivastava et al. 2016): a false surface, such as a closed window, is so small that
@@ -65,7 +67,7 @@ def with_hardest(model: NDF, grids: list[Tensor], batch: Batch, run: Run, ndf_tr
 
 
 @torch.no_grad()
-def validate(model: NDF, batches: Iterable[Batch], cfg: Config, device: torch.device) -> dict[str, float]:
+def validate(model: DistanceNetwork, batches: Iterable[Batch], cfg: Config, device: torch.device) -> dict[str, float]:
     """Mean errors over fixed validation points, mesh units: the loss, and |error| of points below max_dist."""
     was_training = model.training
     model.eval()

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from configs.options import Config
 from dataprocessing.stored_points import shape_digests
 from frozen.loading import network_input
-from models.ndf import NDF
+from models.distance_network import DistanceNetwork
 from models.shape_codes import build_ndf
 from runtime.devices import pick_device, place
 from runtime.ranks import is_first
@@ -31,7 +31,7 @@ PCA_BATCH = 256  # shapes
 LOG_EVERY = 20  # steps between points of the curves of the training itself
 
 
-def make_optimizer(name: str, model: NDF, rate: float) -> torch.optim.Optimizer:
+def make_optimizer(name: str, model: DistanceNetwork, rate: float) -> torch.optim.Optimizer:
     """Adam or AdamW (both fused: one pass over the weights, several times faster on a CPU), RMSprop, or Muon."""
     if name == "RMSprop":
         return torch.optim.RMSprop(model.parameters(), lr=rate)
@@ -53,7 +53,7 @@ class NDFTask(Task):
         self,
         cfg: Config,
         split: dict[str, list[Path]],
-        draw: Callable[[ProgressLog, NDF], None] | None = None,
+        draw: Callable[[ProgressLog, DistanceNetwork], None] | None = None,
     ):
         super().__init__(cfg, pick_device(cfg.run))
         torch.backends.cudnn.benchmark = True  # every step has the same sizes: the fastest convolutions are found once

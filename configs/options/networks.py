@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Network(Group, title="NDF network and shape codes", about="the architecture: fixed once trained", decides="ndf"):
-    code_kind: Literal["none", "fused", "grid", "vector"] = option(
-        "none", "none: plain NDF; fused: its pyramid resampled, as the thesis; grid, vector: learned bottleneck"
+    code_kind: Literal["none", "points", "fused", "grid", "vector"] = option(
+        "none",
+        "none: plain NDF; points: features at the input points (models/point_ndf.py); fused: NDF's pyramid resampled,"
+        " as the thesis; grid, vector: learned bottleneck",
     )
     latent_dim: int = option(256, "numbers of a vector code; channels of a grid code", positive)
     out_resolution: int = option(8, "nodes per axis of a fused or grid code", positive)
@@ -30,9 +32,15 @@ class Network(Group, title="NDF network and shape codes", about="the architectur
         positive,
     )
     encoder_channels: tuple[int, ...] = option(
-        (16, 32, 64, 128, 128, 128), "channels of the encoder's levels f1, f2, ...; NDF has six levels", positive
+        (16, 32, 64, 128, 128, 128),
+        "channels of the encoder's levels f1, f2, ...; NDF has six levels; points: of rounds of messages",
+        positive,
     )
-    hidden_dim: int = option(256, "width of the point network: fc_0 has twice as many, fc_1 and fc_2 as many", positive)
+    hidden_dim: int = option(
+        256,
+        "width of the point network: fc_0 has twice as many, fc_1 and fc_2 as many; points: a multiple of 8",
+        positive,
+    )
     distance_head: Literal["value", "sheet"] = option(
         "value",
         "what the point network gives: a distance (NDF), or the side of a sheet and the distance beyond its border,"

@@ -20,6 +20,7 @@ from frozen.checkpoint_files import (
     ndf_checkpoint_path,
 )
 from frozen.codes import load_codes, read_index
+from models.distance_network import WITHOUT_CODE
 from runtime.errors import UserError
 from runtime.layout import RESULTS, Experiment, absolute
 from runtime.reading import read_json, reading
@@ -82,7 +83,7 @@ class ExperimentFiles:
         self.ndf_state = None if self.ndf_path is None else load_checkpoint(self.ndf_path)
         self.spectrum: NDArray[np.float64] | None = None
         self.index: dict[str, Any] | None = None
-        if self._option("code_kind") == "none":
+        if self._option("code_kind") in WITHOUT_CODE:
             return
         codes = load_codes(cfg, "train")
         self.index = read_index(self.experiment.codes, "train")

@@ -20,7 +20,8 @@ from lab.benchmarks.cars import demo_mesh
 from lab.benchmarks.harness import Machine, Row, alternate
 from lab.benchmarks.ndf_look_up import AT_A_TIME, PlainField
 from lab.benchmarks.ndf_loop import Loop, dense_cloud
-from models.ndf import Code
+from models.distance_network import Code
+from models.ndf import NDF
 
 CODES = {"full": 20, "quick": 2, "tiny": 1}
 SMALL = 2048  # points of a small cloud
@@ -43,17 +44,18 @@ def options_of(config: str, threads: int) -> Config:
 
 def dense_row(size: str, machine: Machine) -> list[Row]:
     count, part, seeds, rounds = DENSE[size]
-    networks = Networks(options_of("configs/any_car_pretrained.txt", machine.threads), alone=True)
+    networks = Networks(options_of("configs/any_car_grid.txt", machine.threads), alone=True)
     mesh = demo_mesh(0)
     points = sample_surface(mesh, networks.cfg.grid.num_points, np.random.default_rng(0)).astype(np.float32)
     code = encode_clouds(networks.ndf, points[None], networks.cfg, networks.device)
-    assert isinstance(code, list)  # a plain NDF's code is its grids
+    plain_ndf = networks.ndf
+    assert isinstance(code, list) and isinstance(plain_ndf, NDF)  # whose code is its grids
     found: list[Loop] = []
     all_own: list[Loop] = []
     works = {
         "ours": lambda: decode(networks, code, count, 0),
         "loop": lambda: found.append(plain(field_of(networks, code), part, seeds)),
-        "own": lambda: all_own.append(plain(PlainField(networks.ndf, code), part, seeds)),
+        "own": lambda: all_own.append(plain(PlainField(plain_ndf, code), part, seeds)),
     }
     seconds = alternate(works, rounds, size != "full", machine.clock)
     whole, whole_own = found[0].rounds_for(count), all_own[0].rounds_for(count)

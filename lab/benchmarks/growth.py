@@ -102,7 +102,7 @@ def cloud(points: int, threads: int) -> tuple[float, float]:
 
 @torch.no_grad()
 def encoding(resolution: int, threads: int) -> tuple[float, float]:
-    """The pyramid of one occupancy, by a plain NDF of the widths of any_car_pretrained, random weights."""
+    """The pyramid of one occupancy, by a plain NDF of the widths of any_car_grid, random weights."""
     model = NDF((8, 16, 32, 32), 96).eval()
     model.encode(torch.zeros(1, 16, 16, 16))
     before = peak()
