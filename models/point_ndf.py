@@ -25,6 +25,7 @@ AROUND_QUERY = 12  # input points that a query asks
 MESSAGE = 32  # numbers of a message: there are AROUND_POINT of them for each point, so they cost most
 HEADS = 8  # of the attention: each weights H / HEADS numbers
 LEAST = 1e-5  # mesh units: of a spacing, where points coincide
+IN_CACHE = 1024  # query points whose neighbours stay in a processor's cache
 NOTHING = 1e-6  # weight of the farthest neighbour, where the nearest has 1 at most
 MOST_LOG = 3.0  # of the ratio of two spacings
 FIRST_OUTPUT = 0.5  # spacings: networks start on one side, as far from a sheet as points are from each other
@@ -73,7 +74,7 @@ class PointNDF(DistanceNetwork):
     def encode_points(self, points: Tensor) -> list[Tensor]:
         """points: (B, M, 3) mesh units, M > AROUND_POINT; those at FAR only fill up."""
         numbers = nearest(points, points, AROUND_POINT + 1)[..., 1:]  # (B, M, K); the nearest is the point itself
-        offsets, _ = real_offsets(rows(points, numbers) - points[:, :, None])  # (B, M, K, 3)
+        offsets = -offsets_from(rows(points, numbers), points)[0]  # (B, M, K, 3)
         lengths = offsets.norm(dim=-1, keepdim=True)
         spacing = lengths.square().mean(dim=2).sqrt().clamp(min=LEAST)  # (B, M, 1)
         ratio = (rows(spacing, numbers) / spacing[:, :, None]).log().clamp(-MOST_LOG, MOST_LOG)
@@ -94,32 +95,23 @@ class PointNDF(DistanceNetwork):
     def raw_of(self, places: Tensor, numbers: Tensor, grids: list[Tensor]) -> Tensor:
         """places: (B, N, 3) mesh units; numbers: (B, N, K) of their nearest points. Returns (B, N, 1 or 2)."""
         points, told = grids
-        around = rows(points, numbers)  # (B, N, K, 7)
-        offsets, real = real_offsets(places[:, :, None] - around[..., :3])
-        squared = offsets.square().sum(dim=-1, keepdim=True)  # (B, N, K, 1)
-        near = nearness(squared, real)
-        share = near / near.sum(dim=2, keepdim=True)
-        spacing = (share * around[..., 3:4]).sum(dim=2, keepdim=True)  # (B, N, 1, 1)
-        unit = (spacing.square() + (share * squared).sum(dim=2, keepdim=True)).sqrt()
-        off_plane = ((offsets * around[..., 4:]).sum(dim=-1, keepdim=True) / unit).square()  # alike for both normals
-        lengths = (squared + LEAST**2).sqrt() / unit
-        place = [offsets / unit, lengths, (around[..., 3:4] / unit).log(), torch.ones_like(lengths), off_plane]
-        h = F.relu(linear_rows(self.place, torch.cat(place, dim=-1)) + rows(told, numbers))
-        h = F.relu(linear_rows(self.mix, h))  # (B, N, K, H)
-        weights = torch.softmax(
-            linear_rows(self.attention, h) + near.clamp(min=NOTHING**2).log(), dim=2
-        )  # (B, N, K, HEADS)
-        pooled = torch.einsum("bnkh,bnkhc->bnhc", weights, h.unflatten(-1, (HEADS, -1))).flatten(2)  # (B, N, H)
+        place, near, unit = seen_from(places, rows(points, numbers))
+        h = positive(plus(rows(told, numbers), self.place, place))
+        h = positive(linear_rows(self.mix, h))  # (B, N, K, H)
+        weights = torch.softmax(linear_rows(self.attention, h) + near.log(), dim=2)  # (B, N, K, HEADS)
+        h = (h.unflatten(-1, (HEADS, -1)) * weights[..., None]).sum(dim=2).flatten(2)  # (B, N, H)
         for layer in (self.fc_0, self.fc_1, self.fc_2):
-            pooled = F.relu(linear_rows(layer, pooled))
-        return linear_rows(self.fc_out, pooled) * unit[:, :, 0]
+            h = positive(linear_rows(layer, h))
+        return linear_rows(self.fc_out, h) * unit
 
     def fixed(self, grids: list[Tensor]) -> Callable[[Tensor], Tensor]:
         numbers = nearest_in(grids[0][0, :, :3], AROUND_QUERY)
 
         def distances(p: Tensor) -> Tensor:
             places = p.flip(-1) / 2
-            return self.to_distances(self.raw_of(places[None], numbers(places)[None], grids))[0]
+            parts = zip(places.split(IN_CACHE), numbers(places).split(IN_CACHE), strict=True)
+            raw = [self.raw_of(some[None], near[None], grids) for some, near in parts]
+            return self.to_distances(torch.cat(raw, dim=1))[0]
 
         return distances
 
@@ -138,17 +130,28 @@ class Messages(nn.Module):
 
     def forward(self, edges: Tensor, numbers: Tensor, found: Tensor) -> Tensor:
         """edges: (B, M, K, 6); numbers: (B, M, K); found: (B, M, before). Returns (B, M, channels)."""
-        h = linear_rows(self.edge, edges)
-        if self.neighbour is not None:
-            h = h + rows(linear_rows(self.neighbour, found), numbers)
-        h = F.relu(linear_rows(self.mix, F.relu(h))).mean(dim=2)
-        h = F.relu(linear_rows(self.wide, torch.cat([h, found], dim=-1)))
-        return F.relu(linear_rows(self.out, h))
+        if self.neighbour is None:
+            h = linear_rows(self.edge, edges)
+        else:
+            h = plus(rows(linear_rows(self.neighbour, found), numbers), self.edge, edges)
+        h = positive(linear_rows(self.mix, positive(h))).mean(dim=2)
+        h = positive(linear_rows(self.wide, torch.cat([h, found], dim=-1)))
+        return positive(linear_rows(self.out, h))
 
 
 def linear_rows(layer: nn.Linear, x: Tensor) -> Tensor:
     """The layer on (..., I), as one matrix: gradients of more axes are copied on a CPU."""
     return linear(x.flatten(0, -2), layer.weight, layer.bias).view(*x.shape[:-1], -1)
+
+
+def plus(x: Tensor, layer: nn.Linear, y: Tensor) -> Tensor:
+    """x (..., O) plus what a layer without bias makes of y (..., I), in one product."""
+    return torch.addmm(x.flatten(0, -2), y.flatten(0, -2), layer.weight.T).view(x.shape)
+
+
+def positive(x: Tensor) -> Tensor:
+    """ReLU, in place where no gradient needs what was there."""
+    return F.relu(x, inplace=not torch.is_grad_enabled())
 
 
 def points_of(x: Tensor) -> Tensor:
@@ -171,10 +174,29 @@ def normals(offsets: Tensor) -> Tensor:
     return torch.linalg.eigh(spread)[1][..., 0]
 
 
-def real_offsets(offsets: Tensor) -> tuple[Tensor, Tensor]:
-    """Offsets (..., 3) of neighbours, 0 of those that only fill up; whether each is real, (..., 1)."""
-    real = (offsets.abs() < FAR / 2).all(dim=-1, keepdim=True)
-    return offsets * real, real
+def seen_from(places: Tensor, around: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How places (B, N, 3) see their neighbours (B, N, K, 7), all in units of the spacing and distance there.
+
+    Returns 7 numbers of each neighbour, (B, N, K, 7): its offset (3) and distance, the logarithm of its spacing, 1, the
+    squared distance from its plane (alike for both normals); its nearness (B, N, K, 1); the unit (B, N, 1), mesh units.
+    """
+    offsets, real = offsets_from(around[..., :3], places)
+    squared = offsets.square().sum(dim=-1, keepdim=True)  # (B, N, K, 1)
+    near = nearness(squared, real)
+    share = near / near.sum(dim=2, keepdim=True)
+    spacing = (share * around[..., 3:4]).sum(dim=2, keepdim=True)  # (B, N, 1, 1)
+    unit = (spacing.square() + (share * squared).sum(dim=2, keepdim=True)).sqrt()
+    off_plane = ((offsets * around[..., 4:]).sum(dim=-1, keepdim=True) / unit).square()
+    lengths = (squared + LEAST**2).sqrt() / unit
+    place = [offsets / unit, lengths, (around[..., 3:4] / unit).log(), torch.ones_like(lengths), off_plane]
+    return torch.cat(place, dim=-1), near.clamp(min=NOTHING**2), unit[:, :, 0]
+
+
+def offsets_from(neighbours: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Offsets (B, N, K, 3) of places (B, N, 3) from neighbours (B, N, K, 3), 0 from those that only fill up; whether
+    each is real, (B, N, K, 1)."""
+    real = neighbours[..., :1] < FAR / 2
+    return (places[:, :, None] - neighbours) * real, real
 
 
 def nearness(squared: Tensor, real: Tensor) -> Tensor:
