@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.options import Data
+from dataprocessing.frames import to_unit_box
 from dataprocessing.mesh_io import Mesh, MeshError, load_mesh, triangle_areas
 from dataprocessing.ndf_files import scaled_mesh_file, turn_at_loading, turned
 from dataprocessing.shapes import stream_of
@@ -13,13 +14,22 @@ from runtime.layout import SCALED_MESH
 from runtime.seeds import generator
 
 
-def surface_points(folder: Path, num_points: int, seed: int, data: Data) -> np.ndarray:
+def surface_points(folder: Path, num_points: int, seed: int, data: Data, stretch: float = 0.0) -> np.ndarray:
     """Points uniform by area on the scaled mesh of a shape's folder, a function of the shape and the seed.
 
-    Returns (num_points, 3) float32, mesh units, in our axes. Raises UserError if the folder holds no scaled mesh.
+    Returns (num_points, 3) float32, mesh units, in our axes; with a stretch of the mesh `stretched` by that share at
+    most. Raises UserError if the folder holds no scaled mesh.
     """
+    mesh = scaled_mesh(folder, data)
+    if stretch:
+        mesh = stretched(mesh, generator(seed, stream_of(folder), "stretch").uniform(-stretch, stretch, 3))
     rng = generator(seed, stream_of(folder), "surface")
-    return sample_surface(scaled_mesh(folder, data), num_points, rng).astype(np.float32)
+    return sample_surface(mesh, num_points, rng).astype(np.float32)
+
+
+def stretched(mesh: Mesh, shares: np.ndarray) -> Mesh:
+    """The mesh with each axis longer by its share (3,), scaled into the box again."""
+    return to_unit_box(Mesh(mesh.vertices * (1 + shares), mesh.faces))[0]
 
 
 def scaled_mesh(folder: Path, data: Data) -> Mesh:

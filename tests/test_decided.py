@@ -165,7 +165,7 @@ def test_codes_and_splits_are_stale_for_the_options_that_decide_them(root: Path)
     codes = stale_options(cfg, lambda cfg: facts_of_codes("train", folders["train"], cfg, "sha"))
     assert codes == set(deciding("codes"))
     assert stale_options(cfg, lambda cfg: facts_of_codes("test", folders["test"], cfg, "sha")) == codes - {
-        "seed", "code_draws", "code_mirror",
+        "seed", "code_draws", "code_mirror", "code_stretch",
     }  # fmt: skip
     shapes = folders["train"]
     assert stale_options(cfg, lambda cfg: facts_of_split(shapes, cfg)) == set(deciding("split")) - NAMES

@@ -25,6 +25,7 @@ from runtime.files import write_npz
 from runtime.layout import voxelized_point_cloud
 from training.checkpoints import write_state
 from training.code_nna import nna_while_training
+from training.encoding import input_cloud
 from training.flow_nll import code_quantiles, noised_nll
 from training.flow_task import FlowTask
 from training.loop import train
@@ -140,6 +141,19 @@ def test_codes_hold_mirror_images_and_draws_for_training_only(codes_only: Path):
     num = len(train.one_per_shape().rows)
     same_shape = [torch.from_numpy(train.codes[i * num].copy()) for i in range(4)]
     assert len({tuple(code.tolist()) for code in same_shape}) == 4
+
+
+def test_further_draws_are_of_the_stretched_shape(codes_only: Path):
+    cfg = tiny_config(codes_only, code_draws=2, code_stretch=0.2)
+    job = {"folder": split_folders(cfg)["train"][0], "mirrored": False, "draw": 1}
+    plain, wide = (input_cloud(job, cfg.changed(code_stretch=share)) for share in (0.0, 0.2))
+    sides = np.ptp(wide, axis=0) / np.ptp(plain, axis=0)
+    assert 1.01 < sides.max() / sides.min() < 1.2 / 0.8 + 0.1
+    assert 0.9 < np.ptp(wide, axis=0).max() <= 1.0001  # of few points
+    np.testing.assert_array_equal(
+        input_cloud(job | {"draw": 0}, cfg), input_cloud(job | {"draw": 0}, tiny_config(codes_only))
+    )
+    np.testing.assert_array_equal(input_cloud(job | {"mirrored": True}, cfg), wide * np.float32([-1, 1, 1]))
 
 
 def test_codes_are_encoded_once(codes_only: Path):

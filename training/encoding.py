@@ -33,7 +33,9 @@ from training.same_training import shape_changes, why_common
 def facts_of(split: str, folders: list[Path], cfg: Config, ndf_sha256: str) -> Facts:
     """What the codes of a split are made of. Raises UserError if a shape has no input points, or no scaled mesh."""
     further = split == "train" and cfg.codes.code_draws > 1  # draws, from the scaled meshes
-    left_out = () if further else ("seed",) if split == "train" else ("seed", "code_draws", "code_mirror")
+    left_out: tuple[str, ...] = () if further else ("seed", "code_stretch")
+    if split != "train":
+        left_out = ("seed", "code_stretch", "code_draws", "code_mirror")
     facts = {"ndf_sha256": ndf_sha256, "options": options_of("codes", cfg, left_out)}
     if further:
         facts["scaled_meshes"] = digest({shape_name(folder): mesh_sha256(folder, cfg.codes) for folder in folders})
@@ -183,9 +185,12 @@ def encode_batch(model: DistanceNetwork, clouds: np.ndarray, cfg: Config, device
 
 
 def input_cloud(job: dict[str, Any], cfg: Config) -> np.ndarray:
-    """The input points of a job, (n, 3) mesh units: the stored ones for draw 0, else a new draw from the surface."""
+    """The input points of a job, (n, 3) mesh units: the stored ones for draw 0, else a new draw from the surface, or
+    from that of the stretched shape."""
     if job["draw"] == 0:
         cloud = read_input_cloud(job["folder"], cfg)
     else:
-        cloud = surface_points(job["folder"], cfg.grid.num_points, cfg.run.seed + job["draw"], cfg.data)
+        cloud = surface_points(
+            job["folder"], cfg.grid.num_points, cfg.run.seed + job["draw"], cfg.data, cfg.codes.code_stretch
+        )
     return turned(cloud, job["mirrored"])

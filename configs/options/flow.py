@@ -19,6 +19,13 @@ class Codes(Group, title="codes", about="which codes the flow is trained on"):
         positive,
         decides="codes",
     )
+    code_stretch: float = option(
+        0.0,
+        "of further draws: each axis of the shape is stretched or pressed by up to this share, and the shape scaled"
+        " into the box again; for few shapes, such as ShapeNet's cars (0.04)",
+        not_negative,
+        decides="codes",
+    )
     code_mirror: bool = option(True, "add the codes of the mirrored training shapes", decides="codes extra_codes")
     extra_demo_cars: int = option(
         0,
@@ -42,6 +49,10 @@ class Codes(Group, title="codes", about="which codes the flow is trained on"):
     )
 
     def check(self, cfg: "Config", given: Collection[str]) -> None:
+        if self.code_stretch >= 1:
+            raise UserError(f"code_stretch {self.code_stretch:g} found, less than 1 expected, such as 0.04")
+        if self.code_stretch and self.code_draws == 1 and "code_stretch" in given:
+            raise UserError("code_stretch is for further draws, of which there are none: give code_draws 2, too")
         if self.extra_demo_cars and self.extra_demo_seed == cfg.demo_cars.demo_seed:
             raise UserError(
                 f"extra_demo_seed is {self.extra_demo_seed}, as demo_seed: the extra cars would be those of the data,"

@@ -24,6 +24,7 @@ from configs.options import Config
 from dataprocessing.convert_to_scaled_off import scale_mesh
 from dataprocessing.mesh_io import Mesh
 from dataprocessing.shapes import demo_car_name
+from dataprocessing.surface import stretched
 from dataprocessing.voxelized_pointcloud_sampling import input_points
 from demo_cars.car import make_car
 from frozen.checkpoint_files import fingerprint, load_checkpoint, ndf_checkpoint_path
@@ -40,7 +41,7 @@ from training.loop import train
 
 SEEDS = {"train": 2000, "val": 2001}  # of cars that neither the shipped NDF nor its flow has seen
 COUNTS = {"train": 4000, "val": 250}
-KINDS = ("plain", "mirrored", "drawn", "stretched")
+KINDS = ("plain", "mirrored", "drawn", "stretched", "stretched, mirrored")
 STRETCH = 0.04  # of an axis, at most
 PART = 250  # cars in a file
 FULL = 1250  # cars with all kinds of codes; a multiple of PART
@@ -68,7 +69,8 @@ TRIALS: dict[str, tuple[tuple[str, ...], dict[str, Any], int]] = {
     "1,250 cars, one code": (KINDS[:1], {}, FULL),
     "1,250 cars, other points": (("plain", "drawn"), {}, FULL),
     "1,250 cars, stretched": (("plain", "stretched"), {}, FULL),
-    "1,250 cars, all four": (KINDS, {}, FULL),
+    "1,250 cars, mirrored, stretched": (("plain", "mirrored", "stretched", "stretched, mirrored"), {}, FULL),
+    "1,250 cars, all": (KINDS, {}, FULL),
 }
 
 
@@ -83,7 +85,8 @@ def clouds_of(seed: int, number: int, kinds: tuple[str, ...], cfg: Config) -> li
     if "drawn" in kinds:
         found["drawn"] = input_points(mesh, f"{name}/1", cfg)
     if "stretched" in kinds:
-        found["stretched"] = input_points(scale_mesh(Mesh(vertices * (1 + factors), faces)), name, cfg)
+        found["stretched"] = input_points(stretched(mesh, factors), name, cfg)
+        found["stretched, mirrored"] = turned(found["stretched"], True)
     return [found[kind] for kind in kinds]
 
 
@@ -121,7 +124,7 @@ def write_experiment(cfg: Config, out: Path, kinds: tuple[str, ...], cars: int, 
         source = "train" if split == "train" else "val"
         count, used = (cars, kinds) if split == "train" else (COUNTS["val"], KINDS[:1])
         rows = [
-            {"name": demo_car_name(SEEDS[source], n), "mirrored": kind == "mirrored", "draw": int(kind in KINDS[2:])}
+            {"name": demo_car_name(SEEDS[source], n), "mirrored": "mirrored" in kind, "draw": int(kind in KINDS[2:])}
             for kind in used
             for n in range(count)
         ]
