@@ -1,6 +1,7 @@
 # PYTHON_ARGCOMPLETE_OK
 """Step 1: make the training data of each mesh (docs/formats.md); finished files are skipped."""
 
+import math
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from runtime.layout import absolute
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns 0, or 1 if a mesh, or what may be one, could not be used."""
+    """Returns 0, or 1 if more meshes, or what may be some, than `broken_share` could not be used."""
     cfg = get_config(argv, "preprocess")
     from dataprocessing.axes import check_table
     from dataprocessing.mesh_folder import path_below, tell_others
@@ -41,7 +42,15 @@ def main(argv: list[str] | None = None) -> int:
     for line in told_of(outcomes):
         print(one_line(line))
     print_failures(failures)
-    return 1 if failures or listing.left_out else 0
+    return status(len(failures) + len(listing.left_out), len(meshes), cfg.preprocessing.broken_share)
+
+
+def status(broken: int, meshes: int, share: float) -> int:
+    """0, or 1 if too many of the meshes are broken; a line says how many may be."""
+    most = math.ceil(share * meshes)
+    if broken and share:
+        print(f"{broken} of {meshes} meshes cannot be used, {most} may (broken_share {share:g})")
+    return int(broken > most)
 
 
 def preprocess(folders: dict[Path, Path], cfg: Config) -> list:

@@ -146,6 +146,19 @@ def test_broken_meshes_are_listed_and_the_others_done(meshes, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["car0", "car2", "car4"]
 
 
+@pytest.mark.parametrize(("share", "chunks", "status"), [(0.0, 1, 1), (0.2, 1, 1), (0.4, 1, 0), (0.2, 5, 0)])
+def test_as_many_broken_meshes_as_the_share_allows_end_with_status_0(share, chunks, status, meshes, tmp_path, capsys):
+    for n in (1, 3):
+        meshes[n].write_text("")
+    found = [
+        preprocess(tmp_path, broken_share=share, num_chunks=chunks, current_chunk=chunk) for chunk in range(chunks)
+    ]
+    assert max(found) == status
+    told = re.findall(r"(\d) of (\d) meshes cannot be used, (\d) may", capsys.readouterr().out)
+    expected = [("2", "5", str(round(5 * share)))] if chunks == 1 else [("1", "1", "1")] * 2
+    assert told == (expected if share else [])
+
+
 def test_a_mesh_that_the_disk_cannot_read_is_listed_and_the_others_done(meshes, tmp_path, capsys, monkeypatch):
     def read(path, most, read=mesh_io.read_bytes):
         if Path(path) == meshes[2]:

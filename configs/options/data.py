@@ -181,6 +181,12 @@ class Preprocessing(Group, title="preprocessing", about="how the samples are mad
         "store grid_coords in samples, 12 of 28 bytes each, for NDF's own loader; nothing here reads them",
         decides="samples",
     )
+    broken_share: float = option(
+        0.0,
+        "share of the meshes, of a chunk those of the chunk, rounded up, that may be unusable: step 1 then ends with"
+        " status 0, so that the jobs after it start; step 2 leaves them out",
+        not_negative,
+    )
 
 
 @dataclass(frozen=True)
