@@ -9,10 +9,11 @@ from pathlib import Path
 from configs.config_loader import get_config
 from configs.decided import options_of
 from configs.options import Config, Data, Split
+from dataprocessing.mesh_record import MESH
 from dataprocessing.ndf_files import turning_sentence
 from dataprocessing.shapes import find_shapes, processed_root, shape_name
 from dataprocessing.split import load_split, parts_of_published, paths_in
-from runtime.artefacts import OPTIONS, Facts, file_sha256, plain, why
+from runtime.artefacts import OPTIONS, Facts, Records, file_sha256, plain, why
 from runtime.errors import UserError, note, one_line, run
 from runtime.files import atomic_path, write_npz
 from runtime.layout import absolute
@@ -31,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         split = drawn(shapes, cfg)
     if len(split["train"]) == 1:
         note("one shape is left for training: enough for an NDF, but a flow (step 4) needs 2 or more; add meshes")
+    tell_same_meshes(split)
     path = absolute(cfg.data.split_file)
     there = write_split(path, split, facts_of(shapes, cfg), cfg)
     counts = ", ".join(f"{part} {len(folders)}" for part, folders in split.items())
@@ -61,6 +63,19 @@ def tell_published(split: dict[str, list[Path]], shapes: list[Path], cfg: Config
     lacking = ", ".join(f"{part} {len(published[part]) - len(folders)}" for part, folders in split.items())
     others = len(shapes) - sum(map(len, split.values()))
     print(f"{cfg.split.published_split}: not preprocessed here: {lacking}; {others} shapes here that it does not name")
+
+
+def tell_same_meshes(split: dict[str, list[Path]]) -> None:
+    """Note the meshes of `val` and `test` that are in `train` too, file for file: ShapeNet has such."""
+    meshes = {
+        part: {(Records(folder).made_of(MESH) or {}).get(MESH): folder for folder in folders}
+        for part, folders in split.items()
+    }
+    for part in ("val", "test"):
+        same = [digest for digest in meshes[part] if digest and digest in meshes["train"]]
+        if same:
+            pair = " and ".join(shape_name(meshes[one][same[0]]) for one in (part, "train"))
+            note(f"{len(same)} meshes of {part} are in train too, such as {pair}: remove one of each two, or leave it")
 
 
 def facts_of(shapes: list[Path], cfg: Config) -> Facts:

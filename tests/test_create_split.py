@@ -9,6 +9,7 @@ from dataprocessing.shapes import expected_files
 from dataprocessing.split import load_split, split_folders
 from lab.small.helpers import read_config, write_config
 from runtime.errors import UserError
+from runtime.files import write_json
 
 
 def make_shapes(root: Path, names: list[str], tmp_path: Path) -> None:
@@ -54,6 +55,21 @@ def test_shapes_named_by_a_pattern_are_the_test_split(shapes, tmp_path):
         split(tmp_path, test_pattern="van*")
     with pytest.raises(UserError, match=naming("test_pattern n_test")):
         split(tmp_path, test_pattern="car2*", n_test=3)
+
+
+def test_meshes_that_are_in_two_parts_are_told(shapes, tmp_path, capsys):
+    def record(name: str, digest: str) -> None:
+        entry = {"of": {"mesh": digest}, "files": [], "finished": True}
+        write_json(shapes / name / "models" / "made_of.json", {"mesh": entry})
+
+    parts = {part: [Path(folder).parent.name for folder in folders] for part, folders in split(tmp_path).items()}
+    assert "train too" not in capsys.readouterr().err
+    for part, name in (("train", parts["train"][2]), ("train", parts["train"][4]), ("test", parts["test"][1])):
+        record(name, "abc" if name != parts["train"][4] else part)
+    split(tmp_path)
+    told = capsys.readouterr().err
+    assert says(told, f"1 meshes test train {parts['test'][1]} {parts['train'][2]}")
+    assert " val " not in told
 
 
 def test_split_is_seeded(shapes, tmp_path):
