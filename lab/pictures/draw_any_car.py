@@ -1,0 +1,64 @@
+"""Draw meshes that nobody trained on above what networks rebuild of them.
+
+`python -m lab.pictures.draw_any_car --real FOLDER`. Of every nth mesh below FOLDER, its longest side scaled to 1:
+100,000 points of its surface, then as many that the network of each config decodes from the first `num_points` of
+them. Writes lab/notes/images/any_car.png, or --out.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from configs.config_loader import get_config
+from dataprocessing.frames import to_unit_box
+from dataprocessing.mesh_folder import shapes_below
+from dataprocessing.mesh_io import load_mesh
+from dataprocessing.surface import sample_surface
+from frozen.loading import encode_clouds
+from generation.cloud_files import Cloud
+from generation.decode import decode
+from generation.networks import Networks
+from lab.pictures.small_picture import tiled, write_small
+from runtime.errors import run
+from runtime.layout import ROOT
+from visualization.rendering import TINTS, render_cloud
+
+CONFIGS = ("configs/any_car_grid.txt", "configs/any_car_pretrained.txt")
+NUM_POINTS = 100_000
+SIZE = 620, 430  # pixels of each car, before the picture is made smaller
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--real", type=Path, required=True, help="folder of meshes with y up and front at -z")
+    parser.add_argument("--configs", nargs="+", default=CONFIGS, help="a row of each")
+    parser.add_argument("--every", type=int, default=4, help="every nth mesh (default 4)")
+    parser.add_argument("--most", type=int, default=8, help="so many at most (default 8)")
+    parser.add_argument("--view", default="three_quarter")
+    parser.add_argument("--out", type=Path, default=ROOT / "lab" / "notes" / "images" / "any_car.png")
+    args = parser.parse_args()
+    meshes = [to_unit_box(load_mesh(path))[0] for path in shapes_below(args.real).shapes[:: args.every]][: args.most]
+    true = [
+        sample_surface(mesh, NUM_POINTS, np.random.default_rng(n)).astype(np.float32) for n, mesh in enumerate(meshes)
+    ]
+    rows = [true, *(rebuilt(Networks(get_config(["--config", config]), alone=True), true) for config in args.configs)]
+    pictures = [
+        [render_cloud(cloud, args.view, size=SIZE, color=TINTS[tint]) for cloud in row]
+        for row, tint in zip(rows, ["grey"] + ["blue"] * len(args.configs), strict=True)
+    ]
+    write_small(tiled(pictures), args.out, 1700)
+    return 0
+
+
+def rebuilt(networks: Networks, clouds: list[Cloud]) -> list[Cloud]:
+    """The clouds (N, 3) that the network decodes from the first points of others."""
+    found = []
+    for n, cloud in enumerate(clouds):
+        code = encode_clouds(networks.ndf, cloud[None, : networks.cfg.grid.num_points], networks.cfg, networks.device)
+        found.append(decode(networks, code, len(cloud), n))
+    return found
+
+
+if __name__ == "__main__":
+    run(main)
