@@ -1,4 +1,4 @@
-"""How well a plain NDF rebuilds meshes that nobody trained on: python -m lab.measurements.any_car --real FOLDER
+"""How well a network rebuilds meshes that nobody trained on: python -m lab.measurements.any_car --real FOLDER
 
 Of every mesh below FOLDER (or every nth), its longest side scaled to 1: a cloud decoded from points of its surface,
 compared with as many points of the true surface. Each row is another input: 10,000 points, 3,000, 300, 10,000 with
@@ -50,6 +50,7 @@ INPUTS = (
     Input("turned about x", turn=QUARTER_X),
     Input("turned about y", turn=QUARTER_Y),
     Input("turned about z, upside down", turn=QUARTER_Z @ QUARTER_Z),
+    Input("30,000 points", 30_000),
 )
 
 

@@ -33,6 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, required=True, help="folder of meshes with y up and front at -z")
     parser.add_argument("--configs", nargs="+", default=CONFIGS, help="a row of each")
+    parser.add_argument("--num_points", type=int, default=None, help="that networks see (default: by their config)")
     parser.add_argument("--every", type=int, default=4, help="every nth mesh (default 4)")
     parser.add_argument("--most", type=int, default=8, help="so many at most (default 8)")
     parser.add_argument("--view", default="three_quarter")
@@ -42,7 +43,9 @@ def main() -> int:
     true = [
         sample_surface(mesh, NUM_POINTS, np.random.default_rng(n)).astype(np.float32) for n, mesh in enumerate(meshes)
     ]
-    rows = [true, *(rebuilt(Networks(get_config(["--config", config]), alone=True), true) for config in args.configs)]
+    given = ["--num_points", str(args.num_points)] if args.num_points else []
+    networks = [Networks(get_config(["--config", config, *given]), alone=True) for config in args.configs]
+    rows = [true, *(rebuilt(network, true) for network in networks)]
     pictures = [
         [render_cloud(cloud, args.view, size=SIZE, color=TINTS[tint]) for cloud in row]
         for row, tint in zip(rows, ["grey"] + ["blue"] * len(args.configs), strict=True)
