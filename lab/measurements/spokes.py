@@ -7,7 +7,7 @@ nearest class. Balanced accuracy in % of cars it was not fitted to, a quarter; b
 is known from the mesh, so this is the most that a stage can tell, not what a network finds. Pattern: how much of the
 true pattern is there, in its place, in % (`share_of`): no fit, so it also tells of a few cars.
 
---config adds what this config's network makes of the cars. Their codes are read linearly, with products of their
+--config adds what this config's network makes of the cars. Codes, where it has any, are read linearly, with products of their
 leading directions, and by a small network; as are three other numbers that they hold, for comparison. The field is
 asked on rings in the wheels' faces, and --decoded cars are decoded to clouds. Minutes.
 """
@@ -35,6 +35,7 @@ from generation.distance_fields import NetworkField
 from generation.networks import Networks
 from generation.surface_cells import HALF_EXTENT
 from lab.measurements.wheel_faces import pattern_of_field, pattern_of_points, share_of, spoked_cars
+from models.distance_network import WITHOUT_CODE, Code
 from models.occupancy import occupancy_and_offsets, occupancy_from_points
 from runtime.errors import run
 
@@ -63,7 +64,8 @@ def main() -> int:
         networks = Networks(get_config(["--config", args.config, *chosen]), alone=True)
         rows_of_fields(networks, cars)
         rows_of_clouds(networks, cars[: args.decoded])
-        rows_of_codes(networks, args.seed, args.coded)
+        if networks.ndf.code_kind not in WITHOUT_CODE:
+            rows_of_codes(networks, args.seed, args.coded)
     return 0
 
 
@@ -110,7 +112,9 @@ def rows_of_codes(networks: Networks, seed: int, count: int) -> None:
         return
     codes, known = [], []
     for n, (parameters, car) in enumerate(tqdm(spoked_cars(seed, count), total=count, desc="codes", disable=None)):
-        codes.append(code_of(networks, n, car).flatten().cpu().numpy())
+        code = code_of(networks, n, car)
+        assert isinstance(code, torch.Tensor)
+        codes.append(code.flatten().cpu().numpy())
         known.append(parameters)
     features = np.array(codes, dtype=np.float64)
     for how, read in READINGS.items():
@@ -217,11 +221,9 @@ def with_offsets(count: int, resolution: int, number: int, car: Car) -> np.ndarr
     return (marked + offsets).double().numpy() * (2 * HALF_EXTENT / (resolution - 1)) - HALF_EXTENT
 
 
-def code_of(networks: Networks, number: int, car: Car) -> torch.Tensor:
+def code_of(networks: Networks, number: int, car: Car) -> Code:
     cloud = surface(networks.cfg.grid.num_points, number, car).astype(np.float32)
-    code = encode_clouds(networks.ndf, cloud[None], networks.cfg, networks.device)
-    assert isinstance(code, torch.Tensor)
-    return code
+    return encode_clouds(networks.ndf, cloud[None], networks.cfg, networks.device)
 
 
 def true_distance(mesh: Mesh, points: np.ndarray) -> np.ndarray:
