@@ -7,9 +7,9 @@ nearest class. Balanced accuracy in % of cars it was not fitted to, a quarter; b
 is known from the mesh, so this is the most that a stage can tell, not what a network finds. Pattern: how much of the
 true pattern is there, in its place, in % (`share_of`): no fit, so it also tells of a few cars.
 
---config adds what this config's network makes of the cars. Codes, where it has any, are read linearly, with products of their
-leading directions, and by a small network; as are three other numbers that they hold, for comparison. The field is
-asked on rings in the wheels' faces, and --decoded cars are decoded to clouds. Minutes.
+--config adds what this config's network makes of the cars. Codes, where it has any, are read linearly, with products
+of their leading directions, and by a small network; as are three other numbers that they hold, for comparison. The
+field is asked on rings in the wheels' faces, and --decoded cars are decoded to clouds. Minutes.
 """
 
 import argparse
