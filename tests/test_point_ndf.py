@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from lab.small.network_weights import random_weights
-from models.kernels import nearest, nearest_in, rows
+from models.kernels import nearest, nearest_in, neighbours, rows
 from models.kernels.neighbours import FAR
 from models.occupancy import occupancy_and_offsets, to_grid_coords
 from models.point_ndf import AROUND_QUERY, PointNDF, nearness, normals, points_of
@@ -42,6 +42,18 @@ def test_the_nearest_points_are_those_of_brute_force_and_fillers_come_last(count
     assert (points[1, found[1], 0] == FAR).sum() == 11 * max(0, count - 3)
     assert torch.equal(nearest_in(points[1], count)(places[1]), found[1])
     assert torch.equal(rows(points, found)[1, 2, 0], points[1, found[1, 2, 0]])
+
+
+def test_all_distances_find_what_trees_find(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(neighbours, "AT_A_TIME", 7)
+    generator = torch.Generator().manual_seed(8)
+    places, points = torch.rand(2, 20, 3, generator=generator), torch.rand(2, 30, 3, generator=generator)
+    points[0, 25:] = FAR
+    expected = nearest(places, points, 12)
+    assert torch.equal(neighbours.by_all_distances(places, points, 12), expected)
+    model, features = network(), network().encode_points(points - 0.5)
+    found = model.raw_of(places - 0.5, neighbours.by_all_distances(places, points, 12), features)
+    assert_close(found, model.raw(to_grid_coords(places - 0.5), features), atol=1e-5, rtol=1e-4)
 
 
 def test_the_points_of_a_grid_with_offsets_are_those_that_it_was_made_of():
