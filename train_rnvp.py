@@ -7,17 +7,12 @@ from runtime.errors import UserError, run
 
 def main(argv: list[str] | None = None) -> int:
     cfg = get_config(argv, "train_rnvp")
-    if cfg.network.code_kind in ("none", "points"):
-        raise UserError(
-            f"code_kind = {cfg.network.code_kind} is an NDF without a code to learn; set code_kind to vector, grid or"
-            " fused"
-        )
-
     from dataprocessing.extra_shapes import find_extras
     from dataprocessing.split import split_folders
     from frozen.checkpoint_files import ndf_checkpoint_path
     from frozen.loading import load_frozen_ndf
     from generation.training_pictures import SamplePictures
+    from models.distance_network import WITHOUT_CODE
     from runtime.devices import pick_device
     from runtime.locks import only_run
     from training.distributed import all_processes, entered_by_first
@@ -25,6 +20,11 @@ def main(argv: list[str] | None = None) -> int:
     from training.flow_task import FlowTask
     from training.loop import train
 
+    if cfg.network.code_kind in WITHOUT_CODE:
+        raise UserError(
+            f"code_kind = {cfg.network.code_kind} is an NDF without a code to learn; set code_kind to vector, grid or"
+            " fused"
+        )
     with all_processes(cfg.run):
         device = pick_device(cfg.run)
         checkpoint = ndf_checkpoint_path(cfg)

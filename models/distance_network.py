@@ -38,7 +38,7 @@ class DistanceNetwork(nn.Module):
     # Stage 2: a code to what points look up.
 
     def features(self, code: Any) -> list[Tensor]:
-        """What `query` looks up of a code (B, *code_shape)."""
+        """What `query` looks up of a code (B, *code_shape): the code itself, where it is a list of features."""
         return list(code)
 
     # Stage 3: points and features to distances.

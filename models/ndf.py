@@ -118,13 +118,6 @@ class NDF(DistanceNetwork):
         """x as in `pyramid`. Returns the code, (B, *code_shape); here the pyramid itself."""
         return self.pyramid(x)
 
-    # Stage 2: a code to feature grids.
-
-    def features(self, code: Any) -> list[Tensor]:
-        """The feature grids [(B, C_i, R_i, R_i, R_i)] of a code (B, *code_shape), and planes, where there are any."""
-        grids: list[Tensor] = code
-        return grids
-
     # Stage 3: points and feature grids to distances.
 
     def raw(self, p: Tensor, grids: list[Tensor]) -> Tensor:

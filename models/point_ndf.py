@@ -19,6 +19,7 @@ from models.distance_network import DistanceNetwork
 from models.kernels import linear, nearest, nearest_in, rows
 from models.kernels.neighbours import FAR
 from runtime.devices import exact_products
+from runtime.errors import UserError
 
 AROUND_POINT = 12  # neighbours from which an input point gets its features
 AROUND_QUERY = 12  # input points that a query asks
@@ -35,7 +36,7 @@ class PointNDF(DistanceNetwork):
     """channels: of the rounds of messages; each round sees one neighbourhood farther.
 
     hidden_dim: width of what a query makes of its neighbours, a multiple of HEADS.
-    distance_head: value, or sheet (`distance_heads.py`).
+    distance_head: value, or sheet (`distance_heads.py`). Raises UserError for another hidden_dim.
 
     Features of a shape are two tensors: of each point its place (3), spacing (1) and unit normal of either sign (3),
     (B, M, 7); and what it tells queries, (B, M, H).
@@ -50,6 +51,8 @@ class PointNDF(DistanceNetwork):
 
     def __init__(self, channels: Sequence[int], hidden_dim: int, distance_head: str = "sheet"):
         super().__init__()
+        if hidden_dim % HEADS:
+            raise UserError(f"hidden_dim {hidden_dim} found, a multiple of {HEADS} expected with code_kind = points")
         self.distance_head = distance_head
         before = [0, *channels[:-1]]
         self.rounds = nn.ModuleList(Messages(c_in, c_out) for c_in, c_out in zip(before, channels, strict=True))

@@ -10,6 +10,7 @@ from models.kernels import nearest, nearest_in, neighbours, rows
 from models.kernels.neighbours import FAR
 from models.occupancy import occupancy_and_offsets, to_grid_coords
 from models.point_ndf import AROUND_QUERY, PointNDF, nearness, normals, points_of
+from runtime.errors import UserError
 
 
 def cloud(count: int, seed: int = 3) -> Tensor:
@@ -102,6 +103,11 @@ def test_a_few_points_suffice(count: int):
     found = distances(network(), queries(50), filled)
     assert found.isfinite().all()
     assert found.max() < 10
+
+
+def test_a_width_that_heads_cannot_share_is_told():
+    with pytest.raises(UserError, match="hidden_dim 20 found, a multiple of 8 expected"):
+        network(hidden_dim=20)
 
 
 def test_lower_precision_changes_nothing():

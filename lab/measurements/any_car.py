@@ -9,6 +9,7 @@ one core with 30,000 points.
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,13 +68,18 @@ def main() -> int:
     args = parser.parse_args()
     words = ["--config", args.config, *(["--ndf_checkpoint", args.checkpoint] if args.checkpoint else [])]
     networks = Networks(get_config(words), alone=True)
-    meshes = [to_unit_box(load_mesh(path))[0] for path in shapes_below(args.real).shapes[:: args.every]]
+    meshes = meshes_below(args.real, args.every)
     print(f"{len(meshes)} meshes, {args.points:,} points each\n| input | chamfer_udf x1e4 | median | normals |")
     print("|---|---:|---:|---:|")
     print_row("true surface, drawn twice", meshes, args.points, lambda n, points: points)
     for given in INPUTS[: args.inputs]:
-        print_row(given.title, meshes, args.points, lambda n, points, given=given: rebuilt(networks, given, n, points))
+        print_row(given.title, meshes, args.points, partial(rebuilt, networks, given))
     return 0
+
+
+def meshes_below(folder: Path, every: int) -> list[Mesh]:
+    """Every nth mesh below a folder, its longest side scaled to 1."""
+    return [to_unit_box(load_mesh(path))[0] for path in shapes_below(folder).shapes[::every]]
 
 
 def rebuilt(networks: Networks, given: Input, n: int, points: np.ndarray) -> np.ndarray:

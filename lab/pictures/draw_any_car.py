@@ -11,14 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from configs.config_loader import get_config
-from dataprocessing.frames import to_unit_box
-from dataprocessing.mesh_folder import shapes_below
-from dataprocessing.mesh_io import load_mesh
 from dataprocessing.surface import sample_surface
-from frozen.loading import encode_clouds
-from generation.cloud_files import Cloud
-from generation.decode import decode
 from generation.networks import Networks
+from lab.measurements.any_car import Input, meshes_below, rebuilt
 from lab.pictures.small_picture import tiled, write_small
 from runtime.errors import run
 from runtime.layout import ROOT
@@ -39,28 +34,22 @@ def main() -> int:
     parser.add_argument("--view", default="three_quarter")
     parser.add_argument("--out", type=Path, default=ROOT / "lab" / "notes" / "images" / "any_car.png")
     args = parser.parse_args()
-    meshes = [to_unit_box(load_mesh(path))[0] for path in shapes_below(args.real).shapes[:: args.every]][: args.most]
+    meshes = meshes_below(args.real, args.every)[: args.most]
     true = [
         sample_surface(mesh, NUM_POINTS, np.random.default_rng(n)).astype(np.float32) for n, mesh in enumerate(meshes)
     ]
     given = ["--num_points", str(args.num_points)] if args.num_points else []
     networks = [Networks(get_config(["--config", config, *given]), alone=True) for config in args.configs]
-    rows = [true, *(rebuilt(network, true) for network in networks)]
+    rows = [true]
+    for network in networks:
+        seen = Input("as many points as its config says", network.cfg.grid.num_points)
+        rows.append([rebuilt(network, seen, n, cloud) for n, cloud in enumerate(true)])
     pictures = [
         [render_cloud(cloud, args.view, size=SIZE, color=TINTS[tint]) for cloud in row]
         for row, tint in zip(rows, ["grey"] + ["blue"] * len(args.configs), strict=True)
     ]
     write_small(tiled(pictures), args.out, 1700)
     return 0
-
-
-def rebuilt(networks: Networks, clouds: list[Cloud]) -> list[Cloud]:
-    """The clouds (N, 3) that the network decodes from the first points of others."""
-    found = []
-    for n, cloud in enumerate(clouds):
-        code = encode_clouds(networks.ndf, cloud[None, : networks.cfg.grid.num_points], networks.cfg, networks.device)
-        found.append(decode(networks, code, len(cloud), n))
-    return found
 
 
 if __name__ == "__main__":
